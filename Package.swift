@@ -1,0 +1,125 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Dependencies point one way: Shared ← Agent, Shared ← Controller ← Lab. The two sides meet only in Shared.
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .treatAllWarnings(as: .error),
+]
+
+func room(_ name: String, in folder: String, uses dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)", swiftSettings: strict)
+}
+
+func tests(
+  of room: String, in folder: String, uses dependencies: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
+  .testTarget(
+    name: "\(room)Tests", dependencies: dependencies, path: "Tests/\(folder)/\(room)Tests", resources: resources,
+    swiftSettings: strict)
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+// One static file that runs on any Linux of its architecture, whatever its libc (docs/adr/0001-static-agent.md).
+let staticExecutable: [LinkerSetting] = [
+  .unsafeFlags(["-static-executable"]),
+  .linkedLibrary("FoundationEssentials"), .linkedLibrary("_FoundationCShims"), .linkedLibrary("_FoundationCollections"),
+  .linkedLibrary("swiftSynchronization"),
+]
+
+let shared: [Target] = [
+  room("Core", in: "Shared", uses: [crypto]),
+  room("Ruleset", in: "Shared", uses: ["Core"]),
+  room("Release", in: "Shared", uses: ["Core", crypto]),
+  room("Wire", in: "Shared", uses: ["Core"]),
+]
+
+let agent: [Target] = [
+  room("Apply", in: "Agent", uses: ["Core", "Ruleset", "Release", "Wire", "CLinux"]),
+  room("Netfilter", in: "Agent", uses: ["Core", "Ruleset", "Wire", "Apply", "CLinux"]),
+  room("Daemon", in: "Agent", uses: ["Core", "Ruleset", "Release", "Wire", "Apply", "Netfilter", "CLinux"]),
+  .executableTarget(
+    name: "portcullis-agent",
+    dependencies: ["Core", "Daemon", "Netfilter", "Apply", "Wire", "Release", "Ruleset", argumentParser, crypto],
+    path: "Sources/Agent/portcullis-agent",
+    swiftSettings: strict, linkerSettings: staticExecutable),
+]
+
+let controller: [Target] = [
+  room("Inventory", in: "Controller", uses: ["Core", yams]),
+  room("Policy", in: "Controller", uses: ["Core", "Ruleset", "Inventory", yams]),
+  room("Rollout", in: "Controller", uses: ["Core", "Ruleset", "Release", "Wire"]),
+  room("Audit", in: "Controller", uses: ["Core", "Ruleset", "Wire", "Release"]),
+  room("Transport", in: "Controller", uses: ["Core", "CLibSSH", "CLinux", crypto]),
+  room("Store", in: "Controller", uses: ["Core", "Wire", "Release", grdb]),
+  room(
+    "Operations", in: "Controller",
+    uses: [
+      "Core", "Ruleset", "Release", "Wire", "Inventory", "Policy", "Rollout", "Audit", "Transport", "Store",
+      subprocess, system, yams,
+    ]),
+  room(
+    "Console", in: "Controller", uses: ["Core", "Ruleset", "Wire", "Audit", "Rollout", "Operations", "Inventory"]),
+  .executableTarget(
+    name: "portcullis",
+    dependencies: [
+      "Core", "Ruleset", "Release", "Wire", "Inventory", "Policy", "Rollout", "Audit", "Transport", "Store",
+      "Operations", "Console", "Lab", argumentParser,
+    ],
+    path: "Sources/Controller/portcullis", swiftSettings: strict),
+]
+
+let lab: [Target] = [
+  room("Lab", in: "Lab", uses: ["Core", "CLinux", "Operations", "Inventory", subprocess, system]),
+  // The first process of a lab host: small, because a lab may hold hundreds of hosts.
+  .executableTarget(
+    name: "portcullis-lab-host", dependencies: ["CLinux"], path: "Sources/Lab/portcullis-lab-host",
+    swiftSettings: strict),
+]
+
+let systemLibraries: [Target] = [
+  .systemLibrary(
+    name: "CLibSSH", path: "Sources/System/CLibSSH", pkgConfig: "libssh", providers: [.apt(["libssh-dev"])]),
+  .target(name: "CLinux", path: "Sources/System/CLinux"),
+]
+
+let testTargets: [Target] = []
+
+// While a room is being written on its own: PORTCULLIS_ONLY=Ruleset,RulesetTests builds just those and what they use.
+func closure(of names: [String], in all: [Target]) -> [Target] {
+  var wanted = Set<String>()
+  var queue = names
+  while let name = queue.popLast() {
+    guard wanted.insert(name).inserted, let target = all.first(where: { $0.name == name }) else { continue }
+    for dependency in target.dependencies {
+      if case .byNameItem(let used, _) = dependency { queue.append(used) }
+    }
+  }
+  return all.filter { wanted.contains($0.name) }
+}
+let allTargets = shared + agent + controller + lab + systemLibraries + testTargets
+let only = Context.environment["PORTCULLIS_ONLY"].map { $0.split(separator: ",").map(String.init) }
+
+let package = Package(
+  name: "portcullis",
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+  ],
+  targets: only.map { closure(of: $0, in: allTargets) } ?? allTargets
+)

@@ -1,0 +1,33 @@
+/// The files a host's bundle consists of. Their names and sizes are fixed here and never come from the wire.
+package enum BundleFile: Hashable, Sendable {
+  case statement
+  /// One detached SSHSIG over the statement for each signer, counted from 0.
+  case signature(Int)
+  case manifest
+  case proof
+  case rules(Family)
+
+  /// More signers than any threshold needs; a bound on work for the host.
+  package static let maximumSignatures = 16
+
+  package var fileName: String {
+    switch self {
+    case .statement: "release.statement"
+    case .signature(let index): "release.statement.\(index).sig"
+    case .manifest: "manifest"
+    case .proof: "proof"
+    case .rules(let family): "\(family).rules"
+    }
+  }
+
+  /// In bytes, checked before anything is allocated.
+  package var maximumSize: Int {
+    switch self {
+    case .statement, .signature: 4 << 10
+    case .manifest: 64 << 10
+    // 64 levels of 71 bytes and a header: more hosts than there are addresses.
+    case .proof: 8 << 10
+    case .rules: 8 << 20
+    }
+  }
+}

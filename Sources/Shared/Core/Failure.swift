@@ -1,0 +1,83 @@
+/// An error that names the operation and the object, keeps its cause, and never prints itself: the edge prints the
+/// whole chain once.
+package struct Failure: Error, Sendable {
+  /// Which exit code the edge uses for it (docs/cli.md). Everything else is 1.
+  package enum Kind: Sendable, Hashable {
+    case error
+    /// Refused by a guard: confirmation, approval, stale plan, lockout proof.
+    case refused
+    /// Usage: an unknown host, a pattern that matches nothing.
+    case usage
+  }
+
+  /// What was being done to what: "verify signature of release 12".
+  package let operation: String
+  package let cause: (any Error)?
+  /// What to do about it, without the word "hint".
+  package let hint: String?
+  package let kind: Kind
+
+  package init(_ operation: String, because cause: (any Error)? = nil, hint: String? = nil, kind: Kind = .error) {
+    self.operation = operation
+    self.cause = cause
+    self.hint = hint
+    self.kind = kind
+  }
+}
+
+/// A reason in plain words, the innermost cause of a `Failure`.
+package struct Reason: Error, Hashable, Sendable, CustomStringConvertible {
+  package let description: String
+  package init(_ description: String) { self.description = description }
+}
+
+/// A system call that failed, with the object it was about.
+package struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertible {
+  package let call: String
+  package let object: String
+  package let errno: Int32
+  package let description: String
+
+  package init(_ call: String, _ object: String, errno: Int32, meaning: String) {
+    self.call = call
+    self.object = object
+    self.errno = errno
+    description = "\(call) \(object): \(meaning)"
+  }
+}
+
+/// The chain of an error as the edge prints it: `verify release 12: signature by an unknown key`, and its hints.
+package struct ErrorChain: Sendable {
+  package let message: String
+  package let hints: [String]
+  package let kind: Failure.Kind
+
+  package init(_ error: any Error) {
+    var words: [String] = []
+    var hints: [String] = []
+    var kind: Failure.Kind?
+    var next: (any Error)? = error
+    while let current = next {
+      next = nil
+      switch current {
+      case let failure as Failure:
+        words.append(failure.operation)
+        if let hint = failure.hint { hints.append(hint) }
+        if kind == nil || kind == .error { kind = failure.kind }
+        next = failure.cause
+      case let diagnostics as Diagnostics:
+        words.append(diagnostics.all.map(\.description).joined(separator: "\n"))
+        hints += diagnostics.all.compactMap(\.hint)
+      case let diagnostic as Diagnostic:
+        words.append(diagnostic.description)
+        if let hint = diagnostic.hint { hints.append(hint) }
+      default:
+        words.append("\(current)")
+      }
+    }
+    message = words.joined(separator: ": ")
+    var seen = Set<String>()
+    self.hints = hints.filter { seen.insert($0).inserted }
+    self.kind = kind ?? .error
+  }
+}

@@ -1,0 +1,126 @@
+package import Core
+
+/// What a host says of itself: facts only, no judgement.
+package struct Report: Hashable, Sendable {
+  /// The nonce of the question.
+  package var nonce: Nonce
+  package var host: HostID
+  package var fleet: FleetID
+  /// The host's own clock.
+  package var time: UTCTime
+  /// From /proc/sys/kernel/random/boot_id.
+  package var bootID: String
+  package var agentVersion: String
+  /// As `uname -m` prints it.
+  package var architecture: String
+  package var kernel: String
+  package var backend: Backend
+  /// "1.8.9"
+  package var iptablesVersion: String
+  /// Nil until the first commit.
+  package var committed: Committed?
+  /// The last apply that did not end in a commit, until the next one does.
+  package var lastFailure: LastFailure?
+  package var families: PerFamily<FamilyReport>
+  /// Rules that the other backend's programs print; 0 when there are none or no such programs.
+  package var otherBackendRules: Int
+  /// Enabled services that also load rules: "ufw", "firewalld", "netfilter-persistent", "nftables".
+  package var conflicts: [String]
+  /// The safe policy is loaded, because neither the new bundle nor the old one could be.
+  package var degraded: Bool
+  /// The address this SSH connection came from, as sshd told the bridge; empty when not over SSH.
+  package var managementSource: String
+
+  package init(
+    nonce: Nonce, host: HostID, fleet: FleetID, time: UTCTime, bootID: String, agentVersion: String,
+    architecture: String, kernel: String, backend: Backend, iptablesVersion: String, committed: Committed?,
+    lastFailure: LastFailure?, families: PerFamily<FamilyReport>, otherBackendRules: Int, conflicts: [String],
+    degraded: Bool, managementSource: String
+  ) {
+    self.nonce = nonce
+    self.host = host
+    self.fleet = fleet
+    self.time = time
+    self.bootID = bootID
+    self.agentVersion = agentVersion
+    self.architecture = architecture
+    self.kernel = kernel
+    self.backend = backend
+    self.iptablesVersion = iptablesVersion
+    self.committed = committed
+    self.lastFailure = lastFailure
+    self.families = families
+    self.otherBackendRules = otherBackendRules
+    self.conflicts = conflicts
+    self.degraded = degraded
+    self.managementSource = managementSource
+  }
+}
+
+/// Which kernel interface the host's iptables programs speak.
+package enum Backend: UInt8, Hashable, Sendable, CaseIterable {
+  case nft = 0
+  case legacy = 1
+
+  package var name: String {
+    switch self {
+    case .nft: "nft"
+    case .legacy: "legacy"
+    }
+  }
+}
+
+package struct Committed: Hashable, Sendable {
+  package var serial: Serial
+  /// Of the manifest's bytes.
+  package var manifest: Digest
+  /// Of the manifest without its serial: equal means the host runs what a newer manifest says.
+  package var content: Digest
+  package var at: UTCTime
+  package init(serial: Serial, manifest: Digest, content: Digest, at: UTCTime) {
+    self.serial = serial
+    self.manifest = manifest
+    self.content = content
+    self.at = at
+  }
+}
+
+package struct LastFailure: Hashable, Sendable {
+  package var serial: Serial
+  package var result: Outcome.Result
+  package var detail: String
+  package init(serial: Serial, result: Outcome.Result, detail: String) {
+    self.serial = serial
+    self.result = result
+    self.detail = detail
+  }
+}
+
+package struct FamilyReport: Hashable, Sendable {
+  /// What rehearsal of the committed bundle printed, canonical; nil until the first commit.
+  package var expected: Digest?
+  /// The part of the kernel's rules that is ours, canonical. In exclusive mode the tables the bundle declares and
+  /// every other table that is not empty.
+  package var observed: Digest
+  /// The whole text that the save program prints, canonical.
+  package var save: Digest
+  /// One digest for each chain of `observed`, so that a difference is located without the text.
+  package var chains: [ChainDigest]
+  package init(expected: Digest?, observed: Digest, save: Digest, chains: [ChainDigest]) {
+    self.expected = expected
+    self.observed = observed
+    self.save = save
+    self.chains = chains
+  }
+}
+
+package struct ChainDigest: Hashable, Sendable {
+  package var table: String
+  package var chain: String
+  package var digest: Digest
+  package init(table: String, chain: String, digest: Digest) {
+    self.table = table
+    self.chain = chain
+    self.digest = digest
+  }
+}
