@@ -1,12 +1,19 @@
-import ArgumentParser
 import Core
-import Crypto
-import FoundationEssentials
+import Daemon
+import Glibc
+import Netfilter
 
-struct A: ParsableCommand {
-  mutating func run() throws {
-    let d = try JSONDecoder().decode([String: Int].self, from: Data("{\"a\":1}".utf8));
-    print(d, Array(SHA256.hash(data: Data([1, 2, 3]))).count)
-  }
+// Three ways in. The first two are for machines and come before any parsing of arguments.
+
+/// What this executable was called as, without its folder.
+let name = CommandLine.arguments.first?.utf8.split(separator: UInt8(ascii: "/")).last.map { String($0) ?? "" }
+
+// sshd runs a login shell under its own name, with a dash before it when it is one. Whatever a client asks for comes as
+// arguments, and is not looked at.
+if name == "portcullis-bridge" || name == "-portcullis-bridge" {
+  exit(Edge.bridge(HostLayout(root: "/")))
 }
-A.main()
+if CommandLine.arguments.dropFirst().first == RehearsalChild.argument {
+  exit(RehearsalChild.run())
+}
+PortcullisAgent.start()

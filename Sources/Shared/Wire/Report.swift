@@ -106,11 +106,17 @@ package struct FamilyReport: Hashable, Sendable {
   package var save: Digest
   /// One digest for each chain of `observed`, so that a difference is located without the text.
   package var chains: [ChainDigest]
-  package init(expected: Digest?, observed: Digest, save: Digest, chains: [ChainDigest]) {
+  /// Chains that are not in `chains` because a report must fit one frame (`WireLimit.reportChains`). The digests above
+  /// cover them all the same.
+  package var omittedChains: Int
+  package init(
+    expected: Digest?, observed: Digest, save: Digest, chains: [ChainDigest], omittedChains: Int = 0
+  ) {
     self.expected = expected
     self.observed = observed
     self.save = save
     self.chains = chains
+    self.omittedChains = omittedChains
   }
 }
 

@@ -1,10 +1,19 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <net/route.h>
+#include <netinet/in.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 int clinux_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
@@ -35,3 +44,99 @@ int clinux_bytes_waiting(int fd) {
   int waiting = 0;
   return ioctl(fd, FIONREAD, &waiting) == 0 ? waiting : -1;
 }
+
+int clinux_overlay_opaque(const char *path) { return lsetxattr(path, "trusted.overlay.opaque", "y", 1, 0); }
+
+int clinux_mounts_read_only(const char *path) {
+  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY};
+  return (int)syscall(SYS_mount_setattr, AT_FDCWD, path, AT_RECURSIVE, &attributes, sizeof attributes);
+}
+
+// ioctl(2) on a socket of the family, which is how addresses were set before netlink, and takes no program and no
+// message building.
+static int interface_ioctl(int family, unsigned long request, void *argument) {
+  int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  int result = ioctl(fd, request, argument);
+  int saved = errno;
+  close(fd);
+  errno = saved;
+  return result;
+}
+
+static int named(struct ifreq *request, const char *name) {
+  memset(request, 0, sizeof *request);
+  if (strlen(name) >= IFNAMSIZ) {
+    errno = EINVAL;
+    return -1;
+  }
+  strcpy(request->ifr_name, name);
+  return 0;
+}
+
+int clinux_interface_up(const char *name) {
+  struct ifreq request;
+  if (named(&request, name) != 0 || interface_ioctl(AF_INET, SIOCGIFFLAGS, &request) != 0) return -1;
+  request.ifr_flags |= IFF_UP;
+  return interface_ioctl(AF_INET, SIOCSIFFLAGS, &request);
+}
+
+// The kernel's struct in6_ifreq; its header does not go together with <netinet/in.h> everywhere.
+struct address6_request {
+  struct in6_addr address;
+  uint32_t prefix;
+  int index;
+};
+
+int clinux_interface_address(const char *name, const char *address, int prefix) {
+  struct ifreq request;
+  if (named(&request, name) != 0) return -1;
+  struct sockaddr_in *v4 = (struct sockaddr_in *)&request.ifr_addr;
+  struct address6_request v6 = {.prefix = (uint32_t)prefix};
+  if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    if (interface_ioctl(AF_INET, SIOCSIFADDR, &request) != 0 && errno != EEXIST) return -1;
+    v4->sin_addr.s_addr = prefix == 0 ? 0 : htonl(~0u << (32 - prefix));
+    return interface_ioctl(AF_INET, SIOCSIFNETMASK, &request);
+  }
+  if (inet_pton(AF_INET6, address, &v6.address) != 1) {
+    errno = EINVAL;
+    return -1;
+  }
+  v6.index = (int)if_nametoindex(name);
+  if (v6.index == 0) return -1;
+  int result = interface_ioctl(AF_INET6, SIOCSIFADDR, &v6);
+  return result != 0 && errno == EEXIST ? 0 : result;
+}
+
+// The kernel's struct in6_rtmsg.
+struct route6_request {
+  struct in6_addr destination, source, gateway;
+  uint32_t type;
+  uint16_t destination_length, source_length;
+  uint32_t metric;
+  unsigned long info;
+  uint32_t flags;
+  int index;
+};
+
+int clinux_default_route(const char *name, const char *gateway) {
+  struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY, .rt_dev = (char *)name};
+  struct sockaddr_in *v4 = (struct sockaddr_in *)&route.rt_gateway;
+  struct route6_request v6 = {.metric = 1024, .flags = RTF_UP | RTF_GATEWAY};
+  if (inet_pton(AF_INET, gateway, &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    route.rt_dst.sa_family = route.rt_genmask.sa_family = AF_INET;
+    return interface_ioctl(AF_INET, SIOCADDRT, &route);
+  }
+  if (inet_pton(AF_INET6, gateway, &v6.gateway) != 1) {
+    errno = EINVAL;
+    return -1;
+  }
+  v6.index = (int)if_nametoindex(name);
+  return v6.index == 0 ? -1 : interface_ioctl(AF_INET6, SIOCADDRT, &v6);
+}
+
+int clinux_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
+
+int clinux_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC | O_NONBLOCK); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -25,3 +26,38 @@ int clinux_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid);
 
 /// ioctl(FIONREAD): bytes waiting in a descriptor, or -1 with errno.
 int clinux_bytes_waiting(int fd);
+
+/// Marks an upper folder of an overlay as opaque: nothing of the folder under it shows. 0, or -1 with errno.
+int clinux_overlay_opaque(const char *path);
+
+/// mount_setattr(2): makes the mount at `path` and all below it read-only, in this mount namespace. 0, or -1 with errno.
+int clinux_mounts_read_only(const char *path);
+
+/// Sets an interface up. 0, or -1 with errno; ENODEV when there is none of that name.
+int clinux_interface_up(const char *name);
+
+/// Gives an interface a numeric address of either family with a prefix length. 0, or -1 with errno; an address it has
+/// already is not an error.
+int clinux_interface_address(const char *name, const char *address, int prefix);
+
+/// Adds the default route of the gateway's family through an interface. 0, or -1 with errno.
+int clinux_default_route(const char *name, const char *gateway);
+
+/// accept4(2) with SOCK_CLOEXEC and SOCK_NONBLOCK: no moment in which a program started by another thread could inherit
+/// the connection. The descriptor, or -1 with errno.
+int clinux_accept(int listener);
+
+/// pipe2(2) with O_CLOEXEC and O_NONBLOCK. 0, or -1 with errno.
+int clinux_pipe(int ends[2]);
+
+/// memfd_create(2) with MFD_CLOEXEC and MFD_ALLOW_SEALING: a file in memory only. The descriptor, or -1 with errno.
+int clinux_memory_file(void);
+
+/// F_ADD_SEALS (fcntl(2)): from now on nobody can write, shrink, grow or unseal the memory file. 0, or -1 with errno.
+int clinux_seal(int fd);
+
+/// posix_spawn_file_actions_addclosefrom_np(3): the child closes every descriptor from `lowest` on. 0, or an errno.
+int clinux_spawn_close_from(posix_spawn_file_actions_t *actions, int lowest);
+
+/// POSIX_SPAWN_SETSID (posix_spawnattr_setflags(3)): the child leads a session of its own, without a terminal.
+short clinux_spawn_new_session(void);

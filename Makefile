@@ -1,0 +1,41 @@
+# Two commands for a newcomer: `make demo` and `make test`. Everything they need they install themselves.
+SWIFT ?= swift
+BIN := .build/release
+
+.PHONY: help demo test lint format build release deps vectors bench clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 12
+
+demo: release ## raise a lab of six hosts and walk through the whole loop
+	@scripts/demo.sh $(BIN)/portcullis
+
+test: deps vectors build ## every test; those that need root and namespaces run when they can
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build
+
+lint: ## swift format, strict
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
+
+format: ## rewrite the sources in the one style
+	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests
+
+build: deps ## debug build
+	$(SWIFT) build
+
+release: deps ## optimised build: .build/release/portcullis and portcullis-agent
+	$(SWIFT) build -c release --product portcullis
+	$(SWIFT) build -c release --product portcullis-agent
+	$(SWIFT) build -c release --product portcullis-lab-host
+
+deps: ## Debian packages that are missing
+	@scripts/install-packages.sh
+
+vectors: deps ## OpenSSH's own signature test vectors, from Debian's source package
+	@Tests/Shared/ReleaseTests/fetch-openssh-vectors.sh .build/openssh-vectors
+
+bench: release ## the figures of docs/benchmarks.md, goal beside result
+	@scripts/bench.sh $(BIN)
+
+clean:
+	rm -rf .build

@@ -1,0 +1,299 @@
+package import Core
+internal import Release
+package import Wire
+
+/// Who must say that the host is still reachable before a change becomes permanent.
+package enum ConfirmationPolicy: Hashable, Sendable {
+  /// Nobody: rules that read back as rehearsed are committed at once.
+  case immediate
+}
+
+/// One apply, from a verified bundle on disk to an answer (DESIGN.md §3). Pure: events come in, and each returns the
+/// one action the driver performs next and reports back about. No effect happens in here.
+///
+/// Before APPLYING a failure is a refusal: nothing was changed. From APPLYING on it puts both families back, at most
+/// `maximumRollbacks` times, and then loads the safe policy. After COMMITTED nothing can fail any more, because recovery
+/// finishes what is left.
+package struct ApplyMachine: Sendable {
+  /// Which rules an action is about.
+  package enum Side: Hashable, Sendable {
+    case new
+    /// The last committed bundle, or generation 0 before there is one.
+    case old
+    case safe
+  }
+
+  package enum Action: Hashable, Sendable {
+    /// Write the record durably: then `journalled` or `failed`.
+    case journal(JournalRecord)
+    /// Load into a scratch stack and judge what is printed: then `rehearsed` or `failed`.
+    case rehearse
+    /// Then `loaded` or `failed`.
+    case load(Side, Family)
+    /// Read both families back and compare with what is expected of this side: then `matched` or `failed`.
+    case reread(Side)
+    /// Point `committed` at the bundle: then `flipped` or `failed`.
+    case flip(BundleName)
+    /// The end: nothing was changed.
+    case refuse(Refusal)
+    /// The end: this outcome is in the journal.
+    case answer(Outcome)
+  }
+
+  package static let maximumRollbacks = 3
+  package static let maximumSafeLoads = 3
+
+  private enum State: Hashable, Sendable {
+    /// Nothing happened yet.
+    case idle
+    /// The STAGED record is being written.
+    case staging
+    /// STAGED is durable; the rehearsal runs.
+    case staged
+    /// The rehearsal passed; the ARMED record, which raises the serial floor, is being written.
+    case rehearsed(Expectation)
+    /// ARMED is durable; the APPLYING record is being written. A dead-man deadline belongs to this state.
+    case armed(Expectation)
+    /// The new IPv6 rules are being loaded.
+    case applyingV6(Expectation)
+    /// The new IPv6 rules are loaded, IPv4 is being loaded.
+    case applyingV4(Expectation)
+    /// Both are loaded and are being read back.
+    case applied(Expectation)
+    /// Read back as rehearsed and, if the policy asks, confirmed; the COMMITTED record is being written.
+    case committing
+    /// COMMITTED is durable; the pointer is being flipped. There is no way back from here.
+    case committed
+    /// The ROLLING_BACK record is being written; the way back goes on even when it cannot be.
+    case turningBack(Why)
+    /// The old rules of a family are being loaded.
+    case rollingBack(Why, attempt: Int, Family)
+    /// The old rules are loaded and are being read back.
+    case rolledBack(Why, attempt: Int)
+    /// The old rules read back; the ROLLED_BACK record is being written.
+    case ending(Outcome)
+    /// Going back failed; the safe policy of a family is being loaded.
+    case savingHost(Why, attempt: Int, Family)
+    /// The safe policy is loaded and is being read back.
+    case savedHost(Why, attempt: Int)
+    /// The ABANDONED record is being written.
+    case abandoning(Refusal)
+    /// Answered.
+    case ended
+  }
+
+  /// Every reason so far, first cause first.
+  private struct Why: Hashable, Sendable {
+    var words: String
+    func and(_ more: Refusal) -> Why { Why(words: "\(words); \(more.detail)") }
+  }
+
+  private let plan: OpenTransaction
+  private let confirmation: ConfirmationPolicy
+  private var state = State.idle
+
+  /// - Parameter plan: what is to be applied, or taken back; fixed from the start.
+  package init(_ plan: OpenTransaction, confirmation: ConfirmationPolicy = .immediate) {
+    self.plan = plan
+    self.confirmation = confirmation
+  }
+
+  // MARK: - Events
+
+  package mutating func begin() -> Action {
+    switch state {
+    case .idle:
+      state = .staging
+      return .journal(.staged(plan))
+    case .staging, .staged, .rehearsed, .armed, .applyingV6, .applyingV4, .applied, .committing, .committed,
+      .turningBack, .rollingBack, .rolledBack, .ending, .savingHost, .savedHost, .abandoning, .ended:
+      return outOfTurn("begin")
+    }
+  }
+
+  /// Takes up a transaction that was cut short after the kernel was touched, and takes it back.
+  package mutating func resume(because words: String) -> Action {
+    switch state {
+    case .idle: return goBack(Why(words: words), attempt: 1)
+    case .staging, .staged, .rehearsed, .armed, .applyingV6, .applyingV4, .applied, .committing, .committed,
+      .turningBack, .rollingBack, .rolledBack, .ending, .savingHost, .savedHost, .abandoning, .ended:
+      return outOfTurn("resume")
+    }
+  }
+
+  /// The record of the last `.journal` action is durable.
+  package mutating func journalled() -> Action {
+    switch state {
+    case .staging:
+      state = .staged
+      return .rehearse
+    case .rehearsed(let expectation):
+      state = .armed(expectation)
+      return .journal(.applying(plan.id))
+    case .armed(let expectation):
+      state = .applyingV6(expectation)
+      return .load(.new, .ipv6)
+    case .committing:
+      state = .committed
+      return .flip(plan.bundle)
+    case .turningBack(let why):
+      return goBack(why, attempt: 1)
+    case .ending(let outcome):
+      state = .ended
+      return .answer(outcome)
+    case .abandoning(let refusal):
+      state = .ended
+      return .refuse(refusal)
+    case .idle, .staged, .applyingV6, .applyingV4, .applied, .committed, .rollingBack, .rolledBack, .savingHost,
+      .savedHost, .ended:
+      return outOfTurn("journalled")
+    }
+  }
+
+  /// The scratch stack printed what the bundle means; this is what the host must print.
+  package mutating func rehearsed(_ expectation: Expectation) -> Action {
+    switch state {
+    case .staged:
+      state = .rehearsed(expectation)
+      return .journal(.armed(plan.release))
+    case .idle, .staging, .rehearsed, .armed, .applyingV6, .applyingV4, .applied, .committing, .committed,
+      .turningBack, .rollingBack, .rolledBack, .ending, .savingHost, .savedHost, .abandoning, .ended:
+      return outOfTurn("rehearsed")
+    }
+  }
+
+  package mutating func loaded() -> Action {
+    switch state {
+    case .applyingV6(let expectation):
+      state = .applyingV4(expectation)
+      return .load(.new, .ipv4)
+    case .applyingV4(let expectation):
+      state = .applied(expectation)
+      return .reread(.new)
+    case .rollingBack(let why, let attempt, .ipv6):
+      state = .rollingBack(why, attempt: attempt, .ipv4)
+      return .load(.old, .ipv4)
+    case .rollingBack(let why, let attempt, .ipv4):
+      state = .rolledBack(why, attempt: attempt)
+      return .reread(.old)
+    case .savingHost(let why, let attempt, .ipv6):
+      state = .savingHost(why, attempt: attempt, .ipv4)
+      return .load(.safe, .ipv4)
+    case .savingHost(let why, let attempt, .ipv4):
+      state = .savedHost(why, attempt: attempt)
+      return .reread(.safe)
+    case .idle, .staging, .staged, .rehearsed, .armed, .applied, .committing, .committed, .turningBack, .rolledBack,
+      .ending, .savedHost, .abandoning, .ended:
+      return outOfTurn("loaded")
+    }
+  }
+
+  /// Both families read back as this side should.
+  package mutating func matched(at now: UTCTime) -> Action {
+    switch state {
+    case .applied(let expectation):
+      switch confirmation {
+      case .immediate: return commit(expectation, at: now)
+      }
+    case .rolledBack(let why, _):
+      return end(.reverted, JournalRecord.rolledBack, why)
+    case .savedHost(let why, _):
+      return end(.failed, { .safePolicy(why: why.words, $0) }, why)
+    case .idle, .staging, .staged, .rehearsed, .armed, .applyingV6, .applyingV4, .committing, .committed, .turningBack,
+      .rollingBack, .ending, .savingHost, .abandoning, .ended:
+      return outOfTurn("matched")
+    }
+  }
+
+  package mutating func flipped() -> Action {
+    switch state {
+    case .committed:
+      state = .ended
+      return .answer(outcome(.committed, detail: ""))
+    case .idle, .staging, .staged, .rehearsed, .armed, .applyingV6, .applyingV4, .applied, .committing, .turningBack,
+      .rollingBack, .rolledBack, .ending, .savingHost, .savedHost, .abandoning, .ended:
+      return outOfTurn("flipped")
+    }
+  }
+
+  /// The last action did not succeed.
+  package mutating func failed(_ refusal: Refusal) -> Action {
+    switch state {
+    case .idle, .staging:
+      // There is no durable record to end.
+      state = .ended
+      return .refuse(refusal)
+    case .staged, .rehearsed, .armed:
+      state = .abandoning(refusal)
+      return .journal(.abandoned(plan.id))
+    case .abandoning(let first):
+      // Recovery sees that the kernel was never touched.
+      state = .ended
+      return .refuse(first)
+    case .applyingV6, .applyingV4, .applied, .committing:
+      let why = Why(words: refusal.detail)
+      state = .turningBack(why)
+      return .journal(.rollingBack(plan.id, why: why.words))
+    case .turningBack(let why):
+      return goBack(why, attempt: 1)
+    case .rollingBack(let why, let attempt, _), .rolledBack(let why, let attempt):
+      let more = why.and(refusal)
+      return attempt < Self.maximumRollbacks ? goBack(more, attempt: attempt + 1) : saveHost(more, attempt: 1)
+    case .savingHost(let why, let attempt, _), .savedHost(let why, let attempt):
+      let more = why.and(refusal)
+      if attempt < Self.maximumSafeLoads { return saveHost(more, attempt: attempt + 1) }
+      return end(.failed, { .safePolicy(why: more.words, $0) }, more)
+    case .committed:
+      // The record decides; recovery flips the pointer.
+      state = .ended
+      return .answer(outcome(.committed, detail: ""))
+    case .ending(let outcome):
+      // The kernel is as the outcome says; recovery will find the transaction open, go back again and record it.
+      state = .ended
+      return .answer(outcome)
+    case .ended:
+      return outOfTurn("failed")
+    }
+  }
+
+  // MARK: - Steps
+
+  private mutating func commit(_ expectation: Expectation, at now: UTCTime) -> Action {
+    state = .committing
+    let bundle = CommittedBundle(
+      name: plan.bundle, accepted: plan.release, content: plan.content, at: now, expectation: expectation)
+    return .journal(.committed(bundle, plan.release, outcome(.committed, detail: "")))
+  }
+
+  private mutating func goBack(_ why: Why, attempt: Int) -> Action {
+    state = .rollingBack(why, attempt: attempt, .ipv6)
+    return .load(.old, .ipv6)
+  }
+
+  private mutating func saveHost(_ why: Why, attempt: Int) -> Action {
+    state = .savingHost(why, attempt: attempt, .ipv6)
+    return .load(.safe, .ipv6)
+  }
+
+  private mutating func end(
+    _ result: Outcome.Result, _ record: (Outcome) -> JournalRecord, _ why: Why
+  ) -> Action {
+    let outcome = outcome(result, detail: why.words)
+    state = .ending(outcome)
+    return .journal(record(outcome))
+  }
+
+  private func outcome(_ result: Outcome.Result, detail: String) -> Outcome {
+    Outcome(
+      transaction: plan.id, result: result, serial: plan.release.serial, manifest: plan.release.manifest,
+      detail: detail)
+  }
+
+  /// Our own driver broke the order. Before APPLYING that is a refusal; later it is a failure like any other, so that a
+  /// bug in the driver still takes the host back to rules it knew.
+  private mutating func outOfTurn(_ event: String) -> Action {
+    let refusal = Refusal(code: .internalError, detail: "\(event) arrived out of turn")
+    if case .ended = state { return .refuse(refusal) }
+    return failed(refusal)
+  }
+}

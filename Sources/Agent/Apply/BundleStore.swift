@@ -1,0 +1,128 @@
+package import Core
+
+/// The bundles on disk: `bundles/NAME/` with the files of the bundle and `FAMILY.expected`, what its rehearsal printed;
+/// `committed`, a link to the bundle that runs; `generation-0/`, what ran before the first one. A directory appears
+/// whole under its name or not at all.
+package struct BundleStore {
+  static let bundles = "bundles"
+  static let committed = "committed"
+  static let generation0 = "generation-0"
+  private static let incoming = ".incoming"
+
+  private let disk: any Disk
+
+  package init(on disk: any Disk) { self.disk = disk }
+
+  /// Writes a bundle's files durably. On an error nothing of it is left.
+  package func stage(_ files: [BundleFile: [UInt8]], as name: BundleName) throws(SystemCallError) {
+    let contents = files.map { ($0.key.fileName, $0.value) }.sorted { $0.0 < $1.0 }
+    try makeDirectory(Self.bundles)
+    try write(contents, to: "\(Self.bundles)/\(name)", in: Self.bundles)
+  }
+
+  /// Keeps what a rehearsal printed beside its bundle, in canonical form: files that stock programs load.
+  package func keep(expected: PerFamily<[UInt8]>, of name: BundleName) throws(SystemCallError) {
+    let directory = "\(Self.bundles)/\(name)"
+    for family in Family.allCases {
+      try disk.replace("\(directory)/\(family).expected", in: directory, with: expected[family])
+    }
+  }
+
+  /// Nil when there is none, or when it is not the text whose digest is known.
+  package func expected(_ family: Family, of name: BundleName, digest: Digest) -> [UInt8]? {
+    let limit = 4 * BundleFile.rules(family).maximumSize
+    guard let text = try? disk.read("\(Self.bundles)/\(name)/\(family).expected", atMost: limit),
+      Digest(of: text) == digest
+    else { return nil }
+    return text
+  }
+
+  /// The files of a bundle as they are on disk now; `BundleVerifier.readmit` says whether they are still the signed
+  /// ones, since what we go back to is always what was signed.
+  package func read(_ name: BundleName) throws(SystemCallError) -> [BundleFile: [UInt8]] {
+    var files: [BundleFile: [UInt8]] = [:]
+    let all =
+      [.statement, .manifest, .proof] + Family.allCases.map(BundleFile.rules)
+      + (0..<BundleFile.maximumSignatures).map(BundleFile.signature)
+    for file in all {
+      files[file] = try disk.read("\(Self.bundles)/\(name)/\(file.fileName)", atMost: file.maximumSize)
+    }
+    return files
+  }
+
+  /// Points `committed` at a bundle, at once and durably.
+  package func flip(to name: BundleName) throws(SystemCallError) {
+    let target = "\(Self.bundles)/\(name)"
+    guard try disk.linkTarget(Self.committed) != target else { return }
+    let temporary = "\(Self.committed).new"
+    try disk.remove(temporary)
+    try disk.link(temporary, to: target)
+    try disk.rename(temporary, to: Self.committed)
+    try disk.sync(".")
+  }
+
+  /// Removes every bundle but this one, and what was left half written. What cannot be removed only takes space.
+  package func removeAll(except kept: BundleName?) {
+    try? disk.remove("\(Self.committed).new")
+    for entry in (try? disk.list(Self.bundles)) ?? [] where entry != kept?.description {
+      try? disk.removeTree("\(Self.bundles)/\(entry)")
+    }
+    for entry in (try? disk.list(".")) ?? [] where entry == Self.generation0 + Self.incoming {
+      try? disk.removeTree(entry)
+    }
+  }
+
+  package func remove(_ name: BundleName) { try? disk.removeTree("\(Self.bundles)/\(name)") }
+
+  /// What ran before the first bundle, or nil when it was never captured.
+  package func readGeneration0() throws(SystemCallError) -> PerFamily<[UInt8]>? {
+    var found: [Family: [UInt8]] = [:]
+    for family in Family.allCases {
+      let name = "\(Self.generation0)/\(BundleFile.rules(family).fileName)"
+      found[family] = try disk.read(name, atMost: 4 * BundleFile.rules(family).maximumSize)
+    }
+    guard let ipv4 = found[.ipv4], let ipv6 = found[.ipv6] else { return nil }
+    return PerFamily(ipv4: ipv4, ipv6: ipv6)
+  }
+
+  /// Kept once, never overwritten.
+  package func writeGeneration0(_ texts: PerFamily<[UInt8]>) throws(SystemCallError) {
+    let contents = Family.allCases.map { (BundleFile.rules($0).fileName, texts[$0]) }
+    try write(contents, to: Self.generation0, in: ".")
+  }
+
+  private func makeDirectory(_ name: String) throws(SystemCallError) {
+    do {
+      try disk.makeDirectory(name)
+      try disk.sync(".")
+    } catch  where error.errno == fileExists {
+      return
+    }
+  }
+
+  private func write(
+    _ contents: [(String, [UInt8])], to final: String, in parent: String
+  ) throws(SystemCallError) {
+    let temporary = final + Self.incoming
+    try disk.removeTree(temporary)
+    do {
+      try disk.makeDirectory(temporary)
+      for (name, content) in contents {
+        try disk.create("\(temporary)/\(name)", content)
+        try disk.sync("\(temporary)/\(name)")
+      }
+      try disk.sync(temporary)
+      try disk.rename(temporary, to: final)
+    } catch {
+      try? disk.removeTree(temporary)
+      throw error
+    }
+    do {
+      try disk.sync(parent)
+    } catch {
+      // Its name may not be durable; whoever asked must not find it.
+      if parent == Self.bundles { try? disk.removeTree(final) }
+      throw error
+    }
+  }
+}

@@ -1,0 +1,13 @@
+/// What a report says of the machine itself.
+package protocol HostFacts: AnyObject {
+  /// From /proc/sys/kernel/random/boot_id.
+  var bootID: String { get }
+  /// As `uname -m` prints it.
+  var architecture: String { get }
+  /// As `uname -r` prints it.
+  var kernel: String { get }
+  /// Services that also load rules and are enabled: "ufw", "firewalld", "netfilter-persistent", "nftables"; sorted.
+  var conflicts: [String] { get }
+  /// Where sshd listens, for the safe policy; 22 when that cannot be told.
+  var sshPorts: [UInt16] { get }
+}

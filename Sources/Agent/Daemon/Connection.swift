@@ -1,0 +1,232 @@
+internal import Core
+internal import Wire
+
+/// One peer on the unix socket: its bytes in, the session they drive, its bytes out, and its deadlines. It does no work
+/// itself: what the session wants done is returned, never more than one piece at a time, and `finish` brings the answer.
+///
+/// `room` in what follows is the memory, in bytes, that this connection's staged files may take.
+struct Connection {
+  let id: ConnectionID
+  /// Nil when the peer is gone. While its work is going on the connection stays: the memory of its files is counted here.
+  private(set) var socket: Descriptor?
+  /// Where the SSH connection came from, or empty.
+  private(set) var source = ""
+  /// An answer of ours is awaited.
+  private(set) var isWorking = false
+
+  private let limits: DaemonLimits
+  private var session: AgentSession
+  /// What has arrived of the line before the protocol; nil when that is over.
+  private var preamble: [UInt8]? = []
+  private var decoder = FrameDecoder()
+  private var output = OutputBuffer()
+  /// No more is read; what is in `output` is sent, then the socket is closed.
+  private var isClosing = false
+  /// The peer will send no more.
+  private var sawEnd = false
+
+  private let endOfLife: BootInstant
+  /// A whole message came or an answer went.
+  private var lastActivity: BootInstant
+  /// Since when the peer has taken nothing of `output`; nil when nothing waits.
+  private var stalledSince: BootInstant?
+  private var frameBegan: BootInstant?
+  private var stagingBegan: BootInstant?
+
+  init(_ id: ConnectionID, _ socket: Descriptor, hello: AgentHello, limits: DaemonLimits, now: BootInstant) {
+    self.id = id
+    self.socket = socket
+    self.limits = limits
+    session = AgentSession(hello: hello)
+    endOfLife = now + limits.life
+    lastActivity = now
+  }
+
+  var reservedBytes: Int { session.reservedBytes }
+
+  /// Nothing is left to do for it.
+  var isOver: Bool { socket == nil && !isWorking }
+
+  // MARK: Polling
+
+  /// A peer that is being answered is not read from: what it sends ahead waits in its own buffers.
+  var wantsInput: Bool { socket != nil && !isClosing && !sawEnd && (preamble != nil || takesMessages) }
+
+  var wantsOutput: Bool { socket != nil && !output.isEmpty }
+
+  /// When it is to be ended though nothing happens, and why; nil while only our own work is waited for.
+  var deadline: (at: BootInstant, why: String)? {
+    guard socket != nil else { return nil }
+    let stalled = stalledSince.map { (at: $0 + limits.stalledOutput, why: "answers were not taken") }
+    if isClosing { return (max(lastActivity, stalledSince ?? lastActivity) + limits.farewell, "it took too long to end") }
+    if isWorking { return stalled }
+    var all = [(at: endOfLife, why: "the connection is too old")]
+    if let stalled {
+      all.append(stalled)
+    } else if preamble != nil {
+      all.append((lastActivity + limits.preamble, "no preamble came"))
+    } else {
+      all.append((lastActivity + limits.idle, "nothing was asked"))
+      if let frameBegan { all.append((frameBegan + limits.frame, "a frame did not arrive whole")) }
+      if let stagingBegan { all.append((stagingBegan + limits.staging, "the announced files did not arrive")) }
+    }
+    return all.min { $0.at < $1.at }
+  }
+
+  // MARK: Events
+
+  /// The socket can be read.
+  mutating func read(into buffer: inout [UInt8], room: Int, now: BootInstant) -> Job.Work? {
+    guard let socket else { return nil }
+    switch Nonblocking.read(socket.number, into: &buffer) {
+    case .wouldBlock: return nil
+    case .broken: drop()
+    case .end:
+      sawEnd = true
+      if preamble != nil { drop() } else { return advance(room: room, now: now) }
+    case .bytes(let count):
+      var bytes = buffer[..<count]
+      guard takePreamble(&bytes, now: now) else {
+        drop()
+        return nil
+      }
+      guard preamble == nil else { return nil }
+      decoder.feed(bytes)
+      return advance(room: room, now: now)
+    }
+    return nil
+  }
+
+  /// The socket takes bytes again. What the peer sent ahead may be looked at now.
+  mutating func write(room: Int, now: BootInstant) -> Job.Work? {
+    flush(now: now)
+    return advance(room: room, now: now)
+  }
+
+  /// The answer to the work that was asked for.
+  mutating func finish(_ answer: JobResult.Answer, room: Int, now: BootInstant) -> Job.Work? {
+    isWorking = false
+    lastActivity = now
+    let actions =
+      switch answer {
+      case .checked(let result): session.checked(result)
+      case .applied(let result): session.applied(result)
+      case .reported(let result): session.reported(result)
+      case .text(let result): session.textReady(result)
+      }
+    guard socket != nil else { return nil }
+    _ = perform(actions, now: now)
+    flush(now: now)
+    return advance(room: room, now: now)
+  }
+
+  /// Its deadline has passed, or the daemon stops. A peer that speaks the protocol is told why.
+  mutating func end(_ refusal: Refusal, now: BootInstant) {
+    let takesNothing = stalledSince.map { $0 + limits.stalledOutput <= now } ?? false
+    guard !isClosing, preamble == nil, !takesNothing else { return drop() }
+    _ = perform(session.refuseAndClose(refusal), now: now)
+    flush(now: now)
+  }
+
+  /// Nobody will hear an answer any more.
+  mutating func drop() {
+    socket = nil
+    output = OutputBuffer()
+    decoder = FrameDecoder()
+  }
+
+  /// The work asked for will not be done, and nobody is there to hear that.
+  mutating func forgetWork() { isWorking = false }
+
+  // MARK: Inside
+
+  private var takesMessages: Bool { session.isReady && !isClosing && output.count < limits.output }
+
+  /// Moves the bytes of the preamble out of what arrived; false if it is not one.
+  private mutating func takePreamble(_ bytes: inout ArraySlice<UInt8>, now: BootInstant) -> Bool {
+    guard var line = preamble else { return true }
+    let end = bytes.firstIndex(of: UInt8(ascii: "\n"))
+    line += bytes[..<(end ?? bytes.endIndex)]
+    guard line.count < Preamble.maximumLength else { return false }
+    guard let end else {
+      preamble = line
+      return true
+    }
+    guard let read = Preamble(line: line) else { return false }
+    source = read.source
+    preamble = nil
+    bytes = bytes[(end + 1)...]
+    lastActivity = now
+    _ = perform(session.start(), now: now)
+    return true
+  }
+
+  /// Feeds whole frames to the session as long as it is ready for them and the peer takes the answers.
+  private mutating func advance(room: Int, now: BootInstant) -> Job.Work? {
+    guard socket != nil, preamble == nil else { return nil }
+    var work: Job.Work?
+    do throws(WireProblem) {
+      while takesMessages {
+        guard let frame = try decoder.next() else {
+          if sawEnd {
+            try decoder.finish()
+            work = perform(session.peerFinished(), now: now)
+          }
+          break
+        }
+        lastActivity = now
+        frameBegan = nil
+        work = perform(session.receive(try ControllerMessage(frame: frame), room: room), now: now)
+      }
+    } catch {
+      work = perform(session.fail(error), now: now)
+    }
+    frameBegan = takesMessages && decoder.isInsideFrame ? frameBegan ?? now : nil
+    switch session.phase {
+    case .staging, .discarding: stagingBegan = stagingBegan ?? now
+    case .greeting, .idle, .staged, .rejected, .answering, .closed: stagingBegan = nil
+    }
+    flush(now: now)
+    return work
+  }
+
+  private mutating func perform(_ actions: [AgentAction], now: BootInstant) -> Job.Work? {
+    var work: Job.Work?
+    for action in actions {
+      switch action {
+      case .send(let message): output.append(message.encode())
+      case .check(let files): work = .check(files)
+      case .apply(let transaction, let files, let manifest):
+        work = .apply(transaction, files: files, manifest: manifest)
+      case .report(let nonce): work = .report(nonce, managementSource: source)
+      case .text(let request): work = .text(request)
+      case .close:
+        isClosing = true
+        lastActivity = now
+      }
+    }
+    if work != nil { isWorking = true }
+    return work
+  }
+
+  /// Sends what the peer takes, and closes when that was the last.
+  private mutating func flush(now: BootInstant) {
+    guard let socket else { return }
+    while true {
+      while output.count < limits.output, let piece = session.nextPiece() { output.append(piece.encode()) }
+      guard !output.isEmpty else { break }
+      switch Nonblocking.send(socket.number, output.pending) {
+      case .bytes(let count):
+        output.drop(count)
+        stalledSince = now
+        if !isClosing { lastActivity = now }
+      case .wouldBlock:
+        stalledSince = stalledSince ?? now
+        return
+      case .end, .broken: return drop()
+      }
+    }
+    stalledSince = nil
+    if isClosing { drop() }
+  }
+}

@@ -1,0 +1,224 @@
+package import Apply
+internal import Core
+internal import Glibc
+internal import Wire
+
+/// The agent's event loop: one thread that polls the unix socket, its connections, the worker's results and the request
+/// to stop. It sleeps without a limit when no deadline is near, and never waits for a peer.
+package final class Daemon {
+  package struct Configuration: Sendable {
+    /// The folder of socket and lock.
+    package var directory: String
+    /// What the agent calls its own version.
+    package var version: String
+    /// The unprivileged login's group, which may connect; nil when there is no such group.
+    package var group: UInt32?
+    /// Users whose connections are served, whoever else the group lets in.
+    package var users: Set<UInt32>
+    package var limits = DaemonLimits()
+    /// Takes one line, safe to print, for what an operator may want to find later.
+    package var log: @Sendable (String) -> Void = { _ in }
+
+    package init(directory: String, version: String, group: UInt32?, users: Set<UInt32>) {
+      self.directory = directory
+      self.version = version
+      self.group = group
+      self.users = users
+    }
+
+    package var socket: String { directory + "/agent.sock" }
+  }
+
+  private let configuration: Configuration
+  private let operations: any AgentOperations
+  private let hello: AgentHello
+  private let lock: InstanceLock
+  private let worker: Worker
+
+  private var listener: Descriptor?
+  private var connections: [Connection] = []
+  private var nextID: ConnectionID = 1
+  /// One buffer for all reads: what is read is taken out before the next read.
+  private var buffer = [UInt8](repeating: 0, count: 64 << 10)
+  /// When to listen again after accepting failed for want of descriptors.
+  private var acceptAgain: BootInstant?
+  private var isStopping = false
+
+  /// Takes the instance lock. `operations` belongs to the daemon's worker from `run` on.
+  package init(_ configuration: Configuration, operations: any AgentOperations) throws {
+    self.configuration = configuration
+    self.operations = operations
+    hello = AgentHello(
+      version: ProtocolVersion.current, agentVersion: configuration.version, host: operations.host,
+      fleet: operations.fleet)
+    lock = try InstanceLock(in: configuration.directory)
+    worker = try Worker()
+  }
+
+  /// Brings the host to a known state, then serves until `stop` can be read; a running apply is finished first.
+  /// `ready` is called when connections are taken.
+  package func run(stop: Int32, ready: () -> Void = {}) throws {
+    try operations.recover()
+    let access = UnixSocket.Access(
+      mode: configuration.group == nil ? 0o600 : 0o660, group: configuration.group)
+    listener = try UnixSocket.listen(at: configuration.socket, access: access)
+    defer { unlink(configuration.socket) }
+    if let listener { try UnixSocket.setNonblocking(listener, configuration.socket) }
+    try worker.start(operations)
+    defer { worker.stop() }
+    ready()
+    while !(isStopping && connections.isEmpty && worker.isIdle) { try turn(stop) }
+  }
+
+  // MARK: One turn of the loop
+
+  private enum Source {
+    case stop
+    case worker
+    case listener
+    case connection(ConnectionID)
+  }
+
+  private func turn(_ stop: Int32) throws {
+    var sources: [Source] = [.worker]
+    var polled = [pollfd(fd: worker.descriptor, events: Int16(POLLIN), revents: 0)]
+    if !isStopping {
+      sources.append(.stop)
+      polled.append(pollfd(fd: stop, events: Int16(POLLIN), revents: 0))
+    }
+    if let listener, acceptAgain == nil {
+      sources.append(.listener)
+      polled.append(pollfd(fd: listener.number, events: Int16(POLLIN), revents: 0))
+    }
+    for connection in connections {
+      guard let socket = connection.socket else { continue }
+      var events: Int32 = 0
+      if connection.wantsInput { events |= POLLIN }
+      if connection.wantsOutput { events |= POLLOUT }
+      sources.append(.connection(connection.id))
+      polled.append(pollfd(fd: socket.number, events: Int16(events), revents: 0))
+    }
+    if poll(&polled, nfds_t(polled.count), timeout()) < 0 {
+      guard errno == EINTR else { throw SystemCallError.last("poll", configuration.socket) }
+      return
+    }
+    for (source, result) in zip(sources, polled) where result.revents != 0 {
+      switch source {
+      case .stop: beginStopping()
+      case .worker: worker.takeResults().forEach(deliver)
+      case .listener: accept()
+      case .connection(let id): serve(id, Int32(result.revents))
+      }
+    }
+    endOverdue()
+    connections.removeAll(where: \.isOver)
+  }
+
+  /// Milliseconds to the next deadline; -1 when there is none.
+  private func timeout() -> Int32 {
+    let deadlines = connections.compactMap { $0.deadline?.at } + [acceptAgain].compactMap { $0 }
+    return deadlines.min()?.millisecondsFrom(.now) ?? -1
+  }
+
+  private func accept() {
+    do throws(SystemCallError) {
+      guard let listener, let socket = try UnixSocket.accept(listener) else { return }
+      guard let user = UnixSocket.peerUser(socket), configuration.users.contains(user) else {
+        return configuration.log("a connection by an unexpected user was closed")
+      }
+      let now = BootInstant.now
+      guard connections.count < configuration.limits.connections else {
+        let refusal = Refusal(code: .busy, detail: "\(connections.count) connections are open; try again in a minute")
+        // A socket that was just made takes a few hundred bytes without waiting.
+        _ = Nonblocking.send(socket.number, AgentMessage.refused(refusal).encode()[...])
+        return
+      }
+      connections.append(Connection(nextID, socket, hello: hello, limits: configuration.limits, now: now))
+      nextID += 1
+    } catch {
+      // Out of descriptors or memory: the waiting connection keeps the listener readable, so look away for a second.
+      acceptAgain = .now + .seconds(1)
+    }
+  }
+
+  private func serve(_ id: ConnectionID, _ events: Int32) {
+    let now = BootInstant.now
+    if events & POLLOUT != 0 { with(id) { connection, room in connection.write(room: room, now: now) } }
+    if events & (POLLIN | POLLHUP | POLLERR) != 0 {
+      with(id) { connection, room in
+        if connection.wantsInput { return connection.read(into: &buffer, room: room, now: now) }
+        if events & (POLLHUP | POLLERR) != 0 { connection.drop() }
+        return nil
+      }
+    }
+  }
+
+  private func deliver(_ result: JobResult) {
+    if case .applied(let outcome) = result.answer { note(outcome, from: result.connection) }
+    with(result.connection) { connection, room in connection.finish(result.answer, room: room, now: .now) }
+  }
+
+  private func note(_ result: Result<Outcome, Refusal>, from id: ConnectionID) {
+    let source = connections.first { $0.id == id }?.source ?? ""
+    let words =
+      switch result {
+      case .success(let outcome):
+        "\(outcome.result) serial \(outcome.serial) (manifest \(outcome.manifest.short))"
+          + (outcome.detail.isEmpty ? "" : ": \(outcome.detail)")
+      case .failure(let refusal): "refused: \(refusal.detail)"
+      }
+    configuration.log(SafeText.escape("apply from \(source.isEmpty ? "this host" : source): \(words)"))
+  }
+
+  /// Does something with a connection, and what the connection then wants done.
+  private func with(_ id: ConnectionID, _ event: (inout Connection, Int) -> Job.Work?) {
+    guard let index = connections.firstIndex(where: { $0.id == id }) else { return }
+    let others = connections.reduce(0) { $0 + ($1.id == id ? 0 : $1.reservedBytes) }
+    let room = configuration.limits.stagedBytes - others
+    var work = event(&connections[index], room)
+    while let wanted = work {
+      work = nil
+      if connections[index].socket == nil {
+        connections[index].forgetWork()
+      } else if isStopping {
+        connections[index].forgetWork()
+        connections[index].end(Refusal(code: .busy, detail: "the agent is stopping"), now: .now)
+      } else if wanted.isApply, worker.hasApply {
+        let busy = Refusal(code: .busy, detail: "another apply is running on this host")
+        work = connections[index].finish(.applied(.failure(busy)), room: room, now: .now)
+      } else {
+        worker.submit(Job(connection: id, work: wanted))
+      }
+    }
+    if connections[index].socket == nil, connections[index].isWorking, worker.cancelWaiting(of: id) {
+      connections[index].forgetWork()
+    }
+  }
+
+  private func endOverdue() {
+    let now = BootInstant.now
+    if let again = acceptAgain, again <= now { acceptAgain = nil }
+    for connection in connections {
+      guard let deadline = connection.deadline, deadline.at <= now else { continue }
+      with(connection.id) { connection, _ in
+        connection.end(Refusal(code: .busy, detail: "closed: \(deadline.why) in time"), now: now)
+        return nil
+      }
+    }
+  }
+
+  /// No new connections and no new work; what runs is finished and answered.
+  private func beginStopping() {
+    configuration.log("stopping" + (worker.isIdle ? "" : " when the running job is done"))
+    isStopping = true
+    listener = nil
+    for connection in connections {
+      with(connection.id) { connection, _ in
+        if connection.isWorking, !worker.cancelWaiting(of: connection.id) { return nil }
+        connection.forgetWork()
+        connection.end(Refusal(code: .busy, detail: "the agent is stopping"), now: .now)
+        return nil
+      }
+    }
+  }
+}

@@ -1,0 +1,26 @@
+internal import Wire
+
+/// What one peer, and all of them, may cost. Tests bring shorter times.
+package struct DaemonLimits: Sendable {
+  package var connections = 16
+  /// For the line before the protocol.
+  package var preamble: Duration = .seconds(10)
+  /// From the first byte of a frame to its last.
+  package var frame: Duration = .seconds(30)
+  /// From the announcement of a bundle to its last byte: 17 MiB in this time are 58 KB/s.
+  package var staging: Duration = .seconds(300)
+  /// With nothing to answer.
+  package var idle: Duration = .seconds(120)
+  /// With something to send, and nothing of it taken.
+  package var stalledOutput: Duration = .seconds(60)
+  /// A connection's whole life, unless it is waiting for an answer of ours.
+  package var life: Duration = .seconds(900)
+  /// For what is left to send when the connection is to be closed, or the daemon to stop.
+  package var farewell: Duration = .seconds(5)
+  /// Bytes of staged files, over all connections: two of the biggest bundles.
+  package var stagedBytes = 2 * WireLimit.stagedBytes
+  /// Bytes waiting to be sent above which a connection is neither read from nor given the next piece of a text.
+  package var output = WireLimit.piece
+
+  package init() {}
+}

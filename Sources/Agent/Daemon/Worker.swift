@@ -1,0 +1,179 @@
+internal import Apply
+internal import CLinux
+internal import Core
+internal import Glibc
+internal import Synchronization
+internal import Wire
+
+/// Which connection a job is for. Numbers are not used twice.
+typealias ConnectionID = UInt64
+
+struct Job: Sendable {
+  enum Work: Sendable {
+    case check([BundleFile: [UInt8]])
+    case apply(TransactionID, files: [BundleFile: [UInt8]], manifest: Digest)
+    case report(Nonce, managementSource: String)
+    case text(TextRequest)
+
+    var isApply: Bool {
+      if case .apply = self { true } else { false }
+    }
+  }
+  let connection: ConnectionID
+  let work: Work
+}
+
+struct JobResult: Sendable {
+  enum Answer: Sendable {
+    case checked(Result<Void, Refusal>)
+    case applied(Result<Outcome, Refusal>)
+    case reported(Result<Report, Refusal>)
+    case text(Result<[UInt8], Refusal>)
+  }
+  let connection: ConnectionID
+  let answer: Answer
+}
+
+/// The one thread that touches the host. It takes jobs in the order they came, one at a time; results come back through
+/// a pipe that the event loop polls.
+final class Worker: Sendable {
+  private struct State {
+    var queue: [Job] = []
+    var results: [JobResult] = []
+    var running: Job?
+    var isStopping = false
+  }
+
+  private let state = Mutex(State())
+  /// A byte for each thing the thread should look at.
+  private let wakeThread: (reading: Descriptor, writing: Descriptor)
+  /// A byte for each result.
+  private let wakeLoop: (reading: Descriptor, writing: Descriptor)
+
+  /// Readable when there are results.
+  var descriptor: Int32 { wakeLoop.reading.number }
+
+  init() throws(SystemCallError) {
+    wakeThread = try Self.pipe()
+    wakeLoop = try Self.pipe()
+  }
+
+  /// Starts the thread. From here on only it calls `operations`.
+  func start(_ operations: any AgentOperations) throws(SystemCallError) {
+    let start = Unmanaged.passRetained(ThreadStart(worker: self, operations: operations))
+    var thread = pthread_t()
+    let failure = pthread_create(
+      &thread, nil,
+      { argument in
+        let start = Unmanaged<ThreadStart>.fromOpaque(argument!).takeRetainedValue()
+        start.worker.run(start.operations)
+        return nil
+      }, start.toOpaque())
+    guard failure == 0 else {
+      start.release()
+      throw SystemCallError("pthread_create", "worker", errno: failure, meaning: String(cString: strerror(failure)))
+    }
+    pthread_detach(thread)
+  }
+
+  func submit(_ job: Job) {
+    state.withLock { $0.queue.append(job) }
+    Self.wake(wakeThread.writing)
+  }
+
+  /// An apply is running or waiting.
+  var hasApply: Bool {
+    state.withLock { state in state.running?.work.isApply == true || state.queue.contains { $0.work.isApply } }
+  }
+
+  var isIdle: Bool { state.withLock { $0.running == nil && $0.queue.isEmpty && $0.results.isEmpty } }
+
+  /// What is done since the last call.
+  func takeResults() -> [JobResult] {
+    Self.drain(wakeLoop.reading)
+    return state.withLock { state in
+      defer { state.results = [] }
+      return state.results
+    }
+  }
+
+  /// Forgets a connection's job if it has not begun; false if it runs, is done, or there is none.
+  func cancelWaiting(of connection: ConnectionID) -> Bool {
+    state.withLock { state in
+      let before = state.queue.count
+      state.queue.removeAll { $0.connection == connection }
+      return state.queue.count < before
+    }
+  }
+
+  /// Ends the thread when the running job, if any, is done.
+  func stop() {
+    state.withLock { state in
+      state.isStopping = true
+      state.queue = []
+    }
+    Self.wake(wakeThread.writing)
+  }
+
+  private func run(_ operations: any AgentOperations) {
+    while true {
+      var waiting = pollfd(fd: wakeThread.reading.number, events: Int16(POLLIN), revents: 0)
+      poll(&waiting, 1, -1)
+      Self.drain(wakeThread.reading)
+      while let job = next() {
+        let result = JobResult(connection: job.connection, answer: Self.perform(job.work, operations))
+        state.withLock { state in
+          state.running = nil
+          state.results.append(result)
+        }
+        Self.wake(wakeLoop.writing)
+      }
+      if state.withLock({ $0.isStopping }) { return }
+    }
+  }
+
+  private func next() -> Job? {
+    state.withLock { state in
+      state.running = state.queue.isEmpty ? nil : state.queue.removeFirst()
+      return state.running
+    }
+  }
+
+  private static func perform(_ work: Job.Work, _ operations: any AgentOperations) -> JobResult.Answer {
+    switch work {
+    case .check(let files):
+      .checked(Result { () throws(Refusal) in try operations.check(files) })
+    case .apply(let transaction, let files, let manifest):
+      .applied(
+        Result { () throws(Refusal) in try operations.apply(files, transaction: transaction, manifest: manifest) })
+    case .report(let nonce, let source):
+      .reported(Result { () throws(Refusal) in try operations.report(nonce, managementSource: source) })
+    case .text(let request): .text(Result { () throws(Refusal) in try operations.text(request) })
+    }
+  }
+
+  private static func pipe() throws(SystemCallError) -> (reading: Descriptor, writing: Descriptor) {
+    var ends: [Int32] = [-1, -1]
+    guard clinux_pipe(&ends) == 0 else { throw .last("pipe", "worker") }
+    return (Descriptor(owning: ends[0]), Descriptor(owning: ends[1]))
+  }
+
+  /// A full pipe is as good a reason to look as one more byte.
+  private static func wake(_ descriptor: Descriptor) { _ = Nonblocking.write(descriptor.number, [0]) }
+
+  private static func drain(_ descriptor: Descriptor) {
+    var buffer = [UInt8](repeating: 0, count: 256)
+    while case .bytes = Nonblocking.read(descriptor.number, into: &buffer) {}
+  }
+}
+
+/// What is handed to the thread.
+private final class ThreadStart {
+  let worker: Worker
+  let operations: any AgentOperations
+
+  init(worker: Worker, operations: any AgentOperations) {
+    self.worker = worker
+    self.operations = operations
+  }
+}

@@ -1,0 +1,26 @@
+/// Where everything of ours lives on a host. `root` moves all of it, for tests.
+package struct HostPaths: Sendable {
+  package let root: String
+
+  package init(root: String = "/") { self.root = root.hasSuffix("/") ? String(root.dropLast()) : root }
+
+  package static let userName = "portcullis"
+
+  package var programs: String { root + "/usr/local/lib/portcullis" }
+  package var agent: String { programs + "/portcullis-agent" }
+  /// Uploaded here; takes the agent's name once it has been checked.
+  package var newAgent: String { programs + "/.portcullis-agent.new" }
+  package var previousAgent: String { programs + "/portcullis-agent.previous" }
+  /// The login shell of the unprivileged user: the agent under a name that makes it the bridge.
+  package var bridge: String { programs + "/portcullis-bridge" }
+  package var trust: String { root + "/etc/portcullis" }
+  package var hostFile: String { trust + "/host" }
+  package var allowedSigners: String { trust + "/allowed_signers" }
+  package var state: String { root + "/var/lib/portcullis" }
+  package var login: String { state + "/login" }
+  package var authorizedKeys: String { login + "/.ssh/authorized_keys" }
+  package var runtime: String { root + "/run/portcullis" }
+  package var socket: String { runtime + "/agent.sock" }
+  package var units: String { root + "/etc/systemd/system" }
+  package var passwd: String { root + "/etc/passwd" }
+}

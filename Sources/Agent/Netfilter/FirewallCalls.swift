@@ -1,0 +1,69 @@
+internal import Apply
+internal import Core
+
+/// Restore and save of one family in whatever network namespace the caller is in.
+struct FirewallCalls {
+  let runner: ProgramRunner
+  var environment = ProgramRequest.plainEnvironment
+
+  func restore(_ input: [UInt8], by programs: FamilyPrograms) throws(FirewallProblem) {
+    let request = ProgramRequest(
+      programs.restore, programs.restoreArguments, environment: environment, input: input, outputLimit: 1 << 20)
+    _ = try run(request, programs.family)
+  }
+
+  func save(by programs: FamilyPrograms) throws(FirewallProblem) -> [UInt8] {
+    try run(ProgramRequest(programs.save, [], environment: environment), programs.family)
+  }
+
+  func run(_ request: ProgramRequest, _ family: Family) throws(FirewallProblem) -> [UInt8] {
+    let name = String(request.path.split(separator: "/").last ?? "")
+    let result: ProgramResult
+    do throws(SystemCallError) {
+      result = try runner.run(request)
+    } catch {
+      throw FirewallProblem(.unavailable, program: name, family: family, words: error.description)
+    }
+    let words = Self.words(result.errors)
+    switch result.end {
+    case .exited(0): return result.output
+    case .exited(let status):
+      throw FirewallProblem(
+        .refused, program: name, family: family, line: Self.line(in: result.errors),
+        words: words.isEmpty ? "it failed with status \(status)" : words)
+    case .signalled(let signal):
+      throw FirewallProblem(.unavailable, program: name, family: family, words: "signal \(signal) ended it")
+    case .timedOut:
+      throw FirewallProblem(
+        .timedOut, program: name, family: family,
+        words: "it did not end within \(request.milliseconds / 1000) s and was killed; does another program keep "
+          + "changing the rules?")
+    case .flooded:
+      throw FirewallProblem(
+        .flooded, program: name, family: family, words: "it printed more than \(request.outputLimit) bytes")
+    }
+  }
+
+  /// Its first few lines in one, without the advice to read its help.
+  static func words(_ errors: [UInt8]) -> String {
+    let lines = errors.split(separator: UInt8(ascii: "\n"))
+      .filter { !$0.starts(with: "Try `".utf8) && $0.contains { $0 != UInt8(ascii: " ") } }
+    return lines.prefix(4).map { SafeText.escape($0.prefix(256)) }.joined(separator: " ")
+  }
+
+  /// "Error occurred at line: 5", "line 4: RULE_APPEND failed", "iptables-restore: line 6 failed".
+  static func line(in errors: [UInt8]) -> Int? {
+    let word = Array("line".utf8)
+    var position = errors.startIndex
+    while let found = errors[position...].firstRange(of: word) {
+      var rest = errors[found.upperBound...]
+      if rest.first == UInt8(ascii: ":") { rest = rest.dropFirst() }
+      if rest.first == UInt8(ascii: " ") {
+        let digits = rest.dropFirst().prefix { $0 >= 0x30 && $0 <= 0x39 }
+        if !digits.isEmpty { return Int(String(decoding: digits, as: UTF8.self)) }
+      }
+      position = found.upperBound
+    }
+    return nil
+  }
+}

@@ -1,0 +1,62 @@
+internal import Apply
+internal import Glibc
+
+/// What this machine says of itself.
+package final class LinuxFacts: HostFacts {
+  private let root: String
+
+  /// - Parameter root: where `etc` is looked for; empty for the machine's own.
+  package init(root: String = "") { self.root = root }
+
+  package var bootID: String { SmallFile.line("/proc/sys/kernel/random/boot_id") ?? "" }
+
+  package var architecture: String { Self.name(\.machine) }
+  package var kernel: String { Self.name(\.release) }
+
+  /// systemd enables a unit by a link in a `.wants` directory; ufw's unit is always enabled and its own file decides.
+  package var conflicts: [String] {
+    let units = "\(root)/etc/systemd/system"
+    let wants = Self.list(units).filter { $0.hasSuffix(".wants") || $0.hasSuffix(".requires") }
+    var found = ["firewalld", "netfilter-persistent", "nftables"].filter { name in
+      wants.contains { Self.exists("\(units)/\($0)/\(name).service") }
+    }
+    let lines = (SmallFile.read("\(root)/etc/ufw/ufw.conf") ?? []).split(separator: UInt8(ascii: "\n"))
+    if lines.contains(where: { $0.elementsEqual("ENABLED=yes".utf8) }) { found.append("ufw") }
+    return found.sorted()
+  }
+
+  /// `Port` lines of sshd_config(5) and its drop-ins. Where they cannot be read, or none is a number, it is 22.
+  package var sshPorts: [UInt16] {
+    let directory = "\(root)/etc/ssh"
+    let dropIns = Self.list("\(directory)/sshd_config.d").filter { $0.hasSuffix(".conf") }
+    let files = ["\(directory)/sshd_config"] + dropIns.map { "\(directory)/sshd_config.d/\($0)" }
+    var ports = Set<UInt16>()
+    for line in files.flatMap({ (SmallFile.read($0) ?? []).split(separator: UInt8(ascii: "\n")) }) {
+      let words = line.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: "=") }
+      guard words.count >= 2, String(decoding: words[0], as: UTF8.self).lowercased() == "port",
+        let port = UInt16(String(decoding: words[1], as: UTF8.self)), port > 0
+      else { continue }
+      ports.insert(port)
+    }
+    return ports.isEmpty ? [22] : ports.sorted()
+  }
+
+  private static func name<Field>(_ field: KeyPath<utsname, Field>) -> String {
+    var names = utsname()
+    guard uname(&names) == 0 else { return "" }
+    return withUnsafeBytes(of: names[keyPath: field]) { bytes in
+      String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+    }
+  }
+
+  /// The link itself: what it points to may be outside of the root.
+  private static func exists(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0
+  }
+
+  private static func list(_ path: String) -> [String] {
+    guard let disk = try? LinuxDisk(path) else { return [] }
+    return (try? disk.list(".")) ?? []
+  }
+}

@@ -1,0 +1,69 @@
+package import Apply
+package import Core
+internal import Glibc
+internal import Wire
+
+/// The packet filter of the network namespace that this process is in.
+package final class LinuxFirewall: HostFirewall {
+  /// Loads and saves a request's rules in an empty network stack.
+  package typealias Rehearse = (RehearsalRequest) throws(FirewallProblem) -> PerFamily<[UInt8]>
+
+  private var finder: ProgramFinder
+  /// Programs that change the host inherit the agent's lock; the others must not keep a successor waiting.
+  private let changing: FirewallCalls
+  private let reading: FirewallCalls
+  private let rehearsalLockFile: String
+  private let rehearse: Rehearse
+
+  init(
+    directories: [String] = ProgramFinder.standardDirectories, lock: AgentLock?, rehearsalLockFile: String,
+    rehearse: @escaping Rehearse
+  ) {
+    finder = ProgramFinder(in: directories, runner: ProgramRunner())
+    changing = FirewallCalls(runner: ProgramRunner(lock: lock))
+    reading = FirewallCalls(runner: ProgramRunner())
+    self.rehearsalLockFile = rehearsalLockFile
+    self.rehearse = rehearse
+  }
+
+  package func programs() throws(FirewallProblem) -> FirewallPrograms {
+    let version = try finder.programs().ipv4.version
+    return FirewallPrograms(backend: version.backend, version: version.number)
+  }
+
+  package func rehearse(_ inputs: PerFamily<[UInt8]>) throws(FirewallProblem) -> PerFamily<[UInt8]> {
+    try rehearse(
+      RehearsalRequest(programs: finder.programs(), inputs: inputs, lockFile: rehearsalLockFile))
+  }
+
+  package func load(_ input: [UInt8], into family: Family) throws(FirewallProblem) {
+    try changing.restore(input, by: finder.programs()[family])
+  }
+
+  package func save(_ family: Family) throws(FirewallProblem) -> [UInt8] {
+    try reading.save(by: finder.programs()[family])
+  }
+
+  package func otherBackendRules() throws(FirewallProblem) -> Int {
+    var count = 0
+    for family in Family.allCases {
+      let programs = try finder.programs()[family]
+      guard let save = programs.otherSave, Self.otherBackendHolds(programs) else { continue }
+      // A program that fails here (no such module, say) has no rules to show.
+      let text = (try? reading.run(ProgramRequest(save, []), family)) ?? []
+      count += text.split(separator: UInt8(ascii: "\n")).count { $0.starts(with: "-A ".utf8) }
+    }
+    return count
+  }
+
+  /// The legacy tables that exist are listed by the kernel; when there are none, asking the program would only load
+  /// its modules. The thread's own namespace is the one that its programs will be in.
+  private static func otherBackendHolds(_ programs: FamilyPrograms) -> Bool {
+    switch programs.version.backend {
+    case .legacy: return true
+    case .nft:
+      let names = "/proc/thread-self/net/\(programs.family == .ipv4 ? "ip" : "ip6")_tables_names"
+      return !(SmallFile.read(names) ?? []).isEmpty
+    }
+  }
+}

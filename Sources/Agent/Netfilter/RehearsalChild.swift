@@ -1,0 +1,82 @@
+internal import Apply
+internal import CLinux
+internal import Core
+internal import Glibc
+
+/// The agent, run again by itself to rehearse rules in an empty network stack. unshare(2) acts on one thread, so it is
+/// done in a process that has only one, which ends afterwards and takes the stack with it.
+///
+/// The executable calls `run()` before anything else, parsing of arguments included, when its first argument is
+/// `RehearsalChild.argument`, and exits with what it returns:
+///
+///     if CommandLine.arguments.dropFirst().first == RehearsalChild.argument { exit(RehearsalChild.run()) }
+///
+/// It reads one request from standard input and writes one answer to standard output. It changes nothing on the host,
+/// whoever calls it: without the right to make a namespace it does nothing at all.
+package enum RehearsalChild {
+  package static let argument = "rehearse-child"
+
+  /// All four programs may each take their whole limit.
+  private static let milliseconds = 130_000
+
+  package static func run() -> Int32 {
+    // CLONE_NEWNET (clone(2)).
+    guard clinux_unshare(0x4000_0000) == 0 else {
+      let cause = String(cString: strerror(errno))
+      let problem = FirewallProblem(
+        .unavailable, program: "unshare", family: nil,
+        words: "no network namespace for the rehearsal: \(cause) (the agent needs CAP_SYS_ADMIN)")
+      return answer(.failed(problem))
+    }
+    guard let bytes = readAll(0), let request = try? RehearsalRequest(decoding: bytes) else { return 64 }
+    return answer(request.perform())
+  }
+
+  /// Runs this executable again and asks it. `executable` is `/proc/self/exe` but in tests.
+  static func ask(
+    _ request: RehearsalRequest, executable: String, runner: ProgramRunner
+  ) throws(FirewallProblem) -> PerFamily<[UInt8]> {
+    let result: ProgramResult
+    do throws(SystemCallError) {
+      result = try runner.run(
+        ProgramRequest(
+          executable, [argument], input: request.encode(), outputLimit: 2 * RehearsalAnswer.maximumText + 64,
+          milliseconds: milliseconds))
+    } catch {
+      throw FirewallProblem(.unavailable, program: argument, family: nil, words: error.description)
+    }
+    guard result.end == .exited(0), let answer = try? RehearsalAnswer(decoding: result.output) else {
+      throw FirewallProblem(
+        .unavailable, program: argument, family: nil,
+        words: "it gave no answer (\(result.end)) \(FirewallCalls.words(result.errors))")
+    }
+    switch answer {
+    case .saved(let texts): return texts
+    case .failed(let problem): throw problem
+    }
+  }
+
+  private static func answer(_ answer: RehearsalAnswer) -> Int32 {
+    let bytes = answer.encode()
+    var written = 0
+    while written < bytes.count {
+      let count = bytes.withUnsafeBytes { buffer in
+        uninterrupted { write(1, buffer.baseAddress! + written, buffer.count - written) }
+      }
+      guard count > 0 else { return 74 }
+      written += count
+    }
+    return 0
+  }
+
+  private static func readAll(_ file: Int32) -> [UInt8]? {
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 64 << 10)
+    while true {
+      let count = uninterrupted { read(file, &chunk, chunk.count) }
+      guard count >= 0, bytes.count <= 64 << 20 else { return nil }
+      if count == 0 { return bytes }
+      bytes += chunk.prefix(count)
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import Core
+import Wire
+
+/// What a verb has to say, once: text is drawn from the value that `-o json` prints.
+indirect enum Document {
+  case object([(key: String, value: Document)])
+  case array([Document])
+  case string(String)
+  case number(UInt64)
+  case bool(Bool)
+  case null
+
+  private static func optional<Value>(_ value: Value?, _ make: (Value) -> Document) -> Document {
+    value.map(make) ?? .null
+  }
+
+  var json: String {
+    switch self {
+    case .object(let fields):
+      "{" + fields.map { "\(Self.quoted($0.key)):\($0.value.json)" }.joined(separator: ",") + "}"
+    case .array(let elements): "[" + elements.map(\.json).joined(separator: ",") + "]"
+    case .string(let text): Self.quoted(text)
+    case .number(let number): String(number)
+    case .bool(let value): value ? "true" : "false"
+    case .null: "null"
+    }
+  }
+
+  /// A line for each field; fields of an inner object are indented. Lists of objects are only counted.
+  var text: String { lines(indent: "").joined() }
+
+  private func lines(indent: String) -> [String] {
+    guard case .object(let fields) = self else { return [] }
+    return fields.flatMap { key, value in
+      let name = indent + key.utf8.split(separator: UInt8(ascii: "_")).map { String($0) ?? "" }.joined(separator: " ")
+      if case .object = value { return ["\(name)\n"] + value.lines(indent: indent + "  ") }
+      let padding = String(repeating: " ", count: max(1, 22 - name.utf8.count))
+      return ["\(name)\(padding)\(value.scalar)\n"]
+    }
+  }
+
+  private var scalar: String {
+    switch self {
+    case .string(let text): text.isEmpty ? "-" : SafeText.escape(text)
+    case .number(let number): String(number)
+    case .bool(let value): value ? "yes" : "no"
+    case .null: "-"
+    case .array(let elements):
+      if elements.isEmpty {
+        "-"
+      } else if case .object? = elements.first {
+        String(elements.count)
+      } else {
+        elements.map(\.scalar).joined(separator: ", ")
+      }
+    case .object: ""
+    }
+  }
+
+  /// RFC 8259 §7. What a terminal could obey is escaped too, so that printing it is safe.
+  private static func quoted(_ text: String) -> String {
+    var quoted = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": quoted += "\\\""
+      case "\\": quoted += "\\\\"
+      default:
+        if SafeText.escape(String(scalar)) == String(scalar) {
+          quoted.unicodeScalars.append(scalar)
+        } else {
+          for unit in String(scalar).utf16 {
+            let hex = String(unit, radix: 16)
+            quoted += "\\u" + String(repeating: "0", count: 4 - hex.utf8.count) + hex
+          }
+        }
+      }
+    }
+    return quoted + "\""
+  }
+}
+
+extension Document {
+  init(_ report: Report) {
+    func digest(_ digest: Digest) -> Document { .string(digest.description) }
+    func family(_ family: FamilyReport) -> Document {
+      .object([
+        ("expected", Document.optional(family.expected, digest)), ("observed", digest(family.observed)),
+        ("save", digest(family.save)),
+        (
+          "chains",
+          .array(
+            family.chains.map {
+              .object([("table", .string($0.table)), ("chain", .string($0.chain)), ("digest", digest($0.digest))])
+            })
+        ),
+        ("omitted_chains", .number(UInt64(clamping: family.omittedChains))),
+      ])
+    }
+    self = .object([
+      ("format_version", .number(1)), ("kind", .string("report")), ("host", .string(report.host.description)),
+      ("fleet", .string(report.fleet.description)), ("time", .string(report.time.description)),
+      ("boot_id", .string(report.bootID)), ("agent_version", .string(report.agentVersion)),
+      ("architecture", .string(report.architecture)), ("kernel", .string(report.kernel)),
+      ("backend", .string(report.backend.name)), ("iptables_version", .string(report.iptablesVersion)),
+      (
+        "committed",
+        Document.optional(report.committed) {
+          .object([
+            ("serial", .number($0.serial.value)), ("manifest", digest($0.manifest)), ("content", digest($0.content)),
+            ("at", .string($0.at.description)),
+          ])
+        }
+      ),
+      (
+        "last_failure",
+        Document.optional(report.lastFailure) {
+          .object([
+            ("serial", .number($0.serial.value)), ("result", .string("\($0.result)")), ("detail", .string($0.detail)),
+          ])
+        }
+      ),
+      ("ipv4", family(report.families.ipv4)), ("ipv6", family(report.families.ipv6)),
+      ("other_backend_rules", .number(UInt64(clamping: report.otherBackendRules))),
+      ("conflicts", .array(report.conflicts.map { .string($0) })), ("degraded", .bool(report.degraded)),
+      ("management_source", .string(report.managementSource)),
+    ])
+  }
+}

@@ -1,0 +1,85 @@
+import Apply
+import ArgumentParser
+import Core
+import Glibc
+import Installation
+import Netfilter
+import Wire
+
+struct Install: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Make this host a member of a fleet, as the enrolment on standard input says; for 'portcullis enroll'.")
+  @OptionGroup var root: Root
+
+  func run() throws {
+    let request: EnrolmentRequest
+    do throws(ByteReader.Problem) {
+      request = try EnrolmentRequest(decoding: StandardInput.read(atMost: EnrolmentRequest.maximumSize))
+    } catch {
+      throw Failure(
+        "read the enrolment", because: error,
+        hint: "portcullis enroll writes it; the controller may be of another version")
+    }
+    let paths = HostPaths(root: root.folder)
+    let installer = Installer(paths: paths, runner: HostPrograms(), rules: LiveRules(root: root.folder))
+    Edge.print(try installer.install(request).encode())
+  }
+}
+
+struct Uninstall: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Take agent, units, login and trust away from this host; for 'portcullis enroll --remove'.")
+  @OptionGroup var root: Root
+
+  @Option(help: "keep: our rules stay in the kernel until the next boot; generation-0: what was found is loaded again")
+  var rules: Remover.Rules
+
+  func run() throws {
+    let paths = HostPaths(root: root.folder)
+    try Remover(paths: paths, runner: HostPrograms(), rules: LiveRules(root: root.folder)).remove(rules)
+  }
+}
+
+extension Remover.Rules: ExpressibleByArgument {}
+
+/// The host's own programs, run as the agent runs all programs.
+private struct HostPrograms: ProgramRunning {
+  func succeed(_ command: [String], doing operation: String) throws {
+    // systemctl waits for a daemon that may recover first.
+    let result = try ProgramRunner().run(
+      ProgramRequest(command[0], Array(command.dropFirst()), outputLimit: 64 << 10, milliseconds: 120_000))
+    guard result.end != .exited(0) else { return }
+    let said = result.errors.split(separator: UInt8(ascii: "\n")).map { SafeText.escape($0) }.joined(separator: "; ")
+    throw Failure(operation, because: Reason("\(command[0]) \(result.end): \(said)"))
+  }
+}
+
+private struct LiveRules: RulesKeeper {
+  let root: String
+
+  /// Beside a running daemon, if this is an upgrade: nothing but a file that nobody else writes is made.
+  func captureGenerationZero() throws -> Bool {
+    try HostAgent.live(root: root, access: .reading).captureGeneration0()
+  }
+
+  func loadGenerationZero() throws {
+    try HostAgent.live(root: root).loadGeneration0()
+  }
+
+  func conflicts() -> [String] { LinuxFacts(root: root).conflicts }
+}
+
+private enum StandardInput {
+  /// What is there until the end; bytes beyond the limit are left, and make the content malformed.
+  static func read(atMost limit: Int) -> [UInt8] {
+    var content: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 64 << 10)
+    while content.count <= limit {
+      let count = Glibc.read(STDIN_FILENO, &buffer, buffer.count)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { break }
+      content += buffer[..<count]
+    }
+    return content
+  }
+}

@@ -1,0 +1,156 @@
+package import Core
+package import Wire
+
+/// The judgement of one host at one moment.
+package struct HostStatus: Hashable, Sendable {
+  package struct FamilyStatus: Hashable, Sendable {
+    package var expected: Digest?
+    package var observed: Digest?
+    package var save: Digest?
+    package init(expected: Digest? = nil, observed: Digest? = nil, save: Digest? = nil) {
+      self.expected = expected
+      self.observed = observed
+      self.save = save
+    }
+  }
+
+  package var host: HostID
+  package var delivery: Delivery
+  package var integrity: Integrity
+  package var contact: Contact
+  /// The release that the host said it runs; nil when it never said, or runs none.
+  package var serial: Serial?
+  /// In the order the words are declared in.
+  package var modifiers: [Modifier]
+  /// All nil when the host never reported.
+  package var families: PerFamily<FamilyStatus>
+  /// Seconds since the last report came in, never negative; nil when none did.
+  package var age: Int64?
+  /// Why it is not current, intact and fresh, one sentence each, safe to print.
+  package var reasons: [String]
+  package var backend: Backend?
+  package var agentVersion: String?
+  package var conflicts: [String]
+
+  /// Nothing to do and nothing to worry about.
+  package var isGood: Bool {
+    delivery == .current && integrity == .intact && contact == .fresh && modifiers.isEmpty
+  }
+}
+
+/// Turns facts into the words of docs/cli.md. Pure: the time is an argument.
+package struct StatusJudge: Sendable {
+  /// Seconds between two sweeps when nothing is configured.
+  package static let defaultInterval: Int64 = 300
+  /// A report this far from the future means that our own clock went back, and ages mean nothing.
+  static let tolerableSkew: Int64 = 60
+
+  package var now: UTCTime
+  /// Seconds after which a report is old.
+  package var staleAfter: Int64
+
+  package init(now: UTCTime, staleAfter: Int64 = 3 * StatusJudge.defaultInterval) {
+    self.now = now
+    self.staleAfter = staleAfter
+  }
+
+  /// - Parameter desired: nil when no release names the host yet.
+  package func judge(_ host: HostID, desired: DesiredHost?, observation: HostObservation) -> HostStatus {
+    let report = observation.lastReport?.report
+    let delivery = Self.delivery(desired: desired, observation: observation)
+    let integrity = Self.integrity(observation)
+    let contact = contact(observation)
+    return HostStatus(
+      host: host, delivery: delivery.state, integrity: integrity.state, contact: contact.state,
+      serial: report?.committed?.serial,
+      modifiers: report?.degraded == true ? [.degraded] : [],
+      families: PerFamily { family in
+        let facts = report?.families[family]
+        return .init(expected: facts?.expected, observed: facts?.observed, save: facts?.save)
+      },
+      age: observation.lastReport.map { max(0, now - $0.receivedAt) },
+      reasons: [delivery.reason, integrity.reason, contact.reason].compactMap { $0 }
+        + (report?.degraded == true
+          ? ["the safe policy is loaded: neither the new bundle nor the old one could be"] : []),
+      backend: report?.backend,
+      agentVersion: report.map { SafeText.escape($0.agentVersion) },
+      conflicts: report?.conflicts.map { SafeText.escape($0) } ?? [])
+  }
+
+  typealias Judgement<State> = (state: State, reason: String?)
+
+  /// Only an attempt for the content that is wanted now counts. Times are whole seconds: when an attempt and a report
+  /// share one, a bad attempt counts as the later, a good one as the earlier, so that doubt never shows as `current`.
+  ///
+  ///     last attempt       later than the report     not later
+  ///     committed          current                   (as none)
+  ///     failed, reverted   failed, reverted          current if the report shows the content, otherwise unchanged:
+  ///                                                  a report of the old rules does not undo the failure
+  ///     unknown            unknown                   (as none): the host has been asked since
+  ///     none, pending      –                         current if the report shows the content; failed or reverted if it
+  ///                                                  says so of this very release; otherwise pending
+  static func delivery(desired: DesiredHost?, observation: HostObservation) -> Judgement<Delivery> {
+    guard let desired else { return (.pending, "no release names this host yet") }
+    let received = observation.lastReport
+    let shows = received?.report.committed?.content == desired.content
+    let attempt = observation.lastAttempt.flatMap { $0.content == desired.content ? $0 : nil }
+
+    if let attempt {
+      let bad = attempt.at >= (received?.receivedAt ?? attempt.at)
+      let good = received.map { attempt.at > $0.receivedAt } ?? true
+      switch attempt.result {
+      case .committed: if good { return (.current, nil) }
+      case .failed: if bad || !shows { return (.failed, words("the last apply failed", attempt.detail)) }
+      case .reverted: if bad || !shows { return (.reverted, words("the last apply was rolled back", attempt.detail)) }
+      case .unknown: if bad { return (.unknown, words("the answer of the last apply was lost", attempt.detail)) }
+      case .pending: break
+      }
+    }
+    guard let received else {
+      return (.pending, words("never reported", attempt?.result == .pending ? attempt!.detail : ""))
+    }
+    if shows { return (.current, nil) }
+    if let failure = received.report.lastFailure, failure.serial == desired.serial, desired.serial != .none {
+      switch failure.result {
+      case .failed: return (.failed, words("the host says its last apply failed", failure.detail))
+      case .reverted: return (.reverted, words("the host says its last apply was rolled back", failure.detail))
+      case .committed, .unchanged: break
+      }
+    }
+    guard let committed = received.report.committed else { return (.pending, "nothing was ever applied") }
+    return (.pending, "runs release \(committed.serial), which says something else")
+  }
+
+  /// What the host last said stands until it says something else: an unreachable host is not a drifted one.
+  static func integrity(_ observation: HostObservation) -> Judgement<Integrity> {
+    guard let received = observation.lastReport else { return (.unknown, nil) }
+    if let attempt = observation.lastAttempt, attempt.result == .committed, attempt.at > received.receivedAt {
+      return (.unknown, "has not reported since the last apply")
+    }
+    guard received.report.committed != nil else { return (.unknown, nil) }
+    var drifted: [Family] = []
+    for family in Family.allCases {
+      let facts = received.report.families[family]
+      guard let expected = facts.expected else { return (.unknown, "did not say what it expects in \(family)") }
+      if expected != facts.observed { drifted.append(family) }
+    }
+    guard !drifted.isEmpty else { return (.intact, nil) }
+    return (.drifted, "\(drifted.map(\.description).joined(separator: " and ")) differ from what was committed")
+  }
+
+  func contact(_ observation: HostObservation) -> Judgement<Contact> {
+    if let failure = observation.lastContactFailure,
+      observation.lastReport.map({ failure.at > $0.receivedAt }) ?? true
+    {
+      return (.unreachable, words("no contact since \(failure.at)", failure.reason))
+    }
+    guard let received = observation.lastReport else { return (.stale, nil) }
+    let age = now - received.receivedAt
+    if age < -Self.tolerableSkew { return (.stale, "its report is from \(received.receivedAt), after our own clock") }
+    return age > staleAfter ? (.stale, "its last report is \(age) seconds old") : (.fresh, nil)
+  }
+}
+
+private func words(_ what: String, _ detail: String) -> String {
+  detail.isEmpty ? what : what + ": " + SafeText.escape(detail)
+}

@@ -1,0 +1,95 @@
+internal import Foundation
+
+/// What a verb has to say: one value. `-o json` prints it, and the text is drawn from it, so the two cannot disagree.
+package protocol Document: Encodable {
+  /// "Status", "Plan" …: the `kind` of the JSON.
+  static var kind: String { get }
+
+  func text(_ style: TextStyle) -> String
+
+  /// For `-o name`: one per line. Usually hosts.
+  var names: [String] { get }
+
+  /// For `-o ndjson`: one line each, between the version line and the summary line.
+  var records: [any Encodable] { get }
+
+  /// The last line of `-o ndjson`: counts, so that scripts need not guess from the exit code.
+  var summary: [String: Int] { get }
+}
+
+/// How text is drawn. Decided once from the terminal, the environment and the flags.
+package struct TextStyle: Sendable {
+  package var wide: Bool
+  package var colour: Bool
+
+  package init(wide: Bool = false, colour: Bool = false) {
+    self.wide = wide
+    self.colour = colour
+  }
+}
+
+package enum OutputFormat: String, Sendable, CaseIterable {
+  case text
+  case json
+  case ndjson
+  case wide
+  case name
+}
+
+package enum DocumentPrinter {
+  /// Minor versions add fields; a reader rejects another major version.
+  package static let formatVersion = "1.0"
+
+  /// The whole output, ending in a line feed unless empty.
+  package static func render(_ document: some Document, as format: OutputFormat, colour: Bool) throws -> String {
+    switch format {
+    case .text: return document.text(TextStyle(wide: false, colour: colour))
+    case .wide: return document.text(TextStyle(wide: true, colour: colour))
+    case .name: return document.names.map { $0 + "\n" }.joined()
+    case .json: return try encode(Envelope(document: document), pretty: true) + "\n"
+    case .ndjson:
+      var lines = [try encode(Version(kind: type(of: document).kind), pretty: false)]
+      for record in document.records { lines.append(try encode(record, pretty: false)) }
+      lines.append(try encode(Summary(summary: document.summary), pretty: false))
+      return lines.map { $0 + "\n" }.joined()
+    }
+  }
+
+  private static func encode(_ value: any Encodable, pretty: Bool) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = pretty ? [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+
+  private struct Envelope<Content: Document>: Encodable {
+    let document: Content
+
+    enum CodingKeys: String, CodingKey {
+      case formatVersion
+      case kind
+    }
+
+    func encode(to encoder: any Encoder) throws {
+      try document.encode(to: encoder)
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(formatVersion, forKey: .formatVersion)
+      try container.encode(Content.kind, forKey: .kind)
+    }
+  }
+
+  private struct Version: Encodable {
+    let type = "version"
+    let formatVersion = DocumentPrinter.formatVersion
+    let kind: String
+  }
+
+  private struct Summary: Encodable {
+    let type = "summary"
+    let summary: [String: Int]
+  }
+}
+
+extension Document {
+  package var summary: [String: Int] { [:] }
+}

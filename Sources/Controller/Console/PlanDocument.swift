@@ -1,0 +1,94 @@
+internal import Core
+internal import Inventory
+package import Rollout
+internal import Ruleset
+
+/// What `apply` would do, folded over hosts with the same change.
+package struct PlanDocument: Document {
+  package static let kind = "Plan"
+
+  package struct Group: Encodable, Sendable {
+    let action: String
+    let reason: String
+    let hosts: [String]
+    let ipv4: [String]
+    let ipv6: [String]
+    let added: Int
+    let removed: Int
+    /// Why there is no difference to show, when there should be one.
+    let notComparable: String?
+  }
+
+  let fleet: String
+  let fingerprint: String
+  let lastSerial: UInt64
+  let groups: [Group]
+  let counts: [String: Int]
+
+  package init(_ plan: RolloutPlan) {
+    fleet = plan.fleet.description
+    fingerprint = plan.fingerprint.description
+    lastSerial = plan.serialBase.value
+    groups = plan.groups.map { group in
+      let hosts = group.hosts.map(\.description)
+      switch group.difference {
+      case .none:
+        return Group(
+          action: group.action.rawValue, reason: group.reason, hosts: hosts, ipv4: [], ipv6: [], added: 0, removed: 0,
+          notComparable: nil)
+      case .rules(let diff):
+        return Group(
+          action: group.action.rawValue, reason: group.reason, hosts: hosts, ipv4: diff.ipv4.lines.map(\.marked),
+          ipv6: diff.ipv6.lines.map(\.marked), added: diff.ipv4.added + diff.ipv6.added,
+          removed: diff.ipv4.removed + diff.ipv6.removed, notComparable: nil)
+      case .notComparable(let why):
+        return Group(
+          action: group.action.rawValue, reason: group.reason, hosts: hosts, ipv4: [], ipv6: [], added: 0, removed: 0,
+          notComparable: why)
+      }
+    }
+    var counts: [String: Int] = [:]
+    for action in PlanAction.allCases { counts[action.rawValue] = 0 }
+    for host in plan.hosts { counts[host.action.rawValue, default: 0] += 1 }
+    self.counts = counts
+  }
+
+  package var toChange: Int {
+    PlanAction.allCases.filter(\.touchesHost).reduce(0) { $0 + counts[$1.rawValue, default: 0] }
+  }
+
+  package var names: [String] {
+    let touching = Set(PlanAction.allCases.filter(\.touchesHost).map(\.rawValue))
+    return groups.filter { touching.contains($0.action) }.flatMap(\.hosts).sorted()
+  }
+  package var records: [any Encodable] { groups }
+  package var summary: [String: Int] { counts }
+
+  package func text(_ style: TextStyle) -> String {
+    var text = ""
+    for group in groups where style.wide || group.action != PlanAction.unchanged.rawValue {
+      text += Self.header(group, style) + Self.difference(group, style) + "\n"
+    }
+    let counted = PlanAction.allCases.filter { !$0.touchesHost }.compactMap { action -> String? in
+      let count = counts[action.rawValue] ?? 0
+      return count == 0 ? nil : "\(count) \(action.rawValue)"
+    }
+    let tail = counted.isEmpty ? "" : ", " + counted.joined(separator: ", ")
+    return text
+      + (toChange == 0 ? "Plan: nothing would change" : "Plan: \(toChange) to change") + tail + ". Nothing was written.\n"
+  }
+
+  private static func header(_ group: Group, _ style: TextStyle) -> String {
+    let count = group.hosts.count == 1 ? "1 host" : "\(group.hosts.count) hosts"
+    let change = group.added + group.removed == 0 ? "" : "   +\(group.added) −\(group.removed)"
+    return Paint.heading.on("\(group.action) \(Folding.fold(group.hosts))", style)
+      + "   \(count)\(change)   \(SafeText.escape(group.reason))\n"
+  }
+
+  private static func difference(_ group: Group, _ style: TextStyle) -> String {
+    if let why = group.notComparable { return "  cannot show the difference: \(SafeText.escape(why))\n" }
+    return [("IPv4", group.ipv4), ("IPv6", group.ipv6)].map { family, lines in
+      lines.isEmpty ? "" : "  \(family)\n" + DiffText.lines(lines, style, indent: "    ")
+    }.joined()
+  }
+}

@@ -1,0 +1,143 @@
+package import Audit
+internal import Core
+internal import Inventory
+
+/// The fleet on its three axes.
+package struct StatusDocument: Document {
+  package static let kind = "Status"
+
+  package struct Host: Encodable, Sendable {
+    package struct Family: Encodable, Sendable {
+      let expected: String?
+      let observed: String?
+      let save: String?
+
+      init(_ status: HostStatus.FamilyStatus) {
+        expected = status.expected?.description
+        observed = status.observed?.description
+        save = status.save?.description
+      }
+    }
+
+    let name: String
+    let delivery: String
+    let integrity: String
+    let contact: String
+    let serial: UInt64?
+    let modifiers: [String]
+    let ipv4: Family
+    let ipv6: Family
+    let ageSeconds: Int64?
+    let backend: String?
+    let agentVersion: String?
+    let conflicts: [String]
+    let reasons: [String]
+    let concern: Int
+  }
+
+  let hosts: [Host]
+  let counts: [String: [String: Int]]
+
+  package init(_ statuses: [HostStatus]) {
+    hosts = statuses.sorted(by: HostStatus.worstFirst).map { status in
+      Host(
+        name: status.host.description, delivery: status.delivery.rawValue, integrity: status.integrity.rawValue,
+        contact: status.contact.rawValue, serial: status.serial?.value, modifiers: status.modifiers.map(\.rawValue),
+        ipv4: Host.Family(status.families.ipv4), ipv6: Host.Family(status.families.ipv6), ageSeconds: status.age,
+        backend: status.backend?.name, agentVersion: status.agentVersion, conflicts: status.conflicts,
+        reasons: status.reasons, concern: status.concern.rawValue)
+    }
+    let summary = FleetSummary(statuses)
+    counts = [
+      "delivery": Dictionary(uniqueKeysWithValues: summary.delivery.map { ($0.key.rawValue, $0.value) }),
+      "integrity": Dictionary(uniqueKeysWithValues: summary.integrity.map { ($0.key.rawValue, $0.value) }),
+      "contact": Dictionary(uniqueKeysWithValues: summary.contact.map { ($0.key.rawValue, $0.value) }),
+    ]
+  }
+
+  package var names: [String] { hosts.map(\.name) }
+  package var records: [any Encodable] { hosts }
+  package var summary: [String: Int] {
+    var flat = ["hosts": hosts.count]
+    for (_, words) in counts { flat.merge(words) { $0 + $1 } }
+    return flat
+  }
+
+  package func text(_ style: TextStyle) -> String {
+    let axes = [("delivery", Delivery.allCases.map(\.rawValue)), ("integrity", Integrity.allCases.map(\.rawValue)),
+      ("contact", Contact.allCases.map(\.rawValue))]
+    let lines = axes.map { axis, words in
+      let parts = words.compactMap { word in
+        let count = counts[axis]?[word] ?? 0
+        return count == 0 ? nil : "\(count) \(word)"
+      }
+      return "\(axis):".padded(to: 11) + (parts.isEmpty ? "-" : parts.joined(separator: ", "))
+    }
+    return "\(hosts.count) \(hosts.count == 1 ? "host" : "hosts")\n" + lines.map { "  \($0)\n" }.joined() + "\n"
+      + (style.wide ? wideTable() : foldedTable()) + why()
+  }
+
+  /// Hosts in the same state are one line.
+  private func foldedTable() -> String {
+    struct Key: Hashable {
+      let concern: Int
+      let words: [String]
+    }
+    var groups: [Key: [Host]] = [:]
+    for host in hosts {
+      let modifiers = host.modifiers.isEmpty ? "-" : host.modifiers.joined(separator: ",")
+      let key = Key(
+        concern: host.concern,
+        words: [host.delivery, host.integrity, host.contact, host.serial.map(String.init) ?? "-", modifiers])
+      groups[key, default: []].append(host)
+    }
+    var table = TextTable(["HOSTS", "DELIVERY", "INTEGRITY", "CONTACT", "RELEASE", "MODIFIERS", "REPORTED"])
+    let rows = groups.sorted { ($0.key.concern, $0.value[0].name) < ($1.key.concern, $1.value[0].name) }
+    for (key, members) in rows {
+      table.add([Folding.fold(members.map(\.name))] + key.words + [oldest(members)])
+    }
+    return table.text()
+  }
+
+  private func oldest(_ members: [Host]) -> String {
+    let ages = members.compactMap(\.ageSeconds)
+    return ages.max().map { Age.text($0) + " ago" } ?? "never"
+  }
+
+  private func wideTable() -> String {
+    var table = TextTable([
+      "HOST", "DELIVERY", "INTEGRITY", "CONTACT", "RELEASE", "MODIFIERS", "REPORTED", "BACKEND", "AGENT", "IPV4", "IPV6",
+    ])
+    for host in hosts {
+      table.add([
+        host.name, host.delivery, host.integrity, host.contact, host.serial.map(String.init) ?? "-",
+        host.modifiers.isEmpty ? "-" : host.modifiers.joined(separator: ","), oldest([host]), host.backend ?? "-",
+        host.agentVersion ?? "-", Self.short(host.ipv4.observed), Self.short(host.ipv6.observed),
+      ])
+    }
+    return table.text()
+  }
+
+  private static func short(_ digest: String?) -> String { digest.map { String($0.dropFirst(7).prefix(12)) } ?? "-" }
+
+  /// What keeps hosts from being current, intact and fresh; hosts with the same reasons are one line.
+  private func why() -> String {
+    var order: [[String]] = []
+    var groups: [[String]: [String]] = [:]
+    for host in hosts {
+      let reasons = host.reasons + host.conflicts.map { "\($0) is enabled too, and loads rules of its own" }
+      guard !reasons.isEmpty else { continue }
+      if groups[reasons] == nil { order.append(reasons) }
+      groups[reasons, default: []].append(host.name)
+    }
+    guard !order.isEmpty else { return "" }
+    return "\n"
+      + order.map { reasons in
+        "\(Folding.fold(groups[reasons]!)): \(reasons.map { SafeText.escape($0) }.joined(separator: "; "))\n"
+      }.joined()
+  }
+}
+
+extension String {
+  func padded(to width: Int) -> String { count < width ? self + String(repeating: " ", count: width - count) : self }
+}

@@ -1,0 +1,38 @@
+package import Core
+internal import Glibc
+
+/// A numeric IPv4 or IPv6 address in its one canonical spelling. Never looks anything up.
+package struct NumericAddress: Hashable, Sendable, Comparable, CustomStringConvertible {
+  package let family: Family
+  /// `192.0.2.1`, `2001:db8::1`.
+  package let description: String
+  private let bytes: [UInt8]
+
+  /// Nil unless the text is a whole numeric address: no name, no prefix length, no brackets, no zone, no octal or
+  /// shortened IPv4. An IPv4 address mapped into IPv6 (`::ffff:192.0.2.1`) is that IPv4 address.
+  package init?(_ text: String) {
+    guard !text.utf8.contains(0), text.utf8.count <= 45 else { return nil }
+    var octets = [UInt8](repeating: 0, count: 16)
+    let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
+    if inet_pton(AF_INET6, text, &octets) == 1 {
+      if octets.starts(with: mapped) {
+        octets.removeFirst(mapped.count)
+      }
+    } else if inet_pton(AF_INET, text, &octets) == 1 {
+      octets.removeLast(12)
+    } else {
+      return nil
+    }
+    family = octets.count == 4 ? .ipv4 : .ipv6
+    bytes = octets
+    var buffer = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+    guard inet_ntop(family == .ipv4 ? AF_INET : AF_INET6, octets, &buffer, socklen_t(buffer.count)) != nil else {
+      return nil
+    }
+    description = String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  package static func < (a: NumericAddress, b: NumericAddress) -> Bool {
+    a.family == b.family ? a.bytes.lexicographicallyPrecedes(b.bytes) : a.family < b.family
+  }
+}

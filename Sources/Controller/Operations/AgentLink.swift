@@ -1,0 +1,80 @@
+internal import Core
+internal import Transport
+internal import Wire
+
+/// A conversation with one agent over one SSH connection: messages out, events in. It is used by one task at a time.
+struct AgentLink: ~Copyable {
+  private let connection: any HostConnection
+  private let channel: any HostChannel
+  private var session = ControllerSession()
+  private var decoder = FrameDecoder()
+  private var arrived: [ControllerEvent] = []
+
+  /// Logs in as the agent's user, whose login shell is the bridge, and says hello.
+  static func open(
+    _ endpoint: HostEndpoint, over connector: any HostConnector, deadline: ContinuousClock.Instant
+  ) async throws -> AgentLink {
+    let remaining = max(.zero, ContinuousClock.now.duration(to: deadline))
+    let limits = ConnectionLimits(connectTimeout: min(.seconds(15), remaining))
+    let connection = try await connector.connect(to: endpoint, limits: limits)
+    do {
+      let channel = try await connection.run(nil, deadline: deadline)
+      let link = AgentLink(connection: connection, channel: channel)
+      try await link.send(link.session.hello())
+      return link
+    } catch {
+      await connection.close()
+      throw error
+    }
+  }
+
+  private init(connection: any HostConnection, channel: any HostChannel) {
+    self.connection = connection
+    self.channel = channel
+  }
+
+  func close() async {
+    await channel.close()
+    await connection.close()
+  }
+
+  mutating func stage(_ transaction: TransactionID, _ files: [BundleFile: [UInt8]]) async throws {
+    for message in session.stage(transaction, files) { try await send(message) }
+  }
+
+  mutating func apply(_ transaction: TransactionID, manifest: Digest) async throws {
+    try await send(session.apply(transaction, manifest: manifest))
+  }
+
+  mutating func askReport(_ nonce: Nonce) async throws { try await send(session.report(nonce)) }
+
+  mutating func askText(_ request: TextRequest) async throws { try await send(session.text(request)) }
+
+  mutating func sayGoodbye() async throws { try await send(session.goodbye()) }
+
+  /// The next thing the agent says. Throws when it ends the conversation first, with what it wrote to standard error:
+  /// that is where the bridge says that no agent is running.
+  mutating func next() async throws -> ControllerEvent {
+    while true {
+      if !arrived.isEmpty { return arrived.removeFirst() }
+      guard let bytes = try await channel.read() else {
+        try decoder.finish()
+        throw await ended()
+      }
+      decoder.feed(bytes)
+      while let frame = try decoder.next() {
+        if let event = try session.receive(AgentMessage(frame: frame)) { arrived.append(event) }
+      }
+    }
+  }
+
+  private func send(_ message: ControllerMessage) async throws { try await channel.write(message.encode()) }
+
+  private func ended() async -> any Error {
+    let said = await channel.standardError().split(separator: UInt8(ascii: "\n")).map { SafeText.escape($0) }
+    return Failure(
+      "talk to the agent",
+      because: Reason(said.isEmpty ? "it ended the conversation" : said.joined(separator: "; ")),
+      hint: "see 'systemctl status portcullis-agent' on the host, or enroll it again")
+  }
+}

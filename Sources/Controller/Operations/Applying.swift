@@ -1,0 +1,130 @@
+package import Audit
+package import Core
+internal import Glibc
+internal import Inventory
+internal import Policy
+package import Rollout
+package import Store
+internal import Wire
+
+/// Brings an approved plan to the hosts: makes the release, carries every host its bundle, records what came of it.
+package struct Applying: Sendable {
+  package struct Host: Sendable {
+    package let host: HostID
+    package let result: DeliveryResult
+  }
+
+  package struct Applied: Sendable {
+    /// Nil when nothing had to be done, so that no release was made.
+    package let release: StoredRelease?
+    /// By name.
+    package let hosts: [Host]
+    package let tally: RunTally
+  }
+
+  let workspace: Workspace
+  let limits: ContactLimits
+
+  package init(_ workspace: Workspace, limits: ContactLimits) {
+    self.workspace = workspace
+    self.limits = limits
+  }
+
+  /// - Parameter reason: printable ASCII, at most 512 bytes; part of what is signed.
+  /// - Parameter told: every host's result as it comes.
+  package func apply(
+    _ planned: Planning.Planned, store: FleetStore, reason: String, told: (Host) -> Void
+  ) async throws -> Applied {
+    let touched = planned.plan.touched.map(\.host)
+    guard !touched.isEmpty else { return Applied(release: nil, hosts: [], tally: RunTally()) }
+    let release = try await Releasing(workspace: workspace, store: store)
+      .make(planned.drafts, above: planned.floor, reason: reason)
+    let run = try await store.beginRun(
+      verb: "apply", actor: Self.actor, reason: reason, serial: release.serial, at: workspace.clock.now())
+    let couriers = try await couriers(touched, planned.drafts, release, store)
+
+    var tally = RunTally()
+    var hosts: [Host] = []
+    await FanOut.each(couriers, parallel: limits.parallel) { await $0.deliver() } finished: { courier, result in
+      let host = Host(host: courier.target.host, result: result)
+      tally.count(result)
+      hosts.append(host)
+      told(host)
+    }
+    // Interrupted before their turn: nothing was asked of them.
+    let reached = Set(hosts.map(\.host))
+    for host in touched where !reached.contains(host) {
+      let result = DeliveryResult.unreachable("the run was interrupted before its turn")
+      tally.count(result)
+      hosts.append(Host(host: host, result: result))
+    }
+    tally.interrupted = Task.isCancelled
+    hosts.sort { $0.host < $1.host }
+    try await record(hosts, planned.drafts, release, run, tally, store)
+    return Applied(release: release, hosts: hosts, tally: tally)
+  }
+
+  private func couriers(
+    _ hosts: [HostID], _ drafts: Drafts, _ release: StoredRelease, _ store: FleetStore
+  ) async throws -> [Courier] {
+    let endpoints = Endpoints(inventory: try workspace.inventory(), configuration: workspace.configuration)
+    let connector = try workspace.connector()
+    var couriers: [Courier] = []
+    for host in hosts {
+      guard let draft = drafts.byHost[host], let files = try await store.bundleFiles(for: host, serial: release.serial),
+        let manifest = files[.manifest]
+      else { throw Failure("apply to \(host)", because: Reason("release \(release.serial) has no bundle for it")) }
+      let compiled = draft.compiled
+      couriers.append(
+        Courier(
+          connector: connector, endpoint: endpoints.endpoint(of: draft.host, as: .agent),
+          target: .init(
+            host: host, fleet: workspace.configuration.fleet, transaction: .random(), manifest: Digest(of: manifest)),
+          files: files, timeout: limits.timeout,
+          source: { compiled.source(of: $0.family, line: $0.line) }))
+    }
+    return couriers
+  }
+
+  private func record(
+    _ hosts: [Host], _ drafts: Drafts, _ release: StoredRelease, _ run: RunID, _ tally: RunTally, _ store: FleetStore
+  ) async throws {
+    let now = workspace.clock.now()
+    var attempts: [HostID: DeliveryAttempt] = [:]
+    var silent: [HostID: ContactFailure] = [:]
+    for host in hosts {
+      let (word, detail) = host.result.words
+      attempts[host.host] = DeliveryAttempt(
+        content: drafts.byHost[host.host]!.content, serial: release.serial, result: word, detail: detail, at: now)
+      if case .unreachable(let why) = host.result { silent[host.host] = ContactFailure(at: now, reason: why) }
+    }
+    try await store.record(attempts: attempts)
+    try await store.record(contactFailures: silent)
+    try await store.record(
+      run: run,
+      results: hosts.map {
+        RunHostResult(host: $0.host, result: $0.result.words.result.rawValue, detail: $0.result.words.detail)
+      })
+    try await store.endRun(run, exitCode: tally.exitCode.rawValue, at: now)
+  }
+
+  /// The login that started us, for the record: sudo's caller rather than root.
+  private static var actor: String {
+    for name in ["SUDO_USER", "LOGNAME", "USER"] {
+      if let value = getenv(name), value.pointee != 0 { return String(cString: value) }
+    }
+    return "uid \(getuid())"
+  }
+}
+
+extension DeliveryResult {
+  package var words: (result: DeliveryAttempt.Result, detail: String) {
+    switch self {
+    case .current: (.committed, "")
+    case .reverted(let why): (.reverted, why)
+    case .failed(let why, _): (.failed, why)
+    case .unreachable(let why): (.pending, why)
+    case .unknown(let why): (.unknown, why)
+    }
+  }
+}

@@ -1,0 +1,132 @@
+internal import Core
+internal import Rollout
+internal import Transport
+internal import Wire
+
+/// Carries one bundle to one host: performs what `DeliveryMachine` decides, over real connections and real time.
+struct Courier: Sendable {
+  let connector: any HostConnector
+  let endpoint: HostEndpoint
+  let target: DeliveryMachine.Target
+  let files: [BundleFile: [UInt8]]
+  let timeout: Duration
+  /// Where in the policies a line of the bundle's rules comes from.
+  let source: @Sendable (RuleLocation) -> SourceLocation?
+
+  private enum Order: Sendable {
+    case stage
+    case apply
+    case askReport(Nonce)
+  }
+
+  /// Ends at the deadline at the latest, whatever the host does.
+  func deliver() async -> DeliveryResult {
+    let start = ContinuousClock.now
+    let end = start.advanced(by: timeout)
+    var machine = DeliveryMachine(target: target, deadline: timeout)
+    // Events carry the number of the connection they come from; those of an abandoned one are dropped.
+    let (events, sink) = AsyncStream.makeStream(of: (connection: Int, event: DeliveryMachine.Event).self)
+    let ticks = -1
+    var current = 0
+    var conversation: Task<Void, Never>?
+    var orders: AsyncStream<Order>.Continuation?
+    var timer: Task<Void, Never>?
+    defer {
+      conversation?.cancel()
+      timer?.cancel()
+    }
+
+    func perform(_ actions: [DeliveryMachine.Action]) -> DeliveryResult? {
+      for action in actions {
+        switch action {
+        case .connect:
+          conversation?.cancel()
+          current += 1
+          let number = current
+          let (stream, continuation) = AsyncStream.makeStream(of: Order.self)
+          orders = continuation
+          conversation = Task { await converse(stream, until: end) { sink.yield((number, $0)) } }
+        case .greet: break  // Opening the conversation says hello.
+        case .stage: orders?.yield(.stage)
+        case .apply: orders?.yield(.apply)
+        case .askReport(let nonce): orders?.yield(.askReport(nonce))
+        case .wakeUp(let moment):
+          timer?.cancel()
+          timer = Task {
+            try? await Task.sleep(until: start.advanced(by: moment), clock: .continuous)
+            if !Task.isCancelled { sink.yield((ticks, .tick)) }
+          }
+        case .disconnect:
+          orders?.finish()
+          conversation?.cancel()
+        case .finish(let result): return result
+        }
+      }
+      return nil
+    }
+
+    return await withTaskCancellationHandler {
+      var result = perform(machine.start())
+      var arriving = events.makeAsyncIterator()
+      while result == nil {
+        guard let (number, event) = await arriving.next() else {
+          result = perform(machine.cancel())
+          break
+        }
+        guard number == ticks || number == current else { continue }
+        result = perform(machine.handle(event, at: start.duration(to: .now)))
+      }
+      return result ?? .unknown("the run was interrupted")
+    } onCancel: {
+      sink.finish()
+    }
+  }
+
+  /// One connection: says what it is told to, and what it hears.
+  private func converse(
+    _ orders: AsyncStream<Order>, until deadline: ContinuousClock.Instant,
+    hear: @escaping @Sendable (DeliveryMachine.Event) -> Void
+  ) async {
+    do {
+      var link = try await AgentLink.open(endpoint, over: connector, deadline: deadline)
+      hear(.connected)
+      do {
+        try await talk(&link, orders, hear)
+      } catch {
+        await link.close()
+        throw error
+      }
+      await link.close()
+    } catch {
+      hear(.transportFailed(ErrorChain(error).message))
+    }
+  }
+
+  /// Each order gets exactly one answer, so hearing and saying take turns.
+  private func talk(
+    _ link: inout AgentLink, _ orders: AsyncStream<Order>, _ hear: @Sendable (DeliveryMachine.Event) -> Void
+  ) async throws {
+    try await hearOne(&link, hear)
+    for await order in orders {
+      switch order {
+      case .stage: try await link.stage(target.transaction, files)
+      case .apply: try await link.apply(target.transaction, manifest: target.manifest)
+      case .askReport(let nonce): try await link.askReport(nonce)
+      }
+      try await hearOne(&link, hear)
+    }
+  }
+
+  private func hearOne(_ link: inout AgentLink, _ hear: @Sendable (DeliveryMachine.Event) -> Void) async throws {
+    switch try await link.next() {
+    case .hello(let hello): hear(.hello(hello))
+    case .staged(let transaction): hear(.staged(transaction, manifest: target.manifest))
+    case .outcome(let outcome): hear(.outcome(outcome))
+    case .report(let report): hear(.report(report))
+    case .refused(_, var refusal):
+      if let location = refusal.location.flatMap(source) { refusal.detail = "\(location): \(refusal.detail)" }
+      hear(.refused(refusal))
+    case .text: throw Reason("it sent a text nobody asked for")
+    }
+  }
+}

@@ -1,0 +1,87 @@
+package import Core
+package import Inventory
+internal import Policy
+internal import Release
+package import Rollout
+package import Store
+
+/// What the files people review make of every host, before anything is signed.
+package struct Drafts: Sendable {
+  /// A manifest but for its serial, and the rules it names.
+  package struct Draft: Sendable {
+    package let host: InventoryHost
+    let mode: Manifest.Mode
+    package let labels: [String]
+    package let sources: [String]
+    let compiled: CompiledPolicy
+    package let rules: PerFamily<RulesText>
+    /// Of the manifest without its serial.
+    package let content: Digest
+
+    func manifest(fleet: FleetID, serial: Serial) throws -> Manifest {
+      try Manifest(
+        fleet: fleet, host: host.id, serial: serial, mode: mode, labels: labels, sources: sources,
+        files: rules.map { _, text in Manifest.File(size: text.bytes.count, digest: text.digest) })
+    }
+  }
+
+  package let fleet: FleetID
+  /// Enrolled hosts that a policy applies to, by name.
+  package let byHost: [HostID: Draft]
+  package let enrolled: Set<HostID>
+  /// Hosts of the inventory that no policy applies to.
+  package let uncovered: Set<HostID>
+
+  /// Compiles every enrolled host, so that one mistake anywhere shows before anything happens.
+  package static func compile(_ workspace: Workspace, enrolments: [HostID: Store.Enrolment]) throws -> Drafts {
+    let inventory = try workspace.inventory()
+    let policies = try workspace.policies()
+    try policies.check(against: inventory)
+    let fleet = workspace.configuration.fleet
+    var problems = Problems()
+    var byHost: [HostID: Draft] = [:]
+    let uncovered = Set(policies.uncovered(in: inventory).map(\.id))
+    var texts = TextCache()
+    for host in inventory.hosts where !uncovered.contains(host.id) {
+      guard let enrolment = enrolments[host.id] else { continue }
+      let sources = (enrolment.controllers + host.controllers + workspace.configuration.controllers)
+        .compactMap { NumericAddress($0)?.description }
+      do throws(Diagnostics) {
+        let compiled = try policies.compile(for: host, controllers: sources)
+        byHost[host.id] = try draft(host, compiled, sources: sources, fleet: fleet, &texts)
+      } catch {
+        problems.add(error)
+      }
+    }
+    try problems.throwIfAny()
+    return Drafts(fleet: fleet, byHost: byHost, enrolled: Set(enrolments.keys), uncovered: uncovered)
+  }
+
+  private static func draft(
+    _ host: InventoryHost, _ compiled: CompiledPolicy, sources: [String], fleet: FleetID, _ texts: inout TextCache
+  ) throws(Diagnostics) -> Draft {
+    let rules = compiled.rules.map { _, bytes in texts.text(bytes) }
+    do {
+      let manifest = try Manifest(
+        fleet: fleet, host: host.id, serial: Serial(1), mode: .exclusive, labels: host.groups + host.labels,
+        sources: sources, files: rules.map { _, text in Manifest.File(size: text.bytes.count, digest: text.digest) })
+      return Draft(
+        host: host, mode: manifest.mode, labels: manifest.labels, sources: manifest.sources, compiled: compiled,
+        rules: rules, content: manifest.contentDigest)
+    } catch {
+      throw Diagnostics(Diagnostic(host.location, "host \(host.id) cannot have a manifest: \(error)"))
+    }
+  }
+
+  /// Hosts with the same rules share one text and one digest of it.
+  fileprivate struct TextCache {
+    private var known: [[UInt8]: RulesText] = [:]
+
+    mutating func text(_ bytes: [UInt8]) -> RulesText {
+      if let text = known[bytes] { return text }
+      let text = RulesText(bytes)
+      known[bytes] = text
+      return text
+    }
+  }
+}

@@ -1,0 +1,62 @@
+internal import Core
+internal import Release
+internal import Rollout
+internal import Store
+
+/// Makes a release of the whole fleet: one serial, one statement, one signature.
+struct Releasing {
+  let workspace: Workspace
+  let store: FleetStore
+
+  /// Signed, checked as a host would check it, and kept, before any host sees it.
+  func make(_ drafts: Drafts, above floor: Serial, reason: String) async throws -> StoredRelease {
+    let serial = try await store.allocateSerial(above: floor)
+    let operation = "make release \(serial)"
+    let issued = workspace.clock.now()
+    let built = try ReleaseBuilder.build(
+      fleet: drafts.fleet, serial: serial, issued: issued, expires: issued + workspace.configuration.releaseValidity,
+      reason: reason, manifests: try drafts.byHost.values.map { try $0.manifest(fleet: drafts.fleet, serial: serial) })
+    let statement = built.statement.encode()
+    let release = StoredRelease(
+      serial: serial, statement: statement,
+      signatures: [try await workspace.configuration.keys.sign(statement: statement)],
+      issued: issued, expires: built.statement.expires, reason: reason, hosts: built.hosts.count)
+    var texts: [Digest: [UInt8]] = [:]
+    let bundles = built.hosts.map { host in
+      let rules = drafts.byHost[host.manifest.host]!.rules
+      for family in Family.allCases { texts[rules[family].digest] = rules[family].bytes }
+      return StoredBundle(
+        serial: serial, host: host.manifest.host, manifest: host.manifest.encode(),
+        content: host.manifest.contentDigest, proof: host.proof.encode(), rules: rules.map { _, text in text.digest })
+    }
+    try checkAsHost(release, bundles[0], texts, doing: operation)
+    try await store.save(release, bundles: bundles, texts: texts)
+    return release
+  }
+
+  /// A key that hosts do not trust is found out here, not on ten thousand hosts.
+  private func checkAsHost(
+    _ release: StoredRelease, _ bundle: StoredBundle, _ texts: [Digest: [UInt8]], doing operation: String
+  ) throws {
+    let path = workspace.configuration.keys.allowedSignersPath
+    let signers = try AllowedSigners.parse(try Files.read(path), file: path)
+    var files: [BundleFile: [UInt8]] = [
+      .statement: release.statement, .signature(0): release.signatures[0], .manifest: bundle.manifest,
+      .proof: bundle.proof,
+    ]
+    for family in Family.allCases {
+      if let digest = bundle.rules?[family] { files[.rules(family)] = texts[digest] }
+    }
+    // As a host that has the release before: how far a host lags is its own to judge.
+    let before = InstalledRelease(
+      serial: Serial(release.serial.value - 1), manifest: bundle.manifestDigest, statement: bundle.manifestDigest)
+    do {
+      _ = try BundleVerifier(allowedSigners: signers, fleet: workspace.configuration.fleet, host: bundle.host)
+        .verify(try UnverifiedBundle(files: files), now: workspace.clock.now(), installed: before)
+    } catch {
+      throw Failure(
+        operation, because: error,
+        hint: "hosts would refuse it: does \(path) name the key keys.signing_key with namespaces=\"release@portcullis\"?")
+    }
+  }
+}

@@ -1,0 +1,106 @@
+package import Core
+package import Transport
+package import Wire
+
+/// Asks hosts how they are. Many at a time, each with its own deadline, none delaying another.
+package struct Sweep: Sendable {
+  let connector: any HostConnector
+  let limits: ContactLimits
+
+  package init(connector: any HostConnector, limits: ContactLimits) {
+    self.connector = connector
+    self.limits = limits
+  }
+
+  package struct Answer: Sendable {
+    package let report: Report
+    /// The canonical texts of the families that differ from what was committed, when they were asked for.
+    package let texts: PerFamily<Sides?>
+  }
+
+  package struct Sides: Sendable, Hashable {
+    package let expected: [UInt8]
+    package let observed: [UInt8]
+  }
+
+  package enum Result: Sendable {
+    case answered(Answer)
+    case unreachable(String)
+  }
+
+  /// Hands each host's answer to `finished` as it comes.
+  package func ask(
+    _ endpoints: [(host: HostID, fleet: FleetID, endpoint: HostEndpoint)], differences: Bool,
+    finished: (HostID, Result) throws -> Void
+  ) async rethrows {
+    try await FanOut.each(endpoints, parallel: limits.parallel) { item in
+      let deadline = ContinuousClock.now.advanced(by: limits.timeout)
+      do {
+        return Result.answered(try await ask(item.host, item.fleet, item.endpoint, differences, deadline))
+      } catch {
+        return Result.unreachable(ErrorChain(error).message)
+      }
+    } finished: { item, result in
+      try finished(item.host, result)
+    }
+  }
+
+  private func ask(
+    _ host: HostID, _ fleet: FleetID, _ endpoint: HostEndpoint, _ differences: Bool,
+    _ deadline: ContinuousClock.Instant
+  ) async throws -> Answer {
+    var link = try await AgentLink.open(endpoint, over: connector, deadline: deadline)
+    do {
+      let answer = try await converse(&link, host, fleet, differences)
+      await link.close()
+      return answer
+    } catch {
+      await link.close()
+      throw error
+    }
+  }
+
+  private func converse(
+    _ link: inout AgentLink, _ host: HostID, _ fleet: FleetID, _ differences: Bool
+  ) async throws -> Answer {
+    let nonce = Nonce.random()
+    try await link.askReport(nonce)
+    var report: Report?
+    while report == nil {
+      switch try await link.next() {
+      case .hello(let hello):
+        guard hello.host == host, hello.fleet == fleet else {
+          throw Reason("the host that answered is \(hello.host) of fleet \(hello.fleet)")
+        }
+      case .report(let answer):
+        guard answer.nonce == nonce, answer.host == host else { throw Reason("it answered another question") }
+        report = answer
+      case .refused(_, let refusal): throw Reason("it refused: \(SafeText.escape(refusal.detail))")
+      case .staged, .outcome, .text: throw Reason("it answered another question")
+      }
+    }
+    var texts = PerFamily<Sides?>(ipv4: nil, ipv6: nil)
+    if differences, let report {
+      for family in Family.allCases {
+        let facts = report.families[family]
+        guard let expected = facts.expected, expected != facts.observed else { continue }
+        texts[family] = try await sides(of: family, &link)
+      }
+    }
+    try await link.sayGoodbye()
+    return Answer(report: report!, texts: texts)
+  }
+
+  private func sides(of family: Family, _ link: inout AgentLink) async throws -> Sides {
+    func text(_ side: TextRequest.Side) async throws -> [UInt8] {
+      let request = TextRequest(family: family, side: side)
+      try await link.askText(request)
+      switch try await link.next() {
+      case .text(request, let bytes): return bytes
+      case .refused(_, let refusal): throw Reason("it refused: \(SafeText.escape(refusal.detail))")
+      case .hello, .staged, .outcome, .report, .text: throw Reason("it answered another question")
+      }
+    }
+    return Sides(expected: try await text(.expected), observed: try await text(.observed))
+  }
+}

@@ -1,0 +1,76 @@
+package import Audit
+package import Core
+package import Inventory
+package import Policy
+package import Store
+package import Transport
+
+/// One fleet as a verb sees it: its configuration, inventory, policies and memory. Nothing is read before it is asked
+/// for, so that a verb fails only for what it needs.
+package struct Workspace: Sendable {
+  package let configuration: Configuration
+  package let clock: any WallClock
+
+  package init(configuration: Configuration, clock: any WallClock = SystemClock()) {
+    self.configuration = configuration
+    self.clock = clock
+  }
+
+  /// Finds and reads the configuration: the given file, else `$PORTCULLIS_CONFIG`, else ./portcullis.yaml.
+  package static func open(config: String?, environment: String?, overrides: Overrides = Overrides()) throws -> Workspace {
+    let path = config ?? environment ?? Configuration.fileName
+    guard Files.exists(path) else {
+      throw Failure(
+        "read \(SafeText.escape(path))", because: Reason("there is no such file"),
+        hint: config == nil ? "make one with 'portcullis init', or name one with --config" : nil)
+    }
+    var configuration = try Configuration.load(path)
+    if let inventory = overrides.inventory { configuration.inventory = inventory }
+    if let policies = overrides.policies { configuration.policies = policies }
+    if let state = overrides.state { configuration.state = state }
+    return Workspace(configuration: configuration)
+  }
+
+  /// What flags say over the file.
+  package struct Overrides: Sendable {
+    package var inventory: String?
+    package var policies: String?
+    package var state: String?
+
+    package init(inventory: String? = nil, policies: String? = nil, state: String? = nil) {
+      self.inventory = inventory
+      self.policies = policies
+      self.state = state
+    }
+  }
+
+  package func inventory() throws(Diagnostics) -> HostInventory { try HostInventory.load(configuration.inventory) }
+
+  package func policies() throws(Diagnostics) -> PolicySet { try PolicySet.load(directory: configuration.policies) }
+
+  package var storePath: String { configuration.state + "/fleet.sqlite" }
+
+  /// Makes the store if there is none.
+  package func store() throws -> FleetStore {
+    try Files.makeDirectory(configuration.state, mode: 0o700)
+    return try FleetStore(path: storePath, fleet: configuration.fleet)
+  }
+
+  /// Nil when there is none yet: for verbs that must not write.
+  package func existingStore() throws -> FleetStore? {
+    Files.exists(storePath) ? try FleetStore(path: storePath, fleet: configuration.fleet) : nil
+  }
+
+  package func connector() throws -> any HostConnector {
+    let path = configuration.login.knownHosts
+    guard Files.exists(path) else {
+      throw Failure(
+        "read \(SafeText.escape(path))", because: Reason("there is no such file"),
+        hint: "host keys are never trusted on first sight: put them there, for example from 'ssh-keyscan HOST' after "
+          + "comparing the fingerprints")
+    }
+    return try LibSSHConnector(knownHosts: KnownHosts.parse(try Files.read(path), file: path))
+  }
+
+  package func judge() -> StatusJudge { StatusJudge(now: clock.now(), staleAfter: configuration.staleAfter) }
+}

@@ -1,0 +1,82 @@
+package import Core
+package import Wire
+
+/// A rules text together with its digest, which stands for it in comparisons.
+package struct RulesText: Hashable, Sendable {
+  package let digest: Digest
+  package let bytes: [UInt8]
+
+  package init(_ bytes: [UInt8]) {
+    self.bytes = bytes
+    digest = Digest(of: bytes)
+  }
+
+  package static func == (a: RulesText, b: RulesText) -> Bool { a.digest == b.digest }
+  package func hash(into hasher: inout Hasher) { hasher.combine(digest) }
+}
+
+/// What the planner is told of one host.
+package struct PlanInput: Sendable {
+  package var host: HostID
+  /// What the policies make of it; nil when none applies to it.
+  package var desired: DesiredBundle?
+  package var knowledge: HostKnowledge
+
+  package init(host: HostID, desired: DesiredBundle?, knowledge: HostKnowledge) {
+    self.host = host
+    self.desired = desired
+    self.knowledge = knowledge
+  }
+}
+
+package struct DesiredBundle: Sendable {
+  /// Of the manifest without its serial.
+  package var content: Digest
+  /// As the manifest says it: `exclusive`, `owned`, `withdrawn`.
+  package var mode: String
+  /// Nil when the host is withdrawn.
+  package var rules: PerFamily<RulesText>?
+
+  package init(content: Digest, mode: String, rules: PerFamily<RulesText>?) {
+    self.content = content
+    self.mode = mode
+    self.rules = rules
+  }
+}
+
+package enum HostKnowledge: Sendable {
+  case notEnrolled
+  /// Enrolled, but no report is known.
+  case silent
+  case reported(HostFacts)
+}
+
+package struct HostFacts: Sendable {
+  package var committed: Committed?
+  /// The rules to compare with, written the way policies are: those of the bundle it runs, or what it ran before us. Nil
+  /// when they are not known; the difference then shows every rule as new.
+  package var running: PerFamily<RulesText>?
+  /// What the kernel holds is not what was committed.
+  package var hasDrifted: Bool
+  /// For a drifted host, what was found and what belongs there, both in the host's own words. Nil when nobody asked.
+  package var drift: PerFamily<Texts>?
+
+  package struct Texts: Sendable {
+    package var observed: RulesText
+    package var expected: RulesText
+    package init(observed: RulesText, expected: RulesText) {
+      self.observed = observed
+      self.expected = expected
+    }
+  }
+
+  package init(
+    committed: Committed?, running: PerFamily<RulesText>? = nil, hasDrifted: Bool = false,
+    drift: PerFamily<Texts>? = nil
+  ) {
+    self.committed = committed
+    self.running = running
+    self.hasDrifted = hasDrifted
+    self.drift = drift
+  }
+}

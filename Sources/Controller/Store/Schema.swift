@@ -1,0 +1,105 @@
+internal import GRDB
+
+/// The tables. A migration that was released is never edited; the next one is appended.
+///
+/// Times are seconds since 1970 in UTC, digests 32 raw bytes, serials signed integers (a report may claim a serial that
+/// does not fit; its column then holds the largest one, and its bytes the truth).
+enum Schema {
+  static var migrator: DatabaseMigrator {
+    var migrator = DatabaseMigrator()
+    migrator.registerMigration("1") { db in
+      try db.execute(sql: "PRAGMA application_id = \(FleetStore.applicationID)")
+      for statement in first { try db.execute(sql: statement) }
+    }
+    return migrator
+  }
+
+  private static let first = [
+    "CREATE TABLE fleet (one INTEGER PRIMARY KEY CHECK (one = 1), name TEXT NOT NULL) STRICT",
+
+    // The highest serial ever given out. It has one row, and the file itself refuses to let it fall.
+    """
+    CREATE TABLE serial_counter (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL CHECK (last >= 0)) STRICT
+    """,
+    "INSERT INTO serial_counter VALUES (1, 0)",
+    """
+    CREATE TRIGGER serial_never_falls BEFORE UPDATE ON serial_counter WHEN NEW.last < OLD.last
+    BEGIN SELECT RAISE(ABORT, 'the serial counter never goes back'); END
+    """,
+    """
+    CREATE TRIGGER serial_never_forgotten BEFORE DELETE ON serial_counter
+    BEGIN SELECT RAISE(ABORT, 'the serial counter never goes back'); END
+    """,
+
+    // Rules texts, each once, whoever uses them.
+    "CREATE TABLE texts (digest BLOB PRIMARY KEY CHECK (length(digest) = 32), body BLOB NOT NULL) STRICT",
+
+    """
+    CREATE TABLE releases (
+      serial INTEGER PRIMARY KEY, digest BLOB NOT NULL, statement BLOB NOT NULL, issued INTEGER NOT NULL,
+      expires INTEGER NOT NULL, reason TEXT NOT NULL, hosts INTEGER NOT NULL) STRICT
+    """,
+    """
+    CREATE TABLE signatures (
+      serial INTEGER NOT NULL REFERENCES releases ON DELETE CASCADE, position INTEGER NOT NULL, armored BLOB NOT NULL,
+      PRIMARY KEY (serial, position)) STRICT
+    """,
+    """
+    CREATE TABLE bundles (
+      id INTEGER PRIMARY KEY, serial INTEGER NOT NULL REFERENCES releases, host TEXT NOT NULL,
+      manifest_digest BLOB NOT NULL, content BLOB NOT NULL,
+      ipv4 BLOB REFERENCES texts, ipv6 BLOB REFERENCES texts, manifest BLOB NOT NULL, proof BLOB NOT NULL) STRICT
+    """,
+    "CREATE UNIQUE INDEX bundles_by_host ON bundles (host, serial, content)",
+    "CREATE INDEX bundles_by_serial ON bundles (serial)",
+    "CREATE INDEX bundles_by_ipv4 ON bundles (ipv4)",
+    "CREATE INDEX bundles_by_ipv6 ON bundles (ipv6)",
+
+    // A row is a stretch of time in which a host said the same. `sameness` is the digest of what it said without the
+    // nonce and its clock. The long part stands apart, so that prolonging a stretch does not rewrite it.
+    """
+    CREATE TABLE reports (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, host TEXT NOT NULL, first_seen INTEGER NOT NULL,
+      last_seen INTEGER NOT NULL, host_time INTEGER NOT NULL, sameness BLOB NOT NULL,
+      serial INTEGER, manifest BLOB, content BLOB,
+      ipv4_expected BLOB, ipv4_observed BLOB NOT NULL, ipv4_save BLOB NOT NULL,
+      ipv6_expected BLOB, ipv6_observed BLOB NOT NULL, ipv6_save BLOB NOT NULL) STRICT
+    """,
+    "CREATE INDEX reports_by_host ON reports (host, id)",
+    """
+    CREATE TABLE report_bodies (
+      report INTEGER PRIMARY KEY REFERENCES reports ON DELETE CASCADE, body BLOB NOT NULL) STRICT
+    """,
+    "CREATE TABLE latest_reports (host TEXT PRIMARY KEY, report INTEGER NOT NULL REFERENCES reports) STRICT, WITHOUT ROWID",
+    "CREATE INDEX latest_reports_by_report ON latest_reports (report)",
+
+    "CREATE TABLE contact_failures (host TEXT PRIMARY KEY, at INTEGER NOT NULL, reason TEXT NOT NULL) STRICT, WITHOUT ROWID",
+    """
+    CREATE TABLE attempts (
+      host TEXT PRIMARY KEY, content BLOB NOT NULL, serial INTEGER NOT NULL, result TEXT NOT NULL,
+      detail TEXT NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID
+    """,
+
+    """
+    CREATE TABLE runs (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, verb TEXT NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL,
+      serial INTEGER, started INTEGER NOT NULL, ended INTEGER, exit_code INTEGER) STRICT
+    """,
+    """
+    CREATE TABLE run_hosts (
+      run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE, host TEXT NOT NULL, result TEXT NOT NULL,
+      detail TEXT NOT NULL, PRIMARY KEY (run, host)) STRICT, WITHOUT ROWID
+    """,
+
+    """
+    CREATE TABLE enrolments (
+      host TEXT PRIMARY KEY, at INTEGER NOT NULL, agent BLOB NOT NULL, agent_version TEXT NOT NULL,
+      architecture TEXT NOT NULL, backend INTEGER NOT NULL, generation_0 INTEGER NOT NULL) STRICT
+    """,
+    """
+    CREATE TABLE controllers (
+      host TEXT NOT NULL REFERENCES enrolments ON DELETE CASCADE, address TEXT NOT NULL, learnt INTEGER NOT NULL,
+      PRIMARY KEY (host, address)) STRICT, WITHOUT ROWID
+    """,
+  ]
+}

@@ -1,0 +1,59 @@
+import ArgumentParser
+import Console
+import Core
+import Glibc
+import Operations
+
+struct Keys: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "The keys that sign releases, and the one that logs in to hosts.", subcommands: [Initialize.self])
+
+  struct Initialize: FleetVerb {
+    static let configuration = CommandConfiguration(
+      commandName: "init",
+      abstract: "Make a signing key, or adopt a public key you have, and write allowed_signers.",
+      discussion: """
+        A key held by ssh-agent or a FIDO token is adopted by its public half, and signing then asks the agent or for a \
+        touch: set keys.signing_key in portcullis.yaml to that .pub file.
+        Example: portcullis keys init --public-key ~/.ssh/id_ed25519_sk.pub --principal alice@example.net
+        """)
+
+    @Option(help: "Adopt this public key instead of making one")
+    var publicKey: String?
+
+    @Option(help: "Who signs, as hosts will know them (default: USER@HOST of this login)")
+    var principal: String?
+
+    @Flag(help: "Make the signing key without a passphrase: for labs and automation")
+    var noPassphrase = false
+
+    @OptionGroup var fleet: FleetOptions
+    @OptionGroup var output: OutputOptions
+
+    var needsNetwork: Bool { false }
+
+    func perform() async throws -> Int32 {
+      let workspace = try open()
+      guard noPassphrase || publicKey != nil || Terminal.isInteractive else {
+        throw Failure(
+          "make a signing key", because: Reason("there is no terminal to ask for a passphrase"),
+          hint: "say --no-passphrase, or adopt a key with --public-key", kind: .refused)
+      }
+      let keys = workspace.configuration.keys
+      let created = try await keys.initialize(
+        principal: principal ?? Self.ownPrincipal, adopting: publicKey, passphrase: noPassphrase ? .none : .asked)
+      let login = try await LoginKey(path: workspace.configuration.login.identity).ensure()
+      try Terminal.print(
+        KeysDocument(created: created, loginKey: login.path, loginKeyMade: login.made), output)
+      return 0
+    }
+
+    private static var ownPrincipal: String {
+      let user = getenv("USER").map { String(cString: $0) } ?? "root"
+      var name = [CChar](repeating: 0, count: 256)
+      gethostname(&name, name.count - 1)
+      let host = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      return "\(user)@\(host)"
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import ArgumentParser
+import Console
+import Core
+import Operations
+
+extension OutputFormat: ExpressibleByArgument {}
+
+/// How a verb prints. Data goes to standard output, everything else to standard error.
+struct OutputOptions: ParsableArguments {
+  @Option(name: .shortAndLong, help: "text, json, ndjson, wide or name")
+  var output: OutputFormat = .text
+}
+
+/// Which fleet.
+struct FleetOptions: ParsableArguments {
+  @Option(help: "The fleet's portcullis.yaml (or $PORTCULLIS_CONFIG; ./portcullis.yaml)")
+  var config: String?
+
+  @Option(help: "The controller's state folder, over the configured one")
+  var state: String?
+}
+
+/// Which policies and inventory, over the configured ones.
+struct SourceOptions: ParsableArguments {
+  @Option(help: "Folder of policies, over the configured one")
+  var policies: String?
+
+  @Option(help: "Inventory file or folder, over the configured one")
+  var inventory: String?
+}
+
+struct InventoryOptions: ParsableArguments {
+  @Option(help: "Inventory file or folder, over the configured one")
+  var inventory: String?
+}
+
+/// Which hosts.
+struct TargetOptions: ParsableArguments {
+  @Option(name: .shortAndLong, help: "Hosts and groups, as Ansible's patterns: 'web:&prod:!web7', 'web[01-20]'")
+  var limit: String = "all"
+}
+
+/// How hosts are talked to.
+struct ContactOptions: ParsableArguments {
+  @Option(help: "Hosts talked to at the same time")
+  var parallel: Int = 64
+
+  @Option(help: "Seconds for everything said to one host")
+  var timeout: Int = 60
+
+  mutating func validate() throws {
+    guard (1...4096).contains(parallel) else { throw ValidationError("--parallel takes 1 to 4096") }
+    guard (1...3600).contains(timeout) else { throw ValidationError("--timeout takes 1 to 3600 seconds") }
+  }
+
+  var value: ContactLimits { ContactLimits(parallel: parallel, timeout: .seconds(timeout)) }
+}
+
+/// Who said yes, and why.
+struct ApprovalOptions: ParsableArguments {
+  @Flag(help: "Do it without asking")
+  var yes = false
+
+  @Flag(help: "Never ask; what would need an answer is refused (5)")
+  var noInput = false
+
+  @Option(help: "Why, for the record: printable ASCII, at most 512 characters")
+  var reason: String?
+}

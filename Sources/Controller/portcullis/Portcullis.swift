@@ -1,0 +1,23 @@
+import ArgumentParser
+import Core
+
+@main
+struct Portcullis: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "portcullis",
+    abstract: "Keeps the packet filter of a fleet of Linux servers in the state its owners signed.",
+    discussion: """
+      A day with it: portcullis plan, portcullis apply, portcullis status, portcullis drift.
+      To try it without touching a server: portcullis lab up --hosts 6
+
+      Exit codes: 0 done · 1 error · 2 finding (drift, changes with --detailed-exitcode) · 3 some hosts failed or \
+      reverted · 4 some unreachable, none failed · 5 refused by a guard · 64 usage · 130 interrupted
+      """,
+    version: Version.text,
+    groupedSubcommands: [
+      CommandGroup(name: "Day one", subcommands: [Init.self, Keys.self, Enroll.self, Lab.self]),
+      CommandGroup(name: "Change", subcommands: [Validate.self, Plan.self, Apply.self, ReleaseVerb.self]),
+      CommandGroup(name: "Fleet", subcommands: [Status.self, Drift.self, Hosts.self]),
+      CommandGroup(name: "Tools", subcommands: [RulesetVerb.self, VersionVerb.self, Measure.self]),
+    ])
+}

@@ -1,0 +1,13 @@
+enum ASCII {
+  static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"):
+      true
+    default: false
+    }
+  }
+
+  /// The space counts.
+  static func isPrintable(_ byte: UInt8) -> Bool { (0x20...0x7e).contains(byte) }
+}

@@ -1,0 +1,197 @@
+package import Core
+
+/// A request that an answer is awaited for.
+package enum WireRequest: Hashable, Sendable {
+  case stage(TransactionID, manifest: Digest)
+  case apply(TransactionID, manifest: Digest)
+  case report(Nonce)
+  case text(TextRequest)
+
+  fileprivate var words: String {
+    switch self {
+    case .stage: "staging was asked for"
+    case .apply: "an apply was asked for"
+    case .report: "a report was asked for"
+    case .text(let request): "the \(request.side) \(request.family) text was asked for"
+    }
+  }
+}
+
+package enum ControllerEvent: Hashable, Sendable {
+  case hello(AgentHello)
+  /// The bundle is on the host, whole and checked as far as it can be without programs.
+  case staged(TransactionID)
+  case outcome(Outcome)
+  case report(Report)
+  case text(TextRequest, [UInt8])
+  /// The oldest request was refused. Nil: the agent refuses the connection itself.
+  case refused(WireRequest?, Refusal)
+}
+
+/// One connection, seen from the controller. Requests may be sent without waiting, also before the agent's hello; the
+/// answers are matched to them in order, and one that does not fit is a protocol error.
+///
+/// Methods that make a request return the messages to send. Feed everything that arrives to `receive`; at the end of the
+/// stream call `finish`, which says which requests were never answered.
+package struct ControllerSession: Sendable {
+  private enum State {
+    /// The agent's hello is awaited.
+    case greeting
+    case open
+    /// No more requests; the pending ones are still answered.
+    case leaving
+    /// The stream ended, or a protocol error did it.
+    case closed
+  }
+
+  private var state = State.greeting
+  private var saidGoodbye = false
+  /// Oldest first.
+  private var pending: [WireRequest] = []
+  /// The text that is arriving, answer to `pending.first`.
+  private var text: [UInt8] = []
+
+  package init() {}
+
+  package var phase: ControllerPhase {
+    switch state {
+    case .greeting: .greeting
+    case .open: pending.isEmpty ? .idle : .waiting
+    case .leaving: pending.isEmpty ? .closed : .waiting
+    case .closed: .closed
+    }
+  }
+
+  /// Goodbye was said and everything answered, or the stream is over: nothing more will come.
+  package var isFinished: Bool { phase == .closed }
+
+  /// Requests whose answers have not come, oldest first.
+  package var unanswered: [WireRequest] { pending }
+
+  /// First on every connection.
+  package func hello() -> ControllerMessage { .hello(version: ProtocolVersion.current) }
+
+  /// Announces a bundle and sends its files, in an order of our own. `files` must hold a manifest.
+  package mutating func stage(_ transaction: TransactionID, _ files: [BundleFile: [UInt8]]) -> StagedMessages {
+    pending.append(.stage(transaction, manifest: Digest(of: files[.manifest] ?? [])))
+    return StagedMessages(transaction, files)
+  }
+
+  package mutating func apply(_ transaction: TransactionID, manifest: Digest) -> ControllerMessage {
+    pending.append(.apply(transaction, manifest: manifest))
+    return .apply(transaction, manifest: manifest)
+  }
+
+  package mutating func report(_ nonce: Nonce) -> ControllerMessage {
+    pending.append(.report(nonce))
+    return .report(nonce)
+  }
+
+  package mutating func text(_ request: TextRequest) -> ControllerMessage {
+    pending.append(.text(request))
+    return .text(request)
+  }
+
+  /// Last: what is pending is still answered.
+  package mutating func goodbye() -> ControllerMessage {
+    saidGoodbye = true
+    if case .open = state { state = .leaving }
+    return .goodbye
+  }
+
+  /// A whole message arrived. Nil: a piece of something that is not complete yet.
+  package mutating func receive(_ message: AgentMessage) throws(WireProblem) -> ControllerEvent? {
+    do throws(WireProblem) {
+      guard phase.allowed.contains(message.type) else { throw .outOfPhase(message.type, phase: phase.words) }
+      return try event(for: message)
+    } catch {
+      state = .closed
+      throw error
+    }
+  }
+
+  /// The stream ended. Returns the requests whose answers were lost; a host with an apply among them is in a state that
+  /// must be asked for again.
+  package mutating func finish() -> [WireRequest] {
+    state = .closed
+    return pending
+  }
+
+  private mutating func event(for message: AgentMessage) throws(WireProblem) -> ControllerEvent? {
+    switch message {
+    case .hello(let hello):
+      guard hello.version == ProtocolVersion.current else { throw .otherVersion(hello.version) }
+      state = saidGoodbye ? .leaving : .open
+      return .hello(hello)
+    case .staged(let transaction, let manifest):
+      try answer(message, .stage(transaction, manifest: manifest))
+      return .staged(transaction)
+    case .outcome(let outcome):
+      guard case .apply(outcome.transaction, let manifest)? = pending.first else { throw mismatch(message) }
+      try answer(message, .apply(outcome.transaction, manifest: manifest))
+      return .outcome(outcome)
+    case .report(let report):
+      try answer(message, .report(report.nonce))
+      return .report(report)
+    case .text(let request, let piece, let last):
+      guard pending.first == .text(request) else { throw mismatch(message) }
+      guard text.count + piece.count <= WireLimit.text else {
+        throw .malformed(
+          .text, .tooLong(field: "text", length: text.count + piece.count, limit: WireLimit.text))
+      }
+      text += piece
+      guard last else { return nil }
+      pending.removeFirst()
+      defer { text = [] }
+      return .text(request, text)
+    case .refused(let refusal):
+      // Before hello nothing was read yet, so it cannot be about a request.
+      if case .greeting = state {
+        state = .closed
+        return .refused(nil, refusal)
+      }
+      text = []
+      return .refused(pending.isEmpty ? nil : pending.removeFirst(), refusal)
+    }
+  }
+
+  private mutating func answer(_ message: AgentMessage, _ request: WireRequest) throws(WireProblem) {
+    guard pending.first == request else { throw mismatch(message) }
+    pending.removeFirst()
+  }
+
+  private func mismatch(_ message: AgentMessage) -> WireProblem {
+    .otherAnswer(message.type, detail: pending.first.map(\.words) ?? "nothing was asked")
+  }
+}
+
+/// The messages that carry a bundle, made one at a time so that its bytes never stand in memory twice.
+package struct StagedMessages: Sequence, IteratorProtocol, Sendable {
+  private let transaction: TransactionID
+  private let order: [(file: BundleFile, bytes: [UInt8])]
+  private var announced = false
+  private var current = 0
+  private var pieces: Pieces?
+
+  init(_ transaction: TransactionID, _ files: [BundleFile: [UInt8]]) {
+    self.transaction = transaction
+    order = files.map { (file: $0.key, bytes: $0.value) }.sorted { $0.file.fileName < $1.file.fileName }
+  }
+
+  package mutating func next() -> ControllerMessage? {
+    guard announced else {
+      announced = true
+      return .stage(transaction, order.map { StagedFile(file: $0.file, size: $0.bytes.count) })
+    }
+    while current < order.count {
+      var rest = pieces ?? Pieces(order[current].bytes)
+      if let (piece, _) = rest.next(), !piece.isEmpty {
+        pieces = rest
+        return .data(Array(piece))
+      }
+      pieces = nil
+      current += 1
+    }
+    return nil
+  }
+}

@@ -1,0 +1,122 @@
+package import Core
+
+/// What `portcullis-agent install` reads from standard input: everything a host must know to belong to a fleet. It
+/// comes over an administrator's own login, so it is not signed; it *is* the trust that later signatures rest on.
+package struct EnrolmentRequest: Hashable, Sendable {
+  package static let magic = "portcullis-enrolment 1\n"
+  package static let maximumSize = 1 << 20
+
+  package var host: HostID
+  package var fleet: FleetID
+  /// Of the agent's executable as the controller has it.
+  package var agent: Digest
+  /// The text of allowed_signers.
+  package var allowedSigners: [UInt8]
+  /// Public keys (`ssh-ed25519 AAAA… comment`) that may log in as the agent's user, and speak the protocol only.
+  package var loginKeys: [String]
+
+  package init(host: HostID, fleet: FleetID, agent: Digest, allowedSigners: [UInt8], loginKeys: [String]) {
+    self.host = host
+    self.fleet = fleet
+    self.agent = agent
+    self.allowedSigners = allowedSigners
+    self.loginKeys = loginKeys
+  }
+
+  package func encode() -> [UInt8] {
+    var writer = ByteWriter()
+    writer.raw(Self.magic.utf8)
+    writer.text(host.description)
+    writer.text(fleet.description)
+    writer.raw(agent.bytes)
+    writer.string(allowedSigners)
+    writer.uint8(UInt8(loginKeys.count))
+    for key in loginKeys { writer.text(key) }
+    return writer.bytes
+  }
+
+  package init(decoding bytes: [UInt8]) throws(ByteReader.Problem) {
+    var reader = ByteReader(bytes)
+    guard Array(try reader.raw(Self.magic.utf8.count, field: "magic")) == Array(Self.magic.utf8) else {
+      throw .malformed(field: "magic")
+    }
+    guard let host = HostID(try reader.text("host", atMost: HostID.maximumLength)) else {
+      throw .malformed(field: "host")
+    }
+    guard let fleet = FleetID(try reader.text("fleet", atMost: FleetID.maximumLength)) else {
+      throw .malformed(field: "fleet")
+    }
+    self.host = host
+    self.fleet = fleet
+    agent = Digest(bytes: try reader.raw(Digest.byteCount, field: "agent"))!
+    allowedSigners = Array(try reader.string("allowed signers", atMost: 256 << 10))
+    loginKeys = []
+    for _ in 0..<(try reader.uint8("login keys")) {
+      let key = try reader.text("login key", atMost: 4 << 10)
+      guard Self.isOneLine(key) else { throw .malformed(field: "login key") }
+      loginKeys.append(key)
+    }
+    try reader.end()
+  }
+
+  /// A key becomes one line of authorized_keys: nothing in it may begin a second one, or an option.
+  private static func isOneLine(_ key: String) -> Bool {
+    key.utf8.allSatisfy { (0x20...0x7e).contains($0) } && (key.hasPrefix("ssh-") || key.hasPrefix("ecdsa-") || key.hasPrefix("sk-"))
+  }
+}
+
+/// What `portcullis-agent install` answers on standard output: `key value` lines, for the controller and for people.
+package struct InstallationAnswer: Hashable, Sendable {
+  package enum Service: String, Hashable, Sendable {
+    case systemd
+    /// No systemd runs here: a daemon of its own session, which nothing starts again after a reboot.
+    case detached
+  }
+  package enum GenerationZero: String, Hashable, Sendable {
+    case captured
+    case kept
+  }
+
+  package var service: Service
+  package var generationZero: GenerationZero
+  /// An older executable was replaced and is kept beside the new one.
+  package var upgraded: Bool
+  /// Enabled services that also load rules.
+  package var conflicts: [String]
+
+  package init(service: Service, generationZero: GenerationZero, upgraded: Bool, conflicts: [String]) {
+    self.service = service
+    self.generationZero = generationZero
+    self.upgraded = upgraded
+    self.conflicts = conflicts
+  }
+
+  package func encode() -> String {
+    """
+    portcullis-installation 1
+    service \(service.rawValue)
+    generation-0 \(generationZero.rawValue)
+    upgraded \(upgraded ? "yes" : "no")
+    conflicts \(conflicts.isEmpty ? "-" : conflicts.joined(separator: ","))
+
+    """
+  }
+
+  /// Nil unless the text is exactly what `encode` writes.
+  package init?(decoding text: String) {
+    let lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+      .map { String(decoding: $0, as: UTF8.self) }
+    guard lines.count == 6, lines[0] == "portcullis-installation 1", lines[5].isEmpty else { return nil }
+    func value(_ line: Int, _ key: String) -> String? {
+      lines[line].hasPrefix(key + " ") ? String(lines[line].dropFirst(key.count + 1)) : nil
+    }
+    guard let service = value(1, "service").flatMap(Service.init(rawValue:)),
+      let generationZero = value(2, "generation-0").flatMap(GenerationZero.init(rawValue:)),
+      let upgraded = value(3, "upgraded"), upgraded == "yes" || upgraded == "no",
+      let conflicts = value(4, "conflicts")
+    else { return nil }
+    self.init(
+      service: service, generationZero: generationZero, upgraded: upgraded == "yes",
+      conflicts: conflicts == "-" ? [] : conflicts.split(separator: ",").map(String.init))
+  }
+}

@@ -1,0 +1,137 @@
+internal import Core
+
+extension Report {
+  /// Of the bytes below, which stores keep for years.
+  private static let format: UInt16 = 1
+
+  /// The bytes of a report on its own, as they stand in its frame. Equal reports have equal bytes.
+  package func encode() -> [UInt8] {
+    var out = ByteWriter()
+    write(to: &out)
+    return out.bytes
+  }
+
+  /// Reads what `encode` wrote and nothing else.
+  package init(encoded bytes: [UInt8]) throws(WireProblem) {
+    var reader = ByteReader(bytes)
+    do throws(ByteReader.Problem) {
+      self = try Report(&reader)
+      try reader.end()
+    } catch {
+      throw .malformedReport(error)
+    }
+  }
+
+  func write(to out: inout ByteWriter) {
+    out.uint16(Self.format)
+    out.raw(nonce.bytes)
+    out.text(host.description)
+    out.text(fleet.description)
+    out.time(time)
+    out.clipped(bootID, to: WireLimit.bootID)
+    out.clipped(agentVersion, to: WireLimit.version)
+    out.clipped(architecture, to: WireLimit.architecture)
+    out.clipped(kernel, to: WireLimit.kernel)
+    out.uint8(backend.rawValue)
+    out.clipped(iptablesVersion, to: WireLimit.version)
+    out.optional(committed) { out, committed in
+      out.serial(committed.serial)
+      out.digest(committed.manifest)
+      out.digest(committed.content)
+      out.time(committed.at)
+    }
+    out.optional(lastFailure) { out, failure in
+      out.serial(failure.serial)
+      out.uint8(failure.result.rawValue)
+      out.clipped(failure.detail, to: WireLimit.detail)
+    }
+    families.ipv4.write(to: &out)
+    families.ipv6.write(to: &out)
+    out.clamped(otherBackendRules)
+    let named = conflicts.prefix(WireLimit.conflicts)
+    out.clamped(named.count)
+    for conflict in named { out.clipped(conflict, to: WireLimit.conflict) }
+    out.bool(degraded)
+    out.clipped(managementSource, to: WireLimit.address)
+  }
+
+  init(_ reader: inout ByteReader) throws(ByteReader.Problem) {
+    guard try reader.uint16("format of report") == Self.format else { throw .malformed(field: "format of report") }
+    self.init(
+      nonce: try reader.nonce(), host: try reader.host(), fleet: try reader.fleet(), time: try reader.time("time"),
+      bootID: try reader.text("boot id", atMost: WireLimit.bootID),
+      agentVersion: try reader.text("agent version", atMost: WireLimit.version),
+      architecture: try reader.text("architecture", atMost: WireLimit.architecture),
+      kernel: try reader.text("kernel", atMost: WireLimit.kernel),
+      backend: try reader.one(of: Backend.self, "backend"),
+      iptablesVersion: try reader.text("iptables version", atMost: WireLimit.version),
+      committed: try reader.optional("committed") { (reader) throws(ByteReader.Problem) in
+        Committed(
+          serial: try reader.serial(), manifest: try reader.digest("manifest"),
+          content: try reader.digest("content"), at: try reader.time("time of commit"))
+      },
+      lastFailure: try reader.optional("last failure") { (reader) throws(ByteReader.Problem) in
+        LastFailure(
+          serial: try reader.serial(), result: try reader.one(of: Outcome.Result.self, "result"),
+          detail: try reader.text("detail", atMost: WireLimit.detail))
+      },
+      families: PerFamily(ipv4: try FamilyReport(&reader), ipv6: try FamilyReport(&reader)),
+      otherBackendRules: Int(try reader.uint32("rules of the other backend")),
+      conflicts: try Self.conflicts(&reader), degraded: try reader.bool("degraded"),
+      managementSource: try reader.text("management source", atMost: WireLimit.address))
+  }
+
+  private static func conflicts(_ reader: inout ByteReader) throws(ByteReader.Problem) -> [String] {
+    var names: [String] = []
+    for _ in 0..<(try reader.count("number of conflicts", atMost: WireLimit.conflicts)) {
+      names.append(try reader.text("conflict", atMost: WireLimit.conflict))
+    }
+    return names
+  }
+}
+
+extension FamilyReport {
+  fileprivate func write(to out: inout ByteWriter) {
+    out.optional(expected) { $0.digest($1) }
+    out.digest(observed)
+    out.digest(save)
+    var list = ByteWriter()
+    var listed = 0
+    // In the order given, up to the limits: the same chains are left out every time.
+    for chain in chains where listed < WireLimit.reportChains {
+      guard chain.isEncodable else { continue }
+      guard list.bytes.count + chain.encodedSize <= WireLimit.reportChainBytes else { break }
+      list.text(chain.table)
+      list.text(chain.chain)
+      list.digest(chain.digest)
+      listed += 1
+    }
+    out.clamped(chains.count - listed + omittedChains)
+    out.clamped(listed)
+    out.raw(list.bytes)
+  }
+
+  fileprivate init(_ reader: inout ByteReader) throws(ByteReader.Problem) {
+    let expected = try reader.optional("expected") { (reader) throws(ByteReader.Problem) in
+      try reader.digest("expected")
+    }
+    let observed = try reader.digest("observed")
+    let save = try reader.digest("save")
+    let omitted = Int(try reader.uint32("number of chains left out"))
+    var chains: [ChainDigest] = []
+    for _ in 0..<(try reader.count("number of chains", atMost: WireLimit.reportChains)) {
+      chains.append(
+        ChainDigest(
+          table: try reader.text("table", atMost: WireLimit.table),
+          chain: try reader.text("chain", atMost: WireLimit.chain), digest: try reader.digest("digest of chain")))
+    }
+    self.init(expected: expected, observed: observed, save: save, chains: chains, omittedChains: omitted)
+  }
+}
+
+extension ChainDigest {
+  fileprivate var isEncodable: Bool {
+    table.utf8.count <= WireLimit.table && chain.utf8.count <= WireLimit.chain
+  }
+  fileprivate var encodedSize: Int { 8 + table.utf8.count + chain.utf8.count + Digest.byteCount }
+}

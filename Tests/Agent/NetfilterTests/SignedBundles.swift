@@ -1,0 +1,1 @@
+../ApplyTests/SignedBundles.swift

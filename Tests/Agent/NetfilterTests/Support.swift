@@ -1,0 +1,139 @@
+import Apply
+import CLinux
+import Core
+import Glibc
+import Wire
+
+@testable import Netfilter
+
+/// Real namespaces need root. Where there is none these tests are skipped, and say so.
+let isRoot = geteuid() == 0
+
+/// Runs the body on a thread of its own in an empty network namespace and a private mount namespace, which are gone
+/// afterwards with all that was loaded and mounted in them. Programs that the body runs are in there too.
+func inNamespace<Value>(_ body: @escaping () throws -> Value) throws -> Value {
+  var value: Value?
+  let box = ThreadBody {
+    // CLONE_NEWNET and CLONE_NEWNS (clone(2)).
+    guard clinux_unshare(0x4000_0000 | 0x0002_0000) == 0 else { throw SystemCallError.last("unshare", "") }
+    _ = try SignedBundles.run("/usr/bin/mount", ["--make-rprivate", "/"])
+    value = try body()
+  }
+  var thread = pthread_t()
+  let status = pthread_create(&thread, nil, { argument in
+    let box = Unmanaged<ThreadBody>.fromOpaque(argument!).takeUnretainedValue()
+    do { try box.body() } catch { box.problem = error }
+    return nil
+  }, Unmanaged.passUnretained(box).toOpaque())
+  guard status == 0 else { throw SystemCallError.of("pthread_create", "", errno: status) }
+  pthread_join(thread, nil)
+  if let problem = box.problem { throw problem }
+  return value!
+}
+
+private final class ThreadBody {
+  let body: () throws -> Void
+  var problem: (any Error)?
+  init(_ body: @escaping () throws -> Void) { self.body = body }
+}
+
+/// The real rehearsal, in a thread's namespace instead of a child's.
+func rehearseInThread(_ request: RehearsalRequest) throws(FirewallProblem) -> PerFamily<[UInt8]> {
+  let answer = try? inNamespace { request.perform() }
+  switch answer {
+  case .saved(let texts): return texts
+  case .failed(let problem): throw problem
+  case nil: throw FirewallProblem(.unavailable, program: "unshare", family: nil, words: "no namespace")
+  }
+}
+
+/// A host whose disk is a temporary directory and whose kernel is the namespace that the test runs in.
+final class RealHost {
+  let root: String
+  let backend: Backend
+  let programs: String
+
+  init(_ root: String, _ backend: Backend) throws {
+    self.root = root
+    self.backend = backend
+    programs = "\(root)/sbin"
+    for path in ["\(root)/sbin", "\(root)/etc/portcullis", "\(root)/state"] { try LinuxDisk.makePath(path) }
+    let links = try LinuxDisk(programs)
+    for (own, other) in [("nft", "legacy"), ("legacy", "nft")] where own == backend.name {
+      for family in ["iptables", "ip6tables"] {
+        for suffix in ["", "-restore", "-save"] {
+          try links.link(family + suffix, to: "/usr/sbin/xtables-\(own)-multi")
+        }
+        try links.link("\(family)-\(other)-save", to: "/usr/sbin/xtables-\(other)-multi")
+      }
+    }
+    let trust = try LinuxDisk("\(root)/etc/portcullis")
+    try trust.create("host", SignedBundles.hostFile)
+    try trust.create("allowed_signers", SignedBundles.allowedSigners)
+  }
+
+  func firewall(lock: AgentLock? = nil) -> LinuxFirewall {
+    LinuxFirewall(
+      directories: [programs], lock: lock, rehearsalLockFile: "\(root)/rehearsal.lock", rehearse: rehearseInThread)
+  }
+
+  func agent(_ decorate: (LinuxFirewall) -> any HostFirewall = { $0 }) throws -> HostAgent {
+    let agent = try HostAgent(
+      state: LinuxDisk("\(root)/state"), trust: LinuxDisk("\(root)/etc/portcullis"), firewall: decorate(firewall()),
+      facts: LinuxFacts(root: root), clock: FixedClock())
+    try agent.recover()
+    return agent
+  }
+
+  func run(_ program: String, _ arguments: String...) throws -> String {
+    String(decoding: try SignedBundles.run("\(programs)/\(program)", arguments), as: UTF8.self)
+  }
+
+  struct FixedClock: WallClock {
+    func now() -> UTCTime { SignedBundles.now }
+  }
+}
+
+func onRealHost<Value>(_ backend: Backend, _ body: @escaping (RealHost) throws -> Value) throws -> Value {
+  try inNamespace { try withTemporaryDirectory { try body(RealHost($0, backend)) } }
+}
+
+extension HostAgent {
+  @discardableResult
+  func apply(
+    _ serial: UInt64, _ ipv4: String, _ ipv6: String, _ transaction: TransactionID = .random()
+  ) throws -> Outcome {
+    let bundle = try SignedBundles.bundle(serial: serial, ipv4: ipv4, ipv6: ipv6)
+    return try apply(bundle.files, transaction: transaction, manifest: bundle.manifest)
+  }
+}
+
+/// The real firewall, with a fault or a stopwatch in front of it.
+final class TamperedFirewall: HostFirewall {
+  let real: LinuxFirewall
+  /// Loads of this family get a line that no program takes, while the input holds these words.
+  var poison: (family: Family, words: String)?
+  private(set) var loaded: [(family: Family, at: ContinuousClock.Instant)] = []
+
+  init(_ real: LinuxFirewall, poison: (family: Family, words: String)? = nil) {
+    self.real = real
+    self.poison = poison
+  }
+
+  func programs() throws(FirewallProblem) -> FirewallPrograms { try real.programs() }
+  func rehearse(_ inputs: PerFamily<[UInt8]>) throws(FirewallProblem) -> PerFamily<[UInt8]> {
+    try real.rehearse(inputs)
+  }
+  func save(_ family: Family) throws(FirewallProblem) -> [UInt8] { try real.save(family) }
+  func otherBackendRules() throws(FirewallProblem) -> Int { try real.otherBackendRules() }
+
+  func load(_ input: [UInt8], into family: Family) throws(FirewallProblem) {
+    var input = input
+    if let poison, poison.family == family, input.firstRange(of: Array(poison.words.utf8)) != nil {
+      // After the first table, so that the family is left half changed.
+      input += Array("*filter\n-A NOWHERE -j NOTHING\nCOMMIT\n".utf8)
+    }
+    try real.load(input, into: family)
+    loaded.append((family, ContinuousClock.now))
+  }
+}

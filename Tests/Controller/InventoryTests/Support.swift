@@ -1,0 +1,65 @@
+import Core
+import Foundation
+
+@testable import Inventory
+
+/// `LINE:COLUMN message` and `… (hint)` of everything wrong, in order; empty when nothing is.
+func messages<Value>(_ body: () throws(Diagnostics) -> Value) -> [String] {
+  do {
+    _ = try body()
+    return []
+  } catch {
+    return error.all.map { "\($0.location.line):\($0.location.column) \($0.message)" }
+  }
+}
+
+func hints<Value>(_ body: () throws(Diagnostics) -> Value) -> [String] {
+  do {
+    _ = try body()
+    return []
+  } catch {
+    return error.all.compactMap(\.hint)
+  }
+}
+
+func inventory(_ text: String) throws -> HostInventory {
+  try HostInventory.parse(Array(text.utf8), file: "hosts.yaml")
+}
+
+func inventoryMessages(_ text: String) -> [String] {
+  messages { () throws(Diagnostics) in try HostInventory.parse(Array(text.utf8), file: "hosts.yaml") }
+}
+
+/// A folder of its own for one test, gone afterwards.
+final class TemporaryFolder {
+  let path: String
+
+  init() throws {
+    let url = FileManager.default.temporaryDirectory.appending(path: "portcullis-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    path = url.path
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  @discardableResult
+  func write(_ name: String, _ text: String) throws -> String {
+    let file = path + "/" + name
+    try FileManager.default.createDirectory(
+      atPath: (file as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+    try Data(text.utf8).write(to: URL(filePath: file))
+    return file
+  }
+}
+
+/// Reproducible randomness: SplitMix64.
+struct SeededGenerator: RandomNumberGenerator {
+  var state: UInt64
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}

@@ -1,0 +1,95 @@
+import Audit
+import Core
+import Foundation
+import GRDB
+import Glibc
+import Testing
+import Wire
+
+@testable import Store
+
+/// Several processes over one file. The children are exit tests: this test program started again.
+struct ProcessTests {
+  @Test(arguments: [20, 60, 140]) func `what was acknowledged survives SIGKILL`(milliseconds: Int) async throws {
+    let scratch = try Scratch()
+    let directory = scratch.directory
+    await #expect(processExitsWith: .signal(SIGKILL)) {
+      [directory = directory as String, milliseconds = milliseconds as Int] in
+      let store = try FleetStore(path: directory + "/store.sqlite", fleet: fleet)
+      let log = open(directory + "/acknowledged", O_CREAT | O_WRONLY | O_APPEND, 0o600)
+      Thread.detachNewThread {
+        usleep(UInt32(milliseconds) * 1000)
+        kill(getpid(), SIGKILL)
+      }
+      var number = 0
+      while true {
+        number += 1
+        let serial = try await store.allocateSerial()
+        try await store.record(reports: [received(makeReport(host(number)), Int64(number))])
+        let line = Array("\(serial)\n".utf8)
+        _ = line.withUnsafeBytes { Glibc.write(log, $0.baseAddress, $0.count) }
+      }
+    }
+    let text = (try? String(contentsOfFile: directory + "/acknowledged", encoding: .utf8)) ?? ""
+    let acknowledged = text.utf8.reduce(0) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) }
+    let store = try scratch.open()
+    let last = Int(try await store.lastSerial().value)
+    let reports = try await store.observations().count
+    print("killed after \(milliseconds) ms: \(acknowledged) acknowledged, \(last) serials, \(reports) reports")
+    #expect(last == acknowledged || last == acknowledged + 1)
+    #expect(reports == acknowledged || reports == acknowledged + 1)
+    #expect(reports <= last)
+    #expect(try await store.read("check") { try String.fetchAll($0, sql: "PRAGMA integrity_check") } == ["ok"])
+  }
+
+  @Test func `processes that start together make one store, and no serial comes twice`() async throws {
+    let scratch = try Scratch()
+    let directory = scratch.directory
+    func child() async {
+      await #expect(processExitsWith: .success) { [directory = directory as String] in
+        let store = try FleetStore(path: directory + "/store.sqlite", fleet: fleet)
+        var text = ""
+        for _ in 0..<40 { text += "\(try await store.allocateSerial())\n" }
+        try text.write(toFile: directory + "/serials.\(getpid())", atomically: true, encoding: .utf8)
+      }
+    }
+    async let first: Void = child()
+    async let second: Void = child()
+    async let third: Void = child()
+    _ = await (first, second, third)
+    var serials: [String] = []
+    for name in try FileManager.default.contentsOfDirectory(atPath: directory) where name.hasPrefix("serials.") {
+      let text = try String(contentsOfFile: directory + "/" + name, encoding: .utf8)
+      serials += text.split(separator: "\n").map(String.init)
+    }
+    #expect(serials.count == 120 && Set(serials).count == 120)
+    #expect(try await scratch.open().lastSerial() == Serial(120))
+  }
+
+  @Test func `a reader neither waits for a writer nor sees half of its work, and writers take turns`() async throws {
+    let scratch = try Scratch()
+    let store = try scratch.open()
+    try await store.record(reports: [received(makeReport(host(0)), 1)])
+    let directory = scratch.directory
+    // Another process is in the middle of a write until it is told to go on.
+    async let writer = #expect(processExitsWith: .success) { [directory = directory as String] in
+      let store = try FleetStore(path: directory + "/store.sqlite", fleet: fleet)
+      try await store.write("hold") { db in
+        try db.execute(sql: "INSERT INTO contact_failures VALUES ('h9', 1, 'half')")
+        try "".write(toFile: directory + "/holding", atomically: true, encoding: .utf8)
+        for _ in 0..<5_000 where !FileManager.default.fileExists(atPath: directory + "/go-on") { usleep(1000) }
+      }
+    }
+    while !FileManager.default.fileExists(atPath: directory + "/holding") {
+      try await Task.sleep(for: .milliseconds(2))
+    }
+    #expect(try await store.observations().count == 1)
+    async let serial = store.allocateSerial()
+    try await Task.sleep(for: .milliseconds(50))
+    #expect(try await store.lastSerial() == .none)
+    try "".write(toFile: directory + "/go-on", atomically: true, encoding: .utf8)
+    #expect(try await serial == Serial(1))
+    _ = await writer
+    #expect(try await store.observations().count == 2)
+  }
+}

@@ -1,0 +1,177 @@
+import Core
+import Release
+import Testing
+
+@Suite struct BundleVerifierTests {
+  @Test func aGoodDeliveryIsVerified() throws {
+    let scene = try BundleScene()
+    let bundle = try scene.verify()
+    #expect(bundle.statement.serial == Serial(42))
+    #expect(bundle.manifest.host == HostID("h3"))
+    #expect(bundle.rules == ReleaseFixture.rules(of: "h3"))
+    #expect(bundle.principals == ["anna"])
+    #expect(!bundle.isRepeat)
+    #expect(bundle.statementDigest == Digest(of: scene.files[.statement]!))
+    #expect(bundle.manifestDigest == Digest(of: scene.files[.manifest]!))
+    #expect(bundle.asInstalled.serial == Serial(42))
+  }
+
+  @Test(arguments: BundleAttack.all) func everyAttackIsRefusedForItsReason(_ attack: BundleAttack) throws {
+    var scene = try BundleScene()
+    try attack.attack(&scene)
+    let problem = #expect(throws: BundleProblem.self) { try scene.verify() }
+    #expect(problem?.kind == attack.kind, "\(String(describing: problem))")
+    #expect(problem?.description.contains(attack.says) == true, "\(String(describing: problem))")
+    #expect(problem.map { SafeText.escape($0.description) == $0.description } == true)
+  }
+
+  @Test func thereAreAttacksEnoughAndEachKindIsAmongThem() {
+    #expect(BundleAttack.all.count >= 100)
+    #expect(Set(BundleAttack.all.map(\.kind)) == Set(BundleProblem.Kind.allCases))
+    #expect(Set(BundleAttack.all.map(\.description)).count == BundleAttack.all.count)
+  }
+
+  @Test func everyHostOfAReleaseTakesItsOwnBundleAndNoOther() throws {
+    let hosts = ["h1", "h2", "h3", "h4", "h5"]
+    let release = try ReleaseFixture.release(hosts: hosts)
+    for sent in hosts {
+      for host in hosts {
+        var scene = try BundleScene()
+        scene.host = HostID(host)!
+        scene.files = try ReleaseFixture.bundle(release, host: sent, signers: [BundleScene.anna])
+        if sent == host {
+          #expect(try scene.verify().manifest.host.description == host)
+        } else {
+          let problem = #expect(throws: BundleProblem.self) { try scene.verify() }
+          #expect(problem?.kind == .otherHost)
+        }
+      }
+    }
+  }
+
+  @Test func twoPeopleMeetAThresholdOfTwoInAnyOrderAmongOthers() throws {
+    var scene = try BundleScene()
+    scene.threshold = 2
+    try scene.resign(
+      BundleScene.stranger, BundleScene.bert, BundleScene.annasToken, BundleScene.ended, BundleScene.anna)
+    #expect(try scene.verify().principals == ["anna", "bert"])
+  }
+
+  @Test func asManySignaturesAsAreAllowedAreRead() throws {
+    var scene = try BundleScene()
+    for index in 0..<15 { scene.files[.signature(index)] = try BundleScene.stranger.sign(scene.files[.statement]!) }
+    scene.files[.signature(15)] = try BundleScene.anna.sign(scene.files[.statement]!)
+    #expect(try scene.verify().principals == ["anna"])
+  }
+
+  @Test func aThresholdBelowOneIsOne() throws {
+    var scene = try BundleScene()
+    scene.threshold = 0
+    try scene.resign(BundleScene.stranger)
+    #expect(throws: BundleProblem.self) { try scene.verify() }
+  }
+
+  @Test(arguments: [42, 43, 41 + (1 << 20)]) func laterSerialsUpToTheStepAreTaken(_ serial: UInt64) throws {
+    var scene = try BundleScene()
+    try scene.replace(with: ReleaseFixture.release(serial: serial))
+    #expect(try scene.verify().statement.serial == Serial(serial))
+  }
+
+  @Test(arguments: [1, 42, 1 << 20]) func aFreshHostTakesAnySerialUpToTheStep(_ serial: UInt64) throws {
+    var scene = try BundleScene()
+    scene.installed = nil
+    try scene.replace(with: ReleaseFixture.release(serial: serial))
+    #expect(try !scene.verify().isRepeat)
+  }
+
+  @Test func theHighestSerialIsTakenByAHostThatIsNear() throws {
+    var scene = try BundleScene()
+    scene.installed = InstalledRelease(serial: Serial(.max - 1), manifest: Digest(of: []), statement: Digest(of: []))
+    try scene.replace(with: ReleaseFixture.release(serial: .max))
+    #expect(try scene.verify().statement.serial == Serial(.max))
+  }
+
+  @Test func theSameBytesAgainAreARepeatEvenAfterExpiry() throws {
+    var scene = try BundleScene()
+    scene.installed = try BundleScene.installed(42)
+    #expect(try scene.verify().isRepeat)
+    scene.now = BundleScene.now + 30 * 86_400
+    #expect(try scene.verify().isRepeat)
+  }
+
+  @Test func aReleaseFromTheFutureOfASlowClockIsTaken() throws {
+    var scene = try BundleScene()
+    scene.now = BundleScene.now + -3650 * 86_400
+    #expect(try scene.verify().statement.serial == Serial(42))
+    scene.now = BundleScene.now + (7 * 86_400 - 1)
+    #expect(try scene.verify().statement.serial == Serial(42))
+  }
+
+  @Test func aWithdrawnHostHasNoRulesRatherThanEmptyOnes() throws {
+    var scene = try BundleScene()
+    try scene.replace(with: ReleaseFixture.release(mode: .withdrawn))
+    let bundle = try scene.verify()
+    #expect(bundle.manifest.mode == .withdrawn)
+    #expect(bundle.rules == nil)
+  }
+
+  @Test func whatWasAcceptedIsTakenBackWhateverBecameOfItsKeys() throws {
+    let scene = try BundleScene()
+    let accepted = try scene.verify().asInstalled
+    let verifier = BundleVerifier(
+      allowedSigners: try BundleScene.signers(bertToo: false), fleet: scene.fleet, host: scene.host, threshold: 2)
+    let again = try verifier.readmit(UnverifiedBundle(files: scene.files), accepted: accepted)
+    #expect(again.rules == ReleaseFixture.rules(of: "h3"))
+    #expect(again.isRepeat)
+
+    for file in BundleFile.mixable where file != .signature(0) {
+      var files = scene.files
+      files[file]![30] ^= 1
+      #expect(throws: BundleProblem.self) { try verifier.readmit(UnverifiedBundle(files: files), accepted: accepted) }
+    }
+    for other in [
+      InstalledRelease(serial: Serial(41), manifest: accepted.manifest, statement: accepted.statement),
+      InstalledRelease(serial: accepted.serial, manifest: Digest(of: []), statement: accepted.statement),
+      InstalledRelease(serial: accepted.serial, manifest: accepted.manifest, statement: Digest(of: [])),
+    ] {
+      #expect(throws: BundleProblem.self) {
+        try verifier.readmit(UnverifiedBundle(files: scene.files), accepted: other)
+      }
+    }
+    let elsewhere = BundleVerifier(allowedSigners: verifier.allowedSigners, fleet: scene.fleet, host: HostID("h2")!)
+    #expect(throws: BundleProblem.self) {
+      try elsewhere.readmit(UnverifiedBundle(files: scene.files), accepted: accepted)
+    }
+  }
+
+  @Test func everySingleBitOfABundleMatters() throws {
+    let seed = seed(for: "bundle bits")
+    var random = SeededGenerator(seed: seed)
+    let good = try BundleScene()
+    for _ in 0..<1500 {
+      var scene = good
+      let file = BundleFile.mixable.randomElement(using: &random)!
+      let at = Int.random(in: 0..<scene.files[file]!.count, using: &random)
+      scene.files[file]![at] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+      #expect(throws: BundleProblem.self, "seed \(seed), \(file) byte \(at)") { try scene.verify() }
+    }
+  }
+
+  @Test func theBuilderRefusesWhatNoReleaseMayHold() throws {
+    func build(_ manifests: [Manifest]) throws -> BuiltRelease {
+      try ReleaseBuilder.build(
+        fleet: ReleaseFixture.fleet, serial: Serial(42), issued: ReleaseFixture.now, expires: ReleaseFixture.now + 1,
+        manifests: manifests)
+    }
+    let good = try ReleaseFixture.manifest("h1")
+    for bad in try [
+      [], [good, good], [good, ReleaseFixture.manifest("h2", serial: 43)],
+      [good, ReleaseFixture.manifest("h2", fleet: FleetID("other")!)],
+    ] {
+      #expect(throws: FormatProblem.self) { try build(bad) }
+    }
+    let hosts = try build(["h9", "h10", "h1"].map { try ReleaseFixture.manifest($0) }).hosts
+    #expect(hosts.map(\.manifest.host.description) == ["h1", "h10", "h9"])
+    #expect(hosts.map(\.proof.leaf) == [0, 1, 2])
+  }
+}

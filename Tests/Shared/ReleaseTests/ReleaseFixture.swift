@@ -1,0 +1,46 @@
+import Core
+import Release
+
+/// Releases for tests: small, signed by keys made here, all the same but for what a test names.
+enum ReleaseFixture {
+  static let fleet = FleetID("example")!
+  static let now = UTCTime("2026-11-21T12:00:00Z")!
+
+  static func rules(_ family: Family, _ host: String, _ note: String = "") -> [UInt8] {
+    Array("*filter\n:INPUT DROP [0:0]\n-A INPUT -m comment --comment \"\(host) \(family) \(note)\"\nCOMMIT\n".utf8)
+  }
+
+  static func rules(of host: String, _ note: String = "") -> PerFamily<[UInt8]> {
+    PerFamily { rules($0, host, note) }
+  }
+
+  static func manifest(
+    _ host: String, serial: UInt64 = 42, fleet: FleetID = fleet, mode: Manifest.Mode = .exclusive, note: String = "",
+    labels: [String] = [], sources: [String] = []
+  ) throws(FormatProblem) -> Manifest {
+    try Manifest(
+      fleet: fleet, host: HostID(host)!, serial: Serial(serial), mode: mode, labels: labels, sources: sources,
+      files: mode == .withdrawn
+        ? nil : rules(of: host, note).map { _, content in Manifest.File(describing: content) })
+  }
+
+  static func release(
+    hosts: [String] = ["h1", "h2", "h3", "h4", "h5"], serial: UInt64 = 42, fleet: FleetID = fleet,
+    expires: UTCTime = now + 7 * 86_400, mode: Manifest.Mode = .exclusive, note: String = ""
+  ) throws -> BuiltRelease {
+    try ReleaseBuilder.build(
+      fleet: fleet, serial: Serial(serial), issued: now, expires: expires, reason: note.isEmpty ? "-" : note,
+      manifests: hosts.map { try manifest($0, serial: serial, fleet: fleet, mode: mode, note: note) })
+  }
+
+  /// The whole bundle of one host.
+  static func bundle(
+    _ release: BuiltRelease, host: String = "h3", signers: [TestSigner], note: String = ""
+  ) throws -> [BundleFile: [UInt8]] {
+    let statement = release.statement.encode()
+    let isWithdrawn = release.hosts.contains { $0.manifest.host == HostID(host) && $0.manifest.mode == .withdrawn }
+    return release.bundle(
+      for: HostID(host)!, rules: isWithdrawn ? nil : rules(of: host, note),
+      signatures: try signers.map { try $0.sign(statement) })!
+  }
+}

@@ -1,0 +1,236 @@
+import Core
+import Testing
+import Wire
+
+@Suite struct AgentSessionTests {
+  /// A session that has said and heard hello.
+  static func greeted() -> AgentSession {
+    var session = AgentSession(hello: agentHello)
+    _ = session.start()
+    _ = session.receive(.hello(version: 1))
+    return session
+  }
+
+  static func announcement(_ files: [BundleFile: [UInt8]]) -> [ControllerMessage] {
+    var controller = ControllerSession()
+    return Array(controller.stage(transaction, files))
+  }
+
+  /// A session with `bundle()` staged and checked.
+  static func staged() -> AgentSession {
+    var session = greeted()
+    for message in announcement(bundle()) { _ = session.receive(message) }
+    _ = session.checked(.success(()))
+    return session
+  }
+
+  /// One session in each phase.
+  static func session(in phase: AgentPhase) -> AgentSession {
+    var session = greeted()
+    switch phase {
+    case .greeting: session = AgentSession(hello: agentHello)
+    case .idle: break
+    case .staging: _ = session.receive(announcement(bundle())[0])
+    case .discarding: _ = session.receive(announcement(bundle())[0], room: 3)
+    case .staged: session = staged()
+    case .rejected:
+      for message in announcement(bundle()) { _ = session.receive(message) }
+      _ = session.checked(.failure(Refusal(code: .badSignature, detail: "")))
+    case .answering: _ = session.receive(.report(nonce))
+    case .closed: _ = session.receive(.goodbye)
+    }
+    return session
+  }
+
+  static let anyOfEach: [ControllerMessage] = [
+    .hello(version: 1), .stage(transaction, [StagedFile(file: .manifest, size: 1)]), .data([1]),
+    .apply(transaction, manifest: digest), .report(nonce), .text(TextRequest(family: .ipv4, side: .observed)),
+    .goodbye,
+  ]
+
+  @Test(arguments: AgentPhase.allCases)
+  func `what the table does not allow in a phase ends the connection with a refusal`(phase: AgentPhase) {
+    #expect(Self.session(in: phase).phase == phase)
+    for message in Self.anyOfEach {
+      var session = Self.session(in: phase)
+      let actions = session.receive(message)
+      if phase.allowed.contains(message.type) {
+        #expect(session.phase != .closed || message == .goodbye)
+      } else if phase == .closed {
+        #expect(actions == [])
+      } else {
+        guard case .send(.refused(let refusal))? = actions.first else {
+          Issue.record("\(message.type) in \(phase) is not refused")
+          continue
+        }
+        #expect(refusal.code == .malformed)
+        #expect(refusal.detail.contains(message.type.name))
+        #expect(actions.last == .close)
+        #expect(session.phase == .closed)
+      }
+    }
+  }
+
+  @Test func `hello goes out first, without being asked`() {
+    var session = AgentSession(hello: agentHello)
+    #expect(session.start() == [.send(.hello(agentHello))])
+  }
+
+  @Test func `another version is refused by name`() {
+    var session = AgentSession(hello: agentHello)
+    let refusal = Refusal(code: .otherVersion, detail: "the other side speaks protocol 2, this one 1")
+    #expect(session.receive(.hello(version: 2)) == [.send(.refused(refusal)), .close])
+    #expect(session.phase == .closed)
+  }
+
+  @Test func `a bundle is put together, checked, applied and forgotten`() {
+    var session = Self.greeted()
+    let files = bundle(rules: WireLimit.piece + 1)
+    var last: [AgentAction] = []
+    for message in Self.announcement(files) {
+      #expect(last == [])
+      last = session.receive(message)
+    }
+    #expect(last == [.check(files)])
+    #expect(session.isReady == false)
+    let manifest = Digest(of: files[.manifest]!)
+    #expect(session.checked(.success(())) == [.send(.staged(transaction, manifest: manifest))])
+    #expect(session.reservedBytes == files.values.reduce(0) { $0 + $1.count })
+    #expect(
+      session.receive(.apply(transaction, manifest: manifest))
+        == [.apply(transaction, files: files, manifest: manifest)])
+    #expect(session.applied(.success(outcome())) == [.send(.outcome(outcome()))])
+    #expect(session.reservedBytes == 0)
+    #expect(session.phase == .idle)
+  }
+
+  @Test func `a bundle sent one byte a piece is the same bundle`() {
+    var session = Self.greeted()
+    _ = session.receive(Self.announcement(bundle())[0])
+    var actions: [AgentAction] = []
+    for case .data(let piece) in Self.announcement(bundle()) {
+      for byte in piece { actions += session.receive(.data([byte])) }
+    }
+    #expect(actions == [.check(bundle())])
+  }
+
+  @Test func `a piece that reaches into the next file ends the connection`() {
+    var session = Self.greeted()
+    _ = session.receive(.stage(transaction, [StagedFile(file: .manifest, size: 2), StagedFile(file: .proof, size: 2)]))
+    let actions = session.receive(.data([1, 2, 3]))
+    #expect(actions.last == .close)
+  }
+
+  @Test func `a refused bundle's apply gets the same refusal, and the connection lives`() {
+    var session = Self.greeted()
+    for message in Self.announcement(bundle()) { _ = session.receive(message) }
+    let refusal = Refusal(code: .badSignature, detail: "signature 0 is broken")
+    #expect(session.checked(.failure(refusal)) == [.send(.refused(refusal))])
+    #expect(session.receive(.apply(transaction, manifest: digest)) == [.send(.refused(refusal))])
+    #expect(session.receive(.report(nonce)) == [.report(nonce)])
+    #expect(session.reservedBytes == 0)
+  }
+
+  @Test func `a bundle without room is refused at once, its bytes are dropped, and its apply is refused too`() {
+    var session = Self.greeted()
+    var actions: [AgentAction] = []
+    for message in Self.announcement(bundle()) {
+      actions += session.receive(message, room: 10)
+      #expect(session.reservedBytes == 0)
+    }
+    guard case .send(.refused(let refusal))? = actions.first else {
+      Issue.record("not refused")
+      return
+    }
+    #expect(refusal.code == .busy)
+    #expect(actions.count == 1)
+    #expect(session.receive(.apply(transaction, manifest: digest)) == actions)
+    #expect(session.receive(.report(nonce)) == [.report(nonce)])
+  }
+
+  @Test func `a bundle without a manifest is refused`() {
+    var session = Self.greeted()
+    let actions = session.receive(.stage(transaction, [StagedFile(file: .proof, size: 2)]))
+    #expect(actions == [.send(.refused(Refusal(code: .malformed, detail: "the bundle has no manifest")))])
+  }
+
+  @Test(arguments: [(otherTransaction, Digest(of: bundle()[.manifest]!)), (transaction, digest)])
+  func `an apply that names something else than what is staged is refused, and what is staged stays`(
+    named: TransactionID, manifest: Digest
+  ) {
+    var session = Self.staged()
+    guard case .send(.refused(let refusal))? = session.receive(.apply(named, manifest: manifest)).first else {
+      Issue.record("not refused")
+      return
+    }
+    #expect(refusal.code == .malformed)
+    #expect(session.phase == .staged)
+  }
+
+  @Test func `a second bundle takes the place of the first`() {
+    var session = Self.staged()
+    _ = session.receive(.stage(otherTransaction, [StagedFile(file: .manifest, size: 4)]))
+    #expect(session.reservedBytes == 4)
+    #expect(session.receive(.data([1, 2, 3, 4])) == [.check([.manifest: [1, 2, 3, 4]])])
+  }
+
+  @Test func `a report in between leaves the bundle staged`() {
+    var session = Self.staged()
+    _ = session.receive(.report(nonce))
+    #expect(session.reported(.success(report())) == [.send(.report(report()))])
+    #expect(session.phase == .staged)
+  }
+
+  @Test(arguments: [0, 1, WireLimit.piece, 2 * WireLimit.piece + 9])
+  func `a text goes out in pieces as the output has room, and nothing else meanwhile`(count: Int) {
+    var session = Self.greeted()
+    let request = TextRequest(family: .ipv6, side: .expected)
+    #expect(session.receive(.text(request)) == [.text(request)])
+    #expect(session.nextPiece() == nil)
+    let text = [UInt8](repeating: 9, count: count)
+    #expect(session.textReady(.success(text)) == [])
+    var joined: [UInt8] = []
+    var ended = false
+    while let message = session.nextPiece() {
+      guard case .text(request, let piece, let last) = message else { break }
+      joined += piece
+      ended = last
+      #expect(session.isReady == last)
+    }
+    #expect(joined == text)
+    #expect(ended)
+    #expect(session.phase == .idle)
+  }
+
+  @Test func `a text over the limit is refused`() {
+    var session = Self.greeted()
+    _ = session.receive(.text(TextRequest(family: .ipv4, side: .observed)))
+    let actions = session.textReady(.success(Array(repeating: 0, count: WireLimit.text + 1)))
+    guard case .send(.refused(let refusal))? = actions.first else {
+      Issue.record("not refused")
+      return
+    }
+    #expect(refusal.code == .tooLarge)
+    #expect(session.phase == .idle)
+  }
+
+  @Test(arguments: AgentPhase.allCases)
+  func `the end of the stream closes, except that an answer is still sent`(phase: AgentPhase) {
+    var session = Self.session(in: phase)
+    let actions = session.peerFinished()
+    switch phase {
+    case .greeting, .idle, .staged, .rejected: #expect(actions == [.close])
+    case .staging, .discarding: #expect(actions.last == .close && actions.count == 2)
+    case .answering, .closed: #expect(actions == [])
+    }
+  }
+
+  @Test func `answers nobody asked for are ignored`() {
+    var session = Self.greeted()
+    #expect(session.checked(.success(())) == [])
+    #expect(session.applied(.success(outcome())) == [])
+    #expect(session.reported(.success(report())) == [])
+    #expect(session.textReady(.success([])) == [])
+    #expect(session.phase == .idle)
+  }
+}

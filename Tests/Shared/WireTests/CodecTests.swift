@@ -1,0 +1,209 @@
+import Core
+import Testing
+import Wire
+
+@Suite struct CodecTests {
+  static let seed = UInt64.random(in: 0 ... .max)
+
+  @Test func `random messages come back as they went`() throws {
+    var random = SeededGenerator(seed: Self.seed)
+    for round in 0..<3000 {
+      let sent = random.controllerMessage()
+      #expect(try ControllerMessage(frame: frame(sent.encode())) == sent, "seed \(Self.seed), round \(round)")
+      let answer = random.agentMessage()
+      #expect(try AgentMessage(frame: frame(answer.encode())) == answer, "seed \(Self.seed), round \(round)")
+    }
+  }
+
+  @Test func `mutated messages are refused or read, never a crash, and what is read is written the same`() {
+    var random = SeededGenerator(seed: Self.seed)
+    let corpus = (0..<40).flatMap { _ in [random.controllerMessage().encode(), random.agentMessage().encode()] }
+    var read = 0
+    for round in 0..<200_000 {
+      let bytes = corpus[round % corpus.count]
+      var payload = Array(bytes.dropFirst(5))
+      var type = bytes[4]
+      switch round % 5 {
+      case 0 where !payload.isEmpty: payload[Int.random(in: 0..<payload.count, using: &random)] ^= 1 << (random.next() % 8)
+      case 1 where !payload.isEmpty: payload[Int.random(in: 0..<payload.count, using: &random)] = [0, 1, 0x7f, 0xff].randomElement(using: &random)!
+      case 2: payload = Array(payload.prefix(Int.random(in: 0...payload.count, using: &random)))
+      case 3: payload.insert(contentsOf: random.bytes(2), at: Int.random(in: 0...payload.count, using: &random))
+      default: type = [1, 2, 3, 4, 5, 6, 7, 129, 130, 131, 132, 133, 134, 0, 255].randomElement(using: &random)!
+      }
+      let mutant = Frame(type: type, payload: payload)
+      // Another version's hello is read no further than its version.
+      if let message = try? ControllerMessage(frame: mutant), message.type != .controllerHello {
+        read += 1
+        if Array(message.encode().dropFirst(5)) != payload { Issue.record("seed \(Self.seed), round \(round)") }
+      }
+      if let message = try? AgentMessage(frame: mutant) {
+        read += 1
+        if Array(message.encode().dropFirst(5)) != payload { Issue.record("seed \(Self.seed), round \(round)") }
+      }
+    }
+    #expect(read > 1000)
+  }
+
+  @Test func `streams of random bytes end in an error or in silence`() {
+    var random = SeededGenerator(seed: Self.seed)
+    for _ in 0..<2000 {
+      var decoder = FrameDecoder()
+      // A plausible length now and then, or the decoder would hardly ever get to a message.
+      decoder.feed([0, 0, 0, UInt8.random(in: 0...60, using: &random)] + random.bytes(80))
+      while let frame = try? decoder.next() {
+        _ = try? ControllerMessage(frame: frame)
+        _ = try? AgentMessage(frame: frame)
+      }
+    }
+  }
+
+  // MARK: Versions and types
+
+  @Test func `a hello of another version is read as far as its version, whatever follows`() throws {
+    let controller = Frame(type: 1, payload: [0, 2, 0xde, 0xad])
+    #expect(try ControllerMessage(frame: controller) == .hello(version: 2))
+    let agent = Frame(type: 129, payload: [0, 9, 0xde, 0xad])
+    #expect(throws: WireProblem.otherVersion(9)) { try AgentMessage(frame: agent) }
+    #expect("\(WireProblem.otherVersion(9))" == "the other side speaks protocol 9, this one 1")
+  }
+
+  @Test(arguments: [0, 8, 128, 135, 255] as [UInt8])
+  func `an unknown type is named`(type: UInt8) {
+    #expect(throws: WireProblem.unknownType(type)) { try ControllerMessage(frame: Frame(type: type, payload: [])) }
+    #expect(throws: WireProblem.unknownType(type)) { try AgentMessage(frame: Frame(type: type, payload: [])) }
+    #expect("\(WireProblem.unknownType(type))".contains("\(type)"))
+  }
+
+  @Test func `messages of the wrong side are refused as such`() throws {
+    for (_, bytes) in LabelledBytesTests.fromAgent {
+      let frame = try frame(bytes)
+      #expect(throws: WireProblem.wrongDirection(MessageType(rawValue: frame.type)!)) {
+        try ControllerMessage(frame: frame)
+      }
+    }
+    for (_, bytes) in LabelledBytesTests.fromController {
+      let frame = try frame(bytes)
+      #expect(throws: WireProblem.wrongDirection(MessageType(rawValue: frame.type)!)) { try AgentMessage(frame: frame) }
+    }
+  }
+
+  // MARK: Limits
+
+  static let tooMuch: [(String, [StagedFile])] = [
+    ("no files", []),
+    ("an empty file", [StagedFile(file: .manifest, size: 0)]),
+    ("a file twice", [StagedFile(file: .manifest, size: 1), StagedFile(file: .manifest, size: 1)]),
+    ("a seventeenth signature", [StagedFile(file: .signature(16), size: 1)]),
+    ("a manifest over 64 KiB", [StagedFile(file: .manifest, size: 64 << 10 + 1)]),
+    ("rules over 8 MiB", [StagedFile(file: .rules(.ipv6), size: 8 << 20 + 1)]),
+    ("a size of 4 GiB", [StagedFile(file: .rules(.ipv4), size: .max)]),
+  ]
+
+  @Test(arguments: tooMuch.indices)
+  func `an announcement that breaks a limit is refused`(index: Int) throws {
+    let frame = try frame(ControllerMessage.stage(transaction, Self.tooMuch[index].1).encode())
+    #expect(throws: WireProblem.self, "\(Self.tooMuch[index].0)") { try ControllerMessage(frame: frame) }
+  }
+
+  @Test(arguments: [(5, 0), (0, 1), (2, 1), (3, 9), (4, 2), (255, 255)] as [(UInt8, UInt8)])
+  func `a file that does not exist is refused`(role: UInt8, index: UInt8) {
+    let payload = transaction.bytes + [1, role, index, 0, 0, 0, 1]
+    #expect(throws: WireProblem.malformed(.stage, .malformed(field: "role of file"))) {
+      try ControllerMessage(frame: Frame(type: 2, payload: payload))
+    }
+  }
+
+  @Test func `a piece is between one byte and the limit`() {
+    func data(_ count: Int) throws -> ControllerMessage {
+      try ControllerMessage(frame: Frame(type: 3, payload: Array(repeating: 1, count: count)))
+    }
+    #expect(throws: WireProblem.self) { try data(0) }
+    #expect(throws: Never.self) { try data(WireLimit.piece) }
+    #expect(throws: WireProblem.self) { try data(WireLimit.piece + 1) }
+  }
+
+  @Test func `only the last piece of a text may be empty`() {
+    #expect(throws: WireProblem.self) { try AgentMessage(frame: Frame(type: 133, payload: [0, 0, 0])) }
+    #expect(throws: Never.self) { try AgentMessage(frame: Frame(type: 133, payload: [0, 0, 1])) }
+  }
+
+  @Test func `bytes that are not UTF-8 are refused where text belongs`() {
+    let payload: [UInt8] = [17] + [0, 0, 0, 2, 0xc3, 0x28] + [0]
+    #expect(throws: WireProblem.malformed(.refused, .malformed(field: "detail"))) {
+      try AgentMessage(frame: Frame(type: 134, payload: payload))
+    }
+  }
+
+  @Test(arguments: [0, 1, 2, 3])
+  func `a long detail is cut between characters, so that it can be read`(shift: Int) throws {
+    let detail = String(repeating: "x", count: shift) + String(repeating: "漢", count: 3000)
+    let message = AgentMessage.refused(Refusal(code: .rulesDoNotLoad, detail: detail))
+    guard case .refused(let refusal) = try AgentMessage(frame: frame(message.encode())) else {
+      Issue.record("not a refusal")
+      return
+    }
+    #expect(refusal.detail.utf8.count > WireLimit.detail - 3 && refusal.detail.utf8.count <= WireLimit.detail)
+    #expect(detail.hasPrefix(refusal.detail))
+  }
+
+  // MARK: Reports
+
+  @Test func `a report has the same bytes on its own as in its frame`() throws {
+    var random = SeededGenerator(seed: Self.seed)
+    for _ in 0..<200 {
+      let report = random.anyReport()
+      #expect(try Report(encoded: report.encode()) == report, "seed \(Self.seed)")
+      #expect(AgentMessage.report(report).encode().dropFirst(5) == report.encode()[...])
+    }
+    #expect(throws: WireProblem.malformedReport(.trailing(count: 1))) {
+      try Report(encoded: report().encode() + [0])
+    }
+    #expect(throws: WireProblem.malformedReport(.truncated(field: "format of report"))) { try Report(encoded: []) }
+  }
+
+  @Test(arguments: [1, 9_999, 10_000, 10_001, 60_000], [3, 28, 255])
+  func `a report fits a frame however many chains there are, and says how many it left out`(
+    count: Int, length: Int
+  ) throws {
+    let chains = (0..<count).map { index in
+      let number = String(index)
+      return ChainDigest(
+        table: "filter", chain: number + String(repeating: "c", count: max(0, length - number.utf8.count)), digest: digest)
+    }
+    let sent = report(chains: chains)
+    let bytes = AgentMessage.report(sent).encode()
+    #expect(bytes.count <= WireLimit.frame)
+    #expect(bytes == AgentMessage.report(sent).encode())
+    guard case .report(let received) = try AgentMessage(frame: frame(bytes)) else { return }
+    for family in Family.allCases {
+      let part = received.families[family]
+      #expect(part.chains.count + part.omittedChains == count)
+      #expect(part.chains[...] == chains.prefix(part.chains.count))
+    }
+    // What was read is written again without losing more.
+    #expect(try Report(encoded: received.encode()) == received)
+  }
+
+  @Test func `a host's clock outside the format becomes the nearest time that is in it`() throws {
+    var wrong = report()
+    wrong.time = UTCTime(secondsSinceEpoch: -5)
+    #expect(try Report(encoded: wrong.encode()).time == UTCTime(secondsSinceEpoch: 0))
+    wrong.time = UTCTime(secondsSinceEpoch: .max)
+    #expect(try Report(encoded: wrong.encode()).time.description == "9999-12-31T23:59:59Z")
+  }
+
+  @Test(arguments: [0, 1, WireLimit.piece - 1, WireLimit.piece, WireLimit.piece + 1, 3 * WireLimit.piece])
+  func `pieces put together are the text, and the last one says so`(count: Int) {
+    let text = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    var pieces = Pieces(text)
+    var joined: [UInt8] = []
+    var ends: [Bool] = []
+    while let (piece, last) = pieces.next() {
+      #expect(piece.count <= WireLimit.piece)
+      joined += piece
+      ends.append(last)
+    }
+    #expect(joined == text)
+    #expect(ends == Array(repeating: false, count: ends.count - 1) + [true])
+  }
+}

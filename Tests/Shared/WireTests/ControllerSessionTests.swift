@@ -1,0 +1,160 @@
+import Core
+import Testing
+import Wire
+
+@Suite struct ControllerSessionTests {
+  static let request = TextRequest(family: .ipv4, side: .observed)
+
+  static func greeted() throws -> ControllerSession {
+    var session = ControllerSession()
+    _ = try session.receive(.hello(agentHello))
+    return session
+  }
+
+  static func session(in phase: ControllerPhase) throws -> ControllerSession {
+    var session = try greeted()
+    switch phase {
+    case .greeting: session = ControllerSession()
+    case .waiting: _ = session.report(nonce)
+    case .idle: break
+    case .closed: _ = session.goodbye()
+    }
+    return session
+  }
+
+  static let anyOfEach: [AgentMessage] = [
+    .hello(agentHello), .staged(transaction, manifest: digest), .outcome(outcome()), .report(report()),
+    .text(request, piece: [1], last: true), .refused(Refusal(code: .busy, detail: "")),
+  ]
+
+  @Test(arguments: ControllerPhase.allCases)
+  func `what the table does not allow in a phase is a protocol error, and the last thing heard`(
+    phase: ControllerPhase
+  ) throws {
+    #expect(try Self.session(in: phase).phase == phase)
+    for message in Self.anyOfEach where !phase.allowed.contains(message.type) {
+      var session = try Self.session(in: phase)
+      #expect(throws: WireProblem.self) { try session.receive(message) }
+      #expect(session.isFinished)
+    }
+  }
+
+  @Test func `everything may be asked at once, before hello; the answers come in order`() throws {
+    var session = ControllerSession()
+    let files = bundle()
+    let manifest = Digest(of: files[.manifest]!)
+    #expect(session.hello() == .hello(version: 1))
+    _ = Array(session.stage(transaction, files))
+    _ = session.apply(transaction, manifest: manifest)
+    _ = session.report(nonce)
+    _ = session.goodbye()
+    #expect(try session.receive(.hello(agentHello)) == .hello(agentHello))
+    #expect(try session.receive(.staged(transaction, manifest: manifest)) == .staged(transaction))
+    #expect(try session.receive(.outcome(outcome())) == .outcome(outcome()))
+    #expect(!session.isFinished)
+    #expect(try session.receive(.report(report())) == .report(report()))
+    #expect(session.isFinished)
+    #expect(session.finish() == [])
+  }
+
+  @Test func `both sessions joined carry a whole apply`() throws {
+    var controller = ControllerSession()
+    var agent = AgentSession(hello: agentHello)
+    let files = bundle(rules: 2 * WireLimit.piece)
+    let manifest = Digest(of: files[.manifest]!)
+    var inbox = [controller.hello()] + Array(controller.stage(transaction, files))
+    inbox += [controller.apply(transaction, manifest: manifest), controller.report(nonce)]
+    inbox += [controller.text(Self.request), controller.goodbye()]
+    var events: [ControllerEvent] = []
+    var actions = agent.start()
+    while true {
+      while !actions.isEmpty {
+        switch actions.removeFirst() {
+        case .send(let message):
+          if let event = try controller.receive(AgentMessage(frame: frame(message.encode()))) { events.append(event) }
+        case .check: actions += agent.checked(.success(()))
+        case .apply(_, let applied, let named):
+          #expect(applied == files && named == manifest)
+          actions += agent.applied(.success(outcome(manifest: named)))
+        case .report(let nonce): actions += agent.reported(.success(report(nonce: nonce)))
+        case .text: actions += agent.textReady(.success(Array(repeating: 1, count: 300_000)))
+        case .close: break
+        }
+      }
+      while let message = agent.nextPiece() {
+        if let event = try controller.receive(message) { events.append(event) }
+      }
+      guard !inbox.isEmpty else { break }
+      actions = agent.receive(try ControllerMessage(frame: frame(inbox.removeFirst().encode())))
+    }
+    #expect(
+      events == [
+        .hello(agentHello), .staged(transaction), .outcome(outcome(manifest: manifest)), .report(report()),
+        .text(Self.request, Array(repeating: 1, count: 300_000)),
+      ])
+    #expect(controller.isFinished && agent.phase == .closed)
+  }
+
+  @Test func `a refusal answers the oldest request and the next one waits on`() throws {
+    var session = try Self.greeted()
+    _ = session.apply(transaction, manifest: digest)
+    _ = session.report(nonce)
+    let refusal = Refusal(code: .busy, detail: "")
+    #expect(
+      try session.receive(.refused(refusal)) == .refused(.apply(transaction, manifest: digest), refusal))
+    #expect(session.unanswered == [.report(nonce)])
+  }
+
+  @Test func `a refusal before hello is about the connection`() throws {
+    var session = ControllerSession()
+    _ = session.report(nonce)
+    let refusal = Refusal(code: .busy, detail: "16 connections")
+    #expect(try session.receive(.refused(refusal)) == .refused(nil, refusal))
+    #expect(session.isFinished)
+    #expect(session.finish() == [.report(nonce)])
+  }
+
+  @Test func `a lost answer is known as lost`() throws {
+    var session = try Self.greeted()
+    _ = session.apply(transaction, manifest: digest)
+    _ = session.goodbye()
+    #expect(session.finish() == [.apply(transaction, manifest: digest)])
+  }
+
+  static let wrongAnswers: [(String, @Sendable (inout ControllerSession) -> Void, AgentMessage)] = [
+    ("another nonce", { _ = $0.report(Nonce(bytes: Array(repeating: 1, count: 32))!) }, .report(report())),
+    ("another transaction", { _ = $0.apply(otherTransaction, manifest: digest) }, .outcome(outcome())),
+    ("another manifest", { _ = Array($0.stage(transaction, bundle())) }, .staged(transaction, manifest: digest)),
+    (
+      "another text", { _ = $0.text(TextRequest(family: .ipv6, side: .observed)) },
+      .text(request, piece: [], last: true)
+    ),
+    ("another kind", { _ = $0.report(nonce) }, .outcome(outcome())),
+    (
+      "a later request's answer",
+      {
+        _ = $0.report(nonce)
+        _ = $0.apply(transaction, manifest: digest)
+      }, .outcome(outcome())
+    ),
+  ]
+
+  @Test(arguments: wrongAnswers.indices)
+  func `an answer to something else is a protocol error`(index: Int) throws {
+    var session = try Self.greeted()
+    Self.wrongAnswers[index].1(&session)
+    #expect(throws: WireProblem.self, "\(Self.wrongAnswers[index].0)") {
+      try session.receive(Self.wrongAnswers[index].2)
+    }
+  }
+
+  @Test func `a text without end is cut off at its limit`() throws {
+    var session = try Self.greeted()
+    _ = session.text(Self.request)
+    let piece = [UInt8](repeating: 0, count: WireLimit.piece)
+    for _ in 0..<WireLimit.text / WireLimit.piece {
+      #expect(try session.receive(.text(Self.request, piece: piece, last: false)) == nil)
+    }
+    #expect(throws: WireProblem.self) { try session.receive(.text(Self.request, piece: [1], last: false)) }
+  }
+}

@@ -1,0 +1,151 @@
+import Core
+import Testing
+import Wire
+
+/// The bytes on the wire are a promise to other versions and to other programs: here they stand, field by field.
+@Suite struct LabelledBytesTests {
+  static let tx = String(repeating: "a1", count: 16)
+  static let nonce32 = String(repeating: "b2", count: 32)
+  static let digest32 = String(repeating: "c3", count: 32)
+
+  static let fromController: [(ControllerMessage, [UInt8])] = [
+    (.hello(version: 1), hex(["length": "00000003", "type": "01", "version": "0001"])),
+    (
+      .stage(
+        transaction,
+        [
+          StagedFile(file: .statement, size: 9), StagedFile(file: .signature(3), size: 310),
+          StagedFile(file: .manifest, size: 256), StagedFile(file: .proof, size: 71),
+          StagedFile(file: .rules(.ipv4), size: 8 << 20), StagedFile(file: .rules(.ipv6), size: 1),
+        ]),
+      hex([
+        "length": "00000036", "type": "02", "transaction": tx, "files": "06",
+        "statement": "00 00 00000009", "signature 3": "01 03 00000136", "manifest": "02 00 00000100",
+        "proof": "03 00 00000047", "ipv4.rules": "04 00 00800000", "ipv6.rules": "04 01 00000001",
+      ])
+    ),
+    (.data([1, 2, 3]), hex(["length": "00000004", "type": "03", "piece": "010203"])),
+    (
+      .apply(transaction, manifest: digest),
+      hex(["length": "00000031", "type": "04", "transaction": tx, "manifest": digest32])
+    ),
+    (.report(nonce), hex(["length": "00000021", "type": "05", "nonce": nonce32])),
+    (
+      .text(TextRequest(family: .ipv6, side: .observed)),
+      hex(["length": "00000003", "type": "06", "family": "01", "side": "01"])
+    ),
+    (.goodbye, hex(["length": "00000001", "type": "07"])),
+  ]
+
+  static let fromAgent: [(AgentMessage, [UInt8])] = [
+    (
+      .hello(agentHello),
+      hex([
+        "length": "0000001b", "type": "81", "version": "0001", "agent version": "00000005 302e312e30",
+        "host": "00000004 68303031", "fleet": "00000003 6c6162",
+      ])
+    ),
+    (
+      .staged(transaction, manifest: digest),
+      hex(["length": "00000031", "type": "82", "transaction": tx, "manifest": digest32])
+    ),
+    (
+      .outcome(
+        Outcome(transaction: transaction, result: .reverted, serial: Serial(258), manifest: digest, detail: "no")),
+      hex([
+        "length": "00000040", "type": "83", "transaction": tx, "result": "02", "serial": "0000000000000102",
+        "manifest": digest32, "detail": "00000002 6e6f",
+      ])
+    ),
+    (
+      .text(TextRequest(family: .ipv4, side: .expected), piece: [65], last: true),
+      hex(["length": "00000005", "type": "85", "family": "00", "side": "00", "last": "01", "piece": "41"])
+    ),
+    (
+      .refused(
+        Refusal(code: .rulesDoNotLoad, detail: "x", location: RuleLocation(family: .ipv6, line: 12))),
+      hex([
+        "length": "0000000d", "type": "86", "code": "0e", "detail": "00000001 78", "location follows": "01",
+        "family": "01", "line": "0000000c",
+      ])
+    ),
+    (
+      .refused(Refusal(code: .busy, detail: "")),
+      hex(["length": "00000007", "type": "86", "code": "11", "detail": "00000000", "location follows": "00"])
+    ),
+    (
+      .report(
+        Report(
+          nonce: nonce, host: HostID("h")!, fleet: FleetID("f")!, time: UTCTime(secondsSinceEpoch: 1),
+          bootID: "b", agentVersion: "v", architecture: "a", kernel: "k", backend: .legacy, iptablesVersion: "i",
+          committed: Committed(
+            serial: Serial(2), manifest: digest, content: digest, at: UTCTime(secondsSinceEpoch: 3)),
+          lastFailure: LastFailure(serial: Serial(4), result: .failed, detail: "d"),
+          families: PerFamily(
+            ipv4: FamilyReport(
+              expected: digest, observed: digest, save: digest,
+              chains: [ChainDigest(table: "t", chain: "c", digest: digest)]),
+            ipv6: FamilyReport(expected: nil, observed: digest, save: digest, chains: [], omittedChains: 5)),
+          otherBackendRules: 6, conflicts: ["u"], degraded: true, managementSource: "m")),
+      hex([
+        "length": "0000019e", "type": "84", "format": "0001", "nonce": nonce32, "host": "00000001 68",
+        "fleet": "00000001 66", "time": "0000000000000001", "boot id": "00000001 62",
+        "agent version": "00000001 76", "architecture": "00000001 61", "kernel": "00000001 6b", "backend": "01",
+        "iptables version": "00000001 69", "committed follows": "01", "serial of commit": "0000000000000002",
+        "manifest": digest32, "content": digest32, "time of commit": "0000000000000003", "failure follows": "01",
+        "serial of failure": "0000000000000004", "result": "03", "detail": "00000001 64",
+        "v4 expected follows": "01", "v4 expected": digest32, "v4 observed": digest32, "v4 save": digest32,
+        "v4 left out": "00000000", "v4 chains": "00000001", "v4 table": "00000001 74", "v4 chain": "00000001 63",
+        "v4 chain digest": digest32, "v6 expected follows": "00", "v6 observed": digest32, "v6 save": digest32,
+        "v6 left out": "00000005", "v6 chains": "00000000", "rules of the other backend": "00000006",
+        "conflicts": "00000001", "conflict": "00000001 75", "degraded": "01", "management source": "00000001 6d",
+      ])
+    ),
+  ]
+
+  @Test(arguments: fromController)
+  func `a controller's message has exactly these bytes, both ways`(message: ControllerMessage, bytes: [UInt8]) throws {
+    #expect(message.encode() == bytes)
+    #expect(try ControllerMessage(frame: frame(bytes)) == message)
+  }
+
+  @Test(arguments: fromAgent)
+  func `an agent's message has exactly these bytes, both ways`(message: AgentMessage, bytes: [UInt8]) throws {
+    #expect(Hex.encode(message.encode()) == Hex.encode(bytes))
+    #expect(try AgentMessage(frame: frame(bytes)) == message)
+  }
+
+  @Test func `every message type stands in one of the tables`() {
+    let seen = Set(Self.fromController.map { $0.0.type } + Self.fromAgent.map { $0.0.type })
+    #expect(seen == Set(MessageType.allCases))
+  }
+
+  @Test(arguments: fromController.map(\.1))
+  func `a controller's message cut short or grown by a byte is refused`(bytes: [UInt8]) throws {
+    let whole = try frame(bytes)
+    // A data message is all piece: only its being empty is wrong.
+    guard whole.type != MessageType.data.rawValue else { return }
+    for cut in 0..<whole.payload.count {
+      #expect(throws: WireProblem.self) {
+        try ControllerMessage(frame: Frame(type: whole.type, payload: Array(whole.payload[..<cut])))
+      }
+    }
+    #expect(throws: WireProblem.malformed(MessageType(rawValue: whole.type)!, .trailing(count: 1))) {
+      try ControllerMessage(frame: Frame(type: whole.type, payload: whole.payload + [0]))
+    }
+  }
+
+  @Test(arguments: fromAgent.map(\.1))
+  func `an agent's message cut short or grown by a byte is refused`(bytes: [UInt8]) throws {
+    let whole = try frame(bytes)
+    guard whole.type != MessageType.text.rawValue else { return }
+    for cut in 0..<whole.payload.count {
+      #expect(throws: WireProblem.self) {
+        try AgentMessage(frame: Frame(type: whole.type, payload: Array(whole.payload[..<cut])))
+      }
+    }
+    #expect(throws: WireProblem.malformed(MessageType(rawValue: whole.type)!, .trailing(count: 1))) {
+      try AgentMessage(frame: Frame(type: whole.type, payload: whole.payload + [0]))
+    }
+  }
+}

@@ -1,0 +1,164 @@
+import Core
+import Wire
+
+/// SplitMix64: the same messages for the same seed on every machine.
+struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}
+
+let transaction = TransactionID(bytes: Array(repeating: 0xa1, count: 16))!
+let otherTransaction = TransactionID(bytes: Array(repeating: 0xa2, count: 16))!
+let nonce = Nonce(bytes: Array(repeating: 0xb2, count: 32))!
+let digest = Digest(bytes: Array(repeating: 0xc3, count: 32))!
+let agentHello = AgentHello(
+  version: 1, agentVersion: "0.1.0", host: HostID("h001")!, fleet: FleetID("lab")!)
+
+func outcome(_ result: Outcome.Result = .committed, manifest: Digest = digest) -> Outcome {
+  Outcome(transaction: transaction, result: result, serial: Serial(7), manifest: manifest, detail: "")
+}
+
+func report(nonce: Nonce = nonce, chains: [ChainDigest] = []) -> Report {
+  Report(
+    nonce: nonce, host: HostID("h001")!, fleet: FleetID("lab")!, time: UTCTime("2026-11-21T01:00:00Z")!,
+    bootID: "b", agentVersion: "0.1.0", architecture: "x86_64", kernel: "6.1", backend: .nft,
+    iptablesVersion: "1.8.9", committed: nil, lastFailure: nil,
+    families: PerFamily { _ in FamilyReport(expected: nil, observed: digest, save: digest, chains: chains) },
+    otherBackendRules: 0, conflicts: [], degraded: false, managementSource: "")
+}
+
+/// A bundle of the smallest files that pass the codec. Nothing here is signed: the wire does not look.
+func bundle(rules: Int = 5) -> [BundleFile: [UInt8]] {
+  [
+    .statement: Array("statement".utf8), .signature(0): Array("sig".utf8), .manifest: Array("manifest".utf8),
+    .proof: Array("proof".utf8), .rules(.ipv4): Array(repeating: 4, count: rules),
+    .rules(.ipv6): Array(repeating: 6, count: rules),
+  ]
+}
+
+/// The one frame that these bytes are.
+func frame(_ bytes: [UInt8]) throws -> Frame {
+  var decoder = FrameDecoder()
+  decoder.feed(bytes)
+  let frame = try decoder.next()
+  try decoder.finish()
+  guard let frame else { throw WireProblem.emptyFrame }
+  return frame
+}
+
+func hex(_ parts: KeyValuePairs<String, String>) -> [UInt8] {
+  parts.flatMap { Hex.decode($0.value.utf8.filter { $0 != UInt8(ascii: " ") })! }
+}
+
+extension SeededGenerator {
+  mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8.random(in: 0...255, using: &self) } }
+
+  mutating func text(atMost limit: Int) -> String {
+    let alphabet = Array("abcXYZ019 -._é漢🔒\u{1b}\n")
+    var text = ""
+    for _ in 0..<Int.random(in: 0...12, using: &self) {
+      let next = text + String(alphabet.randomElement(using: &self)!)
+      guard next.utf8.count <= limit else { break }
+      text = next
+    }
+    return text
+  }
+
+  mutating func name(atMost limit: Int) -> String {
+    let alphabet = Array("abcdefgh0123456789")
+    return String((0..<Int.random(in: 1...min(20, limit), using: &self)).map { _ in alphabet.randomElement(using: &self)! })
+  }
+
+  mutating func anyDigest() -> Digest { Digest(bytes: bytes(32))! }
+  mutating func anyFamily() -> Family { Bool.random(using: &self) ? .ipv4 : .ipv6 }
+  mutating func anyTime() -> UTCTime { UTCTime(secondsSinceEpoch: .random(in: 0...253_402_300_799, using: &self)) }
+  mutating func anySerial() -> Serial { Serial(.random(in: 0 ... .max, using: &self)) }
+  mutating func anyTransaction() -> TransactionID { TransactionID(bytes: bytes(16))! }
+  mutating func anyTextRequest() -> TextRequest {
+    TextRequest(family: anyFamily(), side: Bool.random(using: &self) ? .expected : .observed)
+  }
+
+  mutating func maybe<T>(_ make: (inout SeededGenerator) -> T) -> T? {
+    Bool.random(using: &self) ? make(&self) : nil
+  }
+
+  mutating func stagedFiles() -> [StagedFile] {
+    let files: [BundleFile] =
+      [.statement, .manifest, .proof, .rules(.ipv4), .rules(.ipv6)]
+      + (0..<BundleFile.maximumSignatures).map { .signature($0) }
+    return files.shuffled(using: &self).prefix(Int.random(in: 1...files.count, using: &self)).map {
+      StagedFile(file: $0, size: .random(in: 1...$0.maximumSize, using: &self))
+    }
+  }
+
+  mutating func controllerMessage() -> ControllerMessage {
+    switch Int.random(in: 0..<7, using: &self) {
+    case 0: .hello(version: 1)
+    case 1: .stage(anyTransaction(), stagedFiles())
+    case 2: .data(bytes(.random(in: 1...300, using: &self)))
+    case 3: .apply(anyTransaction(), manifest: anyDigest())
+    case 4: .report(Nonce(bytes: bytes(32))!)
+    case 5: .text(anyTextRequest())
+    default: .goodbye
+    }
+  }
+
+  mutating func familyReport() -> FamilyReport {
+    FamilyReport(
+      expected: maybe { $0.anyDigest() }, observed: anyDigest(), save: anyDigest(),
+      chains: (0..<Int.random(in: 0..<4, using: &self)).map { _ in
+        ChainDigest(table: text(atMost: 32), chain: text(atMost: 255), digest: anyDigest())
+      }, omittedChains: .random(in: 0...9, using: &self))
+  }
+
+  mutating func anyResult() -> Outcome.Result { Outcome.Result(rawValue: .random(in: 0...3, using: &self))! }
+
+  mutating func anyReport() -> Report {
+    Report(
+      nonce: Nonce(bytes: bytes(32))!, host: HostID(name(atMost: 253))!, fleet: FleetID(name(atMost: 63))!,
+      time: anyTime(), bootID: text(atMost: 64), agentVersion: text(atMost: 64), architecture: text(atMost: 32),
+      kernel: text(atMost: 128), backend: Bool.random(using: &self) ? .nft : .legacy,
+      iptablesVersion: text(atMost: 64),
+      committed: maybe {
+        Committed(serial: $0.anySerial(), manifest: $0.anyDigest(), content: $0.anyDigest(), at: $0.anyTime())
+      },
+      lastFailure: maybe {
+        LastFailure(serial: $0.anySerial(), result: $0.anyResult(), detail: $0.text(atMost: 4096))
+      },
+      families: PerFamily(ipv4: familyReport(), ipv6: familyReport()),
+      otherBackendRules: .random(in: 0...1000, using: &self),
+      conflicts: (0..<Int.random(in: 0..<4, using: &self)).map { _ in text(atMost: 64) },
+      degraded: Bool.random(using: &self), managementSource: text(atMost: 64))
+  }
+
+  mutating func agentMessage() -> AgentMessage {
+    switch Int.random(in: 0..<6, using: &self) {
+    case 0:
+      .hello(
+        AgentHello(
+          version: 1, agentVersion: text(atMost: 64), host: HostID(name(atMost: 253))!,
+          fleet: FleetID(name(atMost: 63))!))
+    case 1: .staged(anyTransaction(), manifest: anyDigest())
+    case 2:
+      .outcome(
+        Outcome(
+          transaction: anyTransaction(), result: anyResult(), serial: anySerial(), manifest: anyDigest(),
+          detail: text(atMost: 4096)))
+    case 3: .report(anyReport())
+    case 4: .text(anyTextRequest(), piece: bytes(.random(in: 1...300, using: &self)), last: Bool.random(using: &self))
+    default:
+      .refused(
+        Refusal(
+          code: Refusal.Code.allCases.randomElement(using: &self)!, detail: text(atMost: 4096),
+          location: maybe { RuleLocation(family: $0.anyFamily(), line: .random(in: 1...100_000, using: &$0)) }))
+    }
+  }
+}

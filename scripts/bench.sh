@@ -1,0 +1,87 @@
+#!/bin/bash
+# The figures of docs/benchmarks.md on this machine: goal beside result, misses marked. Needs root.
+# Times are wall seconds and controller CPU (user + system, children included) of whole commands; ratios in one run
+# against OpenSSH's client driven by clush on the same hosts, with the same key exchange (curve25519).
+set -euo pipefail
+bin=$(realpath "$1")
+hosts=${2:-50}
+lab=/var/tmp/portcullis-bench
+work=$(mktemp -d)
+missed=0
+
+finish() {
+  cd /
+  "$bin/portcullis" lab down --dir "$lab" >/dev/null 2>&1 || true
+  rm -rf "$work"
+}
+trap finish EXIT
+[ "$(id -u)" -eq 0 ] || { echo "error: make bench raises a lab, which needs root" >&2; exit 1; }
+command -v clush >/dev/null || { apt-get update -q >/dev/null; apt-get install -y -q --no-install-recommends clustershell >/dev/null; }
+
+row() { # what, result, goal, comparison: result must be ≤ goal (le) or ≥ goal (ge)
+  local mark=ok
+  if [ "$4" = le ]; then awk "BEGIN{exit !($2 <= $3)}" || mark=MISSED; else awk "BEGIN{exit !($2 >= $3)}" || mark=MISSED; fi
+  [ "$mark" = ok ] || missed=$((missed + 1))
+  printf '%-58s %12s %14s  %s\n' "$1" "$2" "$([ "$4" = le ] && echo '≤' || echo '≥') $3" "$mark"
+}
+calc() { awk "BEGIN{printf \"%.$1f\", $2}"; }
+
+# timed NAME COMMAND…: runs it, leaves wall and CPU seconds in $wall and $cpu.
+timed() {
+  local TIMEFORMAT='%R %U %S' figures
+  { figures=$( { time "$@" >"$work/out" 2>&1; } 2>&1 ); } || { cat "$work/out" >&2; return 1; }
+  read -r wall user sys <<<"$figures"
+  cpu=$(calc 3 "$user + $sys")
+}
+
+"$bin/portcullis" lab down --dir "$lab" >/dev/null 2>&1 || true
+printf '%-58s %12s %14s\n' figure result goal
+
+timed "$bin/portcullis" lab up --hosts 20 --backend mixed --dir "$lab" --policies policies
+row "lab up, 20 hosts, enrolled: wall s" "$wall" 10 le
+"$bin/portcullis" lab down --dir "$lab" >/dev/null
+"$bin/portcullis" lab up --hosts "$hosts" --backend mixed --dir "$lab" --policies policies >/dev/null 2>&1
+cd "$lab"
+
+timed "$bin/portcullis" apply --yes
+row "cold apply, $hosts hosts: wall s" "$wall" "$(calc 1 "$hosts * 0.2")" le
+row "cold apply, $hosts hosts: controller CPU ms per host" "$(calc 2 "$cpu * 1000 / $hosts")" 2.5 le
+
+# Five sweeps and five of clush in turn; medians.
+: >"$work/sweep"; : >"$work/clush"; : >"$work/cpu"
+names=$(seq -f 'h%03g' -s, 1 "$hosts")
+for _ in 1 2 3 4 5; do
+  timed "$bin/portcullis" status --refresh
+  echo "$wall" >>"$work/sweep"
+  echo "$cpu" >>"$work/cpu"
+  timed "$bin/portcullis" lab exec controller --dir "$lab" -- \
+    /usr/bin/clush -S -f 64 -w "$names" -b 'iptables-save | sha256sum; ip6tables-save | sha256sum'
+  echo "$wall" >>"$work/clush"
+done
+median() { sort -n "$1" | sed -n 3p; }
+row "cold sweep, $hosts hosts: wall s (median of 5)" "$(median "$work/sweep")" "$(calc 1 "$hosts * 0.1")" le
+row "cold sweep, $hosts hosts: controller CPU ms per host" "$(calc 2 "$(median "$work/cpu") * 1000 / $hosts")" 2.5 le
+row "cold sweep: wall, ratio to clush saving and hashing" "$(calc 2 "$(median "$work/sweep") / $(median "$work/clush")")" 1.00 le
+
+cp "$bin/portcullis-agent" "$work/agent"
+strip "$work/agent"
+row "agent, stripped: MB" "$(calc 1 "$(stat -c %s "$work/agent") / 1000000")" 20 le
+best=999999
+for _ in $(seq 20); do
+  start=$(date +%s%N); "$work/agent" version >/dev/null; end=$(date +%s%N)
+  [ $(((end - start) / 1000)) -ge "$best" ] || best=$(((end - start) / 1000))
+done
+row "agent, start to end of 'version': ms (best of 20)" "$(calc 1 "$best / 1000")" 5 le
+pid=$("$bin/portcullis" lab exec h001 --dir "$lab" -- pgrep -f 'portcullis-agent serve' | head -1)
+rss=$("$bin/portcullis" lab exec h001 --dir "$lab" -- sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status")
+row "agent, serving after an apply: MiB resident" "$(calc 1 "$rss / 1024")" 16 le
+
+{
+  printf '*filter\n:INPUT DROP [12:3456]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [7:890]\n'
+  seq 1 100000 | awk '{printf "[%d:%d] -A INPUT -s 10.%d.%d.%d/32 -p tcp -m tcp --dport %d -m comment --comment \"rule %d\" -j ACCEPT\n", $1, $1*60, $1/65536, ($1/256)%256, $1%256, $1%65535+1, $1}'
+  printf 'COMMIT\n'
+} >"$work/large.rules"
+rate=$("$bin/portcullis" measure "$work/large.rules" | sed 's/.*: \([0-9.]*\) MB\/s.*/\1/')
+row "parse + canonical form + hash, 100,000 rules: MB/s" "$rate" 150 ge
+
+[ "$missed" -eq 0 ] && echo "all goals met" || echo "$missed goals missed"
