@@ -72,7 +72,7 @@ let controller: [Target] = [
       subprocess, system, yams,
     ]),
   room(
-    "Console", in: "Controller", uses: ["Core", "Ruleset", "Wire", "Audit", "Rollout", "Operations", "Inventory"]),
+    "Console", in: "Controller", uses: ["Store", "Core", "Ruleset", "Wire", "Audit", "Rollout", "Operations", "Inventory"]),
   .executableTarget(
     name: "portcullis",
     dependencies: [

@@ -28,16 +28,20 @@ extension HostAgent {
   /// At boot, before the network comes up: loads the last committed bundle, whatever the kernel holds. Expiry and keys
   /// are not asked: running rules never lapse. On any failure the safe policy is loaded, never nothing.
   package func restore() throws -> Restored {
+    let ledger: Ledger
     do {
-      try openJournal()
-      try settle()
+      // What cannot be written down (a full disk, one that is still read-only) does not keep us from loading what was
+      // committed: that is where an open transaction would be taken back to as well.
+      try? openJournal()
+      try? settle()
+      ledger = try self.ledger()
     } catch {
       // Without the journal nobody knows what was committed last.
       let why = "\(ErrorChain(error).message)"
       try loadSafePolicy(why: why, sources: [], emptying: PerFamily(ipv4: [], ipv6: []))
       return .safePolicy(why: why)
     }
-    guard let ledger = journal?.ledger, let committed = ledger.committed else { return .nothingCommitted }
+    guard let committed = ledger.committed else { return .nothingCommitted }
     var known: KnownRules?
     var why = ""
     for attempt in 1...ApplyMachine.maximumRollbacks {
@@ -59,6 +63,17 @@ extension HostAgent {
     try loadSafePolicy(
       why: why, sources: known?.sources ?? [], emptying: known?.tables ?? PerFamily(ipv4: [], ipv6: []))
     return .safePolicy(why: why)
+  }
+
+  /// For removal: puts back what ran before the first bundle, and empties the tables that only our bundle declares.
+  /// False when it was never captured; then nothing is touched.
+  package func returnToGeneration0() throws -> Bool {
+    guard let found = try generation0Rules() else { return false }
+    let ours = try ledger().committed.flatMap { try? committedRules($0) }?.tables ?? PerFamily(ipv4: [], ipv6: [])
+    guard let target = targets(new: nil, newSources: [], emptying: ours, old: found).old else { return false }
+    for family in [Family.ipv6, .ipv4] { try load(target, family) }
+    try requireLoadedAfterUpgrade(target)
+    return true
   }
 
   private func openJournal() throws {

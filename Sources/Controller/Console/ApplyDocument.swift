@@ -1,7 +1,8 @@
 internal import Core
 internal import Inventory
 package import Operations
-internal import Rollout
+package import Rollout
+internal import Store
 
 /// What came of an apply, host by host.
 package struct ApplyDocument: Document {

@@ -1,6 +1,7 @@
 package import Audit
 internal import Core
 internal import Inventory
+internal import Wire
 
 /// The fleet on its three axes.
 package struct StatusDocument: Document {

@@ -2,8 +2,10 @@ import ArgumentParser
 import Console
 import Core
 import Glibc
+import Inventory
 import Operations
 import Rollout
+import Store
 
 struct Apply: FleetVerb {
   static let configuration = CommandConfiguration(

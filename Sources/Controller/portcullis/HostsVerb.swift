@@ -1,7 +1,9 @@
 import ArgumentParser
 import Console
 import Core
+import Inventory
 import Operations
+import Store
 
 struct Hosts: FleetVerb {
   static let configuration = CommandConfiguration(abstract: "The hosts of the inventory, and which are enrolled.")

@@ -23,7 +23,7 @@ struct Init: Verb {
         because: Reason("a fleet's name is 1–63 letters, digits, '.', '_' or '-'"), kind: .usage)
     }
     let made = try FleetFiles(folder: folder, fleet: fleet).make(policies: try policies ?? LabPolicies.ofThisCheckout())
-    for file in made { print("made \(SafeText.escape(file))") }
+    for file in made { Terminal.line("made \(SafeText.escape(file))") }
     Terminal.say("next: fill in \(folder)/inventory/hosts.yaml, then 'portcullis keys init' and 'portcullis validate'")
     return 0
   }

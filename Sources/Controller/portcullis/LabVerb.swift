@@ -75,7 +75,7 @@ struct Lab: AsyncParsableCommand {
       }
       let seconds = start.duration(to: .now) / .seconds(1)
       let rounded = (seconds * 10).rounded() / 10
-      print("\(hosts) \(hosts == 1 ? "host" : "hosts") up\(noEnroll ? "" : " and enrolled") in \(rounded) s: \(config)")
+      Terminal.line("\(hosts) \(hosts == 1 ? "host" : "hosts") up\(noEnroll ? "" : " and enrolled") in \(rounded) s: \(config)")
       return 0
     }
   }
@@ -143,7 +143,7 @@ struct Lab: AsyncParsableCommand {
     func perform() async throws -> Int32 {
       let reboot = try await LabFleet(directory: directory.dir).reboot(host)
       let rounded = (reboot.seconds * 10).rounded() / 10
-      print("\(reboot.host.name) is back after \(rounded) s; agent \(reboot.status.agent.rawValue)")
+      Terminal.line("\(reboot.host.name) is back after \(rounded) s; agent \(reboot.status.agent.rawValue)")
       return 0
     }
   }
@@ -156,7 +156,7 @@ struct Lab: AsyncParsableCommand {
     var name: LabRoot
 
     func perform() async throws -> Int32 {
-      print(try await LabRootMaker.make(name, progress: { Terminal.say($0) }))
+      Terminal.line(try await LabRootMaker.make(name, progress: { Terminal.say($0) }))
       return 0
     }
   }

@@ -25,7 +25,7 @@ struct Measure: Verb {
     }
     let seconds = best / .seconds(1)
     let rate = Double(text.count) / 1_000_000 / seconds
-    print("\(text.count) bytes, best of \(rounds): \((rate * 10).rounded() / 10) MB/s, \(digest!)")
+    Terminal.line("\(text.count) bytes, best of \(rounds): \((rate * 10).rounded() / 10) MB/s, \(digest!)")
     return 0
   }
 }

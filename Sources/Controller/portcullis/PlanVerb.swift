@@ -1,8 +1,10 @@
 import ArgumentParser
 import Console
 import Core
+import Inventory
 import Operations
 import Rollout
+import Store
 
 struct Plan: FleetVerb {
   static let configuration = CommandConfiguration(

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Console
 import Core
+import Inventory
 import Operations
+import Store
 
 struct ReleaseVerb: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

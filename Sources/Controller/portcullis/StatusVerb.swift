@@ -2,7 +2,9 @@ import ArgumentParser
 import Audit
 import Console
 import Core
+import Inventory
 import Operations
+import Store
 
 struct Status: FleetVerb {
   static let configuration = CommandConfiguration(

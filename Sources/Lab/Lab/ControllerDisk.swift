@@ -72,6 +72,9 @@ struct ControllerDisk {
     }
     return """
       # Written by portcullis lab up. The hosts exist only inside the lab in \(directory.path).
+      # No host is a gateway, but the example policies name that group.
+      gateways:
+        hosts: {}
       lab:
         vars:
           ansible_user: root

@@ -1,7 +1,7 @@
 import Apply
 import Core
-import Release
 import Glibc
+import Release
 import Testing
 import Wire
 
@@ -220,5 +220,32 @@ import Wire
       return
     }
     #expect(why.contains("damaged at byte 0"))
+  }
+
+  @Test func `a disk that is still read-only does not keep the committed bundle from being restored`() throws {
+    for number in [0, 26, 32] {
+      let scene = try Self.scene(.committed, .nft)
+      let host = scene.host
+      let agent = try host.recoveredAgent()
+      if number > 0 { host.faults.arm(.die(number)) }
+      if number > 0 { _ = try? agent.apply(Samples.new) }
+      host.faults.restart()
+      let committed = try #require(try host.ledger().committed?.accepted.serial)
+      host.firewall.kernel = .init(ipv4: [:], ipv6: [:])
+      host.disk.isReadOnly = true
+      #expect(try host.agent().restore() == .committed(committed))
+      #expect(host.canonical == (committed == Serial(8) ? scene.new : scene.old))
+    }
+  }
+
+  @Test func `removal returns to what was found and empties what only we declared`() throws {
+    let host = try FakeHost()
+    host.firewall.append("-A INPUT -p tcp -m tcp --dport 8080 -j DROP", to: "filter", .ipv4)
+    let found = host.canonical
+    let agent = try host.recoveredAgent()
+    try agent.apply(Samples.new)
+    #expect(host.canonical != found)
+    #expect(try agent.returnToGeneration0())
+    #expect(host.canonical == found)
   }
 }

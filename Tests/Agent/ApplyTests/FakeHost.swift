@@ -50,7 +50,8 @@ final class FakeHost {
 
 /// Two bundles that differ in both families and in their tables, signed once for all tests.
 enum Samples {
-  static let old4 = "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n"
+  static let old4 =
+    "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n"
   static let old6 = "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n"
   static let new4 = """
     *filter

@@ -172,7 +172,8 @@ import Wire
       ledger.replay(
         .answered(
           Outcome(
-            transaction: id, result: .unchanged, serial: Serial(UInt64(number)), manifest: Self.digests[0], detail: "")))
+            transaction: id, result: .unchanged, serial: Serial(UInt64(number)), manifest: Self.digests[0], detail: ""))
+      )
     }
     #expect(ledger.outcomes.count == 16)
     #expect(ledger.outcomes.last?.serial == Serial(39))

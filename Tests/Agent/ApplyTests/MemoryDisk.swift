@@ -15,6 +15,8 @@ final class MemoryDisk: Disk {
   }
 
   let faults: Faults
+  /// As at boot before the file system is remounted.
+  var isReadOnly = false
   private let root = Node(.directory)
 
   init(faults: Faults) { self.faults = faults }
@@ -47,6 +49,7 @@ final class MemoryDisk: Disk {
 
   func create(_ name: String, _ content: [UInt8]) throws(SystemCallError) {
     let verdict = faults.verdict("create \(name)")
+    if isReadOnly { throw error("create", name, EROFS) }
     if verdict == .nothing || verdict == .fail { throw error("create", name, faults.errno) }
     let parent = try directory(of: name)
     guard parent.entries[leaf(name)] == nil else { throw error("create", name, EEXIST) }
@@ -58,6 +61,7 @@ final class MemoryDisk: Disk {
 
   func append(_ name: String, _ content: [UInt8]) throws(SystemCallError) {
     let verdict = faults.verdict("append \(name)")
+    if isReadOnly { throw error("append", name, EROFS) }
     if verdict == .nothing { throw error("append", name, EIO) }
     guard let node = find(name) else { throw error("append", name, ENOENT) }
     // A failed write too may have written a part.
@@ -127,6 +131,7 @@ final class MemoryDisk: Disk {
   // MARK: - Parts
 
   private func step(_ call: String, _ name: String) throws(SystemCallError) {
+    if isReadOnly, !["read", "readlink", "list"].contains(call) { throw error(call, name, EROFS) }
     switch faults.verdict("\(call) \(name)") {
     case .proceed: return
     // Calls that have no half: they happened or they did not. Here they did not; dying in the next call covers that

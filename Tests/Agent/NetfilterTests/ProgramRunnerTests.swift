@@ -83,7 +83,9 @@ import Wire
   }
 
   @Test func `the lock option is given to legacy programs that know it`() throws {
-    for (printed, expected) in [("v1.8.9 (legacy)", true), ("v1.6.2", true), ("v1.6.1", false), ("v1.8.9 (nf_tables)", false)] {
+    for (printed, expected) in [
+      ("v1.8.9 (legacy)", true), ("v1.6.2", true), ("v1.6.1", false), ("v1.8.9 (nf_tables)", false),
+    ] {
       let version = try #require(ProgramVersion(printed: Array("iptables \(printed)".utf8)))
       let programs = FamilyPrograms(family: .ipv4, restore: "", save: "", version: version)
       #expect(programs.restoreArguments.isEmpty != expected)

@@ -44,7 +44,8 @@ import Wire
           #expect(report.families[family].expected == report.families[family].observed)
           // A root shell needs nothing of ours to load them again.
           _ = try SignedBundles.run(
-            "\(host.programs)/\(FamilyPrograms.prefix(family))-restore", ["\(host.root)/state/committed/\(family).expected"])
+            "\(host.programs)/\(FamilyPrograms.prefix(family))-restore",
+            ["\(host.root)/state/committed/\(family).expected"])
         }
         return report.families.map { _, family in family.observed }
       }
@@ -149,7 +150,8 @@ import Wire
   @Test(arguments: Backend.allCases, unloadable) func `rules that do not load name their line`(
     backend: Backend, rule: String
   ) throws {
-    let text = "*filter\n:INPUT ACCEPT [0:0]\n# a comment\n-A INPUT -i lo -j ACCEPT\n\n\(rule)\n-A INPUT -j DROP\nCOMMIT\n"
+    let text =
+      "*filter\n:INPUT ACCEPT [0:0]\n# a comment\n-A INPUT -i lo -j ACCEPT\n\n\(rule)\n-A INPUT -j DROP\nCOMMIT\n"
     try onRealHost(backend) { host in
       let agent = try host.agent()
       let refusal = #expect(throws: Refusal.self) { try agent.apply(1, Self.base4, text) }

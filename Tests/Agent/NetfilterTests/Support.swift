@@ -20,11 +20,13 @@ func inNamespace<Value>(_ body: @escaping () throws -> Value) throws -> Value {
     value = try body()
   }
   var thread = pthread_t()
-  let status = pthread_create(&thread, nil, { argument in
-    let box = Unmanaged<ThreadBody>.fromOpaque(argument!).takeUnretainedValue()
-    do { try box.body() } catch { box.problem = error }
-    return nil
-  }, Unmanaged.passUnretained(box).toOpaque())
+  let status = pthread_create(
+    &thread, nil,
+    { argument in
+      let box = Unmanaged<ThreadBody>.fromOpaque(argument!).takeUnretainedValue()
+      do { try box.body() } catch { box.problem = error }
+      return nil
+    }, Unmanaged.passUnretained(box).toOpaque())
   guard status == 0 else { throw SystemCallError.of("pthread_create", "", errno: status) }
   pthread_join(thread, nil)
   if let problem = box.problem { throw problem }

@@ -1,0 +1,52 @@
+import Console
+import Core
+import Glibc
+
+/// The person's side: standard error, and the printing of documents on standard output.
+enum Terminal {
+  static var isInteractive: Bool { isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1 }
+
+  /// https://no-color.org: any value that is not empty.
+  static var colour: Bool {
+    guard isatty(STDOUT_FILENO) == 1 else { return false }
+    if let value = getenv("NO_COLOR"), value.pointee != 0 { return false }
+    if let term = getenv("TERM"), String(cString: term) == "dumb" { return false }
+    return true
+  }
+
+  /// A line of data.
+  static func line(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
+
+  /// A line for the person, not for scripts.
+  static func say(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
+
+  /// With write(2), at once: what is buffered is lost when somebody kills us. A closed pipe ends the output, not us.
+  static func write(_ text: String, to descriptor: Int32) {
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { return }
+      rest = rest.dropFirst(count)
+    }
+  }
+
+  static func complain(_ error: any Error) {
+    let chain = ErrorChain(error)
+    for (index, line) in chain.message.split(separator: "\n").enumerated() {
+      say((index == 0 ? "error: " : "       ") + SafeText.escape(line))
+    }
+    for hint in chain.hints { say("hint: " + SafeText.escape(hint)) }
+  }
+
+  static func print(_ document: some Document, _ options: OutputOptions) throws {
+    let text = try DocumentPrinter.render(document, as: options.output, colour: colour)
+    write(text, to: STDOUT_FILENO)
+  }
+
+  /// A line typed at the terminal, nil at its end.
+  static func ask(_ question: String) -> String? {
+    write(question, to: STDERR_FILENO)
+    return readLine(strippingNewline: true)
+  }
+}
