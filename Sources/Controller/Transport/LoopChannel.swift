@@ -67,6 +67,8 @@ final class LoopChannel: ChannelUser {
 
   func read(_ answer: @escaping Answer<[UInt8]?>) {
     if case .ended(let error) = phase { return answer(.failure(error)) }
+    // The channel may be given back already: then nothing will ever wake this reader.
+    if isOutputAtEnd { return answer(.success(nil)) }
     guard reader == nil else {
       return answer(.failure(TransportError(.cancelled, host: host, "two reads of one channel at the same time")))
     }
@@ -86,6 +88,14 @@ final class LoopChannel: ChannelUser {
     if case .ended(let error) = phase {
       switch item {
       case .bytes(_, let answer), .end(let answer): return answer(.failure(error))
+      }
+    }
+    guard channel != nil else {
+      // The program ended and its channel is given back; what it wrote can still be asked for.
+      let error = TransportError(.unreachable, host: host, "the program takes no more input: it has ended")
+      switch item {
+      case .bytes(_, let answer): return answer(.failure(error))
+      case .end(let answer): return answer(.success(()))
       }
     }
     output.append(item)

@@ -74,6 +74,8 @@ import Wire
     #expect(outcome.serial == Serial(9))
     #expect(host.firewall.loads == loads)
     host.disk.cutPower()
+    // Durable before anyone recovers: stock programs read it when we are gone.
+    #expect(try host.disk.linkTarget("committed")?.hasPrefix("bundles/9-") == true)
     let ledger = try host.ledger()
     #expect(ledger.committed?.accepted.serial == Serial(9))
     #expect(ledger.floor?.serial == Serial(9))

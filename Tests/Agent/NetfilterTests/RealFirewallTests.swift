@@ -202,6 +202,8 @@ import Wire
   @Test func `a full disk refuses and leaves nothing behind`() throws {
     try onRealHost(.nft) { host in
       _ = try SignedBundles.run("/usr/bin/mount", ["-t", "tmpfs", "-o", "size=128k", "none", "\(host.root)/state"])
+      // Lazily, since the agent still holds the directory; else the directory under the mount would stay behind.
+      defer { _ = try? SignedBundles.run("/usr/bin/umount", ["-l", "\(host.root)/state"]) }
       let agent = try host.agent()
       try agent.apply(1, Self.base4, Self.base6)
       let many = (1...3000).map { "-A INPUT -s 10.0.\($0 / 250).\($0 % 250) -j DROP\n" }.joined()

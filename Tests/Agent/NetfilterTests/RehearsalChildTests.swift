@@ -1,0 +1,60 @@
+import Apply
+import Core
+import Testing
+import Wire
+
+@testable import Netfilter
+
+/// The agent's executable beside this test bundle, where the whole package was built.
+private let executable: String? = CommandLine.arguments
+  .first { $0.hasSuffix(".xctest") }
+  .map { $0.split(separator: "/").dropLast().map { "/\($0)" }.joined() + "/portcullis-agent" }
+  .flatMap { SmallFile.read($0, atMost: 4) == nil ? nil : $0 }
+
+/// A rehearsal as it really runs: in a child that is the agent itself.
+@Suite(
+  .enabled(if: isRoot, "needs root, for network namespaces"),
+  .enabled(if: executable != nil, "needs the agent's executable, which a build of the whole package makes"))
+struct RehearsalChildTests {
+  private func rehearse(
+    _ host: RealHost, _ ipv4: String, executable path: String = executable!
+  ) throws -> PerFamily<[UInt8]> {
+    let firewall = LinuxFirewall(
+      directories: [host.programs], lock: nil, rehearsalLockFile: "\(host.root)/rehearsal.lock"
+    ) { (request) throws(FirewallProblem) in
+      try RehearsalChild.ask(request, executable: path, runner: ProgramRunner())
+    }
+    return try firewall.rehearse(PerFamily(ipv4: Array(ipv4.utf8), ipv6: []))
+  }
+
+  @Test(arguments: Backend.allCases) func `the child loads into a stack of its own and prints what it holds`(
+    backend: Backend
+  ) throws {
+    try onRealHost(backend) { host in
+      let printed = try rehearse(host, RealFirewallTests.web4)
+      #expect(String(decoding: printed.ipv4, as: UTF8.self).contains("MASQUERADE"))
+      #expect(try !host.run("iptables-save").contains("-A"))
+    }
+  }
+
+  @Test(arguments: Backend.allCases) func `what a program refuses comes back from the child with its line`(
+    backend: Backend
+  ) throws {
+    try onRealHost(backend) { host in
+      let problem = #expect(throws: FirewallProblem.self) {
+        try rehearse(host, "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport x-y-z -j ACCEPT\nCOMMIT\n")
+      }
+      #expect(problem?.kind == .refused)
+      #expect(problem?.family == .ipv4)
+      #expect(problem?.line == 3)
+    }
+  }
+
+  @Test func `a child that gives no answer is a problem, not a rehearsal`() throws {
+    try onRealHost(.nft) { host in
+      for path in ["/usr/bin/true", "/usr/bin/false", "/usr/bin/cat", "/nonexistent"] {
+        #expect(throws: FirewallProblem.self) { try rehearse(host, RealFirewallTests.base4, executable: path) }
+      }
+    }
+  }
+}
