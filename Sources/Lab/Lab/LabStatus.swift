@@ -46,7 +46,7 @@ extension LabFleet {
     // /proc/PID/net shows the network of that process.
     let sockets = LabFiles.lines("/proc/\(process.pid)/net/unix")
     let agentListens = sockets.contains { fields in
-      fields.count > 7 && fields[3] == "00010000" && fields[7] == "/run/portcullis/agent.sock"
+      fields.count > 7 && fields[3] == "00010000" && fields[7].hasPrefix("/run/portcullis/agent.sock")
     }
     let listens = ["tcp", "tcp6"].allSatisfy { table in
       LabFiles.lines("/proc/\(process.pid)/net/\(table)").contains { fields in

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// Starts programs by absolute path, with an environment of our own.

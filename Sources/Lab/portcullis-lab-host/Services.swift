@@ -1,9 +1,11 @@
+internal import CLinux
 internal import Glibc
 
 /// What runs in a host: sshd, and our agent when the host was enrolled before it booted. Both are started again when
 /// they end, as systemd would.
 struct Services {
   private static let agent = "/usr/local/lib/portcullis/portcullis-agent"
+  // The daemon binds beside the name and renames into place; the kernel goes on calling the socket by its first name.
   private static let agentSocket = "/run/portcullis/agent.sock"
   /// Milliseconds: the first pause before a service is started again, doubled each time up to the longest, and back to
   /// the first after it has run that long.
@@ -130,7 +132,7 @@ struct Services {
     guard let text = Files.read("/proc/net/unix") else { return false }
     return text.split(separator: "\n").contains { line in
       let fields = line.split(separator: " ")
-      return fields.count > 7 && fields[3] == "00010000" && fields[7] == Substring(agentSocket)
+      return fields.count > 7 && fields[3] == "00010000" && fields[7].hasPrefix(agentSocket)
     }
   }
 }

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include <spawn.h>
 #include "CLinux.h"
 
 #include <fcntl.h>
@@ -10,7 +11,7 @@ int clinux_seal(int fd) {
   return fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
 }
 
-int clinux_spawn_close_from(posix_spawn_file_actions_t *actions, int lowest) {
+int clinux_spawn_close_from(void *actions, int lowest) {
   return posix_spawn_file_actions_addclosefrom_np(actions, lowest);
 }
 

@@ -1,8 +1,6 @@
 // What Swift cannot call itself: variadic functions, macros and system calls without a wrapper in the Glibc module.
 #pragma once
 
-#include <signal.h>
-#include <spawn.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -56,8 +54,9 @@ int clinux_memory_file(void);
 /// F_ADD_SEALS (fcntl(2)): from now on nobody can write, shrink, grow or unseal the memory file. 0, or -1 with errno.
 int clinux_seal(int fd);
 
-/// posix_spawn_file_actions_addclosefrom_np(3): the child closes every descriptor from `lowest` on. 0, or an errno.
-int clinux_spawn_close_from(posix_spawn_file_actions_t *actions, int lowest);
+/// posix_spawn_file_actions_addclosefrom_np(3), `actions` being a posix_spawn_file_actions_t, which is void here so that
+/// this header defines no type of the C library a second time: the child closes every descriptor from `lowest` on. 0, or an errno.
+int clinux_spawn_close_from(void *actions, int lowest);
 
 /// POSIX_SPAWN_SETSID (posix_spawnattr_setflags(3)): the child leads a session of its own, without a terminal.
 short clinux_spawn_new_session(void);
