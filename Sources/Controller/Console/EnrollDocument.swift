@@ -15,7 +15,7 @@ package struct EnrollDocument: Document {
     let hints: [String]
     let architecture: String?
     let backend: String?
-    let managedFrom: String?
+    let managedFrom: [String]
     let service: String?
     let generationZero: String?
     let conflicts: [String]
@@ -31,7 +31,7 @@ package struct EnrollDocument: Document {
         let word = answer.upgraded ? "upgraded" : answer.generationZero == .captured ? "enrolled" : "kept"
         return Host(
           name: host.host.description, result: word, detail: "", hints: [], architecture: enrolled.architecture,
-          backend: enrolled.report.backend.name, managedFrom: SafeText.escape(enrolled.report.managementSource),
+          backend: enrolled.report.backend.name, managedFrom: enrolled.managementSources.map { SafeText.escape($0) },
           service: answer.service.rawValue, generationZero: answer.generationZero.rawValue, conflicts: answer.conflicts)
       case .removed: return Self.plain(host, "removed")
       case .absent: return Self.plain(host, "absent")
@@ -44,7 +44,7 @@ package struct EnrollDocument: Document {
   private static func plain(_ host: Enrolling.Host, _ result: String, _ chain: ErrorChain? = nil) -> Host {
     Host(
       name: host.host.description, result: result, detail: chain?.message ?? "", hints: chain?.hints ?? [],
-      architecture: nil, backend: nil, managedFrom: nil, service: nil, generationZero: nil, conflicts: [])
+      architecture: nil, backend: nil, managedFrom: [], service: nil, generationZero: nil, conflicts: [])
   }
 
   package var exitCode: Int32 {
@@ -74,7 +74,7 @@ package struct EnrollDocument: Document {
       return host.result + detail + host.hints.map { "\n  hint: \(SafeText.escape($0))" }.joined()
     }
     var words = [
-      "\(host.result), \(architecture), \(host.backend ?? "-")", "managed from \(host.managedFrom ?? "-")",
+      "\(host.result), \(architecture), \(host.backend ?? "-")", "managed from \(host.managedFrom.joined(separator: " and "))",
     ]
     if host.generationZero == "captured" { words.append("the rules found are kept as generation 0") }
     if host.service == "detached" { words.append("no systemd there, so the daemon runs detached") }

@@ -85,10 +85,19 @@ package struct PlanDocument: Document {
       + "   \(count)\(change)   \(SafeText.escape(group.reason))\n"
   }
 
+  /// A first install is all additions: its beginning tells what it is, `-o wide` shows the rest. Changes of rules that
+  /// run are always shown whole.
+  private static let installLines = 12
+
   private static func difference(_ group: Group, _ style: TextStyle) -> String {
     if let why = group.notComparable { return "  cannot show the difference: \(SafeText.escape(why))\n" }
+    let isCut = group.action == PlanAction.install.rawValue && !style.wide
     return [("IPv4", group.ipv4), ("IPv6", group.ipv6)].map { family, lines in
-      lines.isEmpty ? "" : "  \(family)\n" + DiffText.lines(lines, style, indent: "    ")
+      guard !lines.isEmpty else { return "" }
+      let shown = isCut && lines.count > installLines + 1 ? Array(lines.prefix(installLines)) : lines
+      let hidden = lines.count - shown.count
+      return "  \(family)\n" + DiffText.lines(shown, style, indent: "    ")
+        + (hidden == 0 ? "" : "    … \(hidden) more lines; -o wide shows them …\n")
     }.joined()
   }
 }

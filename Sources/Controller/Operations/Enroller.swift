@@ -25,6 +25,8 @@ package struct Enroller: Sendable {
     package let installation: InstallationAnswer
     /// The first report, over the new login: the whole way works.
     package let report: Report
+    /// Every address the host saw us come from, over each of its own addresses that answers.
+    package let managementSources: [String]
   }
 
   package struct Request: Sendable {
@@ -59,7 +61,22 @@ package struct Enroller: Sendable {
     }
     return Enrolled(
       architecture: installed.architecture, agent: installed.agent, uploaded: installed.uploaded,
-      installation: installed.answer, report: try await firstReport(request, deadline))
+      installation: installed.answer, report: try await firstReport(request.login, request, deadline),
+      managementSources: await managementSources(request))
+  }
+
+  /// A host with several addresses sees us come from several too, one for each family at least. Rules that admit only
+  /// the one of today would shut the others.
+  private func managementSources(_ request: Request) async -> [String] {
+    var sources = Set<String>()
+    for address in request.login.addresses {
+      var login = request.login
+      login.addresses = [address]
+      let patience = ContinuousClock.now.advanced(by: .seconds(5))
+      // An address that does not answer is no way in; the first report proved that one does.
+      if let report = try? await firstReport(login, request, patience) { sources.insert(report.managementSource) }
+    }
+    return sources.sorted()
   }
 
   private struct Installed {
@@ -160,12 +177,12 @@ package struct Enroller: Sendable {
     finished.text.split(separator: " ").first.flatMap { Digest("sha256:\($0)") }
   }
 
-  private func firstReport(_ request: Request, _ deadline: ContinuousClock.Instant) async throws -> Report {
+  private func firstReport(_ login: HostEndpoint, _ request: Request, _ deadline: ContinuousClock.Instant) async throws -> Report {
     do {
-      let left = max(.seconds(5), ContinuousClock.now.duration(to: deadline))
+      let left = max(.seconds(1), ContinuousClock.now.duration(to: deadline))
       let sweep = Sweep(connector: connector, limits: ContactLimits(parallel: 1, timeout: left))
       var result: Sweep.Result?
-      await sweep.ask([(request.host, request.fleet, request.login)], differences: false) { result = $1 }
+      await sweep.ask([(request.host, request.fleet, login)], differences: false) { result = $1 }
       switch result {
       case .answered(let answer): return answer.report
       case .unreachable(let why): throw Reason(why)
@@ -173,7 +190,7 @@ package struct Enroller: Sendable {
       }
     } catch {
       throw Failure(
-        "read the first report over the agent's own login \(request.login.user)", because: error,
+        "read the first report over the agent's own login \(login.user)", because: error,
         hint: "does the host's sshd_config let that user in (AllowUsers, AllowGroups)?")
     }
   }

@@ -93,12 +93,11 @@ package struct Enrolling: Sendable {
     var reports: [ReceivedReport] = []
     for host in results {
       guard case .enrolled(let enrolled) = host.result else { continue }
-      let source = Inventory.NumericAddress(enrolled.report.managementSource)?.description
       try await store.save(
         Store.Enrolment(
           host: host.host, at: now, agent: enrolled.agent, agentVersion: enrolled.report.agentVersion,
           architecture: enrolled.architecture, backend: enrolled.report.backend, hasGenerationZero: true,
-          controllers: source.map { [$0] } ?? []))
+          controllers: enrolled.managementSources.compactMap { Inventory.NumericAddress($0)?.description }))
       reports.append(ReceivedReport(enrolled.report, receivedAt: now))
     }
     try await store.record(reports: reports)

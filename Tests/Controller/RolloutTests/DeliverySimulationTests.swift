@@ -130,7 +130,7 @@ struct DeliverySimulationTests {
       #expect(run.host.committed != wanted || !network.isHonest, "false failed, seed \(seed)")
     case .unreachable:
       counts["unreachable", default: 0] += 1
-      #expect(!run.host.everApplied, "it was told to apply, seed \(seed)")
+      #expect(!run.host.everApplied || !network.isHonest, "it was told to apply, seed \(seed)")
     case .unknown: counts["unknown", default: 0] += 1
     }
   }

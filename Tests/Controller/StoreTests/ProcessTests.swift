@@ -77,7 +77,7 @@ struct ProcessTests {
       try await store.write("hold") { db in
         try db.execute(sql: "INSERT INTO contact_failures VALUES ('h9', 1, 'half')")
         try "".write(toFile: directory + "/holding", atomically: true, encoding: .utf8)
-        for _ in 0..<5_000 where !FileManager.default.fileExists(atPath: directory + "/go-on") { usleep(1000) }
+        for _ in 0..<60_000 where !FileManager.default.fileExists(atPath: directory + "/go-on") { usleep(1000) }
       }
     }
     while !FileManager.default.fileExists(atPath: directory + "/holding") {
