@@ -23,7 +23,9 @@ package enum AgentClient {
     let request = [session.hello(), session.report(.random()), session.goodbye()].flatMap { $0.encode() }
     let bytes = Preamble(sshConnection: nil).bytes + request
     // A few dozen bytes: they fit the socket's buffer whole or not at all.
-    guard Nonblocking.send(socket.number, bytes[...]) == .bytes(bytes.count) else { throw SystemCallError.last("send", path) }
+    guard Nonblocking.send(socket.number, bytes[...]) == .bytes(bytes.count) else {
+      throw SystemCallError.last("send", path)
+    }
     var decoder = FrameDecoder()
     var buffer = [UInt8](repeating: 0, count: 64 << 10)
     while true {

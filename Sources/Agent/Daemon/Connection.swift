@@ -13,6 +13,8 @@ struct Connection {
   private(set) var source = ""
   /// An answer of ours is awaited.
   private(set) var isWorking = false
+  /// That answer is the outcome of an apply, which is never given up for others.
+  private(set) var isApplying = false
 
   private let limits: DaemonLimits
   private var session: AgentSession
@@ -58,7 +60,9 @@ struct Connection {
   var deadline: (at: BootInstant, why: String)? {
     guard socket != nil else { return nil }
     let stalled = stalledSince.map { (at: $0 + limits.stalledOutput, why: "answers were not taken") }
-    if isClosing { return (max(lastActivity, stalledSince ?? lastActivity) + limits.farewell, "it took too long to end") }
+    if isClosing {
+      return (max(lastActivity, stalledSince ?? lastActivity) + limits.farewell, "it took too long to end")
+    }
     if isWorking { return stalled }
     var all = [(at: endOfLife, why: "the connection is too old")]
     if let stalled {
@@ -105,7 +109,7 @@ struct Connection {
 
   /// The answer to the work that was asked for.
   mutating func finish(_ answer: JobResult.Answer, room: Int, now: BootInstant) -> Job.Work? {
-    isWorking = false
+    forgetWork()
     lastActivity = now
     let actions =
       switch answer {
@@ -136,7 +140,10 @@ struct Connection {
   }
 
   /// The work asked for will not be done, and nobody is there to hear that.
-  mutating func forgetWork() { isWorking = false }
+  mutating func forgetWork() {
+    isWorking = false
+    isApplying = false
+  }
 
   // MARK: Inside
 
@@ -205,7 +212,10 @@ struct Connection {
         lastActivity = now
       }
     }
-    if work != nil { isWorking = true }
+    if let work {
+      isWorking = true
+      isApplying = work.isApply
+    }
     return work
   }
 

@@ -111,7 +111,9 @@ package final class Daemon {
       }
     }
     endOverdue()
+    let hadConnections = !connections.isEmpty
     connections.removeAll(where: \.isOver)
+    if hadConnections, connections.isEmpty { CodeMemory.release() }
   }
 
   /// Milliseconds to the next deadline; -1 when there is none.
@@ -127,8 +129,9 @@ package final class Daemon {
         return configuration.log("a connection by an unexpected user was closed")
       }
       let now = BootInstant.now
-      guard connections.count < configuration.limits.connections else {
-        let refusal = Refusal(code: .busy, detail: "\(connections.count) connections are open; try again in a minute")
+      let open = connections.count { $0.socket != nil }
+      guard open < configuration.limits.connections || makeRoom(now) else {
+        let refusal = Refusal(code: .busy, detail: "\(open) connections are open; try again in a minute")
         // A socket that was just made takes a few hundred bytes without waiting.
         _ = Nonblocking.send(socket.number, AgentMessage.refused(refusal).encode()[...])
         return
@@ -139,6 +142,21 @@ package final class Daemon {
       // Out of descriptors or memory: the waiting connection keeps the listener readable, so look away for a second.
       acceptAgain = .now + .seconds(1)
     }
+  }
+
+  /// Whoever holds most connections loses the oldest of them, so that a stolen login key, or a bastion full of
+  /// connections that nobody ended, keeps no other controller out. False when nobody holds two.
+  private func makeRoom(_ now: BootInstant) -> Bool {
+    let crowds = Dictionary(grouping: connections.filter { $0.socket != nil && !$0.isApplying }, by: \.source)
+    // They are in the order they came.
+    let crowd = crowds.values.max { ($0.count, $1[0].id) < ($1.count, $0[0].id) }
+    guard let crowd, crowd.count > 1 else { return false }
+    with(crowd[0].id) { connection, _ in
+      connection.end(Refusal(code: .busy, detail: "closed: too many connections come from the same place"), now: now)
+      connection.drop()
+      return nil
+    }
+    return true
   }
 
   private func serve(_ id: ConnectionID, _ events: Int32) {

@@ -99,7 +99,8 @@ enum UnixSocket {
     let capacity = MemoryLayout.size(ofValue: address.sun_path)
     guard name.count < capacity else {
       throw SystemCallError(
-        "use socket", path, errno: ENAMETOOLONG, meaning: "the path has \(name.count) bytes, at most \(capacity - 1) fit")
+        "use socket", path, errno: ENAMETOOLONG,
+        meaning: "the path has \(name.count) bytes, at most \(capacity - 1) fit")
     }
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: name) }
     // The name of an abstract socket is all the bytes given; a path ends with a zero byte.

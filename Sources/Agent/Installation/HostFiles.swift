@@ -62,8 +62,8 @@ enum HostFiles {
     try synchronize(directory(of: new))
   }
 
-  static func synchronize(_ path: String) throws(SystemCallError) {
-    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+  static func synchronize(_ path: String, isDirectory: Bool = true) throws(SystemCallError) {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | (isDirectory ? O_DIRECTORY : 0))
     guard descriptor >= 0 else { throw failed("open", path) }
     defer { close(descriptor) }
     guard fsync(descriptor) == 0 else { throw failed("fsync", path) }

@@ -17,6 +17,9 @@ package struct HostPaths: Sendable {
   package var hostFile: String { trust + "/host" }
   package var allowedSigners: String { trust + "/allowed_signers" }
   package var state: String { root + "/var/lib/portcullis" }
+  /// The state on its way out: a removal that was cut short goes on here.
+  package var removedState: String { state + ".removed" }
+  package var generationZero: String { state + "/generation-0" }
   package var login: String { state + "/login" }
   package var authorizedKeys: String { login + "/.ssh/authorized_keys" }
   package var runtime: String { root + "/run/portcullis" }

@@ -6,8 +6,8 @@ package import Wire
 package protocol RulesKeeper {
   /// Keeps the rules found as generation 0, unless that was done before. True when it did so now.
   func captureGenerationZero() throws -> Bool
-  /// Loads generation 0 in both families and reads it back.
-  func loadGenerationZero() throws
+  /// Loads generation 0 in both families and reads it back. False when it was never captured.
+  func returnToGenerationZero() throws -> Bool
   /// Enabled services that also load rules.
   func conflicts() -> [String]
 }
@@ -18,25 +18,33 @@ package struct Installer {
   private let paths: HostPaths
   private let runner: any ProgramRunning
   private let rules: any RulesKeeper
+  private let executable: String
+  private let answerTimeout: Int
 
-  package init(paths: HostPaths, runner: any ProgramRunning, rules: any RulesKeeper) {
+  /// - Parameter executable: what runs here now, and is to stay.
+  /// - Parameter answerTimeout: seconds for a new daemon to recover, open its socket and greet.
+  package init(
+    paths: HostPaths, runner: any ProgramRunning, rules: any RulesKeeper, executable: String = "/proc/self/exe",
+    answerTimeout: Int = 20
+  ) {
     self.paths = paths
     self.runner = runner
     self.rules = rules
+    self.executable = executable
+    self.answerTimeout = answerTimeout
   }
-
-  /// Seconds for a new daemon to recover, open its socket and greet.
-  private static let answerTimeout = 20
 
   package func install(_ request: EnrolmentRequest) throws -> InstallationAnswer {
     try checkOwnDigest(request.agent)
+    try HostFiles.makeDirectory(paths.programs, mode: 0o755)
+    let lock = try InstallationLock(paths)
+    defer { withExtendedLifetime(lock) {} }
     try checkIdentity(request)
     // 0711: the login user must reach its home, and read nothing else.
     try HostFiles.makeDirectory(paths.state, mode: 0o711)
     try HostFiles.makeDirectory(paths.trust, mode: 0o755)
-    try HostFiles.makeDirectory(paths.programs, mode: 0o755)
     try HostFiles.link(paths.bridge, to: "portcullis-agent")
-    let upgraded = try placeExecutable()
+    let upgraded = try placeExecutable(request.agent)
     let user = LoginUser(paths: paths, runner: runner)
     try user.ensure()
     try user.authorize(request.loginKeys)
@@ -46,7 +54,7 @@ package struct Installer {
       Array("host \(request.host)\nfleet \(request.fleet)\n".utf8), to: paths.hostFile, mode: 0o644)
     let captured = try rules.captureGenerationZero()
     let services = ServiceManager(paths: paths, runner: runner)
-    try startOrGoBack(services, upgraded: upgraded)
+    try startOrGoBack(services)
     return InstallationAnswer(
       service: services.kind, generationZero: captured ? .captured : .kept, upgraded: upgraded,
       conflicts: rules.conflicts())
@@ -54,18 +62,20 @@ package struct Installer {
 
   /// What the controller sent must be what runs here, whatever happened on the way or on the disk.
   private func checkOwnDigest(_ expected: Digest) throws {
-    guard let bytes = try readOwnExecutable(), Digest(of: bytes) == expected else {
+    guard try digest(of: executable) == expected else {
       throw Failure(
         "check the agent's own executable", because: Reason("it is not the one the controller has (\(expected.short)…)"),
         hint: "run enroll again; if this stays, the host's disk changes files")
     }
   }
 
-  private func readOwnExecutable() throws -> [UInt8]? {
-    let descriptor = open("/proc/self/exe", O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return nil }
+  private func digest(of path: String) throws -> Digest {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw SystemCallError("open", path, errno: errno, meaning: String(cString: strerror(errno)))
+    }
     defer { close(descriptor) }
-    return try HostFiles.readAll(descriptor, "/proc/self/exe", atMost: 128 << 20)
+    return Digest(of: try HostFiles.readAll(descriptor, path, atMost: 128 << 20))
   }
 
   /// A host belongs to one fleet under one name: another one's serials and trust must not be mixed with these.
@@ -79,13 +89,18 @@ package struct Installer {
     }
   }
 
-  /// True when an older executable was replaced; it stays beside the new one.
-  private func placeExecutable() throws -> Bool {
+  /// True when an older executable was replaced; it stays beside the new one until that has answered.
+  private func placeExecutable(_ expected: Digest) throws -> Bool {
     guard HostFiles.exists(paths.newAgent) else { return false }
+    // What another enrolment left behind, cut short in its upload or before its install: nobody vouches for it here.
+    guard try digest(of: paths.newAgent) == expected else {
+      try HostFiles.remove(paths.newAgent)
+      return false
+    }
     var replaced = false
     if HostFiles.exists(paths.agent) {
-      try HostFiles.remove(paths.previousAgent)
-      guard Glibc.link(paths.agent, paths.previousAgent) == 0 else {
+      // One that is kept already is the last that answered; the present one, of an upgrade cut short, may not.
+      if !HostFiles.exists(paths.previousAgent), Glibc.link(paths.agent, paths.previousAgent) != 0 {
         throw SystemCallError("link", paths.previousAgent, errno: errno, meaning: String(cString: strerror(errno)))
       }
       replaced = true
@@ -93,21 +108,24 @@ package struct Installer {
     guard chown(paths.newAgent, 0, 0) == 0, chmod(paths.newAgent, 0o755) == 0 else {
       throw SystemCallError("chmod", paths.newAgent, errno: errno, meaning: String(cString: strerror(errno)))
     }
+    // A power cut after the rename must not leave an empty file under the agent's name: at boot it loads the rules.
+    try HostFiles.synchronize(paths.newAgent, isDirectory: false)
     try HostFiles.rename(paths.newAgent, paths.agent)
     return replaced
   }
 
-  /// The new daemon must answer before the old executable may go.
-  private func startOrGoBack(_ services: ServiceManager, upgraded: Bool) throws {
+  /// The new daemon must answer before the old executable goes. One that is still there when nothing was replaced now
+  /// is from an upgrade that was cut short.
+  private func startOrGoBack(_ services: ServiceManager) throws {
     do {
       try services.start()
-      try services.waitUntilItAnswers(seconds: Self.answerTimeout)
+      try services.waitUntilItAnswers(seconds: answerTimeout)
     } catch {
-      guard upgraded, HostFiles.exists(paths.previousAgent) else { throw error }
+      guard HostFiles.exists(paths.previousAgent) else { throw error }
       do {
         try HostFiles.rename(paths.previousAgent, paths.agent)
         try services.start()
-        try services.waitUntilItAnswers(seconds: Self.answerTimeout)
+        try services.waitUntilItAnswers(seconds: answerTimeout)
       } catch let second {
         throw Failure(
           "go back to the previous agent (\(ErrorChain(second).message)) after the new one did not answer",
@@ -115,5 +133,6 @@ package struct Installer {
       }
       throw Failure("start the new agent; the previous one runs again", because: error)
     }
+    try HostFiles.remove(paths.previousAgent)
   }
 }

@@ -19,19 +19,30 @@ package struct Remover {
     self.rules = rules
   }
 
-  /// The daemon stops first, so that nothing puts back what is taken away; files go last, so that a removal that was
-  /// cut short can be run again.
+  /// The daemon stops first, so that nothing puts back what is taken away. A removal that was cut short can be run again
+  /// with the same words: the state leaves its place at once when its rules are back, so that without it there is
+  /// nothing left to go back to, and the program goes last.
   package func remove(_ choice: Rules) throws {
+    let lock = try InstallationLock(paths)
+    defer { withExtendedLifetime(lock) {} }
+    let goesBack = choice == .generationZero && HostFiles.exists(paths.state)
+    // Found out while the daemon still watches over the rules.
+    if goesBack, !HostFiles.exists(paths.generationZero) { throw Self.neverCaptured }
     let services = ServiceManager(paths: paths, runner: runner)
     try services.stop()
-    switch choice {
-    case .keep: break
-    case .generationZero: try rules.loadGenerationZero()
-    }
+    if goesBack, !(try rules.returnToGenerationZero()) { throw Self.neverCaptured }
     try LoginUser(paths: paths, runner: runner).remove()
+    try HostFiles.removeTree(paths.removedState)
+    if HostFiles.exists(paths.state) { try HostFiles.rename(paths.state, paths.removedState) }
+    try HostFiles.removeTree(paths.removedState)
     try HostFiles.removeTree(paths.trust)
-    try HostFiles.removeTree(paths.state)
     try HostFiles.removeTree(paths.runtime)
     try HostFiles.removeTree(paths.programs)
+  }
+
+  private static var neverCaptured: Failure {
+    Failure(
+      "load generation 0", because: Reason("the rules found at enrolment were never captured"),
+      hint: "remove with --rules keep, and change the rules by hand")
   }
 }

@@ -13,6 +13,8 @@ package enum SystemdUnits {
     Documentation=https://github.com/portcullis/portcullis/blob/main/docs/architecture.md
     After=local-fs.target portcullis-restore.service
     ConditionPathExists=/etc/portcullis/host
+    # A keeper that fails again and again is started again and again, and may be replaced by one that works at any time.
+    StartLimitIntervalSec=0
 
     [Service]
     Type=notify

@@ -62,9 +62,7 @@ private struct LiveRules: RulesKeeper {
     try HostAgent.live(root: root, access: .reading).captureGeneration0()
   }
 
-  func loadGenerationZero() throws {
-    try HostAgent.live(root: root).loadGeneration0()
-  }
+  func returnToGenerationZero() throws -> Bool { try HostAgent.live(root: root).returnToGeneration0() }
 
   func conflicts() -> [String] { LinuxFacts(root: root).conflicts }
 }

@@ -68,6 +68,7 @@ struct Serve: ParsableCommand {
       ReadyNotification.send("READY=1", to: notify)
       Edge.say(
         "portcullis-agent: \(ProductVersion.current) serves \(agent.host) of fleet \(agent.fleet) on \(layout.socket)")
+      CodeMemory.release()
     }
   }
 }

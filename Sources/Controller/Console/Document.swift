@@ -1,3 +1,4 @@
+internal import Core
 internal import Foundation
 
 /// What a verb has to say: one value. `-o json` prints it, and the text is drawn from it, so the two cannot disagree.
@@ -59,7 +60,28 @@ package enum DocumentPrinter {
     let encoder = JSONEncoder()
     encoder.outputFormatting = pretty ? [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
     encoder.keyEncodingStrategy = .convertToSnakeCase
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
+    return escapingUnsafe(String(decoding: try encoder.encode(value), as: UTF8.self))
+  }
+
+  /// JSON escapes ASCII's control characters only; a terminal obeys others too. What is left of those can stand in
+  /// strings alone, where `\u` means the same.
+  static func escapingUnsafe(_ json: String) -> String {
+    func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
+      scalar.value >= 0x7f && SafeText.escape(String(scalar)).unicodeScalars.first != scalar
+    }
+    guard json.unicodeScalars.contains(where: isUnsafe) else { return json }
+    var safe = ""
+    for scalar in json.unicodeScalars {
+      guard isUnsafe(scalar) else {
+        safe.unicodeScalars.append(scalar)
+        continue
+      }
+      for unit in String(scalar).utf16 {
+        let hex = String(unit, radix: 16)
+        safe += "\\u" + String(repeating: "0", count: 4 - hex.utf8.count) + hex
+      }
+    }
+    return safe
   }
 
   private struct Envelope<Content: Document>: Encodable {

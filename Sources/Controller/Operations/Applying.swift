@@ -45,9 +45,11 @@ package struct Applying: Sendable {
 
     var tally = RunTally()
     var hosts: [Host] = []
-    await FanOut.each(couriers, parallel: limits.parallel) { await $0.deliver() } finished: { courier, result in
-      let host = Host(host: courier.target.host, result: result)
-      tally.count(result)
+    var reports: [ReceivedReport] = []
+    await FanOut.each(couriers, parallel: limits.parallel) { await $0.deliver() } finished: { courier, delivered in
+      let host = Host(host: courier.target.host, result: delivered.result)
+      if let report = delivered.report { reports.append(ReceivedReport(report, receivedAt: workspace.clock.now())) }
+      tally.count(delivered.result)
       hosts.append(host)
       told(host)
     }
@@ -60,6 +62,7 @@ package struct Applying: Sendable {
     }
     tally.interrupted = Task.isCancelled
     hosts.sort { $0.host < $1.host }
+    try await store.record(reports: reports)
     try await record(hosts, planned.drafts, release, run, tally, store)
     return Applied(release: release, hosts: hosts, tally: tally)
   }

@@ -1,5 +1,6 @@
 internal import Core
 internal import Rollout
+internal import Synchronization
 internal import Transport
 internal import Wire
 
@@ -20,7 +21,19 @@ struct Courier: Sendable {
   }
 
   /// Ends at the deadline at the latest, whatever the host does.
-  func deliver() async -> DeliveryResult {
+  func deliver() async -> Delivered {
+    let afterwards = Mutex<Report?>(nil)
+    let result = await run { report in afterwards.withLock { $0 = report } }
+    return Delivered(result: result, report: afterwards.withLock { $0 })
+  }
+
+  struct Delivered: Sendable {
+    let result: DeliveryResult
+    /// What the host said of itself right after it committed.
+    let report: Report?
+  }
+
+  private func run(_ keep: @escaping @Sendable (Report) -> Void) async -> DeliveryResult {
     let start = ContinuousClock.now
     let end = start.advanced(by: timeout)
     var machine = DeliveryMachine(target: target, deadline: timeout)
@@ -45,7 +58,7 @@ struct Courier: Sendable {
           let number = current
           let (stream, continuation) = AsyncStream.makeStream(of: Order.self)
           orders = continuation
-          conversation = Task { await converse(stream, until: end) { sink.yield((number, $0)) } }
+          conversation = Task { await converse(stream, until: end, keep: keep) { sink.yield((number, $0)) } }
         case .greet: break  // Opening the conversation says hello.
         case .stage: orders?.yield(.stage)
         case .apply: orders?.yield(.apply)
@@ -84,14 +97,14 @@ struct Courier: Sendable {
 
   /// One connection: says what it is told to, and what it hears.
   private func converse(
-    _ orders: AsyncStream<Order>, until deadline: ContinuousClock.Instant,
+    _ orders: AsyncStream<Order>, until deadline: ContinuousClock.Instant, keep: @Sendable (Report) -> Void,
     hear: @escaping @Sendable (DeliveryMachine.Event) -> Void
   ) async {
     do {
       var link = try await AgentLink.open(endpoint, over: connector, deadline: deadline)
       hear(.connected)
       do {
-        try await talk(&link, orders, hear)
+        try await talk(&link, orders, keep, hear)
       } catch {
         await link.close()
         throw error
@@ -104,13 +117,21 @@ struct Courier: Sendable {
 
   /// Each order gets exactly one answer, so hearing and saying take turns.
   private func talk(
-    _ link: inout AgentLink, _ orders: AsyncStream<Order>, _ hear: @Sendable (DeliveryMachine.Event) -> Void
+    _ link: inout AgentLink, _ orders: AsyncStream<Order>, _ keep: @Sendable (Report) -> Void,
+    _ hear: @Sendable (DeliveryMachine.Event) -> Void
   ) async throws {
     try await hearOne(&link, hear)
     for await order in orders {
       switch order {
       case .stage: try await link.stage(target.transaction, files)
-      case .apply: try await link.apply(target.transaction, manifest: target.manifest)
+      case .apply:
+        // The report is asked for in the same breath, so that a status right after an apply knows what it found.
+        try await link.apply(target.transaction, manifest: target.manifest)
+        try await link.askReport(.random())
+        let answer = try await link.next()
+        if case .report(let report)? = try? await link.next() { keep(report) }
+        try tell(answer, hear)
+        continue
       case .askReport(let nonce): try await link.askReport(nonce)
       }
       try await hearOne(&link, hear)
@@ -118,7 +139,11 @@ struct Courier: Sendable {
   }
 
   private func hearOne(_ link: inout AgentLink, _ hear: @Sendable (DeliveryMachine.Event) -> Void) async throws {
-    switch try await link.next() {
+    try tell(try await link.next(), hear)
+  }
+
+  private func tell(_ event: ControllerEvent, _ hear: @Sendable (DeliveryMachine.Event) -> Void) throws {
+    switch event {
     case .hello(let hello): hear(.hello(hello))
     case .staged(let transaction): hear(.staged(transaction, manifest: target.manifest))
     case .outcome(let outcome): hear(.outcome(outcome))

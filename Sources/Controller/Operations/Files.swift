@@ -18,8 +18,8 @@ package enum Files {
   /// Writes the whole file under a temporary name, makes it durable, and renames it into place, so that a crash leaves
   /// the old content or the new.
   package static func write(_ content: [UInt8], to path: String, mode: mode_t = 0o644) throws {
-    let temporary = path + ".new"
-    unlink(temporary)
+    // A name of its own: two writers at once must not rename each other's half.
+    let temporary = "\(path).\(getpid()).\(UInt32.random(in: .min ... .max)).new"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
     guard descriptor >= 0 else { throw error("create", temporary) }
     do {
@@ -30,7 +30,11 @@ package enum Files {
       unlink(temporary)
       throw error
     }
-    guard rename(temporary, path) == 0 else { throw error("rename", path) }
+    guard rename(temporary, path) == 0 else {
+      let failure = error("rename", path)
+      unlink(temporary)
+      throw failure
+    }
     let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
     try synchronizeDirectory(slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? ".")
   }

@@ -11,7 +11,7 @@ package struct Planning: Sendable {
   package struct Planned: Sendable {
     package let plan: RolloutPlan
     package let drafts: Drafts
-    /// The highest serial any host or release has: the next one lies above it.
+    /// The highest serial that a host or a release has and that can be believed: the next one lies above it.
     package let floor: Serial
   }
 
@@ -26,8 +26,10 @@ package struct Planning: Sendable {
   ) async throws -> Planned {
     let drafts = try Drafts.compile(workspace, enrolments: try await store?.enrolments() ?? [:])
     let observations = try await store?.observations() ?? [:]
-    let floor = observations.values.compactMap { $0.lastReport?.report.committed?.serial }.max() ?? .none
-    let serialBase = max(floor, try await store?.lastSerial() ?? .none)
+    let last = try await store?.lastSerial() ?? .none
+    let floor = SerialFloor.floor(
+      last: last, claims: observations.values.compactMap { $0.lastReport?.report.committed?.serial })
+    let serialBase = max(floor, last)
 
     let running = try await runningTexts(hosts, observations, store)
     let inputs = hosts.map { host in

@@ -72,6 +72,7 @@ final class LoopChannel: ChannelUser {
     guard reader == nil else {
       return answer(.failure(TransportError(.cancelled, host: host, "two reads of one channel at the same time")))
     }
+    guard !isOutputAtEnd else { return answer(.success(nil)) }
     reader = answer
     serve()
     connection?.flush()
@@ -99,7 +100,10 @@ final class LoopChannel: ChannelUser {
       }
     }
     output.append(item)
-    if output.count == 1 {
+    // Released already, after the host closed it.
+    if channel == nil {
+      _ = inputClosed()
+    } else if output.count == 1 {
       serve()
       connection?.flush()
     }
@@ -184,10 +188,8 @@ final class LoopChannel: ChannelUser {
   }
 
   private func moveOutput(_ channel: SSHChannel) -> Bool {
-    guard let connection, !isOutputAtEnd else {
-      answerReader(.success(nil))
-      return true
-    }
+    guard let connection else { return false }
+    guard !isOutputAtEnd else { return true }
     switch channel.available(.output) {
     case .again: return true
     case .failed: return connectionFailed()
@@ -260,10 +262,10 @@ final class LoopChannel: ChannelUser {
 
   /// The program ended without reading its input; what it wrote can still be read.
   private func inputClosed() -> Bool {
-    guard let session = connection?.session, !session.isBroken else { return connectionFailed() }
+    if let session = connection?.session, session.isBroken { return connectionFailed() }
     let items = output
     output = []
-    let error = TransportError(.unreachable, host: host, "the program takes no more input: \(session.errorText)")
+    let error = TransportError(.unreachable, host: host, "the program takes no more input")
     for item in items {
       switch item {
       case .bytes(_, let answer), .end(let answer): answer(.failure(error))

@@ -79,7 +79,8 @@ struct HostDisk {
         guard LabFiles.exists((userland ?? "") + program) else {
           throw Failure(
             "give \(host.name) the \(host.backend.rawValue) backend",
-            because: Reason("\((userland ?? "") + program) does not exist"), hint: "install it: apt-get install iptables")
+            because: Reason("\((userland ?? "") + program) does not exist"),
+            hint: "install it: apt-get install iptables")
         }
         try LabFiles.link("\(etc)/alternatives/\(family)\(verb)", to: program)
       }

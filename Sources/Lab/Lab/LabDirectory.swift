@@ -39,7 +39,8 @@ package struct LabDirectory: Sendable, Hashable {
   /// outside the folders that hosts have layers of their own over.
   package init(_ path: String) throws(Failure) {
     guard path.hasPrefix("/") else {
-      throw Failure("use \(SafeText.escape(path)) for a lab", because: Reason("it is not an absolute path"), kind: .usage)
+      throw Failure(
+        "use \(SafeText.escape(path)) for a lab", because: Reason("it is not an absolute path"), kind: .usage)
     }
     let resolved = Self.resolve(path)
     let plain = resolved.utf8.allSatisfy { byte in
@@ -63,7 +64,8 @@ package struct LabDirectory: Sendable, Hashable {
     for layered in ["/etc", "/var/lib", "/usr/local", "/proc", "/sys", "/dev", "/run"] {
       guard resolved != layered, !resolved.hasPrefix(layered + "/") else {
         throw Failure(
-          "use \(resolved) for a lab", because: Reason("lab hosts have their own \(layered), which cannot lie in itself"),
+          "use \(resolved) for a lab",
+          because: Reason("lab hosts have their own \(layered), which cannot lie in itself"),
           hint: "name a folder outside it, such as \(LabFleet.defaultDirectory)", kind: .usage)
       }
     }

@@ -29,7 +29,8 @@ package struct LabFleet: Sendable {
       let nearest = NearestName.to(name, among: hosts.map(\.name) + [LabPlan.controllerName])
       throw Failure(
         "find \(SafeText.escape(name)) in the lab", because: Reason("the lab has no such host"),
-        hint: nearest.map { "did you mean \($0)?" } ?? "the hosts are \(LabHost.name(of: 1)) to \(hosts.last?.name ?? "")",
+        hint: nearest.map { "did you mean \($0)?" }
+          ?? "the hosts are \(LabHost.name(of: 1)) to \(hosts.last?.name ?? "")",
         kind: .usage)
     }
     return host

@@ -13,12 +13,14 @@ enum LabProgram {
     /// The last lines of what it complained about, for a person.
     var complaint: Reason {
       let lines = (errors.isEmpty ? output : errors).split(whereSeparator: \.isNewline).suffix(5)
-      return Reason(lines.isEmpty ? "it failed without a word" : lines.map { SafeText.escape($0) }.joined(separator: "; "))
+      return Reason(
+        lines.isEmpty ? "it failed without a word" : lines.map { SafeText.escape($0) }.joined(separator: "; "))
     }
   }
 
   /// A status other than 0 is not thrown; see `Result.succeeded`.
-  static func run(_ path: String, _ arguments: [String], environment extra: [String: String] = [:]) async throws -> Result
+  static func run(_ path: String, _ arguments: [String], environment extra: [String: String] = [:]) async throws
+    -> Result
   {
     guard FileManager.default.isExecutableFile(atPath: path) else {
       throw Failure("run \(path)", because: Reason("there is no such program"), hint: hint(for: path))

@@ -69,7 +69,8 @@ package enum LabRootMaker {
     }
     let said = result.output + result.errors
     if said.contains("Failed getting release file") || said.contains("Invalid Release file")
-      || said.contains("No such script") {
+      || said.contains("No such script")
+    {
       throw Failure(
         "make the userland \(root)", because: Reason("the mirror that apt uses here does not carry \(suite)"),
         hint: "point apt at a mirror that does, or leave \(root) out of --roots")

@@ -41,7 +41,8 @@ extension LabFleet {
 
   package func status(of host: LabHost) -> LabHostStatus {
     guard let process = process(of: host.name) else {
-      return LabHostStatus(host: host, process: nil, isSSHListening: false, agent: enrolled(host) ? .down : .notEnrolled)
+      return LabHostStatus(
+        host: host, process: nil, isSSHListening: false, agent: enrolled(host) ? .down : .notEnrolled)
     }
     // /proc/PID/net shows the network of that process.
     let sockets = LabFiles.lines("/proc/\(process.pid)/net/unix")
@@ -59,7 +60,9 @@ extension LabFleet {
   }
 
   /// Whether the host's disk says so; it does while the host is down as well.
-  private func enrolled(_ host: LabHost) -> Bool { LabFiles.isRegular(directory.disk(of: host.name) + "/etc/portcullis/host") }
+  private func enrolled(_ host: LabHost) -> Bool {
+    LabFiles.isRegular(directory.disk(of: host.name) + "/etc/portcullis/host")
+  }
 
   /// Cuts the power of a host and boots it again: every process of it gets SIGKILL, its kernel rules are gone, its disk
   /// stays. A host that is down is booted.

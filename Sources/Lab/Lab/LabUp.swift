@@ -26,7 +26,8 @@ extension LabFleet {
       try directory.remove()
       throw Failure(
         "make a lab in \(directory.path)",
-        because: Reason("the folder is on an overlay file system, as in a container, and the hosts' layers cannot lie there"),
+        because: Reason(
+          "the folder is on an overlay file system, as in a container, and the hosts' layers cannot lie there"),
         hint: "name a folder on a disk, a volume or a tmpfs with --dir")
     }
     let fleet = LabFleet(directory: directory, plan: plan)
@@ -60,7 +61,8 @@ extension LabFleet {
       throw Failure("make a lab", because: Reason("\(path) is missing"), hint: LabProgram.hint(for: path))
     }
     guard LabFiles.exists("/proc/sys/net/ipv6") else {
-      throw Failure("make a lab", because: Reason("IPv6 is switched off in this kernel, and every host has both families"))
+      throw Failure(
+        "make a lab", because: Reason("IPv6 is switched off in this kernel, and every host has both families"))
     }
     // Overlays may live in a module that is not loaded yet; mounting one loads it, so only its absence there is final.
     if let known = LabFiles.text("/proc/filesystems"), !known.contains("overlay"),
@@ -100,7 +102,8 @@ extension LabFleet {
     var hostKeys: [(LabHost, LabKey)] = []
     for host in hosts {
       let key = LabKey(comment: host.name)
-      try HostDisk(directory: directory, host: host, userland: userlands[host.root]).write(hostKey: key, adminKey: admin)
+      try HostDisk(directory: directory, host: host, userland: userlands[host.root]).write(
+        hostKey: key, adminKey: admin)
       hostKeys.append((host, key))
     }
     try ControllerDisk(directory: directory, plan: plan).write(hostKeys: hostKeys, policies: options.policies)

@@ -61,7 +61,8 @@ package struct EnrolmentRequest: Hashable, Sendable {
 
   /// A key becomes one line of authorized_keys: nothing in it may begin a second one, or an option.
   private static func isOneLine(_ key: String) -> Bool {
-    key.utf8.allSatisfy { (0x20...0x7e).contains($0) } && (key.hasPrefix("ssh-") || key.hasPrefix("ecdsa-") || key.hasPrefix("sk-"))
+    key.utf8.allSatisfy { (0x20...0x7e).contains($0) }
+      && (key.hasPrefix("ssh-") || key.hasPrefix("ecdsa-") || key.hasPrefix("sk-"))
   }
 }
 

@@ -4,12 +4,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <net/if.h>
 #include <net/route.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -140,3 +142,22 @@ int clinux_default_route(const char *name, const char *gateway) {
 int clinux_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
 
 int clinux_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC | O_NONBLOCK); }
+
+// The first object that dl_iterate_phdr(3) shows is the executable itself.
+static int release_code(struct dl_phdr_info *object, size_t size, void *result) {
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  for (int i = 0; i < object->dlpi_phnum; i++) {
+    const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+    if (part->p_type != PT_LOAD || (part->p_flags & PF_W) != 0) continue;
+    uintptr_t start = ((uintptr_t)object->dlpi_addr + part->p_vaddr + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)object->dlpi_addr + part->p_vaddr + part->p_filesz) / page * page;
+    if (start < end && madvise((void *)start, end - start, MADV_DONTNEED) != 0) *(int *)result = -1;
+  }
+  return 1;
+}
+
+int clinux_release_code(void) {
+  int result = 0;
+  dl_iterate_phdr(release_code, &result);
+  return result;
+}

@@ -52,10 +52,11 @@ import Wire
     #expect(try peer.hear() == nil)
   }
 
-  @Test(arguments: [
-    ([0xff, 0xff, 0xff, 0xff], Refusal.Code.tooLarge), ([0, 0, 0, 1, 99], .unsupported), ([0, 0, 0, 0], .malformed),
-    ([0, 0, 0, 1, 3], .malformed), (ControllerMessage.goodbye.encode() + [0], nil),
-  ] as [([UInt8], Refusal.Code?)])
+  @Test(
+    arguments: [
+      ([0xff, 0xff, 0xff, 0xff], Refusal.Code.tooLarge), ([0, 0, 0, 1, 99], .unsupported), ([0, 0, 0, 0], .malformed),
+      ([0, 0, 0, 1, 3], .malformed), (ControllerMessage.goodbye.encode() + [0], nil),
+    ] as [([UInt8], Refusal.Code?)])
   func `what is not the protocol ends the connection with a reason`(bytes: [UInt8], code: Refusal.Code?) throws {
     let daemon = try RunningDaemon()
     defer { daemon.stop() }
@@ -167,7 +168,7 @@ import Wire
   @Test func `one peer too many is told so, and the others are served`() throws {
     let daemon = try RunningDaemon { $0.connections = 3 }
     defer { daemon.stop() }
-    let peers = try (0..<3).map { _ in try TestPeer.greeted(daemon) }
+    let peers = try (1...3).map { try TestPeer.greeted(daemon, from: "192.0.2.\($0)") }
     let late = try TestPeer(daemon.socket)
     #expect(try late.hearRefusal().code == .busy)
     #expect(try late.hear() == nil)
@@ -175,6 +176,37 @@ import Wire
       peer.say(.report(Sample.nonce))
       #expect(try peer.hear()?.type == .report)
     }
+  }
+
+  @Test func `who holds most connections loses the oldest to a newcomer, so nobody keeps a controller out`() throws {
+    let daemon = try RunningDaemon { $0.connections = 4 }
+    defer { daemon.stop() }
+    let controller = try TestPeer.greeted(daemon, from: "192.0.2.1")
+    let crowd = try (0..<3).map { _ in try TestPeer.greeted(daemon, from: "203.0.113.9") }
+    let newcomer = try TestPeer.greeted(daemon, from: "192.0.2.2")
+    #expect(try crowd[0].hearRefusal().code == .busy)
+    #expect(try crowd[0].hear() == nil)
+    // The crowd pushes on, and only pushes out its own.
+    let more = try (0..<20).map { _ in try TestPeer.greeted(daemon, from: "203.0.113.9") }
+    for peer in [controller, newcomer, more[19]] {
+      peer.say(.report(Sample.nonce))
+      #expect(try peer.hear()?.type == .report)
+    }
+  }
+
+  @Test func `an apply is not given up for a newcomer`() throws {
+    let operations = FakeOperations(holdsApply: true)
+    let daemon = try RunningDaemon(operations) { $0.connections = 3 }
+    defer { daemon.stop() }
+    let applying = try TestPeer.greeted(daemon)
+    applying.send(Sample.staging())
+    applying.say(.apply(Sample.transaction, manifest: Sample.manifest))
+    operations.applyBegan.wait()
+    let others = try (0..<6).map { _ in try TestPeer.greeted(daemon) }
+    operations.applyMayEnd.signal()
+    #expect(try applying.hear()?.type == .staged)
+    #expect(try applying.hear()?.type == .outcome)
+    #expect(try others[0].hearRefusal().code == .busy)
   }
 
   @Test func `staged bundles of all peers share one limit, which a peer that leaves gives back`() throws {

@@ -141,8 +141,8 @@ final class TestPeer {
   }
 
   /// Connects, greets and hears the greeting.
-  static func greeted(_ daemon: RunningDaemon) throws -> TestPeer {
-    let peer = try TestPeer(daemon.socket)
+  static func greeted(_ daemon: RunningDaemon, from source: String = "192.0.2.7") throws -> TestPeer {
+    let peer = try TestPeer(daemon.socket, preamble: "source \(source)\n")
     peer.say(.hello(version: 1))
     guard case .hello? = try peer.hear() else { throw Reason("no greeting") }
     return peer

@@ -53,7 +53,8 @@ struct HostDiskTests {
       let error = #expect(throws: Failure.self) {
         try disk.write(hostKey: LabKey(comment: "h002"), adminKey: LabKey(comment: "admin"))
       }
-      #expect(ErrorChain(try #require(error)).message.contains("iptables-legacy does not exist"))
+      let message = ErrorChain(try #require(error)).message
+      #expect(message.contains("iptables-legacy does not exist"))
     }
   }
 }

@@ -96,7 +96,9 @@ extension LabSuite {
         #expect(!fleet.isEntered)
         command = LabCommand(
           path: command.path,
-          arguments: command.arguments.dropLast(4) + ["/bin/sh", "-c", "/usr/sbin/ip -o addr; ls -d \(path)/keys/admin"],
+          arguments: command.arguments.dropLast(4) + [
+            "/bin/sh", "-c", "/usr/sbin/ip -o addr; ls -d \(path)/keys/admin",
+          ],
           environment: command.environment)
         let seen = try await run(command)
         #expect(seen.out.contains("10.77.0.1/16") && seen.out.contains("fd77::1/64") && seen.out.contains("keys/admin"))

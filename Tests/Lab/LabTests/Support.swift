@@ -50,7 +50,8 @@ struct Output: Sendable {
 func run(_ command: LabCommand) async throws -> Output {
   let done = try await Subprocess.run(
     .path(FilePath(command.path)), arguments: Arguments(Array(command.arguments.dropFirst())),
-    environment: .custom(command.environment.map { Array("\($0.key)=\($0.value)".utf8) }), output: .string(limit: 1 << 20),
+    environment: .custom(command.environment.map { Array("\($0.key)=\($0.value)".utf8) }),
+    output: .string(limit: 1 << 20),
     error: .string(limit: 1 << 20))
   let status: Int32 =
     switch done.terminationStatus {
@@ -80,7 +81,8 @@ func traces(of path: String) async throws -> [String] {
   var found: [String] = LabFiles.exists(path) ? ["file \(path)"] : []
   found += (LabFiles.text("/proc/self/mounts") ?? "").split(separator: "\n").filter { $0.contains(path) }
     .map { "mount \($0)" }
-  for pid in try FileManager.default.contentsOfDirectory(atPath: "/proc") where Int32(pid) != nil && pid != "\(getpid())" {
+  for pid in try FileManager.default.contentsOfDirectory(atPath: "/proc")
+  where Int32(pid) != nil && pid != "\(getpid())" {
     // A host's overlays name its layers, so its mount table gives every process inside a host away.
     for table in ["cmdline", "mounts"] where LabFiles.text("/proc/\(pid)/\(table)")?.contains(path) == true {
       found.append("process \(pid) by its \(table)")

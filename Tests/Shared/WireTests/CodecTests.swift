@@ -24,8 +24,10 @@ import Wire
       var payload = Array(bytes.dropFirst(5))
       var type = bytes[4]
       switch round % 5 {
-      case 0 where !payload.isEmpty: payload[Int.random(in: 0..<payload.count, using: &random)] ^= 1 << (random.next() % 8)
-      case 1 where !payload.isEmpty: payload[Int.random(in: 0..<payload.count, using: &random)] = [0, 1, 0x7f, 0xff].randomElement(using: &random)!
+      case 0 where !payload.isEmpty:
+        payload[Int.random(in: 0..<payload.count, using: &random)] ^= 1 << (random.next() % 8)
+      case 1 where !payload.isEmpty:
+        payload[Int.random(in: 0..<payload.count, using: &random)] = [0, 1, 0x7f, 0xff].randomElement(using: &random)!
       case 2: payload = Array(payload.prefix(Int.random(in: 0...payload.count, using: &random)))
       case 3: payload.insert(contentsOf: random.bytes(2), at: Int.random(in: 0...payload.count, using: &random))
       default: type = [1, 2, 3, 4, 5, 6, 7, 129, 130, 131, 132, 133, 134, 0, 255].randomElement(using: &random)!
@@ -168,7 +170,8 @@ import Wire
     let chains = (0..<count).map { index in
       let number = String(index)
       return ChainDigest(
-        table: "filter", chain: number + String(repeating: "c", count: max(0, length - number.utf8.count)), digest: digest)
+        table: "filter", chain: number + String(repeating: "c", count: max(0, length - number.utf8.count)),
+        digest: digest)
     }
     let sent = report(chains: chains)
     let bytes = AgentMessage.report(sent).encode()

@@ -74,7 +74,8 @@ extension SeededGenerator {
 
   mutating func name(atMost limit: Int) -> String {
     let alphabet = Array("abcdefgh0123456789")
-    return String((0..<Int.random(in: 1...min(20, limit), using: &self)).map { _ in alphabet.randomElement(using: &self)! })
+    return String(
+      (0..<Int.random(in: 1...min(20, limit), using: &self)).map { _ in alphabet.randomElement(using: &self)! })
   }
 
   mutating func anyDigest() -> Digest { Digest(bytes: bytes(32))! }
