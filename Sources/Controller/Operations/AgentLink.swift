@@ -9,6 +9,11 @@ struct AgentLink: ~Copyable {
   private var session = ControllerSession()
   private var decoder = FrameDecoder()
   private var arrived: [ControllerEvent] = []
+  /// Said but not sent: what belongs together travels in one packet, and wakes nobody twice.
+  private var outbox: [UInt8] = []
+
+  /// In bytes: a bundle's rules are not held in memory twice.
+  private static let outboxLimit = 256 << 10
 
   /// Logs in as the agent's user, whose login shell is the bridge, and says hello.
   static func open(
@@ -19,8 +24,8 @@ struct AgentLink: ~Copyable {
     let connection = try await connector.connect(to: endpoint, limits: limits)
     do {
       let channel = try await connection.run(nil, deadline: deadline)
-      let link = AgentLink(connection: connection, channel: channel)
-      try await link.send(link.session.hello())
+      var link = AgentLink(connection: connection, channel: channel)
+      link.outbox = link.session.hello().encode()
       return link
     } catch {
       await connection.close()
@@ -50,6 +55,7 @@ struct AgentLink: ~Copyable {
 
   mutating func askText(_ request: TextRequest) async throws { try await send(session.text(request)) }
 
+  /// Last; what was asked before is still answered.
   mutating func sayGoodbye() async throws { try await send(session.goodbye()) }
 
   /// The next thing the agent says. Throws when it ends the conversation first, with what it wrote to standard error:
@@ -57,6 +63,7 @@ struct AgentLink: ~Copyable {
   mutating func next() async throws -> ControllerEvent {
     while true {
       if !arrived.isEmpty { return arrived.removeFirst() }
+      try await flush()
       guard let bytes = try await channel.read() else {
         try decoder.finish()
         throw await ended()
@@ -68,7 +75,17 @@ struct AgentLink: ~Copyable {
     }
   }
 
-  private func send(_ message: ControllerMessage) async throws { try await channel.write(message.encode()) }
+  private mutating func send(_ message: ControllerMessage) async throws {
+    outbox += message.encode()
+    if outbox.count >= Self.outboxLimit { try await flush() }
+  }
+
+  private mutating func flush() async throws {
+    guard !outbox.isEmpty else { return }
+    let bytes = outbox
+    outbox = []
+    try await channel.write(bytes)
+  }
 
   private func ended() async -> any Error {
     let said = await channel.standardError().split(separator: UInt8(ascii: "\n")).map { SafeText.escape($0) }

@@ -65,6 +65,7 @@ package struct Sweep: Sendable {
   ) async throws -> Answer {
     let nonce = Nonce.random()
     try await link.askReport(nonce)
+    if !differences { try await link.sayGoodbye() }
     var report: Report?
     while report == nil {
       switch try await link.next() {
@@ -87,7 +88,6 @@ package struct Sweep: Sendable {
         texts[family] = try await sides(of: family, &link)
       }
     }
-    try await link.sayGoodbye()
     return Answer(report: report!, texts: texts)
   }
 

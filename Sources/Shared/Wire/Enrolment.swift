@@ -114,10 +114,28 @@ package struct InstallationAnswer: Hashable, Sendable {
     guard let service = value(1, "service").flatMap(Service.init(rawValue:)),
       let generationZero = value(2, "generation-0").flatMap(GenerationZero.init(rawValue:)),
       let upgraded = value(3, "upgraded"), upgraded == "yes" || upgraded == "no",
-      let conflicts = value(4, "conflicts")
+      let conflicts = value(4, "conflicts").flatMap(Self.services)
     else { return nil }
     self.init(
-      service: service, generationZero: generationZero, upgraded: upgraded == "yes",
-      conflicts: conflicts == "-" ? [] : conflicts.split(separator: ",").map(String.init))
+      service: service, generationZero: generationZero, upgraded: upgraded == "yes", conflicts: conflicts)
+  }
+
+  /// Names of units, in numbers and lengths as a report has them: a host can say anything here.
+  private static func services(_ text: String) -> [String]? {
+    if text == "-" { return [] }
+    let names = text.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+    guard names.count <= WireLimit.conflicts,
+      names.allSatisfy({ (1...WireLimit.conflict).contains($0.count) && $0.allSatisfy(isOfUnitName) && $0.first != UInt8(ascii: "-") })
+    else { return nil }
+    return names.map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  private static func isOfUnitName(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "@"):
+      true
+    default: false
+    }
   }
 }

@@ -61,6 +61,6 @@ int clinux_spawn_close_from(void *actions, int lowest);
 /// POSIX_SPAWN_SETSID (posix_spawnattr_setflags(3)): the child leads a session of its own, without a terminal.
 short clinux_spawn_new_session(void);
 
-/// madvise(2) with MADV_DONTNEED over the executable's own code and constants: these pages leave this process, and come back from the page
-/// cache one by one as they are run again. They are mapped read-only, so nothing is lost. 0, or -1 with errno.
+/// madvise(2) with MADV_DONTNEED over the executable's own code and constants: these pages leave this process, and come
+/// back from the page cache as they are used again. They are mapped read-only, so nothing is lost. 0, or -1 with errno.
 int clinux_release_code(void);

@@ -1,0 +1,148 @@
+import Core
+import Foundation
+import Glibc
+import Installation
+import Testing
+import Wire
+
+@Suite(.enabled(if: geteuid() == 0, "installing gives files to root"))
+struct InstallTests {
+  let host: FakeHost
+
+  init() throws {
+    host = try FakeHost()
+    host.good = ["v1", "v2"]
+  }
+
+  @Test func `a first installation leaves exactly these files, with these modes`() throws {
+    let answer = try host.install("v1")
+    #expect(answer == InstallationAnswer(service: .systemd, generationZero: .captured, upgraded: false, conflicts: ["ufw"]))
+    let paths = host.paths
+    #expect(host.text(paths.agent) == "v1")
+    #expect(host.text(paths.hostFile) == "host h001\nfleet lab\n")
+    #expect(host.text(paths.allowedSigners)?.hasPrefix("a@example.net namespaces=") == true)
+    #expect(
+      host.text(paths.authorizedKeys) == """
+        restrict,command="\(paths.bridge)" ssh-ed25519 AAAAone controller
+        restrict,command="\(paths.bridge)" ssh-ed25519 AAAAtwo
+
+        """)
+    #expect(try FileManager.default.destinationOfSymbolicLink(atPath: paths.bridge) == "portcullis-agent")
+    for (path, mode) in [
+      (paths.state, 0o711), (paths.trust, 0o755), (paths.programs, 0o755), (paths.login, 0o755),
+      (paths.login + "/.ssh", 0o755), (paths.authorizedKeys, 0o644), (paths.hostFile, 0o644),
+      (paths.allowedSigners, 0o644), (paths.agent, 0o755),
+    ] as [(String, UInt32)] {
+      #expect(host.mode(path) == mode, "\(path)")
+    }
+    #expect(!host.exists(paths.newAgent) && !host.exists(paths.previousAgent))
+    #expect(host.text(paths.units + "/portcullis-agent.service") == SystemdUnits.text(of: SystemdUnits.agent))
+    let useradd = try #require(host.commands.first { $0.hasPrefix("/usr/sbin/useradd") })
+    #expect(useradd.contains("--password *") && useradd.contains("--shell \(paths.bridge)"))
+  }
+
+  @Test func `an executable with another digest than the controller's does nothing`() throws {
+    #expect(throws: Failure.self) { try host.install("v1", expecting: "v2") }
+    #expect(!host.exists(host.paths.trust) && !host.exists(host.paths.agent) && host.commands.isEmpty)
+  }
+
+  @Test(arguments: [("h002", "lab"), ("h001", "other")])
+  func `a host that is somebody already keeps who it is`(name: String, fleet: String) throws {
+    _ = try host.install("v1")
+    let error = #expect(throws: Failure.self) { try host.install("v2", host: name, fleet: fleet) }
+    #expect(error?.kind == .refused)
+    #expect(host.text(host.paths.agent) == "v1")
+    #expect(host.text(host.paths.hostFile) == "host h001\nfleet lab\n")
+  }
+
+  @Test func `an upgrade that answers takes the place of the old one, which goes`() throws {
+    _ = try host.install("v1")
+    let answer = try host.install("v2")
+    #expect(answer.upgraded && answer.generationZero == .kept)
+    #expect(host.text(host.paths.agent) == "v2")
+    #expect(!host.exists(host.paths.previousAgent))
+  }
+
+  @Test func `an upgrade that does not answer is taken back`() throws {
+    _ = try host.install("v1")
+    let error = #expect(throws: Failure.self) { try host.install("broken") }
+    #expect(error.map { ErrorChain($0).message }?.contains("the previous one runs again") == true)
+    #expect(host.text(host.paths.agent) == "v1")
+    // And the host can still be upgraded.
+    #expect(try host.install("v2").upgraded)
+  }
+
+  @Test func `an upgrade cut short before its daemon answered is taken back by the next try`() throws {
+    _ = try host.install("v1")
+    // The power went after the rename.
+    try host.put("v1", at: host.paths.previousAgent)
+    try host.put("broken", at: host.paths.agent)
+    #expect(throws: Failure.self) { try host.install("broken", uploaded: false) }
+    #expect(host.text(host.paths.agent) == "v1")
+  }
+
+  @Test func `an upgrade over one that was cut short keeps the last executable that answered`() throws {
+    _ = try host.install("v1")
+    try host.put("v1", at: host.paths.previousAgent)
+    try host.put("broken", at: host.paths.agent)
+    #expect(throws: Failure.self) { try host.install("also broken") }
+    #expect(host.text(host.paths.agent) == "v1")
+  }
+
+  @Test(arguments: ["half of v", "v2"])
+  func `what another upload left behind is never installed`(leftover: String) throws {
+    _ = try host.install("v1")
+    try host.put(leftover, at: host.paths.newAgent)
+    let answer = try host.install("v1", uploaded: false)
+    #expect(!answer.upgraded)
+    #expect(host.text(host.paths.agent) == "v1")
+    #expect(!host.exists(host.paths.newAgent))
+  }
+
+  @Test func `two installations at once do not mix`() throws {
+    _ = try host.install("v1")
+    let folder = open(host.paths.programs, O_RDONLY | O_DIRECTORY)
+    defer { close(folder) }
+    try #require(flock(folder, LOCK_EX) == 0)
+    Thread {
+      usleep(300_000)
+      flock(folder, LOCK_UN)
+    }.start()
+    let began = ContinuousClock.now
+    _ = try host.install("v2")
+    #expect(ContinuousClock.now - began > .milliseconds(250))
+  }
+
+  // MARK: Removal
+
+  @Test(arguments: Remover.Rules.allCases)
+  func `a removal takes everything of ours away`(rules: Remover.Rules) throws {
+    _ = try host.install("v1")
+    try host.remove(rules)
+    let paths = host.paths
+    for path in [paths.trust, paths.state, paths.removedState, paths.runtime, paths.programs] {
+      #expect(!host.exists(path), "\(path)")
+    }
+    #expect(!host.exists(paths.units + "/portcullis-agent.service"))
+    #expect(host.text(paths.passwd)?.contains("portcullis") == false)
+    #expect(host.returns == (rules == .generationZero ? 1 : 0))
+  }
+
+  @Test func `without generation 0 a removal that asks for it leaves the daemon running`() throws {
+    _ = try host.install("v1")
+    try FileManager.default.removeItem(atPath: host.paths.generationZero)
+    host.commands = []
+    #expect(throws: Failure.self) { try host.remove(.generationZero) }
+    #expect(host.commands.isEmpty && host.exists(host.paths.agent))
+  }
+
+  @Test func `a removal cut short after the rules were back can be run again`() throws {
+    _ = try host.install("v1")
+    // It was cut while it took the state away.
+    try FileManager.default.moveItem(atPath: host.paths.state, toPath: host.paths.removedState)
+    try FileManager.default.removeItem(atPath: host.paths.trust)
+    try host.remove(.generationZero)
+    #expect(host.returns == 0)
+    #expect(!host.exists(host.paths.removedState) && !host.exists(host.paths.programs))
+  }
+}
