@@ -119,7 +119,9 @@ let testTargets: [Target] = [
   tests(of: "Audit", in: "Controller", uses: ["Audit", "Core", "Wire", "Ruleset"]),
   tests(of: "Rollout", in: "Controller", uses: ["Rollout", "Core", "Wire", "Ruleset"]),
   tests(of: "Store", in: "Controller", uses: ["Store", "Audit", "Core", "Wire", grdb]),
-  tests(of: "Operations", in: "Controller", uses: ["Operations", "Inventory", "Transport", "Core"]),
+  tests(
+    of: "Operations", in: "Controller",
+    uses: ["Operations", "Inventory", "Transport", "Rollout", "Audit", "Store", "Core"]),
   tests(of: "Console", in: "Controller", uses: ["Console", "Core"]),
   tests(of: "Lab", in: "Lab", uses: ["Lab", "Core", "CLinux", subprocess, system]),
   // Runs the executables built beside it.

@@ -40,12 +40,13 @@ package struct Installer {
     let lock = try InstallationLock(paths)
     defer { withExtendedLifetime(lock) {} }
     try checkIdentity(request)
+    let user = LoginUser(paths: paths, runner: runner)
+    try user.checkOurs()
     // 0711: the login user must reach its home, and read nothing else.
     try HostFiles.makeDirectory(paths.state, mode: 0o711)
     try HostFiles.makeDirectory(paths.trust, mode: 0o755)
     try HostFiles.link(paths.bridge, to: "portcullis-agent")
     let upgraded = try placeExecutable(request.agent)
-    let user = LoginUser(paths: paths, runner: runner)
     try user.ensure()
     try user.authorize(request.loginKeys)
     try HostFiles.write(request.allowedSigners, to: paths.allowedSigners, mode: 0o644)
@@ -64,7 +65,8 @@ package struct Installer {
   private func checkOwnDigest(_ expected: Digest) throws {
     guard try digest(of: executable) == expected else {
       throw Failure(
-        "check the agent's own executable", because: Reason("it is not the one the controller has (\(expected.short)…)"),
+        "check the agent's own executable",
+        because: Reason("it is not the one the controller has (\(expected.short)…)"),
         hint: "run enroll again; if this stays, the host's disk changes files")
     }
   }
@@ -82,9 +84,11 @@ package struct Installer {
   private func checkIdentity(_ request: EnrolmentRequest) throws {
     guard let present = try HostFiles.read(paths.hostFile) else { return }
     guard present == Array("host \(request.host)\nfleet \(request.fleet)\n".utf8) else {
-      let words = SafeText.escape(String(decoding: present, as: UTF8.self).split(separator: "\n").joined(separator: ", "))
+      let words = SafeText.escape(
+        String(decoding: present, as: UTF8.self).split(separator: "\n").joined(separator: ", "))
       throw Failure(
-        "enroll as \(request.host) of fleet \(request.fleet)", because: Reason("this host is already enrolled: \(words)"),
+        "enroll as \(request.host) of fleet \(request.fleet)",
+        because: Reason("this host is already enrolled: \(words)"),
         hint: "remove that enrolment first: portcullis enroll --remove", kind: .refused)
     }
   }

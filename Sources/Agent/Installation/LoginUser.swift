@@ -27,6 +27,20 @@ struct LoginUser {
     }
   }
 
+  /// An account of that name which somebody uses for something else is theirs: its shell and password are not taken
+  /// away. And the bridge must never run as root, whatever became of an account of ours.
+  func checkOurs() throws {
+    guard let entry = try PasswordFile.load(paths)[name] else { return }
+    guard entry.user != 0, entry.home == paths.login || entry.shell == paths.bridge else {
+      throw Failure(
+        "make the login user \(name)",
+        because: Reason(
+          "there is such an account already, which is not ours: uid \(entry.user), home \(SafeText.escape(entry.home)), "
+            + "shell \(SafeText.escape(entry.shell))"),
+        hint: "rename or remove that account, then enroll again", kind: .refused)
+    }
+  }
+
   /// Replaces the keys: who may log in is the controller's to say, each time.
   func authorize(_ keys: [String]) throws {
     let lines = keys.map { "restrict,command=\"\(paths.bridge)\" \($0)\n" }.joined()
@@ -36,7 +50,7 @@ struct LoginUser {
   }
 
   func remove() throws {
-    guard try PasswordFile.load(paths)[name] != nil else { return }
+    guard try PasswordFile.load(paths)[name] != nil, (try? checkOurs()) != nil else { return }
     // The home is removed with our state; --force because a connection of this user may be the one we run on.
     try runner.succeed(["/usr/sbin/userdel", "--force", name], doing: "remove the login user \(name)")
   }

@@ -138,9 +138,11 @@ package struct StatusJudge: Sendable {
     return (.drifted, "\(drifted.map(\.description).joined(separator: " and ")) differ from what was committed")
   }
 
+  /// Times are whole seconds. The store forgets a failure when the host reports, so that one in the same second as a report
+  /// came after it.
   func contact(_ observation: HostObservation) -> Judgement<Contact> {
     if let failure = observation.lastContactFailure,
-      observation.lastReport.map({ failure.at > $0.receivedAt }) ?? true
+      observation.lastReport.map({ failure.at >= $0.receivedAt }) ?? true
     {
       return (.unreachable, words("no contact since \(failure.at)", failure.reason))
     }

@@ -25,6 +25,8 @@ package struct ApplyDocument: Document {
   let release: Release?
   let hosts: [Host]
   let counts: [String: Int]
+  /// Not enrolled, or without a policy.
+  let leftOut: [String]
 
   package init(_ applied: Applying.Applied) {
     release = applied.release.map {
@@ -38,6 +40,7 @@ package struct ApplyDocument: Document {
     var counts = Dictionary(uniqueKeysWithValues: Self.words.map { ($0, 0) })
     for host in hosts { counts[host.result, default: 0] += 1 }
     self.counts = counts
+    leftOut = applied.leftOut.map(\.description)
   }
 
   private static let words = ["committed", "unchanged", "reverted", "failed", "unreachable", "unknown"]
@@ -58,17 +61,21 @@ package struct ApplyDocument: Document {
   package var summary: [String: Int] { counts }
 
   package func text(_ style: TextStyle) -> String {
-    guard let release else { return "Nothing to do: every host runs what it should.\n" }
+    let left = leftOut.isEmpty ? "" : "left out, not enrolled or without a policy: \(Folding.fold(leftOut))\n"
+    guard let release else {
+      return "Nothing to do: every \(leftOut.isEmpty ? "" : "other ")host runs what it should.\n" + left
+    }
     var text = "Release \(release.serial), installable until \(release.expires): \(SafeText.escape(release.reason))\n"
     let words = Self.words
     for (result, detail, members) in groups().sorted(by: {
       (words.firstIndex(of: $0.0)!, $0.2[0]) < (words.firstIndex(of: $1.0)!, $1.2[0])
     }) {
-      let line = "  \(result.padded(to: 12))\(Folding.fold(members))" + (detail.isEmpty ? "" : ": \(SafeText.escape(detail))")
+      let line =
+        "  \(result.padded(to: 12))\(Folding.fold(members))" + (detail.isEmpty ? "" : ": \(SafeText.escape(detail))")
       text += (result == "committed" || result == "unchanged" ? line : Paint.bad.on(line, style)) + "\n"
     }
     let parts = words.compactMap { word in counts[word, default: 0] == 0 ? nil : "\(counts[word]!) \(word)" }
-    return text + parts.joined(separator: ", ") + "\n"
+    return text + parts.joined(separator: ", ") + "\n" + left
   }
 
   private func groups() -> [(String, String, [String])] {

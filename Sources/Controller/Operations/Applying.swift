@@ -20,6 +20,8 @@ package struct Applying: Sendable {
     /// By name.
     package let hosts: [Host]
     package let tally: RunTally
+    /// Hosts of the plan that got nothing because they are not enrolled, or because no policy applies to them.
+    package let leftOut: [HostID]
   }
 
   let workspace: Workspace
@@ -36,7 +38,15 @@ package struct Applying: Sendable {
     _ planned: Planning.Planned, store: FleetStore, reason: String, told: (Host) -> Void
   ) async throws -> Applied {
     let touched = planned.plan.touched.map(\.host)
-    guard !touched.isEmpty else { return Applied(release: nil, hosts: [], tally: RunTally()) }
+    // A controller that lost its memory must not say that all is well.
+    if !planned.plan.hosts.isEmpty, planned.plan.hosts.allSatisfy({ $0.action == .notEnrolled }) {
+      throw Failure(
+        "apply", because: Reason("none of these hosts is enrolled, as far as this controller knows"),
+        hint: "enroll them, again if its state was lost: portcullis enroll HOST…")
+    }
+    guard !touched.isEmpty else {
+      return Applied(release: nil, hosts: [], tally: RunTally(), leftOut: Self.leftOut(planned))
+    }
     let release = try await Releasing(workspace: workspace, store: store)
       .make(planned.drafts, above: planned.floor, reason: reason)
     let run = try await store.beginRun(
@@ -46,7 +56,9 @@ package struct Applying: Sendable {
     var tally = RunTally()
     var hosts: [Host] = []
     var reports: [ReceivedReport] = []
-    await FanOut.each(couriers, parallel: limits.parallel) { await $0.deliver() } finished: { courier, delivered in
+    await FanOut.each(couriers, parallel: limits.parallel) {
+      await $0.deliver()
+    } finished: { courier, delivered in
       let host = Host(host: courier.target.host, result: delivered.result)
       if let report = delivered.report { reports.append(ReceivedReport(report, receivedAt: workspace.clock.now())) }
       tally.count(delivered.result)
@@ -64,7 +76,11 @@ package struct Applying: Sendable {
     hosts.sort { $0.host < $1.host }
     try await store.record(reports: reports)
     try await record(hosts, planned.drafts, release, run, tally, store)
-    return Applied(release: release, hosts: hosts, tally: tally)
+    return Applied(release: release, hosts: hosts, tally: tally, leftOut: Self.leftOut(planned))
+  }
+
+  private static func leftOut(_ planned: Planning.Planned) -> [HostID] {
+    planned.plan.hosts.filter { $0.action == .notEnrolled || $0.action == .noPolicy }.map(\.host)
   }
 
   private func couriers(

@@ -31,6 +31,8 @@ extension FleetStore {
           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
           """)
       let insertBody = try db.cachedStatement(sql: "INSERT INTO report_bodies (report, body) VALUES (?, ?)")
+      // A host that reports was reached. Times alone could not tell: several things happen in one second.
+      let forgetFailure = try db.cachedStatement(sql: "DELETE FROM contact_failures WHERE host = ?")
       let setLatest = try db.cachedStatement(
         sql:
           "INSERT INTO latest_reports (host, report) VALUES (?, ?) ON CONFLICT DO UPDATE SET report = excluded.report")
@@ -39,6 +41,7 @@ extension FleetStore {
         let report = received.report
         let host = report.host.description
         let sameness = Self.sameness(of: report)
+        try forgetFailure.execute(arguments: [host])
         if let last = try Row.fetchOne(find, arguments: [host]), try last.digest("sameness") == sameness {
           try prolong.execute(arguments: [received.receivedAt.column, report.time.column, last["id"] as Int64])
           continue

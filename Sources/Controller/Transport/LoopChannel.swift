@@ -6,7 +6,7 @@ final class LoopChannel: ChannelUser {
 
   /// One packet's worth. libssh encrypts into buffers that never shrink: after 32 KiB writes a session keeps 192 KiB,
   /// after these half of it.
-  static let writeSize = 16 << 10
+  static let writeSize = 8 << 10
   /// The largest piece `read` gives.
   static let readSize = 256 << 10
   /// libssh opens a window of 1.25 MiB and keeps whatever a host sends beyond it.

@@ -125,7 +125,9 @@ package struct InstallationAnswer: Hashable, Sendable {
     if text == "-" { return [] }
     let names = text.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
     guard names.count <= WireLimit.conflicts,
-      names.allSatisfy({ (1...WireLimit.conflict).contains($0.count) && $0.allSatisfy(isOfUnitName) && $0.first != UInt8(ascii: "-") })
+      names.allSatisfy({
+        (1...WireLimit.conflict).contains($0.count) && $0.allSatisfy(isOfUnitName) && $0.first != UInt8(ascii: "-")
+      })
     else { return nil }
     return names.map { String(decoding: $0, as: UTF8.self) }
   }

@@ -70,7 +70,8 @@ final class FakeHost: ProgramRunning, RulesKeeper {
   func succeed(_ command: [String], doing operation: String) throws {
     commands.append(command.joined(separator: " "))
     if command[0].hasSuffix("/useradd") {
-      let line = "portcullis:x:990:990::\(command[6]):\(command[8])\n"
+      func value(_ flag: String) -> String { command.firstIndex(of: flag).map { command[$0 + 1] } ?? "" }
+      let line = "portcullis:x:990:990::\(value("--home-dir")):\(value("--shell"))\n"
       try put((text(paths.passwd) ?? "") + line, at: paths.passwd)
     } else if command[0].hasSuffix("/userdel") {
       try put("root:x:0:0:root:/root:/bin/bash\n", at: paths.passwd)

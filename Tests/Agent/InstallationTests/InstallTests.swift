@@ -16,7 +16,8 @@ struct InstallTests {
 
   @Test func `a first installation leaves exactly these files, with these modes`() throws {
     let answer = try host.install("v1")
-    #expect(answer == InstallationAnswer(service: .systemd, generationZero: .captured, upgraded: false, conflicts: ["ufw"]))
+    #expect(
+      answer == InstallationAnswer(service: .systemd, generationZero: .captured, upgraded: false, conflicts: ["ufw"]))
     let paths = host.paths
     #expect(host.text(paths.agent) == "v1")
     #expect(host.text(paths.hostFile) == "host h001\nfleet lab\n")
@@ -97,6 +98,31 @@ struct InstallTests {
     #expect(!answer.upgraded)
     #expect(host.text(host.paths.agent) == "v1")
     #expect(!host.exists(host.paths.newAgent))
+  }
+
+  @Test(
+    arguments: [
+      "portcullis:x:1000:1000:Port Cullis:/home/portcullis:/bin/bash",
+      "portcullis:x:0:0::ROOT/var/lib/portcullis/login:ROOT/usr/local/lib/portcullis/portcullis-bridge",
+    ])
+  func `somebody else's account is not taken over, nor removed, and the bridge never runs as root`(entry: String) throws
+  {
+    let passwd = entry.replacing("ROOT", with: host.root) + "\n"
+    try host.put(passwd, at: host.paths.passwd)
+    let error = #expect(throws: Failure.self) { try host.install("v1") }
+    #expect(error?.kind == .refused)
+    #expect(host.commands.isEmpty && !host.exists(host.paths.hostFile) && !host.exists(host.paths.authorizedKeys))
+    #expect(!host.exists(host.paths.agent))
+    try host.remove(.keep)
+    #expect(!host.commands.contains { $0.contains("userdel") })
+  }
+
+  @Test func `our own account is mended`() throws {
+    try host.put("portcullis:x:990:990::\(host.paths.login):/bin/bash\n", at: host.paths.passwd)
+    _ = try host.install("v1")
+    #expect(
+      host.commands.first
+        == "/usr/sbin/usermod --home \(host.paths.login) --shell \(host.paths.bridge) --password * portcullis")
   }
 
   @Test func `two installations at once do not mix`() throws {

@@ -56,9 +56,9 @@ struct StatusTests {
   @Test(
     arguments: [
       (1000, nil, Contact.fresh), (100, nil, .fresh), (99, nil, .stale), (1060, nil, .fresh), (1061, nil, .stale),
-      (900, 899, .fresh), (900, 900, .fresh), (900, 901, .unreachable), (0, 1, .unreachable),
+      (900, 899, .fresh), (900, 900, .unreachable), (900, 901, .unreachable), (0, 1, .unreachable),
     ] as [(Int64, Int64?, Contact)])
-  func `contact is the age of the last report, or a later failure`(received: Int64, failure: Int64?, contact: Contact) {
+  func `contact is the age of the last report, or a failure since`(received: Int64, failure: Int64?, contact: Contact) {
     #expect(status(makeReport(), received: received, failure: failure).contact == contact)
   }
 

@@ -82,7 +82,8 @@ extension FleetSuite {
         let before = try files(of: lab)
         for arguments in [["plan"], ["plan", "-o", "json"], ["validate"], ["hosts"], ["status"], ["release", "list"]] {
           try await Command.succeed(Machine.portcullis, arguments, in: lab.folder)
-          #expect(try files(of: lab) == before, "portcullis \(arguments.joined(separator: " "))")
+          let changed = Set(before).symmetricDifference(try files(of: lab)).sorted()
+          #expect(changed == [], "portcullis \(arguments.joined(separator: " "))")
         }
       }
     }
@@ -94,6 +95,8 @@ extension FleetSuite {
       where !["hosts", "controller"].contains(name) {
         let path = lab.path(name)
         for below in [""] + (FileManager.default.subpaths(atPath: path) ?? []).map({ "/\($0)" }) {
+          // SQLite notes in it, for as long as it is open, who reads how far: no data, and gone with the last reader.
+          if (path + below).hasSuffix("-shm") { continue }
           var facts = stat()
           guard lstat(path + below, &facts) == 0 else { continue }
           found.append("\(name)\(below) \(facts.st_size) \(facts.st_mtim.tv_sec).\(facts.st_mtim.tv_nsec)")
@@ -132,20 +135,23 @@ extension FleetSuite {
       let save = "\(try Machine.scratch())/save"
       try write(try await lab.shell("h001", "iptables-save"), to: save)
       let export = "\(try Machine.scratch())/export"
+      let fresh = "\(try Machine.scratch())/fresh"
+      try await lab.succeed("init", fresh, "--fleet", "fresh")
       let verbs: [(String, [String])] = [
         ("Version", ["version"]), ("Hosts", ["hosts"]), ("Validate", ["validate"]), ("Plan", ["plan"]),
         ("Apply", ["apply", "--yes"]), ("Status", ["status"]), ("Drift", ["drift", "-l", "h001"]),
         ("Releases", ["release", "list"]), ("Export", ["release", "export", "h001", "--out", export]),
-        ("Ruleset", ["ruleset", "canonical", save]), ("Digest", ["ruleset", "digest", save]),
-        ("Diff", ["ruleset", "diff", save, save]), ("Enroll", ["enroll", "h001"]),
-        ("Lab", ["lab", "status", "--dir", lab.folder]), ("Keys", ["keys", "init", "--no-passphrase"]),
+        ("RulesetCanonical", ["ruleset", "canonical", save]), ("RulesetDigest", ["ruleset", "digest", save]),
+        ("RulesetDiff", ["ruleset", "diff", save, save]), ("Enroll", ["enroll", "h001"]),
+        ("Lab", ["lab", "status", "--dir", lab.folder]),
+        ("Keys", ["keys", "init", "--no-passphrase", "--config", "\(fresh)/portcullis.yaml"]),
       ]
       for (kind, arguments) in verbs {
         let finished = try await Command.run(Machine.portcullis, arguments + ["-o", "json"], in: lab.folder)
         #expect(finished.status == 0, "\(finished)")
         let document = try JSON(finished)
         #expect(document["format_version"].text == "1.0", "\(finished)")
-        #expect(document["kind"].text?.hasPrefix(kind) == true, "\(kind): \(document["kind"].text ?? "-")")
+        #expect(document["kind"].text == kind)
       }
       let status = try JSON(try await lab.succeed("status", "--refresh", "-l", "h001", "-o", "json"))
       let host = try #require(status.hosts["h001"])

@@ -18,11 +18,13 @@ extension FleetSuite {
     }
 
     private func expectRefused(
-      _ bundle: CraftedBundle, _ code: Refusal.Code, saying words: String..., in scene: TestLab.HostState, _ lab: TestLab,
+      _ bundle: CraftedBundle, _ code: Refusal.Code, saying words: String..., in scene: TestLab.HostState,
+      _ lab: TestLab,
       at location: Testing.SourceLocation = #_sourceLocation
     ) async throws {
       let answer = try await lab.push(bundle, to: Self.host)
-      let refusal = try #require(answer.refusals.first, "\(answer.messages) \(answer.finished)", sourceLocation: location)
+      let refusal = try #require(
+        answer.refusals.first, "\(answer.messages) \(answer.finished)", sourceLocation: location)
       #expect(refusal.code == code, "\(refusal)", sourceLocation: location)
       for word in words { #expect(refusal.detail.contains(word), "\(refusal.detail)", sourceLocation: location) }
       #expect(answer.outcomes.isEmpty, sourceLocation: location)
@@ -56,7 +58,8 @@ extension FleetSuite {
         let text = String(decoding: files[.statement]!, as: UTF8.self)
         files[.statement] = Array(text.replacingOccurrences(of: "reason -", with: "reason +").utf8)
       }
-      try await expectRefused(bundle, .badSignature, saying: "release.statement.0.sig", "lab@portcullis", in: before, lab)
+      try await expectRefused(
+        bundle, .badSignature, saying: "release.statement.0.sig", "lab@portcullis", in: before, lab)
       bundle.damage = { $0[.signature(0)]![200] ^= 1 }
       try await expectRefused(bundle, .badSignature, saying: "release.statement.0.sig", in: before, lab)
     }
@@ -116,7 +119,8 @@ extension FleetSuite {
         (serial, before) = (serial + 5, try await lab.state(of: Self.host))
       }
       let bundle = try CraftedBundle(for: Self.host, of: lab, serial: serial - 1)
-      try await expectRefused(bundle, .olderSerial, saying: "release \(serial - 1)", "release \(serial)", in: before, lab)
+      try await expectRefused(
+        bundle, .olderSerial, saying: "release \(serial - 1)", "release \(serial)", in: before, lab)
     }
 
     @Test func theSameSerialWithOtherBytesIsRefused() async throws {
@@ -155,19 +159,22 @@ extension FleetSuite {
       bundle.rules.ipv4 = Array("*filter\n:INPUT DROP [0:0]\n-A NOWHERE -j ACCEPT\nCOMMIT\n".utf8)
       let answer = try await lab.push(bundle, to: Self.host)
       let refusal = try #require(answer.refusals.first, "\(answer.messages) \(answer.finished)")
-      #expect(refusal.code == .rulesDoNotParse && refusal.location == RuleLocation(family: .ipv4, line: 3), "\(refusal)")
+      #expect(
+        refusal.code == .rulesDoNotParse && refusal.location == RuleLocation(family: .ipv4, line: 3), "\(refusal)")
       #expect(try await lab.state(of: Self.host) == before)
     }
 
     // MARK: - Streams
 
     private func expectCutOff(
-      _ input: [UInt8], _ code: Refusal.Code?, saying words: String..., at location: Testing.SourceLocation = #_sourceLocation
+      _ input: [UInt8], _ code: Refusal.Code?, saying words: String...,
+      at location: Testing.SourceLocation = #_sourceLocation
     ) async throws {
       let (lab, _, before) = try await scene()
       let answer = try await lab.say(.bytes(input), to: Self.host)
       if let code {
-        let refusal = try #require(answer.refusals.first, "\(answer.messages) \(answer.finished)", sourceLocation: location)
+        let refusal = try #require(
+          answer.refusals.first, "\(answer.messages) \(answer.finished)", sourceLocation: location)
         #expect(refusal.code == code, "\(refusal)", sourceLocation: location)
         for word in words { #expect(refusal.detail.contains(word), "\(refusal)", sourceLocation: location) }
       }

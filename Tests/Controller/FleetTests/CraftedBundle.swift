@@ -26,7 +26,8 @@ struct CraftedBundle {
     self.serial = Serial(serial)
     issued = UTCTime(secondsSinceEpoch: Int64(Date().timeIntervalSince1970) - 60)
     expires = issued + 3600
-    let rule = "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+    let rule =
+      "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n"
       + "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n"
     rules = PerFamily(ipv4: Array(rule.utf8), ipv6: Array(rule.utf8))
     key = lab.path("keys/release")

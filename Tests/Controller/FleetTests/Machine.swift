@@ -23,7 +23,9 @@ enum Machine {
     where access("\(programs)/\(program)", X_OK) != 0 {
       return "\(program) is not beside the tests in \(programs): build the whole package"
     }
-    for path in ["/usr/sbin/ip", "/usr/bin/nsenter", "/usr/sbin/sshd", "/usr/bin/ssh-keygen", "/usr/sbin/iptables-legacy"]
+    for path in [
+      "/usr/sbin/ip", "/usr/bin/nsenter", "/usr/sbin/sshd", "/usr/bin/ssh-keygen", "/usr/sbin/iptables-legacy",
+    ]
     where access(path, X_OK) != 0 {
       return "\(path) is missing"
     }

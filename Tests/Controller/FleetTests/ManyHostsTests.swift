@@ -58,7 +58,9 @@ extension FleetSuite {
       #expect(drift.out.components(separatedBy: "--dport 8081").count == 2, "one group for both hosts")
       #expect(drift.out.hasSuffix("5 drifted; 15 of 20 intact\n"))
       let changed = ["h001", "h005", "h013", "h016", "h018"]
-      for host in Set(names(1...20)).subtracting(changed) { #expect(!drift.out.contains(host), "\(host)\n\(drift.out)") }
+      for host in Set(names(1...20)).subtracting(changed) {
+        #expect(!drift.out.contains(host), "\(host)\n\(drift.out)")
+      }
 
       let document = try JSON(try await lab.portcullis("drift", "-o", "json"))
       #expect(document["groups"].list.count == 4)

@@ -22,8 +22,8 @@ struct TestLab: Sendable {
     var missing: [String: String] = [:]
     for root in ["debian11", "debian13"] {
       do {
-        try await Command.succeed(Machine.portcullis, ["lab", "root", root], timeout: 240)
-        roots.append(root)
+        let made = try await Command.run(Machine.portcullis, ["lab", "root", root], timeout: 240)
+        if made.status == 0 { roots.append(root) } else { missing[root] = made.description }
       } catch {
         missing[root] = "\(error)"
       }
@@ -41,9 +41,11 @@ struct TestLab: Sendable {
 
   static func up(_ name: String, _ arguments: [String]) async throws -> TestLab {
     let folder = try Machine.folder(name)
-    try await Command.succeed(
+    // Not an expectation: the lab of a Task fails every test that asks for it, not only the first.
+    let made = try await Command.run(
       Machine.portcullis, ["lab", "up", "--dir", folder, "--policies", "\(Machine.checkout)/policies"] + arguments,
       timeout: 120)
+    guard made.status == 0 else { throw NoLab(reason: made.description) }
     return TestLab(folder: folder)
   }
 
@@ -73,7 +75,9 @@ struct TestLab: Sendable {
 
   /// In the host's own shell; anything but 0 ends the test.
   @discardableResult
-  func shell(_ host: String, _ script: String, at location: Testing.SourceLocation = #_sourceLocation) async throws -> String {
+  func shell(_ host: String, _ script: String, at location: Testing.SourceLocation = #_sourceLocation) async throws
+    -> String
+  {
     let finished = try await exec(host, "/bin/sh", "-ec", script)
     try #require(finished.status == 0, "\(finished)", sourceLocation: location)
     return finished.out
@@ -136,6 +140,12 @@ struct TestLab: Sendable {
   private func canonical(_ save: String) throws -> String {
     String(decoding: try Ruleset.parse(save: Array(save.utf8), file: "save").canonical(), as: UTF8.self)
   }
+}
+
+/// Every test that needs the lab fails with it.
+struct NoLab: Error, CustomStringConvertible {
+  let reason: String
+  var description: String { "there is no lab: \(reason)" }
 }
 
 // MARK: - JSON

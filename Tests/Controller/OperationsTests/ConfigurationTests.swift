@@ -37,7 +37,8 @@ final class ConfigurationTests {
 
   @Test(
     arguments: [
-      "fleet: a b\n", "{}\n", "fleet: lab\npolicy: x\n", "fleet: lab\nfleet: lab\n", "fleet: lab\ncontrollers: [host.example]\n",
+      "fleet: a b\n", "{}\n", "fleet: lab\npolicy: x\n", "fleet: lab\nfleet: lab\n",
+      "fleet: lab\ncontrollers: [host.example]\n",
       "fleet: lab\nrelease: { valid_for: soon }\n", "fleet: lab\nssh: { indentity: x }\n", "fleet: [lab]\n", "",
     ])
   func `a mistake is named with its place`(text: String) throws {

@@ -31,6 +31,20 @@ struct ReportTests {
     #expect(try await scratch.open().observations() == [host(1): expected])
   }
 
+  /// Which came first cannot be told from times: both may be of one second.
+  @Test func `a report ends what was known of a host that could not be reached`() async throws {
+    try await store.record(contactFailures: [
+      host(1): ContactFailure(at: start + 3, reason: "refused"),
+      host(2): ContactFailure(at: start + 3, reason: "refused"),
+    ])
+    try await store.record(reports: [received(makeReport(host(1)), 3)])
+    let known = try await store.observations()
+    #expect(known[host(1)]?.lastContactFailure == nil)
+    #expect(known[host(2)]?.lastContactFailure != nil)
+    try await store.record(contactFailures: [host(1): ContactFailure(at: start + 3, reason: "gone again")])
+    #expect(try await store.observations()[host(1)]?.lastContactFailure?.reason == "gone again")
+  }
+
   @Test func `saying the same again only prolongs`() async throws {
     for second in 0..<5 {
       try await store.record(reports: [received(makeReport(host(1), time: start + Int64(second)), Int64(second) * 10)])

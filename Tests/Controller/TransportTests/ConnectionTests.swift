@@ -281,14 +281,14 @@ extension Servers {
     @Test func theAgentSignsForTheKeyThatIsNamedOrForOneOfItsOwn() async throws {
       let socket = "\(scratch.path)/agent"
       let agent = Process()
-      agent.executableURL = URL(fileURLWithPath: "/usr/bin/ssh-agent")
-      agent.arguments = ["-D", "-a", socket]
+      agent.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
+      agent.arguments = ["60", "/usr/bin/ssh-agent", "-D", "-a", socket]
       agent.environment = [:]
       agent.standardOutput = FileHandle.nullDevice
       try agent.run()
       defer {
         agent.terminate()
-        agent.waitUntilExit()
+        agent.awaitEnd()
       }
       for _ in 0..<100 where !FileManager.default.fileExists(atPath: socket) { usleep(20_000) }
       func add(_ key: String) throws { try run("/usr/bin/env", "SSH_AUTH_SOCK=\(socket)", "/usr/bin/ssh-add", "-q", key) }

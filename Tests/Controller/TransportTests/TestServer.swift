@@ -127,7 +127,7 @@ final class TestServer: @unchecked Sendable {
   func stop() {
     guard process.isRunning else { return }
     try? lifeline.fileHandleForWriting.close()
-    process.waitUntilExit()
+    process.awaitEnd()
   }
 
   func knownHosts(as name: String = "host", key: String? = nil) throws -> KnownHosts {
@@ -148,6 +148,13 @@ final class TestServer: @unchecked Sendable {
   /// Logged-in connections now, counted by their sshd processes in our own view of /proc.
   var sessions: Int {
     log.components(separatedBy: "Accepted publickey").count - log.components(separatedBy: "Close session").count
+  }
+}
+
+extension Process {
+  /// waitUntilExit() waits on the run loop of the thread that started the process, which is another one after an await.
+  func awaitEnd() {
+    for _ in 0..<1000 where isRunning { usleep(10_000) }
   }
 }
 

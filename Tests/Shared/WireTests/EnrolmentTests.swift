@@ -31,8 +31,10 @@ struct EnrolmentTests {
 
   @Test(
     arguments: [
-      "ssh-ed25519 AAAA\ncommand=\"/bin/sh\" ssh-ed25519 BBBB", "ssh-ed25519 AAAA\r", "command=\"/bin/sh\" ssh-ed25519 AAAA",
-      " ssh-ed25519 AAAA", "ssh-ed25519 \0AAAA", "", "cert-authority ssh-ed25519 AAAA", "# ssh-ed25519 AAAA", "ssh-ed25519 \u{9b}",
+      "ssh-ed25519 AAAA\ncommand=\"/bin/sh\" ssh-ed25519 BBBB", "ssh-ed25519 AAAA\r",
+      "command=\"/bin/sh\" ssh-ed25519 AAAA",
+      " ssh-ed25519 AAAA", "ssh-ed25519 \0AAAA", "", "cert-authority ssh-ed25519 AAAA", "# ssh-ed25519 AAAA",
+      "ssh-ed25519 \u{9b}",
     ])
   func `a login key cannot bring options or a second line`(key: String) {
     var request = Self.request
@@ -56,15 +58,18 @@ struct EnrolmentTests {
     for length in 0..<text.utf8.count {
       #expect(InstallationAnswer(decoding: String(text.prefix(length))) == nil)
     }
-    for other in [text + "\n", text + "x", "\n" + text, " " + text, text.replacing("upgraded", with: "upgrade"),
-      text.replacing("service ", with: "service  "), text.replacing("\n", with: "\r\n")]
-    {
+    for other in [
+      text + "\n", text + "x", "\n" + text, " " + text, text.replacing("upgraded", with: "upgrade"),
+      text.replacing("service ", with: "service  "), text.replacing("\n", with: "\r\n"),
+    ] {
       #expect(InstallationAnswer(decoding: other) == nil, "\(other.debugDescription)")
     }
   }
 
-  @Test(arguments: ["\u{1b}[2J", "ufw\u{9b}", "UFW rules", "a,,b", ",", "-,ufw", String(repeating: "a", count: 65),
-    Array(repeating: "a", count: 17).joined(separator: ",")])
+  @Test(arguments: [
+    "\u{1b}[2J", "ufw\u{9b}", "UFW rules", "a,,b", ",", "-,ufw", String(repeating: "a", count: 65),
+    Array(repeating: "a", count: 17).joined(separator: ","),
+  ])
   func `a service that no host of ours would name is not taken from one`(conflicts: String) {
     let text = Self.answers[0].encode().replacing("conflicts -", with: "conflicts \(conflicts)")
     #expect(InstallationAnswer(decoding: text) == nil)
