@@ -12,7 +12,7 @@ demo: release ## raise a lab of six hosts and walk through the whole loop
 
 test: deps vectors build ## every test; those that need root and namespaces run when they can
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build
+	@scripts/test.sh $(SWIFT)
 
 lint: ## swift format, strict
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests

@@ -61,7 +61,9 @@ let agent: [Target] = [
   room("Installation", in: "Agent", uses: ["Core", "Ruleset", "Wire", "Apply", "Netfilter", "CLinux"]),
   .executableTarget(
     name: "portcullis-agent",
-    dependencies: ["Installation", "Core", "Daemon", "Netfilter", "Apply", "Wire", "Release", "Ruleset", argumentParser, crypto],
+    dependencies: [
+      "Installation", "Core", "Daemon", "Netfilter", "Apply", "Wire", "Release", "Ruleset", argumentParser, crypto,
+    ],
     path: "Sources/Agent/portcullis-agent",
     swiftSettings: strict, linkerSettings: staticExecutable),
 ]
@@ -80,7 +82,8 @@ let controller: [Target] = [
       subprocess, system, yams,
     ]),
   room(
-    "Console", in: "Controller", uses: ["Store", "Core", "Ruleset", "Wire", "Audit", "Rollout", "Operations", "Inventory"]),
+    "Console", in: "Controller",
+    uses: ["Store", "Core", "Ruleset", "Wire", "Audit", "Rollout", "Operations", "Inventory"]),
   .executableTarget(
     name: "portcullis",
     dependencies: [

@@ -10,7 +10,10 @@ package struct HostPaths: Sendable {
   package var agent: String { programs + "/portcullis-agent" }
   /// Uploaded here; takes the agent's name once it has been checked.
   package var newAgent: String { programs + "/.portcullis-agent.new" }
-  package var previousAgent: String { programs + "/portcullis-agent.previous" }
+  /// During an upgrade: the last executable whose daemon answered, to go back to.
+  package var previousAgent: String { programs + "/.portcullis-agent.answered" }
+  /// After an upgrade: what it replaced, for people.
+  package var keptAgent: String { programs + "/portcullis-agent.previous" }
   /// The login shell of the unprivileged user: the agent under a name that makes it the bridge.
   package var bridge: String { programs + "/portcullis-bridge" }
   package var trust: String { root + "/etc/portcullis" }

@@ -137,6 +137,6 @@ package struct Installer {
       }
       throw Failure("start the new agent; the previous one runs again", because: error)
     }
-    try HostFiles.remove(paths.previousAgent)
+    if HostFiles.exists(paths.previousAgent) { try HostFiles.rename(paths.previousAgent, paths.keptAgent) }
   }
 }

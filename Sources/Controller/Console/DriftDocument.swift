@@ -72,7 +72,7 @@ package struct DriftDocument: Document {
       text += "   \(count)" + (group.finding == "differs" ? "   +\(group.added) −\(group.removed)" : "") + "\n"
       if !group.detail.isEmpty { text += "  \(SafeText.escape(group.detail))\n" }
       for (family, lines) in [("IPv4", group.ipv4), ("IPv6", group.ipv6)] where !lines.isEmpty {
-        text += "  \(family): committed → running\n" + DiffText.lines(lines, style, indent: "    ")
+        text += "  \(family): committed → running\n" + DiffText.cut(lines, style, indent: "    ")
       }
       text += "\n"
     }

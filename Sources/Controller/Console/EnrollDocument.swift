@@ -74,12 +74,14 @@ package struct EnrollDocument: Document {
       return host.result + detail + host.hints.map { "\n  hint: \(SafeText.escape($0))" }.joined()
     }
     var words = [
-      "\(host.result), \(architecture), \(host.backend ?? "-")", "managed from \(host.managedFrom.joined(separator: " and "))",
+      "\(host.result), \(architecture), \(host.backend ?? "-")",
+      "managed from \(host.managedFrom.joined(separator: " and "))",
     ]
     if host.generationZero == "captured" { words.append("the rules found are kept as generation 0") }
     if host.service == "detached" { words.append("no systemd there, so the daemon runs detached") }
     if !host.conflicts.isEmpty {
-      words.append("\(host.conflicts.map { SafeText.escape($0) }.joined(separator: ", ")) is enabled and loads rules too")
+      words.append(
+        "\(host.conflicts.map { SafeText.escape($0) }.joined(separator: ", ")) is enabled and loads rules too")
     }
     return words.joined(separator: "; ")
   }

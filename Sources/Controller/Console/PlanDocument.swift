@@ -75,7 +75,8 @@ package struct PlanDocument: Document {
     }
     let tail = counted.isEmpty ? "" : ", " + counted.joined(separator: ", ")
     return text
-      + (toChange == 0 ? "Plan: nothing would change" : "Plan: \(toChange) to change") + tail + ". Nothing was written.\n"
+      + (toChange == 0 ? "Plan: nothing would change" : "Plan: \(toChange) to change") + tail
+      + ". Nothing was written.\n"
   }
 
   private static func header(_ group: Group, _ style: TextStyle) -> String {
@@ -96,7 +97,7 @@ package struct PlanDocument: Document {
       guard !lines.isEmpty else { return "" }
       let shown = isCut && lines.count > installLines + 1 ? Array(lines.prefix(installLines)) : lines
       let hidden = lines.count - shown.count
-      return "  \(family)\n" + DiffText.lines(shown, style, indent: "    ")
+      return "  \(family)\n" + DiffText.cut(shown, style, indent: "    ")
         + (hidden == 0 ? "" : "    … \(hidden) more lines; -o wide shows them …\n")
     }.joined()
   }

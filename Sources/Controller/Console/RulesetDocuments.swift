@@ -82,6 +82,16 @@ package struct DiffDocument: Document {
 
 /// A diff's lines, already safe to print.
 enum DiffText {
+  /// What one group of hosts may fill a screen with; the whole stands in `-o json`, and in `ruleset diff`.
+  static let groupLimit = 400
+
+  /// As `lines`, but cut for a screen.
+  static func cut(_ all: [String], _ style: TextStyle, indent: String) -> String {
+    guard all.count > groupLimit else { return lines(all, style, indent: indent) }
+    return lines(Array(all.prefix(groupLimit)), style, indent: indent)
+      + "\(indent)… \(all.count - groupLimit) more lines; -o json has them …\n"
+  }
+
   static func lines(_ lines: [String], _ style: TextStyle, indent: String = "") -> String {
     lines.map { line in
       let painted =

@@ -65,8 +65,10 @@ package struct StatusDocument: Document {
   }
 
   package func text(_ style: TextStyle) -> String {
-    let axes = [("delivery", Delivery.allCases.map(\.rawValue)), ("integrity", Integrity.allCases.map(\.rawValue)),
-      ("contact", Contact.allCases.map(\.rawValue))]
+    let axes = [
+      ("delivery", Delivery.allCases.map(\.rawValue)), ("integrity", Integrity.allCases.map(\.rawValue)),
+      ("contact", Contact.allCases.map(\.rawValue)),
+    ]
     let lines = axes.map { axis, words in
       let parts = words.compactMap { word in
         let count = counts[axis]?[word] ?? 0
@@ -107,7 +109,8 @@ package struct StatusDocument: Document {
 
   private func wideTable() -> String {
     var table = TextTable([
-      "HOST", "DELIVERY", "INTEGRITY", "CONTACT", "RELEASE", "MODIFIERS", "REPORTED", "BACKEND", "AGENT", "IPV4", "IPV6",
+      "HOST", "DELIVERY", "INTEGRITY", "CONTACT", "RELEASE", "MODIFIERS", "REPORTED", "BACKEND", "AGENT", "IPV4",
+      "IPV6",
     ])
     for host in hosts {
       table.add([

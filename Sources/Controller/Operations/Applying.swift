@@ -12,6 +12,8 @@ package struct Applying: Sendable {
   package struct Host: Sendable {
     package let host: HostID
     package let result: DeliveryResult
+    /// When the result came in.
+    let at: UTCTime
   }
 
   package struct Applied: Sendable {
@@ -20,6 +22,8 @@ package struct Applying: Sendable {
     /// By name.
     package let hosts: [Host]
     package let tally: RunTally
+    /// The hosts were changed, but this controller could not write down what came of it.
+    package var recordingFailure: (any Error)?
     /// Hosts of the plan that got nothing because they are not enrolled, or because no policy applies to them.
     package let leftOut: [HostID]
   }
@@ -56,11 +60,13 @@ package struct Applying: Sendable {
     var tally = RunTally()
     var hosts: [Host] = []
     var reports: [ReceivedReport] = []
-    await FanOut.each(couriers, parallel: limits.parallel) {
-      await $0.deliver()
+    await FanOut.each(couriers, parallel: limits.parallel) { courier in
+      // A task of its own: whoever interrupts us stops new hosts, and waits for those that are being changed.
+      await Task { await courier.deliver() }.value
     } finished: { courier, delivered in
-      let host = Host(host: courier.target.host, result: delivered.result)
-      if let report = delivered.report { reports.append(ReceivedReport(report, receivedAt: workspace.clock.now())) }
+      let now = workspace.clock.now()
+      let host = Host(host: courier.target.host, result: delivered.result, at: now)
+      if let report = delivered.report { reports.append(ReceivedReport(report, receivedAt: now)) }
       tally.count(delivered.result)
       hosts.append(host)
       told(host)
@@ -70,13 +76,21 @@ package struct Applying: Sendable {
     for host in touched where !reached.contains(host) {
       let result = DeliveryResult.unreachable("the run was interrupted before its turn")
       tally.count(result)
-      hosts.append(Host(host: host, result: result))
+      hosts.append(Host(host: host, result: result, at: workspace.clock.now()))
     }
     tally.interrupted = Task.isCancelled
     hosts.sort { $0.host < $1.host }
-    try await store.record(reports: reports)
-    try await record(hosts, planned.drafts, release, run, tally, store)
-    return Applied(release: release, hosts: hosts, tally: tally, leftOut: Self.leftOut(planned))
+    var recordingFailure: (any Error)?
+    do {
+      try await store.record(reports: reports)
+      try await record(hosts, planned.drafts, release, run, tally, store)
+    } catch {
+      // Hosts were changed: what came of them must reach the person, also when the disk is full.
+      recordingFailure = error
+      tally.errors += 1
+    }
+    return Applied(
+      release: release, hosts: hosts, tally: tally, recordingFailure: recordingFailure, leftOut: Self.leftOut(planned))
   }
 
   private static func leftOut(_ planned: Planning.Planned) -> [HostID] {
@@ -108,14 +122,13 @@ package struct Applying: Sendable {
   private func record(
     _ hosts: [Host], _ drafts: Drafts, _ release: StoredRelease, _ run: RunID, _ tally: RunTally, _ store: FleetStore
   ) async throws {
-    let now = workspace.clock.now()
     var attempts: [HostID: DeliveryAttempt] = [:]
     var silent: [HostID: ContactFailure] = [:]
     for host in hosts {
       let (word, detail) = host.result.words
       attempts[host.host] = DeliveryAttempt(
-        content: drafts.byHost[host.host]!.content, serial: release.serial, result: word, detail: detail, at: now)
-      if case .unreachable(let why) = host.result { silent[host.host] = ContactFailure(at: now, reason: why) }
+        content: drafts.byHost[host.host]!.content, serial: release.serial, result: word, detail: detail, at: host.at)
+      if case .unreachable(let why) = host.result { silent[host.host] = ContactFailure(at: host.at, reason: why) }
     }
     try await store.record(attempts: attempts)
     try await store.record(contactFailures: silent)
@@ -124,7 +137,7 @@ package struct Applying: Sendable {
       results: hosts.map {
         RunHostResult(host: $0.host, result: $0.result.words.result.rawValue, detail: $0.result.words.detail)
       })
-    try await store.endRun(run, exitCode: tally.exitCode.rawValue, at: now)
+    try await store.endRun(run, exitCode: tally.exitCode.rawValue, at: workspace.clock.now())
   }
 
   /// The login that started us, for the record: sudo's caller rather than root.

@@ -62,17 +62,17 @@ package struct Enroller: Sendable {
     return Enrolled(
       architecture: installed.architecture, agent: installed.agent, uploaded: installed.uploaded,
       installation: installed.answer, report: try await firstReport(request.login, request, deadline),
-      managementSources: await managementSources(request))
+      managementSources: await managementSources(request, deadline))
   }
 
   /// A host with several addresses sees us come from several too, one for each family at least. Rules that admit only
   /// the one of today would shut the others.
-  private func managementSources(_ request: Request) async -> [String] {
+  private func managementSources(_ request: Request, _ deadline: ContinuousClock.Instant) async -> [String] {
     var sources = Set<String>()
     for address in request.login.addresses {
       var login = request.login
       login.addresses = [address]
-      let patience = ContinuousClock.now.advanced(by: .seconds(5))
+      let patience = min(deadline, ContinuousClock.now.advanced(by: .seconds(5)))
       // An address that does not answer is no way in; the first report proved that one does.
       if let report = try? await firstReport(login, request, patience) { sources.insert(report.managementSource) }
     }
@@ -141,7 +141,8 @@ package struct Enroller: Sendable {
     guard words.count == 1, let word = words.first, word.utf8.count <= 32,
       word.utf8.allSatisfy({ $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-") || isLetterOrDigit($0) })
     else {
-      throw Failure("ask for the architecture", because: Reason("uname answered \(SafeText.escape(finished.text.prefix(80)))"))
+      throw Failure(
+        "ask for the architecture", because: Reason("uname answered \(SafeText.escape(finished.text.prefix(80)))"))
     }
     return String(word)
   }
@@ -167,7 +168,8 @@ package struct Enroller: Sendable {
       hint: "does the login may 'sudo -n', and is there room in /usr/local?")
     guard digest(in: sent) == executable.digest else {
       throw Failure(
-        "upload the agent", because: Reason("the host has other bytes than were sent"), hint: "is its disk full or broken?")
+        "upload the agent", because: Reason("the host has other bytes than were sent"),
+        hint: "is its disk full or broken?")
     }
     return true
   }
@@ -177,7 +179,9 @@ package struct Enroller: Sendable {
     finished.text.split(separator: " ").first.flatMap { Digest("sha256:\($0)") }
   }
 
-  private func firstReport(_ login: HostEndpoint, _ request: Request, _ deadline: ContinuousClock.Instant) async throws -> Report {
+  private func firstReport(_ login: HostEndpoint, _ request: Request, _ deadline: ContinuousClock.Instant) async throws
+    -> Report
+  {
     do {
       let left = max(.seconds(1), ContinuousClock.now.duration(to: deadline))
       let sweep = Sweep(connector: connector, limits: ContactLimits(parallel: 1, timeout: left))

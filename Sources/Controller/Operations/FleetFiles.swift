@@ -18,7 +18,12 @@ package struct FleetFiles: Sendable {
     var files = [
       ("\(folder)/\(Configuration.fileName)", Array(Configuration.template(fleet: fleet).utf8)),
       ("\(folder)/inventory/hosts.yaml", Array(Self.inventory.utf8)),
-      ("\(folder)/.gitignore", Array("# What must not be reviewed in public: private keys, and the controller's memory.\nkeys/release\nkeys/controller\nstate/\n".utf8)),
+      (
+        "\(folder)/.gitignore",
+        Array(
+          "# What must not be reviewed in public: private keys, and the controller's memory.\nkeys/release\nkeys/controller\nstate/\n"
+            .utf8)
+      ),
     ]
     for policy in try BoundedFile.names(in: policies) where BoundedFile.isDirectory("\(policies)/\(policy)") {
       for name in try BoundedFile.names(in: "\(policies)/\(policy)") {

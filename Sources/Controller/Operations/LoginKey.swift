@@ -21,7 +21,8 @@ package struct LoginKey: Sendable {
   package func publicKey() throws -> String {
     guard Files.exists(path + ".pub") else {
       throw Failure(
-        "read the login key \(path).pub", because: Reason("there is no such file"), hint: "make it with 'portcullis keys init'")
+        "read the login key \(path).pub", because: Reason("there is no such file"),
+        hint: "make it with 'portcullis keys init'")
     }
     let bytes = try Files.read(path + ".pub", atMost: 16 << 10)
     _ = try PublicKeyFile.parse(bytes, file: path + ".pub")

@@ -32,12 +32,15 @@ package struct Planning: Sendable {
     let serialBase = max(floor, last)
 
     let running = try await runningTexts(hosts, observations, store)
+    let released = try await store?.desiredHosts() ?? [:]
     let inputs = hosts.map { host in
       let draft = drafts.byHost[host.id]
+      let newest = released[host.id].flatMap { $0.content == draft?.content ? nil : $0.serial }
       return PlanInput(
         host: host.id,
         desired: draft.map { DesiredBundle(content: $0.content, mode: $0.mode.rawValue, rules: $0.rules) },
-        knowledge: knowledge(of: host.id, drafts, observations[host.id], running[host.id], differences[host.id]))
+        knowledge: knowledge(
+          of: host.id, drafts, observations[host.id], running[host.id], differences[host.id], unwanted: newest))
     }
     let plan = try RolloutPlanner(fleet: workspace.configuration.fleet, serialBase: serialBase).plan(inputs)
     return Planned(plan: plan, drafts: drafts, floor: floor)
@@ -45,7 +48,7 @@ package struct Planning: Sendable {
 
   private func knowledge(
     of host: HostID, _ drafts: Drafts, _ observation: HostObservation?, _ running: PerFamily<RulesText>?,
-    _ difference: PerFamily<Sweep.Sides?>?
+    _ difference: PerFamily<Sweep.Sides?>?, unwanted: Serial?
   ) -> HostKnowledge {
     guard drafts.enrolled.contains(host) || drafts.uncovered.contains(host) else { return .notEnrolled }
     guard let report = observation?.lastReport?.report else { return .silent }
@@ -58,7 +61,7 @@ package struct Planning: Sendable {
     return .reported(
       HostFacts(
         committed: report.committed, running: running, hasDrifted: hasDrifted,
-        drift: hasDrifted ? drift(difference) : nil))
+        drift: hasDrifted ? drift(difference) : nil, unwanted: unwanted))
   }
 
   /// A family that was not asked for has no difference to show.

@@ -56,7 +56,8 @@ struct Releasing {
     } catch {
       throw Failure(
         operation, because: error,
-        hint: "hosts would refuse it: does \(path) name the key keys.signing_key with namespaces=\"release@portcullis\"?")
+        hint:
+          "hosts would refuse it: does \(path) name the key keys.signing_key with namespaces=\"release@portcullis\"?")
     }
   }
 }

@@ -17,7 +17,9 @@ package struct Workspace: Sendable {
   }
 
   /// Finds and reads the configuration: the given file, else `$PORTCULLIS_CONFIG`, else ./portcullis.yaml.
-  package static func open(config: String?, environment: String?, overrides: Overrides = Overrides()) throws -> Workspace {
+  package static func open(config: String?, environment: String?, overrides: Overrides = Overrides()) throws
+    -> Workspace
+  {
     let path = config ?? environment ?? Configuration.fileName
     guard Files.exists(path) else {
       throw Failure(

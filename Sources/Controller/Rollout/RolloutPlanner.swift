@@ -61,7 +61,12 @@ package struct RolloutPlanner: Sendable {
       if facts.hasDrifted { reason += "; what was changed by hand goes" }
       return host(.change, reason, facts, found)
     }
-    guard facts.hasDrifted else { return host(.unchanged, "runs what it should", facts, .nothing) }
+    guard facts.hasDrifted else {
+      guard let unwanted = facts.unwanted else { return host(.unchanged, "runs what it should", facts, .nothing) }
+      return host(
+        .change, "runs what it should, but release \(unwanted), which says something else, must be overtaken", facts,
+        .nothing)
+    }
     guard let drift = facts.drift else {
       return host(.repair, "was changed by hand; the difference was not asked for", facts, .nothing)
     }

@@ -25,7 +25,7 @@ final class Connection {
   let id: UInt64
   let endpoint: HostEndpoint
   let limits: ConnectionLimits
-  private(set) var phase = Phase.reaching
+  var phase = Phase.reaching
   private(set) var remoteAddress = ""
   private(set) var session: SSHSession?
   /// Called when a connection that was open ended, for whatever reason.
@@ -39,19 +39,19 @@ final class Connection {
   private var descriptor: Int32 = -1
   private var armed: UInt32 = 0
   private var peekAgainAt = 0
-  private var identity: Result<IdentityFile, Reason>?
-  private var agentLogin: AgentLogin?
+  var identity: Result<IdentityFile, Reason>?
+  var agentLogin: AgentLogin?
 
   /// Channels and tunnels, by id; those libssh noted a change of; those that wait for answers or room to write.
-  private var users: [UInt64: any ChannelUser] = [:]
-  private var changed: [UInt64] = []
-  private var isChanged = Set<UInt64>()
-  private var unsettled = Set<UInt64>()
-  private var socketWaiters = Set<UInt64>()
-  private var isServing = false
+  var users: [UInt64: any ChannelUser] = [:]
+  var changed: [UInt64] = []
+  var isChanged = Set<UInt64>()
+  var unsettled = Set<UInt64>()
+  var socketWaiters = Set<UInt64>()
+  var isServing = false
   /// Bytes of all channels taken out of libssh so far.
-  private var receivedPayload = 0
-  private var receivedAtLogin: UInt64 = 0
+  var receivedPayload = 0
+  var receivedAtLogin: UInt64 = 0
 
   init(
     core: LoopCore, id: UInt64, endpoint: HostEndpoint, limits: ConnectionLimits,
@@ -206,7 +206,7 @@ final class Connection {
   }
 
   /// Repeats a pending call while it gets anywhere, a bounded number of times.
-  private func drive<Value>(_ call: () -> Step<Value>) -> Step<Value> {
+  func drive<Value>(_ call: () -> Step<Value>) -> Step<Value> {
     guard let session else { return .failed }
     for _ in 0..<8 {
       let before = (session.receivedBytes, session.hasUnsentBytes)
@@ -219,7 +219,7 @@ final class Connection {
   }
 
   /// Level-triggered, and for writing only while something waits to be written.
-  private func rearm() {
+  func rearm() {
     guard let session, session.descriptor == descriptor else { return }
     var events = LoopCore.mask([EPOLLIN, EPOLLRDHUP])
     if session.hasUnsentBytes { events |= EPOLLOUT.rawValue }
@@ -228,120 +228,10 @@ final class Connection {
     core.rearm(token, descriptor, events: events)
   }
 
-  // MARK: Host key
-
-  private lazy var knownKeys = core.knownHosts.keys(
+  private(set) lazy var knownKeys = core.knownHosts.keys(
     name: endpoint.name, addresses: endpoint.addresses, port: endpoint.port)
 
-  private func checkHostKey() {
-    guard let key = session?.hostKey() else {
-      return fail(.protocolViolation, "\(remoteAddress) showed no host key that can be read")
-    }
-    let known = knownKeys
-    let alias = KnownHosts.lookupName(endpoint.name, port: endpoint.port)
-    if known.revoked.contains(key) {
-      return fail(
-        .hostKeyRevoked, "\(remoteAddress) shows the revoked host key \(key)",
-        hint: "whoever holds this key may be an impostor; if the host has a new key, pin that and restart its sshd")
-    }
-    if known.pinned.contains(key) {
-      phase = .loggingIn
-      return logIn()
-    }
-    if known.pinned.isEmpty {
-      return fail(
-        .hostKeyUnknown, "\(remoteAddress) shows the host key \(key), and known_hosts has none for \(SafeText.escape(alias))",
-        hint: "compare the fingerprint on the host itself (ssh-keygen -lf /etc/ssh/ssh_host_…_key.pub), then pin it")
-    }
-    let pinned = known.pinned.map(\.description).joined(separator: ", ")
-    fail(
-      .hostKeyChanged, "\(remoteAddress) shows the host key \(key), but known_hosts has \(pinned)",
-      hint: "either the host was set up again, or somebody stands between; nothing was sent to it")
-  }
-
-  // MARK: Logging in
-
-  /// False when it failed already.
-  private func loadIdentity() -> Bool {
-    guard let path = endpoint.identityFile else {
-      if endpoint.agentSocket != nil { return true }
-      fail(.localFile, "there is no key to log in with", hint: "name an identity file or an ssh-agent")
-      return false
-    }
-    let ticket = core.mailbox.makeID()
-    let mailbox = core.mailbox
-    core.loading[ticket] = { [weak self] result in
-      self?.identity = result
-      if case .loggingIn = self?.phase { self?.logIn() }
-    }
-    core.helpers.submit {
-      let result = IdentityFile.load(path)
-      mailbox.post { $0.loading.removeValue(forKey: ticket)?(result) }
-    }
-    return true
-  }
-
-  private func logIn() {
-    guard let session else { return }
-    guard let path = endpoint.identityFile else { return logInWithAgent(key: nil) }
-    let shown = SafeText.escape(path)
-    switch identity {
-    case nil: break
-    case .failure(let reason): fail(.localFile, "identity file \(shown): \(reason)")
-    case .success(.agentKey(let blob, let why)):
-      guard endpoint.agentSocket != nil, let blob else {
-        return fail(
-          .localFile, "identity file \(shown): \(why)",
-          hint: "add it to ssh-agent (ssh-add \(shown)) and keep its .pub beside it; no passphrase is asked for here")
-      }
-      logInWithAgent(key: blob)
-    case .success(.privateKey(let text)):
-      guard let key = core.keys.key(for: text) else {
-        return fail(.localFile, "identity file \(shown) is not a private key that can be read")
-      }
-      switch drive({ session.authenticate(with: key) }) {
-      case .again: break
-      case .failed: lost()
-      case .done(.accepted): opened()
-      case .done(.partial): refusedPartial()
-      case .done(.refused): refused("identity file \(shown)")
-      }
-    }
-  }
-
-  private func logInWithAgent(key: [UInt8]?) {
-    guard let session, let path = endpoint.agentSocket else { return }
-    let login =
-      agentLogin
-      ?? AgentLogin(core: core, session: session, path: path, key: key) { [weak self] in
-        guard let self else { return }
-        // Not at once: the answer may have come before there was a login to drive.
-        _ = core.schedule(at: .now) { [weak self] in if case .loggingIn = self?.phase { self?.logIn() } }
-      }
-    agentLogin = login
-    switch drive(login.drive) {
-    case .again: break
-    case .failed, .done(.connectionLost): lost()
-    case .done(.accepted): opened()
-    case .done(.partial): refusedPartial()
-    case .done(.refused(let count)): refused(count == 1 ? "a key of ssh-agent" : "\(count) keys of ssh-agent")
-    case .done(.agentFailed(let why)): fail(.localFile, "ssh-agent \(SafeText.escape(path)): \(why)")
-    }
-  }
-
-  private func refused(_ keys: String) {
-    fail(
-      .authenticationRefused, "\(SafeText.escape(endpoint.user)) is not let in with \(keys)",
-      hint: "its public half must be in the user's authorized_keys on the host")
-  }
-
-  private func refusedPartial() {
-    fail(
-      .authenticationRefused, "\(SafeText.escape(endpoint.user)) must prove more than a key",
-      hint: "allow publickey alone for this user (AuthenticationMethods)")
-  }
-
-  private func opened() {
+  func opened() {
     agentLogin = nil
     identity = nil
     core.cancel(timer: timer)
@@ -351,111 +241,6 @@ final class Connection {
     self.completion = nil
     completion?(.success(self))
     rearm()
-  }
-
-  // MARK: Open
-
-  private func serve() {
-    guard let session else { return }
-    isServing = true
-    for _ in 0..<Self.readsPerTurn {
-      let before = session.receivedBytes
-      session.pump()
-      let count = session.receivedBytes - before
-      if session.isBroken { break }
-      // What is no channel's payload has a limit too: four bytes for each, for hosts that send a few at a time.
-      guard session.receivedBytes - receivedAtLogin <= UInt64(limits.receivedBytes.clamped) * 4 + 1 << 20 else {
-        return overBudget()
-      }
-      serve(take(unsettled: true))
-      guard phase == .open else { return }
-      if count < SSHSession.readSize { break }
-    }
-    if session.isBroken { serve(take(unsettled: true)) }
-    isServing = false
-    flush()
-  }
-
-  /// Who is to be served now, each once.
-  private func take(unsettled includesUnsettled: Bool) -> [UInt64] {
-    var ids = changed
-    changed = []
-    for id in socketWaiters where canWrite && isChanged.insert(id).inserted { ids.append(id) }
-    if canWrite { socketWaiters = [] }
-    for id in unsettled where includesUnsettled && isChanged.insert(id).inserted { ids.append(id) }
-    isChanged = []
-    return ids
-  }
-
-  private func serve(_ ids: [UInt64]) {
-    for id in ids {
-      guard phase == .open else { return }
-      users[id]?.serve()
-    }
-  }
-
-  /// To be called after anything was written: libssh writes on only after it was told that the socket takes more. Who
-  /// waited for that is served, within bounds; what is left is for another turn.
-  func flush() {
-    guard phase == .open, !isServing, let session else { return }
-    isServing = true
-    var ids: [UInt64] = []
-    for _ in 0..<8 {
-      if session.hasUnsentBytes { session.pump() }
-      if session.isBroken { return lost() }
-      ids = take(unsettled: false)
-      if ids.isEmpty { break }
-      serve(ids)
-      guard phase == .open else { return }
-    }
-    isServing = false
-    if !ids.isEmpty { _ = core.schedule(at: .now) { [weak self] in self?.flush() } }
-    rearm()
-  }
-
-  var canWrite: Bool { phase == .open && session?.hasUnsentBytes == false }
-
-  /// Serves the user again once `canWrite`.
-  func awaitSocket(_ id: UInt64) { socketWaiters.insert(id) }
-
-  /// A channel whose changes `user` is told of, by `serve()`.
-  func makeChannel(for user: some ChannelUser) -> SSHChannel? {
-    let id = user.id
-    guard phase == .open,
-      let channel = session?.makeChannel(onChange: { [weak self] in
-        guard let self, isChanged.insert(id).inserted else { return }
-        changed.append(id)
-      })
-    else { return nil }
-    users[id] = user
-    unsettled.insert(id)
-    return channel
-  }
-
-  /// While a user waits for an answer or for room to write, it is served at each turn.
-  func settle(_ id: UInt64, _ isSettled: Bool) {
-    if isSettled { unsettled.remove(id) } else { unsettled.insert(id) }
-  }
-
-  func forget(_ id: UInt64) {
-    users[id] = nil
-    unsettled.remove(id)
-    socketWaiters.remove(id)
-  }
-
-  /// Counts bytes a channel gave; false, and the connection is gone, when they are more than the budget.
-  func count(_ bytes: Int, buffered: Int = 0) -> Bool {
-    receivedPayload += bytes
-    guard receivedPayload + buffered <= limits.receivedBytes else {
-      overBudget()
-      return false
-    }
-    return true
-  }
-
-  private func overBudget() {
-    fail(
-      .tooMuchData, "it sent more than the \(limits.receivedBytes) bytes allowed for a connection")
   }
 
   // MARK: The end
@@ -506,18 +291,4 @@ final class Connection {
     if wasOpen { onEnd?(error) }
     onEnd = nil
   }
-}
-
-/// Who has a channel in a connection.
-protocol ChannelUser: AnyObject {
-  var id: UInt64 { get }
-  /// Something about its channel changed, or it asked to be served.
-  func serve()
-  /// Its channel must be abandoned now: the session is about to be freed.
-  func connectionEnded(_ error: TransportError)
-}
-
-extension Int {
-  /// Small enough to be multiplied by four.
-  fileprivate var clamped: Int { Swift.min(self, Int.max >> 8) }
 }

@@ -42,7 +42,8 @@ enum IdentityFile: Hashable, Sendable {
 
   /// `keytype base64 comment`; nil for anything else.
   static func publicBlob(line bytes: [UInt8]) -> [UInt8]? {
-    let fields = bytes.prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }.split(separator: UInt8(ascii: " "))
+    let fields = bytes.prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }.split(
+      separator: UInt8(ascii: " "))
     guard fields.count >= 2, let data = Data(base64Encoded: Data(fields[1])) else { return nil }
     var reader = ByteReader(Array(data))
     guard let type = try? reader.string("type", atMost: 64), type.elementsEqual(fields[0]) else { return nil }

@@ -93,8 +93,7 @@ final class EventLoop: Sendable {
     guard let mailbox = Mailbox() else { return nil }
     self.mailbox = mailbox
     let started = SystemThread.start("portcullis-ssh\(index)") {
-      guard let core = LoopCore(mailbox: mailbox, helpers: helpers, knownHosts: knownHosts) else { return }
-      core.run()
+      LoopCore(mailbox: mailbox, helpers: helpers, knownHosts: knownHosts).run()
     }
     guard started else { return nil }
   }

@@ -5,7 +5,7 @@ final class LoopChannel: ChannelUser {
   typealias Answer<Value> = (Result<Value, TransportError>) -> Void
 
   /// One packet's worth. libssh encrypts into buffers that never shrink: after 32 KiB writes a session keeps 192 KiB,
-  /// after these half of it.
+  /// after these a quarter of it.
   static let writeSize = 8 << 10
   /// The largest piece `read` gives.
   static let readSize = 256 << 10
@@ -56,6 +56,7 @@ final class LoopChannel: ChannelUser {
       return fail(.unreachable, "the connection is closed")
     }
     self.channel = channel
+    core.channelStarted()
     timer = core.schedule(at: deadline) { [weak self] in
       self?.fail(.deadline, "the program did not finish before its deadline")
     }
@@ -287,9 +288,11 @@ final class LoopChannel: ChannelUser {
   /// Gives the C channel back; what was learnt stays for who asks.
   private func release() {
     core.cancel(timer: timer)
-    channel?.free()
-    channel = nil
     connection?.forget(id)
+    guard let channel else { return }
+    channel.free()
+    self.channel = nil
+    core.channelEnded()
   }
 
   private func fail(_ kind: TransportError.Kind, _ detail: String, hint: String? = nil) {
@@ -324,8 +327,8 @@ final class LoopChannel: ChannelUser {
   }
 
   func connectionEnded(_ error: TransportError) {
+    // The session frees it; what `end` frees is nothing then.
     channel?.abandon()
-    channel = nil
     end(error)
   }
 }

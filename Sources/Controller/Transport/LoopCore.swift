@@ -26,18 +26,14 @@ final class LoopCore {
   private var timers: [UInt64: () -> Void] = [:]
   private var heap = DeadlineHeap()
 
-  init?(mailbox: Mailbox, helpers: HelperThreads, knownHosts: KnownHosts) {
+  init(mailbox: Mailbox, helpers: HelperThreads, knownHosts: KnownHosts) {
     self.mailbox = mailbox
     self.helpers = helpers
     self.knownHosts = knownHosts
-    epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
-    guard epoll >= 0 else { return nil }
+    epoll = mailbox.epollDescriptor
   }
 
-  deinit {
-    Glibc.close(epoll)
-    scratch.deallocate()
-  }
+  deinit { scratch.deallocate() }
 
   /// Runs until the mailbox is closed and empty; then closes every connection.
   func run() {
@@ -114,6 +110,25 @@ final class LoopCore {
   }
 
   func cancel(timer: UInt64) { timers[timer] = nil }
+
+  // MARK: Memory
+
+  /// Channels that have a handle.
+  private var busyChannels = 0
+  private var trimTimer: UInt64 = 0
+
+  func channelStarted() { busyChannels += 1 }
+
+  /// Two seconds after a burst the allocator gives back what it kept of it: a fleet's connections stay open for days.
+  func channelEnded() {
+    busyChannels -= 1
+    guard busyChannels == 0, trimTimer == 0 else { return }
+    trimTimer = schedule(at: .now + .seconds(2)) { [weak self] in
+      guard let self else { return }
+      trimTimer = 0
+      if busyChannels == 0 { malloc_trim(0) }
+    }
+  }
 }
 
 /// Private keys already read, so that a thousand hosts with one key parse it once.

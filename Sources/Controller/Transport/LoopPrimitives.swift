@@ -99,16 +99,22 @@ final class Mailbox: Sendable {
   }
 
   let eventDescriptor: Int32
+  /// The loop waits with this one. Made here, so that a loop without it is never started.
+  let epollDescriptor: Int32
   private let contents = Mutex(Contents())
   private let lastID = Atomic<UInt64>(0)
 
   /// Nil when the system gives no descriptor.
   init?() {
     eventDescriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
-    guard eventDescriptor >= 0 else { return nil }
+    epollDescriptor = epoll_create1(Int32(EPOLL_CLOEXEC))
+    guard eventDescriptor >= 0, epollDescriptor >= 0 else { return nil }
   }
 
-  deinit { Glibc.close(eventDescriptor) }
+  deinit {
+    if eventDescriptor >= 0 { Glibc.close(eventDescriptor) }
+    if epollDescriptor >= 0 { Glibc.close(epollDescriptor) }
+  }
 
   /// Never used twice, so that a late command for something long gone finds nothing.
   func makeID() -> UInt64 { lastID.add(1, ordering: .relaxed).newValue }

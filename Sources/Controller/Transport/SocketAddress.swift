@@ -28,7 +28,9 @@ struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         address, info.ai_addrlen, &host, socklen_t(host.count), &service, socklen_t(service.count),
         NI_NUMERICHOST | NI_NUMERICSERV) == 0
     else { return nil }
-    func text(_ c: [CChar]) -> String { String(decoding: c.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self) }
+    func text(_ c: [CChar]) -> String {
+      String(decoding: c.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
     description = family == AF_INET6 ? "[\(text(host))]:\(text(service))" : "\(text(host)):\(text(service))"
   }
 

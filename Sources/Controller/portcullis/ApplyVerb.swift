@@ -52,6 +52,12 @@ struct Apply: FleetVerb {
       .apply(planned, store: store, reason: approval.reason ?? "-", told: progress)
     try store.close()
     try Terminal.print(ApplyDocument(applied), output)
+    if let failure = applied.recordingFailure {
+      Terminal.complain(
+        Failure(
+          "record what came of it", because: failure,
+          hint: "the hosts above are as shown; make room and run 'portcullis status --refresh'"))
+    }
     return applied.tally.exitCode.rawValue
   }
 

@@ -32,7 +32,8 @@ struct Enroll: FleetVerb {
 
   func validate() throws {
     if remove, rules == nil {
-      throw ValidationError("--remove needs --rules keep or --rules generation-0: what becomes of our rules is yours to say")
+      throw ValidationError(
+        "--remove needs --rules keep or --rules generation-0: what becomes of our rules is yours to say")
     }
     if !remove, rules != nil { throw ValidationError("--rules goes with --remove") }
   }

@@ -46,4 +46,3 @@ enum Interruption {
   /// The pipe must exist before the first signal.
   static func prepare() { _ = waker }
 }
-

@@ -47,7 +47,8 @@ enum LabPolicies {
     let candidates = ["policies", own + "/../../../policies", own + "/../share/portcullis/policies"]
     guard let found = candidates.first(where: { access($0 + "/base/policy.yaml", R_OK) == 0 }) else {
       throw Failure(
-        "find policies for the lab", because: Reason("there is no folder 'policies' here"), hint: "name one with --policies",
+        "find policies for the lab", because: Reason("there is no folder 'policies' here"),
+        hint: "name one with --policies",
         kind: .usage)
     }
     return found
@@ -67,7 +68,8 @@ enum OwnProgram {
       do { try process.run() } catch { continuation.resume(throwing: error) }
     }
     guard status == 0 else {
-      throw Failure("run portcullis \(arguments.prefix(2).joined(separator: " "))", because: Reason("it ended with \(status)"))
+      throw Failure(
+        "run portcullis \(arguments.prefix(2).joined(separator: " "))", because: Reason("it ended with \(status)"))
     }
   }
 }

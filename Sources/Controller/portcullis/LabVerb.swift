@@ -66,7 +66,9 @@ struct Lab: AsyncParsableCommand {
         options, configuration: { lab, _ in LabConfiguration.text(lab) }, progress: { Terminal.say($0) })
       let config = fleet.directory.configuration
       do {
-        try await OwnProgram.run(["keys", "init", "--no-passphrase", "--principal", "lab@portcullis", "--config", config])
+        try await OwnProgram.run([
+          "keys", "init", "--no-passphrase", "--principal", "lab@portcullis", "--config", config,
+        ])
         if !noEnroll { try await OwnProgram.run(["enroll", "all", "--config", config]) }
       } catch {
         // Half a lab helps nobody; why it could not be made matters more than what goes wrong while clearing up.
@@ -75,7 +77,8 @@ struct Lab: AsyncParsableCommand {
       }
       let seconds = start.duration(to: .now) / .seconds(1)
       let rounded = (seconds * 10).rounded() / 10
-      Terminal.line("\(hosts) \(hosts == 1 ? "host" : "hosts") up\(noEnroll ? "" : " and enrolled") in \(rounded) s: \(config)")
+      Terminal.line(
+        "\(hosts) \(hosts == 1 ? "host" : "hosts") up\(noEnroll ? "" : " and enrolled") in \(rounded) s: \(config)")
       return 0
     }
   }

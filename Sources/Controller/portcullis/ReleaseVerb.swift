@@ -30,7 +30,8 @@ struct ReleaseVerb: AsyncParsableCommand {
     func perform() async throws -> Int32 {
       let workspace = try open()
       guard let id = HostID(host) else {
-        throw Failure("export the bundle of \(SafeText.escape(host))", because: Reason("that is no host name"), kind: .usage)
+        throw Failure(
+          "export the bundle of \(SafeText.escape(host))", because: Reason("that is no host name"), kind: .usage)
       }
       guard let store = try workspace.existingStore() else {
         throw Failure(

@@ -24,12 +24,21 @@ extension Verb {
     } catch {
       if Interruption.happened {
         Terminal.say("interrupted; run the same command again to go on")
-        throw ExitCode(130)
+        ProcessEnd.now(130)
       }
       Terminal.complain(error)
-      throw ExitCode(ExitStatus.code(of: error))
+      ProcessEnd.now(ExitStatus.code(of: error))
     }
-    if code != 0 { throw ExitCode(Interruption.happened ? 130 : code) }
+    ProcessEnd.now(code != 0 && Interruption.happened ? 130 : code)
+  }
+}
+
+enum ProcessEnd {
+  /// Connections given up may still be closing on their own threads, and exit(3) would run the exit handlers of libssh and
+  /// OpenSSL, which free what those threads use. Everything of ours is written by now.
+  static func now(_ code: Int32) -> Never {
+    fflush(nil)
+    _exit(code)
   }
 }
 
@@ -42,4 +51,3 @@ enum ExitStatus {
     }
   }
 }
-

@@ -3,6 +3,7 @@
 
 #include <libssh/callbacks.h>
 #include <libssh/libssh.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

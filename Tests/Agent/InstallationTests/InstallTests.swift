@@ -56,11 +56,12 @@ struct InstallTests {
     #expect(host.text(host.paths.hostFile) == "host h001\nfleet lab\n")
   }
 
-  @Test func `an upgrade that answers takes the place of the old one, which goes`() throws {
+  @Test func `an upgrade that answers takes the place of the old one, which is kept beside it`() throws {
     _ = try host.install("v1")
     let answer = try host.install("v2")
     #expect(answer.upgraded && answer.generationZero == .kept)
     #expect(host.text(host.paths.agent) == "v2")
+    #expect(host.text(host.paths.keptAgent) == "v1")
     #expect(!host.exists(host.paths.previousAgent))
   }
 

@@ -97,7 +97,7 @@ extension FleetSuite {
       let line = try lineNumber(of: rule, in: "\(policies)/web/\(file)")
       // Both backends, three userlands.
       let hosts = ["h001", "h002", "h003", "h004"]
-      try await lab.settle(hosts.joined(separator: ","))
+      try await lab.settle()
       var before: [String: [String]] = [:]
       for host in hosts { before[host] = try await lab.rules(of: host) }
       let applied = try await lab.portcullis(
@@ -114,7 +114,14 @@ extension FleetSuite {
       for host in hosts {
         #expect(status.hosts[host]?["delivery"].text == "failed" && status.hosts[host]?["integrity"].text == "intact")
       }
-      try await lab.settle(hosts.joined(separator: ","))
+      // With the mistake undone, a new release overtakes the one nobody wants, and nothing is called failed any more.
+      let overtaking = try await lab.succeed("plan", "-l", "h001")
+      #expect(overtaking.out.contains("must be overtaken"), "\(overtaking)")
+      let overtaken = try JSON(try await lab.succeed("apply", "--yes", "-l", "web", "-o", "json"))
+      #expect(overtaken.hosts.count == 10 && overtaken.hosts.values.allSatisfy { $0["result"].text == "unchanged" })
+      let after = try JSON(try await lab.succeed("status", "-o", "json"))
+      #expect(after.hosts.values.allSatisfy { $0["delivery"].text == "current" })
+      #expect(try await lab.portcullis("plan", "--detailed-exitcode").status == 0)
     }
 
     private func policies(of lab: TestLab, _ file: String, _ old: String, _ new: String) throws -> String {

@@ -41,6 +41,8 @@ struct PlannerTests {
       (bundle(web), .reported(HostFacts(committed: nil)), .install, 12, 0),
       (bundle(web), .reported(HostFacts(committed: nil, running: both(ssh))), .install, 2, 0),
       (bundle(web), .reported(HostFacts(committed: committed(bundle(web)), running: both(web))), .unchanged, 0, 0),
+      // A signed release that is not wanted any more is overtaken, not forgotten.
+      (bundle(web), .reported(HostFacts(committed: committed(bundle(web)), unwanted: Serial(8))), .change, 0, 0),
       (bundle(web), .reported(HostFacts(committed: committed(bundle(ssh)), running: both(ssh))), .change, 2, 0),
       (bundle(ssh), .reported(HostFacts(committed: committed(bundle(web)), running: both(web))), .change, 0, 2),
       (

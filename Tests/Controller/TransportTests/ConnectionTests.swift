@@ -280,18 +280,12 @@ extension Servers {
 
     @Test func theAgentSignsForTheKeyThatIsNamedOrForOneOfItsOwn() async throws {
       let socket = "\(scratch.path)/agent"
-      let agent = Process()
-      agent.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
-      agent.arguments = ["60", "/usr/bin/ssh-agent", "-D", "-a", socket]
-      agent.environment = [:]
-      agent.standardOutput = FileHandle.nullDevice
-      try agent.run()
-      defer {
-        agent.terminate()
-        agent.awaitEnd()
-      }
+      let agent = try Bound("/usr/bin/ssh-agent -D -a \(socket) </dev/null &", directory: scratch.path)
+      defer { agent.stop() }
       for _ in 0..<100 where !FileManager.default.fileExists(atPath: socket) { usleep(20_000) }
-      func add(_ key: String) throws { try run("/usr/bin/env", "SSH_AUTH_SOCK=\(socket)", "/usr/bin/ssh-add", "-q", key) }
+      func add(_ key: String) throws {
+        try run("/usr/bin/env", "SSH_AUTH_SOCK=\(socket)", "/usr/bin/ssh-add", "-q", key)
+      }
       for number in 1...3 { try add(scratch.key("stranger\(number)")) }
       let known = try "[host]:\(server.port) \(key("ed25519"))\n"
       let strangers = await failure {
@@ -324,10 +318,12 @@ extension Servers {
       #expect(missing?.kind == .localFile)
     }
 
-    @Test("weak servers are refused in words", arguments: [
-      ("Ciphers aes128-cbc,aes128-ctr", "cipher"), ("Ciphers aes256-ctr\nMACs hmac-sha1", "MAC"),
-      ("Ciphers aes256-gcm@openssh.com", "cipher"), ("KexAlgorithms diffie-hellman-group14-sha1", "key exchange"),
-    ])
+    @Test(
+      "weak servers are refused in words",
+      arguments: [
+        ("Ciphers aes128-cbc,aes128-ctr", "cipher"), ("Ciphers aes256-ctr\nMACs hmac-sha1", "MAC"),
+        ("Ciphers aes256-gcm@openssh.com", "cipher"), ("KexAlgorithms diffie-hellman-group14-sha1", "key exchange"),
+      ])
     func weak(configuration: String, word: String) async throws {
       let server = try TestServer(extra: configuration)
       let error = await failure { _ = try await server.connect() }
@@ -335,10 +331,12 @@ extension Servers {
       #expect(error?.detail.contains(word) == true, "\(error.map(\.detail) ?? "")")
     }
 
-    @Test("what we require is enough by itself", arguments: [
-      "Ciphers aes256-ctr\nMACs hmac-sha2-512-etm@openssh.com", "KexAlgorithms ecdh-sha2-nistp256",
-      "Ciphers chacha20-poly1305@openssh.com",
-    ])
+    @Test(
+      "what we require is enough by itself",
+      arguments: [
+        "Ciphers aes256-ctr\nMACs hmac-sha2-512-etm@openssh.com", "KexAlgorithms ecdh-sha2-nistp256",
+        "Ciphers chacha20-poly1305@openssh.com",
+      ])
     func sufficient(configuration: String) async throws {
       let server = try TestServer(extra: configuration)
       let connection = try await server.connect()

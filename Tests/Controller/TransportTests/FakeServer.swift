@@ -91,7 +91,8 @@ enum Misbehaviour: String, CaseIterable, Sendable {
     let put = { (bytes: [UInt8]) in FakeServer.put(peer, bytes) }
     let hello = FakeServer.identification
     switch self {
-    case .garbage: _ = put((0..<6000).map { _ in UInt8.random(in: 0...255) } + [10] + [UInt8](repeating: 65, count: 600))
+    case .garbage:
+      _ = put((0..<6000).map { _ in UInt8.random(in: 0...255) } + [10] + [UInt8](repeating: 65, count: 600))
     case .endlessBanner: while put([UInt8](repeating: 65, count: 4096)) {}
     case .endlessLines: while put(Array("welcome to this machine\r\n".utf8)) {}
     case .silent: break

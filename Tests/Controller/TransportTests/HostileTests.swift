@@ -1,3 +1,4 @@
+import CLibSSH
 import Core
 import Foundation
 import Glibc
@@ -61,12 +62,73 @@ extension Servers {
       }
     }
 
+    @Test func aFloodingHostDelaysNobody() async throws {
+      let connector = try LibSSHConnector(knownHosts: server.knownHosts(), loops: 1)
+      let limits = ConnectionLimits(receivedBytes: 1 << 40)
+      let flood = try await connector.connect(to: server.endpoint(), limits: limits)
+      let channel = try await flood.run("yes", deadline: soon(20))
+      let reading = Task { await failure { while try await channel.read() != nil {} } }
+      try await Task.sleep(for: .milliseconds(100))
+      let start = ContinuousClock.now
+      for number in 0..<5 {
+        let connection = try await connector.connect(to: server.endpoint(), limits: ConnectionLimits())
+        #expect(try await connection.run("echo \(number)", deadline: soon()).text() == "\(number)\n")
+      }
+      #expect(ContinuousClock.now - start < .seconds(3))
+      reading.cancel()
+      #expect(await reading.value?.kind == .cancelled)
+    }
+
+    @Test func descriptorsAreGivenBack() async throws {
+      // Sockets only: Foundation's threads have descriptors of their own.
+      func sockets() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap {
+          try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + $0)
+        }.filter { $0.hasPrefix("socket:") }
+      }
+      let connector = try LibSSHConnector(knownHosts: server.knownHosts(), loops: 2)
+      let server = server
+      let before = try sockets().count
+      for _ in 0..<3 {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+          for _ in 0..<10 {
+            group.addTask {
+              let connection = try await connector.connect(to: server.endpoint(), limits: ConnectionLimits())
+              let channel = try await connection.run("echo x; sleep 30", deadline: soon())
+              _ = try await channel.read()
+              await connection.close()
+            }
+            group.addTask {
+              let error = await failure {
+                _ = try await connector.connect(to: server.endpoint("stranger"), limits: ConnectionLimits())
+              }
+              #expect(error?.kind == .hostKeyUnknown)
+            }
+          }
+          try await group.waitForAll()
+        }
+        for kind in Misbehaviour.allCases where kind != .drip {
+          let fake = try FakeServer { kind.behave($0) }
+          _ = await failure {
+            _ = try await connector.connect(
+              to: fake.endpoint("fake", key: server.clientKey),
+              limits: ConnectionLimits(connectTimeout: .milliseconds(300)))
+          }
+        }
+      }
+      for _ in 0..<50 where try sockets().count > before { try await Task.sleep(for: .milliseconds(100)) }
+      let left = try sockets().count
+      #expect(left <= before)
+    }
+
     @Test func anAddressThatDoesNotAnswerIsPassedOver() async throws {
       let closed = try freePort()
       #expect(closed != server.port)
       let connector = try LibSSHConnector(knownHosts: server.knownHosts(), loops: 1)
       // 127.0.0.77 refuses (sshd listens on 127.0.0.1 only); 192.0.2.1 is nobody's.
-      for addresses in [["127.0.0.77", "127.0.0.1"], ["192.0.2.1", "127.0.0.1"], ["::1"], ["no.such.invalid", "::1"]] {
+      for addresses in [
+        ["127.0.0.77", "127.0.0.1"], ["192.0.2.1", "127.0.0.1"], ["::1"], ["no.such.invalid", "::1"],
+      ] {
         let start = ContinuousClock.now
         let connection = try await connector.connect(
           to: server.endpoint(addresses: addresses), limits: ConnectionLimits())
@@ -256,8 +318,11 @@ extension Servers {
         }
         try await group.waitForAll()
       }
+      let before = (Self.residentBytes() - memory) / count
+      // What the allocator keeps for the next burst does not count against connections.
+      malloc_trim(0)
       let after = (Self.residentBytes() - memory) / count
-      print("64 KiB there and back on each: \(after >> 10) KiB resident; \(.now - sweep)")
+      print("64 KiB there and back on each: \(before >> 10), then \(after >> 10) KiB resident; \(.now - sweep)")
       #expect(after < 150 << 10)
       for connection in open { await connection.close() }
       await first.close()

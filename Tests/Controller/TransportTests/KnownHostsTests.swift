@@ -12,13 +12,15 @@ import Testing
 
   func parse(_ text: String) -> KnownHosts { KnownHosts.parse(Array(text.utf8), file: "known_hosts") }
 
-  @Test("a host is found by what its line says", arguments: [
-    ("web1", "web1", 22, true), ("web1", "WEB1", 22, true), ("Web1", "web1", 22, true), ("web1", "web1", 2222, false),
-    ("[web1]:2222", "web1", 2222, true), ("[web1]:2222", "web1", 22, false), ("a,b,web1", "web1", 22, true),
-    ("web*", "web17", 22, true), ("web?", "web17", 22, false), ("*,!web17", "web17", 22, false),
-    ("*,!web17", "web18", 22, true), ("[*]:2222", "web1", 2222, true), ("2001:db8::1", "2001:db8::1", 22, true),
-    ("web1 ", "web1", 22, true), ("\tweb1", "web1", 22, true), ("web", "web1", 22, false),
-  ])
+  @Test(
+    "a host is found by what its line says",
+    arguments: [
+      ("web1", "web1", 22, true), ("web1", "WEB1", 22, true), ("Web1", "web1", 22, true), ("web1", "web1", 2222, false),
+      ("[web1]:2222", "web1", 2222, true), ("[web1]:2222", "web1", 22, false), ("a,b,web1", "web1", 22, true),
+      ("web*", "web17", 22, true), ("web?", "web17", 22, false), ("*,!web17", "web17", 22, false),
+      ("*,!web17", "web18", 22, true), ("[*]:2222", "web1", 2222, true), ("2001:db8::1", "2001:db8::1", 22, true),
+      ("web1 ", "web1", 22, true), ("\tweb1", "web1", 22, true), ("web", "web1", 22, false),
+    ])
   func lookups(line: String, name: String, port: Int, isFound: Bool) {
     let keys = parse("# comment\n\n\(line) \(Self.one) a comment\r\n").keys(
       name: name, addresses: [], port: UInt16(port))
@@ -53,11 +55,14 @@ import Testing
     #expect(hosts.keys(name: "web2", addresses: [], port: 22).pinned.isEmpty)
   }
 
-  @Test("a bad line is reported at its place and the others count", arguments: [
-    "web2", "web2 ssh-ed25519", "web2 ssh-ed25519 AAAA", "web2 ssh-ed25519 !!!!", "@revokd web2 \(one)",
-    "web2 ecdsa-sha2-nistp256 \(one.split(separator: " ")[1])", "web2,, \(one)", "!web2 \(one)", "|1|AAAA|BBBB \(one)",
-    "|2|x|y \(one)", "web2 ssh-dss AAAAB3NzaC1kc3MAAAAA", "@revoked web1", "web2\0 \(one)",
-  ])
+  @Test(
+    "a bad line is reported at its place and the others count",
+    arguments: [
+      "web2", "web2 ssh-ed25519", "web2 ssh-ed25519 AAAA", "web2 ssh-ed25519 !!!!", "@revokd web2 \(one)",
+      "web2 ecdsa-sha2-nistp256 \(one.split(separator: " ")[1])", "web2,, \(one)", "!web2 \(one)",
+      "|1|AAAA|BBBB \(one)",
+      "|2|x|y \(one)", "web2 ssh-dss AAAAB3NzaC1kc3MAAAAA", "@revoked web1", "web2\0 \(one)",
+    ])
   func badLines(line: String) throws {
     let hosts = parse("# first\n\(line)\nweb1 \(Self.one)\n")
     let diagnostic = try #require(hosts.diagnostics.first)

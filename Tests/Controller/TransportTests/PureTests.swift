@@ -24,16 +24,18 @@ import Testing
     #expect(KexInspector.examine(stream + [1, 2, 3]) == .offer(offer))
   }
 
-  @Test("what a server must offer", arguments: [
-    (FakeServer.kexInit(kex: "curve25519-sha256"), "strict key exchange"),
-    (FakeServer.kexInit(kex: "curve25519-sha256,kex-strict-c-v00@openssh.com"), "strict key exchange"),
-    (FakeServer.kexInit(kex: "diffie-hellman-group14-sha1,kex-strict-s-v00@openssh.com"), "no key exchange"),
-    (FakeServer.kexInit(hostKeys: "ssh-rsa,ssh-dss"), "no host key algorithm"),
-    (FakeServer.kexInit(ciphers: "aes256-gcm@openssh.com"), "no cipher"),
-    (FakeServer.kexInit(ciphers: "aes128-cbc"), "no cipher"),
-    (FakeServer.kexInit(ciphers: "aes256-ctr", macs: "hmac-sha1"), "no MAC"),
-    (FakeServer.kexInit(ciphers: "chacha20-poly1305@openssh.com", macs: "hmac-sha1"), nil),
-  ])
+  @Test(
+    "what a server must offer",
+    arguments: [
+      (FakeServer.kexInit(kex: "curve25519-sha256"), "strict key exchange"),
+      (FakeServer.kexInit(kex: "curve25519-sha256,kex-strict-c-v00@openssh.com"), "strict key exchange"),
+      (FakeServer.kexInit(kex: "diffie-hellman-group14-sha1,kex-strict-s-v00@openssh.com"), "no key exchange"),
+      (FakeServer.kexInit(hostKeys: "ssh-rsa,ssh-dss"), "no host key algorithm"),
+      (FakeServer.kexInit(ciphers: "aes256-gcm@openssh.com"), "no cipher"),
+      (FakeServer.kexInit(ciphers: "aes128-cbc"), "no cipher"),
+      (FakeServer.kexInit(ciphers: "aes256-ctr", macs: "hmac-sha1"), "no MAC"),
+      (FakeServer.kexInit(ciphers: "chacha20-poly1305@openssh.com", macs: "hmac-sha1"), nil),
+    ])
   func objections(kexInit: [UInt8], expected: String?) {
     guard case .offer(let offer) = KexInspector.examine(FakeServer.identification + kexInit) else {
       Issue.record("no offer")

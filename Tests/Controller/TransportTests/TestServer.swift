@@ -6,7 +6,11 @@ import Testing
 @testable import Transport
 
 /// Everything that talks to real servers, one test at a time: their time limits are for an otherwise idle machine.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(
+  .serialized, .timeLimit(.minutes(2)),
+  .enabled(
+    if: geteuid() == 0 && FileManager.default.isExecutableFile(atPath: "/usr/sbin/sshd"),
+    "needs root, for namespaces, and /usr/sbin/sshd"))
 enum Servers {}
 
 /// A directory that goes away with its owner.
@@ -49,16 +53,13 @@ func run(_ program: String, _ arguments: String...) throws -> String {
   return String(decoding: data, as: UTF8.self)
 }
 
-/// A real sshd on loopback, in mount and process namespaces of its own: root has another home and a plain shell there,
-/// and everything dies with the test process, whose pipe the namespace's first process reads.
-final class TestServer: @unchecked Sendable {
-  // Unchecked: nothing changes after init but what `stop` guards by being called from deinit or once.
+/// A real sshd on loopback, in mount and process namespaces of its own: root has another home and a plain shell there.
+final class TestServer: Sendable {
   let port: UInt16
   let scratch: Scratch
   let hostKeyFile: String
   let clientKey: String
-  private let process = Process()
-  private let lifeline = Pipe()
+  private let process: Bound
 
   var log: String { (try? String(contentsOfFile: "\(scratch.path)/log", encoding: .utf8)) ?? "" }
   var hostKey: String { get throws { try Self.publicKey(hostKeyFile) } }
@@ -101,17 +102,9 @@ final class TestServer: @unchecked Sendable {
       """, to: "sshd_config")
     let script = """
       mount --bind \(passwd) /etc/passwd && mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd &&
-      /usr/sbin/sshd -f \(configuration) -E \(scratch.path)/log && exec cat
+      /usr/sbin/sshd -f \(configuration) -E \(scratch.path)/log
       """
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
-    process.arguments = [
-      "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "/bin/sh", "-c",
-      script,
-    ]
-    process.environment = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"]
-    process.standardInput = lifeline
-    process.standardOutput = FileHandle.nullDevice
-    try process.run()
+    process = try Bound(script, directory: scratch.path)
     for _ in 0..<400 {
       if canConnect(port) { return }
       usleep(25_000)
@@ -121,14 +114,8 @@ final class TestServer: @unchecked Sendable {
     throw CancellationError()
   }
 
-  deinit { stop() }
-
   /// Kills the server and every session of it.
-  func stop() {
-    guard process.isRunning else { return }
-    try? lifeline.fileHandleForWriting.close()
-    process.awaitEnd()
-  }
+  func stop() { process.stop() }
 
   func knownHosts(as name: String = "host", key: String? = nil) throws -> KnownHosts {
     KnownHosts.parse(Array("[\(name)]:\(port) \(try key ?? hostKey)\n".utf8), file: "known_hosts")
@@ -144,10 +131,35 @@ final class TestServer: @unchecked Sendable {
   func connect(limits: ConnectionLimits = ConnectionLimits()) async throws -> any HostConnection {
     try await LibSSHConnector(knownHosts: knownHosts(), loops: 1).connect(to: endpoint(), limits: limits)
   }
+}
 
-  /// Logged-in connections now, counted by their sshd processes in our own view of /proc.
-  var sessions: Int {
-    log.components(separatedBy: "Accepted publickey").count - log.components(separatedBy: "Close session").count
+/// A program in mount and process namespaces of its own, which die when `stop` or the end of this process closes the
+/// pipe that their first process reads. (Signals are of no use: children inherit the blocked ones of a pool thread.)
+final class Bound: @unchecked Sendable {
+  // Unchecked: used by one test at a time.
+  private let process = Process()
+  private let lifeline = Pipe()
+
+  /// `directory` is removed at the end.
+  init(_ script: String, directory: String) throws {
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
+    process.arguments = [
+      "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "/bin/sh", "-c",
+      "\(script)\ncat; rm -rf \(directory)",
+    ]
+    process.environment = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"]
+    process.standardInput = lifeline
+    process.standardOutput = FileHandle.nullDevice
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+  }
+
+  deinit { stop() }
+
+  func stop() {
+    guard process.isRunning else { return }
+    try? lifeline.fileHandleForWriting.close()
+    process.awaitEnd()
   }
 }
 

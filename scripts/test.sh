@@ -1,0 +1,27 @@
+#!/bin/bash
+# Every test, pure ones first and together, then those on real programs and hosts one group at a time: two labs of
+# hundreds of processes side by side would only measure the machine. Stops at the first group that fails.
+set -euo pipefail
+swift=${1:-swift}
+
+# Without the lines that say only that something began; failures, skips, seeds and summaries stay.
+run() {
+  "$swift" test --skip-build --disable-xctest "$@" 2>&1 | grep --line-buffered -v -e '^◇' -e '^✔ Test case'
+}
+
+group() {
+  printf '\n== %s\n' "$1"
+  run --filter "$2"
+}
+
+real='DaemonTests|FleetTests|LabTests|NetfilterTests|ReleaseTests|StoreTests|TransportTests'
+printf '\n== pure tests\n'
+run --skip "^($real)\."
+group 'signatures and bundles, against ssh-keygen' '^ReleaseTests\.'
+group 'the store, with crashes and full disks' '^StoreTests\.'
+group 'the daemon' '^DaemonTests\.'
+group 'iptables programs in namespaces, both backends' '^NetfilterTests\.'
+group 'SSH, against sshd and against servers that misbehave' '^TransportTests\.'
+group 'the lab' '^LabTests\.'
+group 'the whole loop on lab hosts' '^FleetTests\.'
+printf '\nall test groups passed\n'
