@@ -131,21 +131,6 @@ let testTargets: [Target] = [
   tests(of: "Fleet", in: "Controller", uses: ["Core", "Ruleset", "Release", "Wire"]),
 ]
 
-// While a room is being written on its own: PORTCULLIS_ONLY=Ruleset,RulesetTests builds just those and what they use.
-func closure(of names: [String], in all: [Target]) -> [Target] {
-  var wanted = Set<String>()
-  var queue = names
-  while let name = queue.popLast() {
-    guard wanted.insert(name).inserted, let target = all.first(where: { $0.name == name }) else { continue }
-    for dependency in target.dependencies {
-      if case .byNameItem(let used, _) = dependency { queue.append(used) }
-    }
-  }
-  return all.filter { wanted.contains($0.name) }
-}
-let allTargets = shared + agent + controller + lab + systemLibraries + testTargets
-let only = Context.environment["PORTCULLIS_ONLY"].map { $0.split(separator: ",").map(String.init) }
-
 let package = Package(
   name: "portcullis",
   dependencies: [
@@ -156,5 +141,5 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
   ],
-  targets: only.map { closure(of: $0, in: allTargets) } ?? allTargets
+  targets: shared + agent + controller + lab + systemLibraries + testTargets
 )
