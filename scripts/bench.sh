@@ -86,4 +86,5 @@ row "agent, serving after an apply: MiB resident" "$(calc 1 "$rss / 1024")" 16 l
 rate=$("$bin/portcullis" measure "$work/large.rules" | sed 's/.*: \([0-9.]*\) MB\/s.*/\1/')
 row "parse + canonical form + hash, 100,000 rules: MB/s" "$rate" 150 ge
 
-[ "$missed" -eq 0 ] && echo "all goals met" || echo "$missed goals missed"
+if [ "$missed" -eq 0 ]; then echo "all goals met"; else echo "$missed goals missed"; fi
+[ "$missed" -eq 0 ]

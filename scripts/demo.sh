@@ -94,7 +94,7 @@ expect 0 portcullis apply --limit h003 --yes --reason "remove a port opened by h
 expect 0 portcullis drift
 says "no drift"
 
-say "A host pulls the plug: its rules come back with it."
+say "Somebody pulls a host's plug: its rules come back with it."
 expect 0 portcullis lab reboot h005 --dir "$lab"
 expect 0 portcullis status --refresh --limit h005
 says "intact"

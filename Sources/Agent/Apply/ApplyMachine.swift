@@ -8,7 +8,7 @@ package enum ConfirmationPolicy: Hashable, Sendable {
   case immediate
 }
 
-/// One apply, from a verified bundle on disk to an answer (DESIGN.md §3). Pure: events come in, and each returns the
+/// One apply, from a verified bundle on disk to an answer (docs/architecture.md). Pure: events come in, and each returns the
 /// one action the driver performs next and reports back about. No effect happens in here.
 ///
 /// Before APPLYING a failure is a refusal: nothing was changed. From APPLYING on it puts both families back, at most

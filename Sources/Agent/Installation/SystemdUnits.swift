@@ -10,7 +10,6 @@ package enum SystemdUnits {
     #"""
     [Unit]
     Description=Portcullis agent: keeps this host's packet filter as its owners signed it
-    Documentation=https://github.com/portcullis/portcullis/blob/main/docs/architecture.md
     After=local-fs.target portcullis-restore.service
     ConditionPathExists=/etc/portcullis/host
     # A keeper that fails again and again is started again and again, and may be replaced by one that works at any time.
@@ -79,7 +78,6 @@ package enum SystemdUnits {
     #"""
     [Unit]
     Description=Portcullis: load the committed rules before the network comes up
-    Documentation=https://github.com/portcullis/portcullis/blob/main/docs/architecture.md
     DefaultDependencies=no
     Wants=network-pre.target
     After=local-fs.target systemd-modules-load.service

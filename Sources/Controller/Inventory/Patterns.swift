@@ -149,7 +149,7 @@ struct PatternPart {
   private func nothing() -> Failure {
     let names = inventory.groups.map(\.name) + inventory.hosts.map(\.id.description)
     let hint =
-      body.contains { "*?[~@".contains($0) }
+      body.contains { "*?[~@".contains($0) } || names.contains(body)
       ? nil : NearestName.to(String(body.prefix(253)), among: names).map { "did you mean \(quoted($0))?" }
     return Failure(
       "find hosts", because: Reason("\(quoted(part)) matches no host or group of the inventory"),

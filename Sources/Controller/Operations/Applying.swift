@@ -14,6 +14,8 @@ package struct Applying: Sendable {
     package let result: DeliveryResult
     /// When the result came in.
     let at: UTCTime
+    /// False: the run was interrupted before its turn, so its silence says nothing.
+    var wasTried = true
   }
 
   package struct Applied: Sendable {
@@ -76,7 +78,7 @@ package struct Applying: Sendable {
     for host in touched where !reached.contains(host) {
       let result = DeliveryResult.unreachable("the run was interrupted before its turn")
       tally.count(result)
-      hosts.append(Host(host: host, result: result, at: workspace.clock.now()))
+      hosts.append(Host(host: host, result: result, at: workspace.clock.now(), wasTried: false))
     }
     tally.interrupted = Task.isCancelled
     hosts.sort { $0.host < $1.host }
@@ -128,7 +130,9 @@ package struct Applying: Sendable {
       let (word, detail) = host.result.words
       attempts[host.host] = DeliveryAttempt(
         content: drafts.byHost[host.host]!.content, serial: release.serial, result: word, detail: detail, at: host.at)
-      if case .unreachable(let why) = host.result { silent[host.host] = ContactFailure(at: host.at, reason: why) }
+      if host.wasTried, case .unreachable(let why) = host.result {
+        silent[host.host] = ContactFailure(at: host.at, reason: why)
+      }
     }
     try await store.record(attempts: attempts)
     try await store.record(contactFailures: silent)

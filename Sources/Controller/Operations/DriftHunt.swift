@@ -20,6 +20,12 @@ package struct DriftHunt: Sendable {
   }
 
   package func hunt(_ hosts: [InventoryHost], store: FleetStore) async throws -> Found {
+    let enrolled = try await store.enrolments()
+    guard hosts.contains(where: { enrolled[$0.id] != nil }) else {
+      throw Failure(
+        "look for drift", because: Reason("none of these hosts is enrolled, as far as this controller knows"),
+        hint: "enroll them, again if its state was lost: portcullis enroll HOST…")
+    }
     let observation = Observation(workspace: workspace, limits: limits)
     let texts = try await observation.refresh(hosts, store: store, differences: true)
     let statuses = try await observation.statuses(hosts, store: store)

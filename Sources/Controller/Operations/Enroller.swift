@@ -165,7 +165,7 @@ package struct Enroller: Sendable {
       "sh -c 'umask 022 && mkdir -p \(Self.folder) && cat >\(Self.upload) && chmod 755 \(Self.upload) && sha256sum \(Self.upload)'"
     let sent = try await shell.succeed(
       command, privileged: true, input: executable.bytes, doing: "upload the agent",
-      hint: "does the login may 'sudo -n', and is there room in /usr/local?")
+      hint: "may the login run 'sudo -n'?, and is there room in /usr/local?")
     guard digest(in: sent) == executable.digest else {
       throw Failure(
         "upload the agent", because: Reason("the host has other bytes than were sent"),

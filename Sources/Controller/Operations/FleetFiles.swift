@@ -44,7 +44,7 @@ package struct FleetFiles: Sendable {
   }
 
   private static let inventory = """
-    # Your hosts, as in an Ansible inventory. Every policy names one of these groups.
+    # Your hosts, as in an Ansible inventory. Every policy names one of these groups, or all.
     all:
       vars:
         ansible_user: root          # the administrator's login, for enrolment only

@@ -52,6 +52,11 @@ package struct SigningKeys: Sendable {
       principal: principal, namespaces: [SigningNamespace.release.rawValue], key: key.key, comment: key.comment)
     try Files.makeDirectory(directory(of: allowedSignersPath))
     try Files.write(Array(signer.line.utf8), to: allowedSignersPath)
+    if publicKey != nil, publicKeyPath != signingKeyPath + ".pub" {
+      // The public half is all that signing by an agent or a token needs to find.
+      try Files.makeDirectory(directory(of: signingKeyPath), mode: 0o700)
+      try Files.write(Array("\(key.key.text)\n".utf8), to: signingKeyPath + ".pub")
+    }
     return Created(
       principal: principal, fingerprint: key.key.fingerprint, publicKeyPath: publicKeyPath,
       allowedSignersPath: allowedSignersPath, adopted: publicKey != nil)
@@ -65,14 +70,16 @@ package struct SigningKeys: Sendable {
 
   /// A detached SSHSIG over the statement. May wait for a passphrase or a touch.
   package func sign(statement: [UInt8]) async throws -> [UInt8] {
-    guard Files.exists(signingKeyPath) else {
+    // Without a private half the public one names a key that an ssh-agent or a token holds.
+    let key = Files.exists(signingKeyPath) ? signingKeyPath : signingKeyPath + ".pub"
+    guard Files.exists(key) else {
       throw Failure(
         "sign release", because: Reason("there is no key \(signingKeyPath)"),
-        hint: "create one with 'portcullis keys init', or set keys.signing_key in portcullis.yaml")
+        hint: "create or adopt one with 'portcullis keys init', or set keys.signing_key in portcullis.yaml")
     }
     return try await Program.sshKeygen.succeed(
-      ["-Y", "sign", "-q", "-n", SigningNamespace.release.rawValue, "-f", signingKeyPath], input: statement,
-      doing: "sign release with \(signingKeyPath)")
+      ["-Y", "sign", "-q", "-n", SigningNamespace.release.rawValue, "-f", key], input: statement,
+      doing: "sign release with \(key)")
   }
 }
 

@@ -7,7 +7,7 @@ struct Init: Verb {
     abstract: "Start a fleet: configuration, an inventory to fill in, and example policies.",
     discussion: "Example: portcullis init fleet --fleet example && cd fleet && portcullis keys init")
 
-  @Argument(help: "The folder to make it in; files that exist are never overwritten")
+  @Argument(help: "The folder to make it in; refused if any of the files exists")
   var folder: String = "."
 
   @Option(name: .customLong("fleet"), help: "The fleet's name: 1–63 letters, digits, '.', '_' or '-'")

@@ -44,10 +44,10 @@ enum LabPolicies {
   /// The examples that come with the source, or where packages put them.
   static func ofThisCheckout() throws -> String {
     let own = AgentExecutable.ownFolder
-    let candidates = ["policies", own + "/../../../policies", own + "/../share/portcullis/policies"]
+    let candidates = [own + "/../../../policies", own + "/../share/portcullis/policies"]
     guard let found = candidates.first(where: { access($0 + "/base/policy.yaml", R_OK) == 0 }) else {
       throw Failure(
-        "find policies for the lab", because: Reason("there is no folder 'policies' here"),
+        "find the example policies", because: Reason("they do not stand beside this executable"),
         hint: "name one with --policies",
         kind: .usage)
     }
