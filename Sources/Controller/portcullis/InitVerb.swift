@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 import Core
 import Operations
 
@@ -16,6 +17,8 @@ struct Init: Verb {
   @Option(help: "Folder of policies to copy (default: the examples that come with portcullis)")
   var policies: String?
 
+  @OptionGroup var output: OutputOptions
+
   func perform() async throws -> Int32 {
     guard let fleet = FleetID(fleetName) else {
       throw Failure(
@@ -23,7 +26,7 @@ struct Init: Verb {
         because: Reason("a fleet's name is 1–63 letters, digits, '.', '_' or '-'"), kind: .usage)
     }
     let made = try FleetFiles(folder: folder, fleet: fleet).make(policies: try policies ?? LabPolicies.ofThisCheckout())
-    for file in made { Terminal.line("made \(SafeText.escape(file))") }
+    try Terminal.print(ActionDocument("init", folder, files: made, sentence: ""), output)
     Terminal.say("next: fill in \(folder)/inventory/hosts.yaml, then 'portcullis keys init' and 'portcullis validate'")
     return 0
   }

@@ -43,6 +43,7 @@ struct Lab: AsyncParsableCommand {
     var noEnroll = false
 
     @OptionGroup var directory: DirectoryOption
+    @OptionGroup var output: OutputOptions
 
     func validate() throws { _ = try parsedRoots() }
 
@@ -77,8 +78,9 @@ struct Lab: AsyncParsableCommand {
       }
       let seconds = start.duration(to: .now) / .seconds(1)
       let rounded = (seconds * 10).rounded() / 10
-      Terminal.line(
-        "\(hosts) \(hosts == 1 ? "host" : "hosts") up\(noEnroll ? "" : " and enrolled") in \(rounded) s: \(config)")
+      let done = "\(hosts) \(hosts == 1 ? "host" : "hosts") up\(noEnroll ? "" : " and enrolled")"
+      try Terminal.print(
+        ActionDocument("lab up", config, seconds: rounded, sentence: "\(done) in \(rounded) s: \(config)"), output)
       return 0
     }
   }
@@ -87,10 +89,12 @@ struct Lab: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Take the lab away: no process, mount or file is left.")
 
     @OptionGroup var directory: DirectoryOption
+    @OptionGroup var output: OutputOptions
 
     func perform() async throws -> Int32 {
       let found = try await LabFleet.down(directory: directory.dir)
-      print(found ? "lab in \(directory.dir) is gone" : "no lab in \(directory.dir); nothing to do")
+      let words = found ? "lab in \(directory.dir) is gone" : "no lab in \(directory.dir); nothing to do"
+      try Terminal.print(ActionDocument("lab down", directory.dir, done: found, sentence: words), output)
       return 0
     }
   }
@@ -142,11 +146,13 @@ struct Lab: AsyncParsableCommand {
     var host: String
 
     @OptionGroup var directory: DirectoryOption
+    @OptionGroup var output: OutputOptions
 
     func perform() async throws -> Int32 {
       let reboot = try await LabFleet(directory: directory.dir).reboot(host)
       let rounded = (reboot.seconds * 10).rounded() / 10
-      Terminal.line("\(reboot.host.name) is back after \(rounded) s; agent \(reboot.status.agent.rawValue)")
+      let words = "\(reboot.host.name) is back after \(rounded) s; agent \(reboot.status.agent.rawValue)"
+      try Terminal.print(ActionDocument("lab reboot", host, seconds: rounded, sentence: words), output)
       return 0
     }
   }
@@ -158,8 +164,11 @@ struct Lab: AsyncParsableCommand {
     @Argument(help: "debian11 or debian13")
     var name: LabRoot
 
+    @OptionGroup var output: OutputOptions
+
     func perform() async throws -> Int32 {
-      Terminal.line(try await LabRootMaker.make(name, progress: { Terminal.say($0) }))
+      let folder = try await LabRootMaker.make(name, progress: { Terminal.say($0) })
+      try Terminal.print(ActionDocument("lab root", name.rawValue, sentence: folder), output)
       return 0
     }
   }
