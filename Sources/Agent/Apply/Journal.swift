@@ -9,7 +9,7 @@ package struct JournalDamage: Error, Hashable, Sendable, CustomStringConvertible
   package var description: String { "journal damaged at byte \(offset): \(reason)" }
 }
 
-/// The host's memory: an append-only file of records, each a u32 length, a CRC32C and a payload (docs/safety.md).
+/// The host's memory: an append-only file of records, each a u32 length, a CRC32C and a payload.
 ///
 /// Every record is synced before the next is written, so a crash can tear only the last; a torn tail is ignored and cut
 /// off. A bad record with a good one after it cannot come from a crash: that is damage, and nothing is guessed from it,
