@@ -9,9 +9,9 @@ package struct StatusDocument: Document {
 
   package struct Host: Encodable, Sendable {
     package struct Family: Encodable, Sendable {
-      let expected: String?
-      let observed: String?
-      let save: String?
+      @ExplicitNull var expected: String?
+      @ExplicitNull var observed: String?
+      @ExplicitNull var save: String?
 
       init(_ status: HostStatus.FamilyStatus) {
         expected = status.expected?.description
@@ -24,13 +24,13 @@ package struct StatusDocument: Document {
     let delivery: String
     let integrity: String
     let contact: String
-    let serial: UInt64?
+    @ExplicitNull var serial: UInt64?
     let modifiers: [String]
     let ipv4: Family
     let ipv6: Family
-    let ageSeconds: Int64?
-    let backend: String?
-    let agentVersion: String?
+    @ExplicitNull var ageSeconds: Int64?
+    @ExplicitNull var backend: String?
+    @ExplicitNull var agentVersion: String?
     let conflicts: [String]
     let reasons: [String]
     let concern: Int

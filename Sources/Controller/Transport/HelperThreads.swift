@@ -72,6 +72,7 @@ final class HelperThreads: Sendable {
 }
 
 /// A POSIX semaphore, which unlike a condition variable needs no lock of its own.
+/// Unchecked: the pointer never changes, and sem_post(3) and sem_wait(3) may be called from any thread.
 private final class Semaphore: @unchecked Sendable {
   // Unchecked: sem_t may be used from any thread; the pointer never changes.
   private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
