@@ -11,10 +11,28 @@ package protocol AgentOperations: AnyObject {
   /// Called once, before anything else.
   func recover() throws
 
-  /// Verifies, rehearses, journals and applies a bundle whose files arrived whole. A refusal means nothing changed.
+  /// Verifies, rehearses, arms, journals and applies a bundle whose files arrived whole. A refusal means nothing changed.
+  /// Either it ended, or it waits for `confirm`; the same transaction asked for again gets the same answer.
   func apply(
-    _ files: [BundleFile: [UInt8]], transaction: TransactionID, manifest: Digest
-  ) throws(Refusal) -> Outcome
+    _ files: [BundleFile: [UInt8]], transaction: TransactionID, manifest: Digest, terms: ConfirmationTerms,
+    from connection: ManagementConnection
+  ) throws(Refusal) -> ApplyAnswer
+
+  /// Makes the waiting change permanent, if that is what this names and it came over another TCP connection than the
+  /// apply. Repeated it gets the outcome again.
+  func confirm(_ confirmation: ChangeConfirmation, from connection: ManagementConnection) throws(Refusal) -> Outcome
+
+  /// Takes the waiting change back now. One that ended gets its outcome.
+  func cancel(_ transaction: TransactionID) throws(Refusal) -> Outcome
+
+  /// When the waiting change must be taken back, or nil when none waits.
+  var confirmBy: BootTime? { get }
+
+  /// Takes the waiting change back, if there is one: its deadline passed, or the agent is to stop.
+  func expire(because why: String)
+
+  /// Does what root on this host orders. In words what was done.
+  func obey(_ order: LocalOrder) throws(Refusal) -> String
 
   /// Verifies what was staged as far as it can be without programs, so that an operator learns of a bad bundle early.
   func check(_ files: [BundleFile: [UInt8]]) throws(Refusal)

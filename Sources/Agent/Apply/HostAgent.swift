@@ -18,6 +18,8 @@ package final class HostAgent: AgentOperations {
   let firewall: any HostFirewall
   let facts: any HostFacts
   let clock: any WallClock
+  let bootClock: any BootClock
+  let deadMan: any DeadMan
   let confirmation: ConfirmationPolicy
   /// Nil until `recover` or `restore`.
   var journal: Journal?
@@ -27,7 +29,8 @@ package final class HostAgent: AgentOperations {
 
   package init(
     state: any Disk, trust: any Disk, firewall: any HostFirewall, facts: any HostFacts,
-    clock: any WallClock = SystemClock(), confirmation: ConfirmationPolicy = .immediate
+    clock: any WallClock = SystemClock(), bootClock: any BootClock, deadMan: any DeadMan,
+    confirmation: ConfirmationPolicy = .immediate
   ) throws {
     self.state = state
     self.trust = trust
@@ -35,6 +38,8 @@ package final class HostAgent: AgentOperations {
     self.firewall = firewall
     self.facts = facts
     self.clock = clock
+    self.bootClock = bootClock
+    self.deadMan = deadMan
     self.confirmation = confirmation
     identity = try Self.identity(from: trust)
   }

@@ -7,6 +7,31 @@ package import Wire
 
 extension HostAgent {
   package func apply(
+    _ files: [BundleFile: [UInt8]], transaction: TransactionID, manifest: Digest, terms: ConfirmationTerms,
+    from connection: ManagementConnection
+  ) throws(Refusal) -> ApplyAnswer {
+    .outcome(try apply(files, transaction: transaction, manifest: manifest))
+  }
+
+  package func confirm(
+    _ confirmation: ChangeConfirmation, from connection: ManagementConnection
+  ) throws(Refusal) -> Outcome {
+    throw Refusal(code: .notConfirmable, detail: "no change waits for a confirmation")
+  }
+
+  package func cancel(_ transaction: TransactionID) throws(Refusal) -> Outcome {
+    throw Refusal(code: .notConfirmable, detail: "no change waits for a confirmation")
+  }
+
+  package var confirmBy: BootTime? { nil }
+
+  package func expire(because why: String) {}
+
+  package func obey(_ order: LocalOrder) throws(Refusal) -> String {
+    throw Refusal(code: .unsupported, detail: "local orders are not known here")
+  }
+
+  private func apply(
     _ files: [BundleFile: [UInt8]], transaction: TransactionID, manifest: Digest
   ) throws(Refusal) -> Outcome {
     let ledger: Ledger

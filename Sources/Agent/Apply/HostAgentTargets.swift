@@ -86,7 +86,7 @@ extension HostAgent {
     let printed: PerFamily<[UInt8]>
     do throws(FirewallProblem) {
       programs = try firewall.programs()
-      printed = try firewall.rehearse(inputs.map { _, input in input.bytes })
+      printed = try firewall.rehearse(Rehearsal(texts: inputs.map { _, input in RestoreText(input.bytes) })).saved
     } catch {
       throw Refusal(rehearsing: error, line: culprit(error, inputs))
     }
@@ -110,9 +110,9 @@ extension HostAgent {
     let input = inputs[family]
     if let line = problem.line.flatMap(input.sourceLine(of:)) { return line }
     func loads(_ count: Int) -> Bool {
-      var part = PerFamily<[UInt8]>(ipv4: [], ipv6: [])
-      part[family] = input.keeping(firstRules: count).bytes
-      return (try? firewall.rehearse(part)) != nil
+      var part = PerFamily(ipv4: RestoreText([]), ipv6: RestoreText([]))
+      part[family] = RestoreText(input.keeping(firstRules: count).bytes)
+      return (try? firewall.rehearse(Rehearsal(texts: part))) != nil
     }
     var good = 0
     var bad = input.ruleset.ruleCount
@@ -149,6 +149,6 @@ extension HostAgent {
   func load(_ target: LoadTarget, _ family: Family) throws {
     // Nothing to declare and nothing to empty; the programs would take an empty text for a success anyway.
     guard !target.inputs[family].bytes.isEmpty else { return }
-    try firewall.load(target.inputs[family].bytes, into: family)
+    try firewall.load(RestoreText(target.inputs[family].bytes), into: family, within: .seconds(30))
   }
 }

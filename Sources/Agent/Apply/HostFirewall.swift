@@ -7,18 +7,62 @@ package protocol HostFirewall: AnyObject {
   /// Which programs there are now. Cheap when nothing changed; notices an upgrade.
   func programs() throws(FirewallProblem) -> FirewallPrograms
 
-  /// Loads both inputs into an empty network stack of its own and returns what the save programs then print. The
-  /// host's own rules are not touched. That the programs succeeded proves nothing: compare what they print.
-  func rehearse(_ inputs: PerFamily<[UInt8]>) throws(FirewallProblem) -> PerFamily<[UInt8]>
+  /// Loads texts into a network stack of its own and says what the save programs then print, and whether the host would
+  /// still be reachable. The host's own rules are not touched. That the programs succeeded proves nothing: compare what
+  /// they print.
+  func rehearse(_ rehearsal: Rehearsal) throws(FirewallProblem) -> Rehearsed
 
-  /// Replaces every table that the input declares. After an error some of them may have been replaced.
-  func load(_ input: [UInt8], into family: Family) throws(FirewallProblem)
+  /// Feeds a text to the family's restore program, which is killed after `limit`. After an error some of the tables may
+  /// have changed.
+  func load(_ text: RestoreText, into family: Family, within limit: Duration) throws(FirewallProblem)
 
   /// What the save program prints for the kernel's rules as they are.
   func save(_ family: Family) throws(FirewallProblem) -> [UInt8]
 
   /// Rules of both families that only the other backend's programs see.
   func otherBackendRules() throws(FirewallProblem) -> Int
+}
+
+/// What a restore program is fed.
+package struct RestoreText: Hashable, Sendable {
+  package var bytes: [UInt8]
+  /// `--noflush`: only what the text names is touched. Otherwise every table it declares is replaced.
+  package var keepsOthers: Bool
+
+  package init(_ bytes: [UInt8], keepsOthers: Bool = false) {
+    self.bytes = bytes
+    self.keepsOthers = keepsOthers
+  }
+}
+
+package struct Rehearsal: Hashable, Sendable {
+  /// What the host's kernel holds now, loaded first so that our rules stand among the others; nil to start empty. The
+  /// ipsets it names are copied from the host too.
+  package var live: PerFamily<[UInt8]>?
+  package var texts: PerFamily<RestoreText>
+  /// Ways in that must stay open; empty for no knock.
+  package var knock: [KnockPath]
+
+  package init(live: PerFamily<[UInt8]>? = nil, texts: PerFamily<RestoreText>, knock: [KnockPath] = []) {
+    self.live = live
+    self.texts = texts
+    self.knock = knock
+  }
+}
+
+package struct Rehearsed: Hashable, Sendable {
+  /// What the save programs printed, live rules included.
+  package var saved: PerFamily<[UInt8]>
+  /// Why the live rules of a family could not be loaded, so that `saved` is without them; nil when they were.
+  package var withoutLive: String?
+  /// Nil when no knock was asked for.
+  package var knock: KnockResult?
+
+  package init(saved: PerFamily<[UInt8]>, withoutLive: String? = nil, knock: KnockResult? = nil) {
+    self.saved = saved
+    self.withoutLive = withoutLive
+    self.knock = knock
+  }
 }
 
 package struct FirewallPrograms: Hashable, Sendable, CustomStringConvertible {

@@ -33,7 +33,7 @@ package enum AgentClient {
         switch try session.receive(AgentMessage(frame: frame)) {
         case .report(let report): return report
         case .refused(_, let refusal): throw Reason(SafeText.escape(refusal.detail))
-        case .hello, .staged, .outcome, .text, nil: break
+        case .hello, .staged, .applied, .outcome, .done, .text, nil: break
         }
       }
       switch Nonblocking.read(socket.number, into: &buffer) {

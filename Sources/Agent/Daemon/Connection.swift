@@ -1,3 +1,4 @@
+internal import Apply
 internal import Core
 internal import Wire
 
@@ -115,6 +116,8 @@ struct Connection {
       switch answer {
       case .checked(let result): session.checked(result)
       case .applied(let result): session.applied(result)
+      case .decided(let result): session.decided(result)
+      case .obeyed(let result): session.obeyed(result)
       case .reported(let result): session.reported(result)
       case .text(let result): session.textReady(result)
       }
@@ -203,8 +206,11 @@ struct Connection {
       switch action {
       case .send(let message): output.append(message.encode())
       case .check(let files): work = .check(files)
-      case .apply(let transaction, let files, let manifest):
-        work = .apply(transaction, files: files, manifest: manifest)
+      case .apply(let transaction, let files, let manifest, let terms):
+        work = .apply(transaction, files: files, manifest: manifest, terms, from: ManagementConnection(source: source))
+      case .confirm(let confirmation): work = .confirm(confirmation, from: ManagementConnection(source: source))
+      case .cancel(let transaction): work = .cancel(transaction)
+      case .local(let order): work = .local(order)
       case .report(let nonce): work = .report(nonce, managementSource: source)
       case .text(let request): work = .text(request)
       case .close:

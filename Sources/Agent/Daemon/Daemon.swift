@@ -176,11 +176,12 @@ package final class Daemon {
     with(result.connection) { connection, room in connection.finish(result.answer, room: room, now: .now) }
   }
 
-  private func note(_ result: Result<Outcome, Refusal>, from id: ConnectionID) {
+  private func note(_ result: Result<ApplyAnswer, Refusal>, from id: ConnectionID) {
     let source = connections.first { $0.id == id }?.source ?? ""
     let words =
       switch result {
-      case .success(let outcome):
+      case .success(.applied(let change)): "applied manifest \(change.manifest.short), to be confirmed"
+      case .success(.outcome(let outcome)):
         "\(outcome.result) serial \(outcome.serial) (manifest \(outcome.manifest.short))"
           + (outcome.detail.isEmpty ? "" : ": \(outcome.detail)")
       case .failure(let refusal): "refused: \(refusal.detail)"

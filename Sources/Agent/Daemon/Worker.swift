@@ -11,7 +11,11 @@ typealias ConnectionID = UInt64
 struct Job: Sendable {
   enum Work: Sendable {
     case check([BundleFile: [UInt8]])
-    case apply(TransactionID, files: [BundleFile: [UInt8]], manifest: Digest)
+    case apply(
+      TransactionID, files: [BundleFile: [UInt8]], manifest: Digest, ConfirmationTerms, from: ManagementConnection)
+    case confirm(ChangeConfirmation, from: ManagementConnection)
+    case cancel(TransactionID)
+    case local(LocalOrder)
     case report(Nonce, managementSource: String)
     case text(TextRequest)
 
@@ -26,7 +30,9 @@ struct Job: Sendable {
 struct JobResult: Sendable {
   enum Answer: Sendable {
     case checked(Result<Void, Refusal>)
-    case applied(Result<Outcome, Refusal>)
+    case applied(Result<ApplyAnswer, Refusal>)
+    case decided(Result<Outcome, Refusal>)
+    case obeyed(Result<String, Refusal>)
     case reported(Result<Report, Refusal>)
     case text(Result<[UInt8], Refusal>)
   }
@@ -143,9 +149,16 @@ final class Worker: Sendable {
     switch work {
     case .check(let files):
       .checked(Result { () throws(Refusal) in try operations.check(files) })
-    case .apply(let transaction, let files, let manifest):
+    case .apply(let transaction, let files, let manifest, let terms, let connection):
       .applied(
-        Result { () throws(Refusal) in try operations.apply(files, transaction: transaction, manifest: manifest) })
+        Result { () throws(Refusal) in
+          try operations.apply(
+            files, transaction: transaction, manifest: manifest, terms: terms, from: connection)
+        })
+    case .confirm(let confirmation, let connection):
+      .decided(Result { () throws(Refusal) in try operations.confirm(confirmation, from: connection) })
+    case .cancel(let transaction): .decided(Result { () throws(Refusal) in try operations.cancel(transaction) })
+    case .local(let order): .obeyed(Result { () throws(Refusal) in try operations.obey(order) })
     case .report(let nonce, let source):
       .reported(Result { () throws(Refusal) in try operations.report(nonce, managementSource: source) })
     case .text(let request): .text(Result { () throws(Refusal) in try operations.text(request) })

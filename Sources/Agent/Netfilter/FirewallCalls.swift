@@ -6,9 +6,12 @@ struct FirewallCalls {
   let runner: ProgramRunner
   var environment = ProgramRequest.plainEnvironment
 
-  func restore(_ input: [UInt8], by programs: FamilyPrograms) throws(FirewallProblem) {
+  func restore(
+    _ text: RestoreText, by programs: FamilyPrograms, within limit: Duration = .seconds(30)
+  ) throws(FirewallProblem) {
     let request = ProgramRequest(
-      programs.restore, programs.restoreArguments, environment: environment, input: input, outputLimit: 1 << 20)
+      programs.restore, programs.restoreArguments + (text.keepsOthers ? ["--noflush"] : []), environment: environment,
+      input: text.bytes, outputLimit: 1 << 20, milliseconds: Int(limit / .milliseconds(1)))
     _ = try run(request, programs.family)
   }
 

@@ -31,13 +31,15 @@ package final class LinuxFirewall: HostFirewall {
     return FirewallPrograms(backend: version.backend, version: version.number)
   }
 
-  package func rehearse(_ inputs: PerFamily<[UInt8]>) throws(FirewallProblem) -> PerFamily<[UInt8]> {
-    try rehearse(
-      RehearsalRequest(programs: finder.programs(), inputs: inputs, lockFile: rehearsalLockFile))
+  package func rehearse(_ rehearsal: Rehearsal) throws(FirewallProblem) -> Rehearsed {
+    let inputs = rehearsal.texts.map { _, text in text.bytes }
+    return Rehearsed(
+      saved: try rehearse(
+        RehearsalRequest(programs: finder.programs(), inputs: inputs, lockFile: rehearsalLockFile)))
   }
 
-  package func load(_ input: [UInt8], into family: Family) throws(FirewallProblem) {
-    try changing.restore(input, by: finder.programs()[family])
+  package func load(_ text: RestoreText, into family: Family, within limit: Duration) throws(FirewallProblem) {
+    try changing.restore(text, by: finder.programs()[family], within: limit)
   }
 
   package func save(_ family: Family) throws(FirewallProblem) -> [UInt8] {

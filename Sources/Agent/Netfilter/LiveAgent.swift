@@ -36,6 +36,6 @@ extension HostAgent {
     }
     return try HostAgent(
       state: LinuxDisk(statePath), trust: LinuxDisk("\(base)/etc/portcullis"), firewall: firewall,
-      facts: LinuxFacts(root: base))
+      facts: LinuxFacts(root: base), bootClock: LinuxBootClock(), deadMan: NoDeadMan())
   }
 }

@@ -58,7 +58,7 @@ package struct RehearsalRequest: Sendable {
     do throws(FirewallProblem) {
       return .saved(
         try inputs.map { (family, input) throws(FirewallProblem) in
-          if !input.isEmpty { try calls.restore(input, by: programs[family]) }
+          if !input.isEmpty { try calls.restore(RestoreText(input), by: programs[family]) }
           return try calls.save(by: programs[family])
         })
     } catch {

@@ -48,7 +48,7 @@ struct AgentLink: ~Copyable {
   }
 
   mutating func apply(_ transaction: TransactionID, manifest: Digest) async throws {
-    try await send(session.apply(transaction, manifest: manifest))
+    try await send(session.apply(transaction, manifest: manifest, .standard))
   }
 
   mutating func askReport(_ nonce: Nonce) async throws { try await send(session.report(nonce)) }

@@ -151,7 +151,7 @@ struct Courier: Sendable {
     case .refused(_, var refusal):
       if let location = refusal.location.flatMap(source) { refusal.detail = "\(location): \(refusal.detail)" }
       hear(.refused(refusal))
-    case .text: throw Reason("it sent a text nobody asked for")
+    case .applied, .done, .text: throw Reason("it sent an answer nobody asked for")
     }
   }
 }

@@ -77,7 +77,7 @@ package struct Sweep: Sendable {
         guard answer.nonce == nonce, answer.host == host else { throw Reason("it answered another question") }
         report = answer
       case .refused(_, let refusal): throw Reason("it refused: \(SafeText.escape(refusal.detail))")
-      case .staged, .outcome, .text: throw Reason("it answered another question")
+      case .staged, .applied, .outcome, .done, .text: throw Reason("it answered another question")
       }
     }
     var texts = PerFamily<Sides?>(ipv4: nil, ipv6: nil)
@@ -98,7 +98,7 @@ package struct Sweep: Sendable {
       switch try await link.next() {
       case .text(request, let bytes): return bytes
       case .refused(_, let refusal): throw Reason("it refused: \(SafeText.escape(refusal.detail))")
-      case .hello, .staged, .outcome, .report, .text: throw Reason("it answered another question")
+      case .hello, .staged, .applied, .outcome, .done, .report, .text: throw Reason("it answered another question")
       }
     }
     return Sides(expected: try await text(.expected), observed: try await text(.observed))

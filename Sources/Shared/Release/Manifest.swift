@@ -31,7 +31,14 @@ package struct Manifest: Hashable, Sendable {
   package let fleet: FleetID
   package let host: HostID
   package let serial: Serial
+  /// Sorted by their texts, each once.
+  package let grants: [Grant]
   package let mode: Mode
+  /// Owned mode: what our rules for forwarded packets do not decide is left to Docker's or Kubernetes' own.
+  package let forwardsForeign: Bool
+  /// Owned mode: foreign rules that may stand above our hook although they accept what the policy may drop. Each is a
+  /// rule as iptables-save prints it (`-A INPUT …`), or `*` for any. Sorted by bytes, each once.
+  package let foreignAllowed: [String]
   /// The host's groups and the like: sorted by bytes, each once.
   package let labels: [String]
   /// Numeric addresses and prefixes the host sees its managers come from: canonical, sorted by bytes, each once.
@@ -39,16 +46,25 @@ package struct Manifest: Hashable, Sendable {
   /// Nil exactly when the mode is `withdrawn`.
   package let files: PerFamily<File>?
 
-  /// Sorts labels and sources and drops repetitions; throws for a value the text format has no spelling for.
+  /// In bytes.
+  package static let maximumForeignRuleLength = 1024
+
+  /// Sorts grants, labels and sources and drops repetitions; throws for a value the text format has no spelling for.
   package init(
-    fleet: FleetID, host: HostID, serial: Serial, mode: Mode, labels: [String], sources: [String],
-    files: PerFamily<File>?
+    fleet: FleetID, host: HostID, serial: Serial, grants: [Grant] = [], mode: Mode, forwardsForeign: Bool = false,
+    foreignAllowed: [String] = [], labels: [String], sources: [String], files: PerFamily<File>?
   ) throws(FormatProblem) {
     func refuse(_ reason: String) -> FormatProblem { FormatProblem(Self.file, reason) }
     guard serial > .none else { throw refuse("serial 0 means that there is no release; the first is 1") }
     guard (mode == .withdrawn) == (files == nil) else {
       throw refuse(
         mode == .withdrawn ? "mode withdrawn has no rule files" : "mode \(mode.rawValue) needs both rule files")
+    }
+    guard mode == .owned || !forwardsForeign && foreignAllowed.isEmpty else {
+      throw refuse("only mode owned says what becomes of foreign rules")
+    }
+    for rule in foreignAllowed {
+      if let fault = Self.fault(inForeignRule: rule) { throw refuse(fault) }
     }
     for label in labels {
       if let fault = Self.fault(inLabel: label) { throw refuse(fault) }
@@ -66,7 +82,10 @@ package struct Manifest: Hashable, Sendable {
     self.fleet = fleet
     self.host = host
     self.serial = serial
+    self.grants = Set(grants).sorted { $0.text.utf8.lexicographicallyPrecedes($1.text.utf8) }
     self.mode = mode
+    self.forwardsForeign = forwardsForeign
+    self.foreignAllowed = Self.sortedUnique(foreignAllowed)
     self.labels = Self.sortedUnique(labels)
     self.sources = Self.sortedUnique(sources)
     self.files = files
@@ -79,16 +98,21 @@ package struct Manifest: Hashable, Sendable {
 
   static let file = BundleFile.manifest.fileName
 
-  package func encode() -> [UInt8] { encode(withSerial: true) }
+  package func encode() -> [UInt8] { encode(forRelease: true) }
 
-  /// The digest of the bytes without their `serial` line: two manifests with the same one ask the host for the same
+  /// The digest of the bytes without their `serial` and `grant` lines: two manifests with the same one ask the host for the same
   /// state, so a host stays current when only others changed.
-  package var contentDigest: Digest { Digest(of: encode(withSerial: false)) }
+  package var contentDigest: Digest { Digest(of: encode(forRelease: false)) }
 
-  private func encode(withSerial: Bool) -> [UInt8] {
+  private func encode(forRelease: Bool) -> [UInt8] {
     var lines = ["portcullis-manifest 1", "fleet \(fleet)", "host \(host)"]
-    if withSerial { lines.append("serial \(serial)") }
+    if forRelease {
+      lines.append("serial \(serial)")
+      lines += grants.map { "grant \($0.text)" }
+    }
     lines.append("mode \(mode.rawValue)")
+    if forwardsForeign { lines.append("forward foreign") }
+    lines += foreignAllowed.map { "foreign-allow \($0)" }
     lines += labels.map { "label \($0)" }
     lines += sources.map { "source \($0)" }
     if let files {
@@ -109,6 +133,16 @@ package struct Manifest: Hashable, Sendable {
       ASCII.isLetterOrDigit(byte) || marks.utf8.contains(byte)
     }
     return isWord ? nil : "label '\(label)' may hold only letters, digits and \(marks)"
+  }
+
+  /// `*` or a rule of a built-in chain, in printable ASCII, so that it is one line wherever it is shown.
+  private static func fault(inForeignRule rule: String) -> String? {
+    guard rule.utf8.count <= maximumForeignRuleLength else {
+      return "a foreign rule has \(rule.utf8.count) bytes; \(maximumForeignRuleLength) are allowed"
+    }
+    let isRule = rule.hasPrefix("-A ") && rule.utf8.allSatisfy { (0x20...0x7e).contains($0) } && !rule.hasSuffix(" ")
+    return rule == "*" || isRule
+      ? nil : "foreign rule '\(rule)' is neither * nor a rule like -A INPUT -s 192.0.2.1/32 -j ACCEPT"
   }
 
   private static func sortedUnique(_ words: [String]) -> [String] {

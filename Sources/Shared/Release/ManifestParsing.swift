@@ -9,17 +9,27 @@ extension Manifest {
     let hostText = try lines.value(of: "host")
     guard let host = HostID(hostText) else { throw lines.problem("'\(hostText)' is not a host's name") }
     let serial = Serial(try lines.unsigned("serial"))
+    let grants = try sortedValues(of: "grant", in: &lines).map { (text) throws(FormatProblem) in
+      guard let grant = Grant(text) else { throw lines.problem("grant '\(text)' is not known here") }
+      return grant
+    }
     let modeText = try lines.value(of: "mode")
     guard let mode = Mode(rawValue: modeText) else {
       throw lines.problem("mode '\(modeText)' is none of exclusive, owned, withdrawn")
     }
+    let forwardText = lines.optionalValue(of: "forward")
+    guard forwardText == nil || forwardText == "foreign" else {
+      throw lines.problem("forward '\(forwardText ?? "")' is not foreign")
+    }
+    let foreignAllowed = try sortedValues(of: "foreign-allow", in: &lines)
     let labels = try sortedValues(of: "label", in: &lines)
     let sources = try sortedValues(of: "source", in: &lines)
     let files: PerFamily<File>? =
       mode == .withdrawn ? nil : try PerFamily { (family) throws(FormatProblem) in try entry(of: family, in: &lines) }
     try lines.end()
     return try Manifest(
-      fleet: fleet, host: host, serial: serial, mode: mode, labels: labels, sources: sources, files: files)
+      fleet: fleet, host: host, serial: serial, grants: grants, mode: mode, forwardsForeign: forwardText != nil,
+      foreignAllowed: foreignAllowed, labels: labels, sources: sources, files: files)
   }
 
   private static func sortedValues(of key: String, in lines: inout StrictLines) throws(FormatProblem) -> [String] {

@@ -9,6 +9,8 @@ extension AgentMessage {
     case .report: .report
     case .text: .text
     case .refused: .refused
+    case .applied: .applied
+    case .done: .done
     }
   }
 
@@ -43,6 +45,15 @@ extension AgentMessage {
           out.family(location.family)
           out.clamped(max(1, location.line))
         }
+      case .applied(let change):
+        out.raw(change.transaction.bytes)
+        out.digest(change.manifest)
+        out.raw(change.nonce.bytes)
+        out.uint32(change.millisecondsLeft)
+        let warnings = change.warnings.prefix(WireLimit.warnings)
+        out.clamped(warnings.count)
+        for warning in warnings { out.clipped(warning, to: WireLimit.warning) }
+      case .done(let words): out.clipped(words, to: WireLimit.detail)
       }
     }
   }
@@ -66,7 +77,9 @@ extension AgentMessage {
       case .report: self = .report(try Report(&reader))
       case .text: self = try Self.textPiece(&reader)
       case .refused: self = .refused(try Refusal(&reader))
-      case .controllerHello, .stage, .data, .apply, .reportRequest, .textRequest, .goodbye:
+      case .applied: self = .applied(try AppliedChange(&reader))
+      case .done: self = .done(try reader.text("words", atMost: WireLimit.detail))
+      case .controllerHello, .stage, .data, .apply, .reportRequest, .textRequest, .goodbye, .confirm, .cancel, .local:
         throw .malformed(field: "type")
       }
       try reader.end()
@@ -85,6 +98,20 @@ extension AgentMessage {
     // Empty pieces that end nothing could keep us busy for ever.
     guard last || length > 0 else { throw .truncated(field: "piece") }
     return .text(request, piece: Array(try reader.raw(length, field: "piece")), last: last)
+  }
+}
+
+extension AppliedChange {
+  fileprivate init(_ reader: inout ByteReader) throws(ByteReader.Problem) {
+    let transaction = try reader.transaction()
+    let manifest = try reader.digest("manifest")
+    let nonce = try reader.nonce()
+    let left = try reader.uint32("milliseconds left")
+    var warnings: [String] = []
+    for _ in 0..<(try reader.count("number of warnings", atMost: WireLimit.warnings)) {
+      warnings.append(try reader.text("warning", atMost: WireLimit.warning))
+    }
+    self.init(transaction: transaction, manifest: manifest, nonce: nonce, millisecondsLeft: left, warnings: warnings)
   }
 }
 

@@ -6,13 +6,27 @@ package enum AgentAction: Hashable, Sendable {
   /// Look at a bundle that arrived whole; then call `checked`.
   case check([BundleFile: [UInt8]])
   /// Then call `applied`.
-  case apply(TransactionID, files: [BundleFile: [UInt8]], manifest: Digest)
+  case apply(TransactionID, files: [BundleFile: [UInt8]], manifest: Digest, ConfirmationTerms)
+  /// Then call `decided`.
+  case confirm(ChangeConfirmation)
+  /// Then call `decided`.
+  case cancel(TransactionID)
+  /// Then call `obeyed`.
+  case local(LocalOrder)
   /// Then call `reported`.
   case report(Nonce)
   /// Work out the text; then call `textReady`.
   case text(TextRequest)
   /// Send what is queued, then close.
   case close
+}
+
+/// How an apply went on.
+package enum ApplyAnswer: Hashable, Sendable {
+  /// It waits to be confirmed.
+  case applied(AppliedChange)
+  /// It ended.
+  case outcome(Outcome)
 }
 
 /// One connection, seen from the agent. Requests are answered one after the other, in order: the caller feeds the next
@@ -33,6 +47,8 @@ package struct AgentSession: Sendable {
     case checking(TransactionID, [BundleFile: [UInt8]])
     /// `apply` is running, and holds this many bytes of files.
     case applying(heldBytes: Int)
+    /// `confirm`, `cancel` or `local` is running; the bundle, if any, stays staged.
+    case deciding(Bundle)
     /// `report` is running; the bundle, if any, stays staged.
     case reporting(Nonce, Bundle)
     /// `text` is running.
@@ -73,7 +89,7 @@ package struct AgentSession: Sendable {
     case .ready(.rejected): .rejected
     case .staging: .staging
     case .discarding: .discarding
-    case .checking, .applying, .reporting, .composing, .sendingText: .answering
+    case .checking, .applying, .deciding, .reporting, .composing, .sendingText: .answering
     case .closed: .closed
     }
   }
@@ -84,7 +100,8 @@ package struct AgentSession: Sendable {
   /// Memory taken by staged files, or promised to files that are arriving, in bytes.
   package var reservedBytes: Int {
     switch state {
-    case .ready(let bundle), .reporting(_, let bundle), .composing(_, let bundle), .sendingText(_, _, let bundle):
+    case .ready(let bundle), .deciding(let bundle), .reporting(_, let bundle), .composing(_, let bundle),
+      .sendingText(_, _, let bundle):
       bundle.heldBytes
     case .staging(let staging): staging.total
     case .checking(_, let files): files.values.reduce(0) { $0 + $1.count }
@@ -109,7 +126,16 @@ package struct AgentSession: Sendable {
       return []
     case .stage(let transaction, let files): return stage(transaction, files, room: room)
     case .data(let piece): return take(piece)
-    case .apply(let transaction, let manifest): return apply(transaction, manifest)
+    case .apply(let transaction, let manifest, let terms): return apply(transaction, manifest, terms)
+    case .confirm(let confirmation):
+      state = .deciding(bundle)
+      return [.confirm(confirmation)]
+    case .cancel(let transaction):
+      state = .deciding(bundle)
+      return [.cancel(transaction)]
+    case .local(let order):
+      state = .deciding(bundle)
+      return [.local(order)]
     case .report(let nonce):
       state = .reporting(nonce, bundle)
       return [.report(nonce)]
@@ -137,11 +163,32 @@ package struct AgentSession: Sendable {
   }
 
   /// The answer to `.apply`. What was staged is gone either way.
-  package mutating func applied(_ result: Result<Outcome, Refusal>) -> [AgentAction] {
+  package mutating func applied(_ result: Result<ApplyAnswer, Refusal>) -> [AgentAction] {
     guard case .applying = state else { return [] }
     state = .ready(.none)
     switch result {
+    case .success(.applied(let change)): return [.send(.applied(change))]
+    case .success(.outcome(let outcome)): return [.send(.outcome(outcome))]
+    case .failure(let refusal): return [.send(.refused(refusal))]
+    }
+  }
+
+  /// The answer to `.confirm` and to `.cancel`.
+  package mutating func decided(_ result: Result<Outcome, Refusal>) -> [AgentAction] {
+    guard case .deciding(let bundle) = state else { return [] }
+    state = .ready(bundle)
+    switch result {
     case .success(let outcome): return [.send(.outcome(outcome))]
+    case .failure(let refusal): return [.send(.refused(refusal))]
+    }
+  }
+
+  /// The answer to `.local`, in words.
+  package mutating func obeyed(_ result: Result<String, Refusal>) -> [AgentAction] {
+    guard case .deciding(let bundle) = state else { return [] }
+    state = .ready(bundle)
+    switch result {
+    case .success(let words): return [.send(.done(words))]
     case .failure(let refusal): return [.send(.refused(refusal))]
     }
   }
@@ -197,7 +244,7 @@ package struct AgentSession: Sendable {
   /// The peer will send no more. Not an error outside a bundle: what is being worked out is still sent.
   package mutating func peerFinished() -> [AgentAction] {
     switch state {
-    case .closed, .checking, .applying, .reporting, .composing, .sendingText: return []
+    case .closed, .checking, .applying, .deciding, .reporting, .composing, .sendingText: return []
     case .staging, .discarding: return fail(.outOfPhase(.goodbye, phase: phase.words))
     case .greeting, .ready:
       state = .closed
@@ -249,18 +296,20 @@ package struct AgentSession: Sendable {
         ? .ready(.rejected(transaction, refusal))
         : .discarding(transaction, remaining: remaining - piece.count, refusal)
       return []
-    case .greeting, .ready, .checking, .applying, .reporting, .composing, .sendingText, .closed:
+    case .greeting, .ready, .checking, .applying, .deciding, .reporting, .composing, .sendingText, .closed:
       return fail(.outOfPhase(.data, phase: phase.words))
     }
   }
 
-  private mutating func apply(_ transaction: TransactionID, _ manifest: Digest) -> [AgentAction] {
+  private mutating func apply(_ transaction: TransactionID, _ manifest: Digest, _ terms: ConfirmationTerms)
+    -> [AgentAction]
+  {
     let current = bundle
     let refusal: Refusal
     switch current {
     case .staged(transaction, let files, manifest: manifest):
       state = .applying(heldBytes: current.heldBytes)
-      return [.apply(transaction, files: files, manifest: manifest)]
+      return [.apply(transaction, files: files, manifest: manifest, terms)]
     case .rejected(transaction, let original): refusal = original
     case .staged(let other, _, let staged):
       refusal = Refusal(

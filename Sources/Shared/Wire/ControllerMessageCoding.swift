@@ -10,6 +10,9 @@ extension ControllerMessage {
     case .report: .reportRequest
     case .text: .textRequest
     case .goodbye: .goodbye
+    case .confirm: .confirm
+    case .cancel: .cancel
+    case .local: .local
     }
   }
 
@@ -26,9 +29,19 @@ extension ControllerMessage {
           out.clamped(staged.size)
         }
       case .data(let piece): out.raw(piece)
-      case .apply(let transaction, let manifest):
+      case .apply(let transaction, let manifest, let terms):
         out.raw(transaction.bytes)
         out.digest(manifest)
+        out.uint16(terms.seconds)
+        out.bool(terms.isManual)
+      case .confirm(let confirmation):
+        out.raw(confirmation.transaction.bytes)
+        out.digest(confirmation.manifest)
+        out.raw(confirmation.nonce.bytes)
+      case .cancel(let transaction): out.raw(transaction.bytes)
+      case .local(let order):
+        out.uint8(order.deed.rawValue)
+        out.clipped(order.reason, to: WireLimit.reason)
       case .report(let nonce): out.raw(nonce.bytes)
       case .text(let request):
         out.family(request.family)
@@ -56,12 +69,26 @@ extension ControllerMessage {
         }
         self = .data(frame.payload)
         return
-      case .apply: self = .apply(try reader.transaction(), manifest: try reader.digest("manifest"))
+      case .apply:
+        let transaction = try reader.transaction()
+        let manifest = try reader.digest("manifest")
+        let seconds = try reader.uint16("confirmation seconds")
+        guard ConfirmationTerms.allowed.contains(seconds) else { throw .malformed(field: "confirmation seconds") }
+        let terms = ConfirmationTerms(seconds: seconds, isManual: try reader.bool("manual confirmation"))
+        self = .apply(transaction, manifest: manifest, terms)
+      case .confirm:
+        let transaction = try reader.transaction()
+        let manifest = try reader.digest("manifest")
+        self = .confirm(ChangeConfirmation(transaction: transaction, manifest: manifest, nonce: try reader.nonce()))
+      case .cancel: self = .cancel(try reader.transaction())
+      case .local:
+        let deed = try reader.one(of: LocalOrder.Deed.self, "deed")
+        self = .local(LocalOrder(deed: deed, reason: try reader.text("reason", atMost: WireLimit.reason)))
       case .reportRequest: self = .report(try reader.nonce())
       case .textRequest:
         self = .text(TextRequest(family: try reader.family(), side: try reader.one(of: TextRequest.Side.self, "side")))
       case .goodbye: self = .goodbye
-      case .agentHello, .staged, .outcome, .report, .text, .refused: throw .malformed(field: "type")
+      case .agentHello, .staged, .outcome, .report, .text, .refused, .applied, .done: throw .malformed(field: "type")
       }
       try reader.end()
     } catch {

@@ -4,13 +4,28 @@ package import Core
 package enum WireRequest: Hashable, Sendable {
   case stage(TransactionID, manifest: Digest)
   case apply(TransactionID, manifest: Digest)
+  case confirm(ChangeConfirmation)
+  case cancel(TransactionID)
+  case local(LocalOrder)
   case report(Nonce)
   case text(TextRequest)
+
+  /// Whether it can end in an outcome of this transaction.
+  fileprivate func changes(_ transaction: TransactionID) -> Bool {
+    switch self {
+    case .apply(transaction, manifest: _), .cancel(transaction): true
+    case .confirm(let confirmation): confirmation.transaction == transaction
+    case .stage, .apply, .cancel, .local, .report, .text: false
+    }
+  }
 
   fileprivate var words: String {
     switch self {
     case .stage: "staging was asked for"
     case .apply: "an apply was asked for"
+    case .confirm: "a confirmation was sent"
+    case .cancel: "a cancellation was sent"
+    case .local: "a local order was given"
     case .report: "a report was asked for"
     case .text(let request): "the \(request.side) \(request.family) text was asked for"
     }
@@ -21,7 +36,11 @@ package enum ControllerEvent: Hashable, Sendable {
   case hello(AgentHello)
   /// The bundle is on the host, whole and checked as far as it can be without programs.
   case staged(TransactionID)
+  /// The new rules are loaded and wait for their confirmation.
+  case applied(AppliedChange)
   case outcome(Outcome)
+  /// The local order was carried out.
+  case done(String)
   case report(Report)
   case text(TextRequest, [UInt8])
   /// The oldest request was refused. Nil: the agent refuses the connection itself.
@@ -77,9 +96,26 @@ package struct ControllerSession: Sendable {
     return StagedMessages(transaction, files)
   }
 
-  package mutating func apply(_ transaction: TransactionID, manifest: Digest) -> ControllerMessage {
+  package mutating func apply(
+    _ transaction: TransactionID, manifest: Digest, _ terms: ConfirmationTerms
+  ) -> ControllerMessage {
     pending.append(.apply(transaction, manifest: manifest))
-    return .apply(transaction, manifest: manifest)
+    return .apply(transaction, manifest: manifest, terms)
+  }
+
+  package mutating func confirm(_ confirmation: ChangeConfirmation) -> ControllerMessage {
+    pending.append(.confirm(confirmation))
+    return .confirm(confirmation)
+  }
+
+  package mutating func cancel(_ transaction: TransactionID) -> ControllerMessage {
+    pending.append(.cancel(transaction))
+    return .cancel(transaction)
+  }
+
+  package mutating func local(_ order: LocalOrder) -> ControllerMessage {
+    pending.append(.local(order))
+    return .local(order)
   }
 
   package mutating func report(_ nonce: Nonce) -> ControllerMessage {
@@ -126,10 +162,17 @@ package struct ControllerSession: Sendable {
     case .staged(let transaction, let manifest):
       try answer(message, .stage(transaction, manifest: manifest))
       return .staged(transaction)
+    case .applied(let change):
+      try answer(message, .apply(change.transaction, manifest: change.manifest))
+      return .applied(change)
     case .outcome(let outcome):
-      guard case .apply(outcome.transaction, let manifest)? = pending.first else { throw mismatch(message) }
-      try answer(message, .apply(outcome.transaction, manifest: manifest))
+      guard pending.first?.changes(outcome.transaction) == true else { throw mismatch(message) }
+      pending.removeFirst()
       return .outcome(outcome)
+    case .done(let words):
+      guard case .local? = pending.first else { throw mismatch(message) }
+      pending.removeFirst()
+      return .done(words)
     case .report(let report):
       try answer(message, .report(report.nonce))
       return .report(report)

@@ -24,6 +24,11 @@ package enum WireLimit {
   package static let table = 32
   package static let chain = 255
   package static let conflict = 64
+  /// Each warning of an applied change, and how many.
+  package static let warning = 1024
+  package static let warnings = 16
+  /// Of a local order.
+  package static let reason = 512
   /// Services named in a report.
   package static let conflicts = 16
 }
@@ -38,6 +43,9 @@ package enum MessageType: UInt8, CaseIterable, Sendable, Hashable {
   case reportRequest = 5
   case textRequest = 6
   case goodbye = 7
+  case confirm = 8
+  case cancel = 9
+  case local = 10
   // From the agent.
   case agentHello = 129
   case staged = 130
@@ -45,6 +53,8 @@ package enum MessageType: UInt8, CaseIterable, Sendable, Hashable {
   case report = 132
   case text = 133
   case refused = 134
+  case applied = 135
+  case done = 136
 
   package var name: String {
     switch self {
@@ -58,6 +68,11 @@ package enum MessageType: UInt8, CaseIterable, Sendable, Hashable {
     case .staged: "staged"
     case .outcome: "outcome"
     case .refused: "refused"
+    case .confirm: "confirm"
+    case .cancel: "cancel"
+    case .local: "local"
+    case .applied: "applied"
+    case .done: "done"
     }
   }
 }

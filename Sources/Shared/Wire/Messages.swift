@@ -2,7 +2,7 @@ package import Core
 
 /// The protocol between controller and agent (docs/wire.md). Both sides refuse any other version by name.
 package enum ProtocolVersion {
-  package static let current: UInt16 = 1
+  package static let current: UInt16 = 2
 }
 
 /// 32 random bytes that tie an answer to the question it answers.
@@ -43,12 +43,66 @@ package enum ControllerMessage: Hashable, Sendable {
   case stage(TransactionID, [StagedFile])
   /// The next piece of the announced files, which are sent back to back; never spans two files.
   case data([UInt8])
-  /// Apply what was staged, if its manifest has this digest.
-  case apply(TransactionID, manifest: Digest)
+  /// Apply what was staged, if its manifest has this digest, and wait to be told that the host is still reachable.
+  /// Repeated after a lost answer it gets the answer again.
+  case apply(TransactionID, manifest: Digest, ConfirmationTerms)
+  /// The host is still reachable: make the change permanent.
+  case confirm(ChangeConfirmation)
+  /// Take an applied change back now, without waiting for its deadline.
+  case cancel(TransactionID)
+  /// From root on the host itself: never heeded over SSH.
+  case local(LocalOrder)
   case report(Nonce)
   /// The whole text of one side of one family, for showing a difference.
   case text(TextRequest)
   case goodbye
+}
+
+/// Until when, and by whom, a change must be confirmed.
+package struct ConfirmationTerms: Hashable, Sendable {
+  /// In seconds.
+  package static let allowed: ClosedRange<UInt16> = 15...600
+  package static let standard = ConfirmationTerms(seconds: 60, isManual: false)
+
+  /// From ARMED, before anything is changed, to the moment the host goes back by itself.
+  package let seconds: UInt16
+  /// A person confirms, so nobody tries to at once. The host only shows it; it waits just the same.
+  package let isManual: Bool
+
+  /// Seconds beyond what is allowed become the nearest that are.
+  package init(seconds: UInt16, isManual: Bool) {
+    self.seconds = min(max(seconds, Self.allowed.lowerBound), Self.allowed.upperBound)
+    self.isManual = isManual
+  }
+}
+
+/// Names the one change it confirms, by what only its receiver of `applied` knows.
+package struct ChangeConfirmation: Hashable, Sendable {
+  package let transaction: TransactionID
+  package let manifest: Digest
+  /// From `AppliedChange`.
+  package let nonce: Nonce
+  package init(transaction: TransactionID, manifest: Digest, nonce: Nonce) {
+    self.transaction = transaction
+    self.manifest = manifest
+    self.nonce = nonce
+  }
+}
+
+package struct LocalOrder: Hashable, Sendable {
+  package enum Deed: UInt8, Hashable, Sendable {
+    /// Load the safe policy, and stay on it until the next release or rollback.
+    case safe = 0
+    /// Back to the bundle that was committed before the one that runs.
+    case rollback = 1
+  }
+  package let deed: Deed
+  /// For the record.
+  package let reason: String
+  package init(deed: Deed, reason: String) {
+    self.deed = deed
+    self.reason = reason
+  }
 }
 
 package struct StagedFile: Hashable, Sendable {
@@ -80,7 +134,11 @@ package enum AgentMessage: Hashable, Sendable {
   /// First on every connection, without being asked.
   case hello(AgentHello)
   case staged(TransactionID, manifest: Digest)
+  /// The new rules are loaded, and go away at the deadline unless `confirm` comes over another TCP connection.
+  case applied(AppliedChange)
   case outcome(Outcome)
+  /// A local order was carried out. In words for the person at the console.
+  case done(String)
   case report(Report)
   /// A piece of an asked-for text; `last` ends it. An empty text is one empty last piece.
   case text(TextRequest, piece: [UInt8], last: Bool)
@@ -100,6 +158,27 @@ package struct AgentHello: Hashable, Sendable {
   }
 }
 
+/// A change that waits to be confirmed.
+package struct AppliedChange: Hashable, Sendable {
+  package var transaction: TransactionID
+  package var manifest: Digest
+  /// To be named by the confirmation.
+  package var nonce: Nonce
+  /// Until the host goes back by itself.
+  package var millisecondsLeft: UInt32
+  /// What the operator should know although the change was made: an undecided knock and the like. Safe to show.
+  package var warnings: [String]
+  package init(
+    transaction: TransactionID, manifest: Digest, nonce: Nonce, millisecondsLeft: UInt32, warnings: [String]
+  ) {
+    self.transaction = transaction
+    self.manifest = manifest
+    self.nonce = nonce
+    self.millisecondsLeft = millisecondsLeft
+    self.warnings = warnings
+  }
+}
+
 /// How an apply ended. Sent only after the journal holds it durably.
 package struct Outcome: Hashable, Sendable {
   package enum Result: UInt8, Hashable, Sendable {
@@ -116,7 +195,7 @@ package struct Outcome: Hashable, Sendable {
   package var result: Result
   package var serial: Serial
   package var manifest: Digest
-  /// Why, when the result is `reverted` or `failed`; otherwise empty.
+  /// Why, when the result is `reverted` or `failed`; otherwise what the operator should know, often nothing.
   package var detail: String
   package init(transaction: TransactionID, result: Result, serial: Serial, manifest: Digest, detail: String) {
     self.transaction = transaction
@@ -150,6 +229,16 @@ package struct Refusal: Error, Hashable, Sendable {
     case busy = 17
     case unsupported = 18
     case internalError = 19
+    /// The knock showed that the management path would be shut.
+    case lockout = 20
+    /// Owned mode: a foreign rule above our hook accepts what the policy may drop.
+    case foreignAccept = 21
+    /// Exclusive mode: chains of other software would be wiped.
+    case foreignChains = 22
+    /// No change waits for this confirmation: another transaction, digest or nonce, too late, or the same TCP connection.
+    case notConfirmable = 23
+    /// Only root on the host itself may ask for this.
+    case notLocal = 24
   }
   package var code: Code
   /// What was refused and why, in words for an operator.

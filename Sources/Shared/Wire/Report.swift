@@ -21,7 +21,13 @@ package struct Report: Hashable, Sendable {
   package var committed: Committed?
   /// The last apply that did not end in a commit, until the next one does.
   package var lastFailure: LastFailure?
+  /// A change that waits to be confirmed; nil when none does.
+  package var pending: PendingChange?
+  /// The last thing root did at the console, until the next commit.
+  package var localAct: LocalAct?
   package var families: PerFamily<FamilyReport>
+  /// Whose chains there are beside ours, told by their names; sorted.
+  package var owners: [ForeignOwner]
   /// Rules that the other backend's programs print; 0 when there are none or no such programs.
   package var otherBackendRules: Int
   /// Enabled services that also load rules: "ufw", "firewalld", "netfilter-persistent", "nftables".
@@ -34,7 +40,8 @@ package struct Report: Hashable, Sendable {
   package init(
     nonce: Nonce, host: HostID, fleet: FleetID, time: UTCTime, bootID: String, agentVersion: String,
     architecture: String, kernel: String, backend: Backend, iptablesVersion: String, committed: Committed?,
-    lastFailure: LastFailure?, families: PerFamily<FamilyReport>, otherBackendRules: Int, conflicts: [String],
+    lastFailure: LastFailure?, pending: PendingChange? = nil, localAct: LocalAct? = nil,
+    families: PerFamily<FamilyReport>, owners: [ForeignOwner] = [], otherBackendRules: Int, conflicts: [String],
     degraded: Bool, managementSource: String
   ) {
     self.nonce = nonce
@@ -49,7 +56,10 @@ package struct Report: Hashable, Sendable {
     self.iptablesVersion = iptablesVersion
     self.committed = committed
     self.lastFailure = lastFailure
+    self.pending = pending
+    self.localAct = localAct
     self.families = families
+    self.owners = owners
     self.otherBackendRules = otherBackendRules
     self.conflicts = conflicts
     self.degraded = degraded
@@ -96,11 +106,42 @@ package struct LastFailure: Hashable, Sendable {
   }
 }
 
+/// The new rules are loaded and not confirmed.
+package struct PendingChange: Hashable, Sendable {
+  package var transaction: TransactionID
+  package var manifest: Digest
+  package var serial: Serial
+  package var millisecondsLeft: UInt32
+  package var isManual: Bool
+  package init(
+    transaction: TransactionID, manifest: Digest, serial: Serial, millisecondsLeft: UInt32, isManual: Bool
+  ) {
+    self.transaction = transaction
+    self.manifest = manifest
+    self.serial = serial
+    self.millisecondsLeft = millisecondsLeft
+    self.isManual = isManual
+  }
+}
+
+package struct LocalAct: Hashable, Sendable {
+  package var deed: LocalOrder.Deed
+  /// By the host's own clock.
+  package var at: UTCTime
+  package var reason: String
+  package init(deed: LocalOrder.Deed, at: UTCTime, reason: String) {
+    self.deed = deed
+    self.at = at
+    self.reason = reason
+  }
+}
+
 package struct FamilyReport: Hashable, Sendable {
   /// What rehearsal of the committed bundle printed, canonical; nil until the first commit.
   package var expected: Digest?
   /// The part of the kernel's rules that is ours, canonical. In exclusive mode the tables the bundle declares and
-  /// every other table that is not empty.
+  /// every other table that is not empty; in owned mode our chains, our hooks with what wrongly stands above them, and
+  /// the policies we set.
   package var observed: Digest
   /// The whole text that the save program prints, canonical.
   package var save: Digest

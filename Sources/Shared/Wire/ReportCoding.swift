@@ -2,7 +2,7 @@ internal import Core
 
 extension Report {
   /// Of the bytes below, which stores keep for years.
-  private static let format: UInt16 = 1
+  private static let format: UInt16 = 2
 
   /// The bytes of a report on its own, as they stand in its frame. Equal reports have equal bytes.
   package func encode() -> [UInt8] {
@@ -45,8 +45,22 @@ extension Report {
       out.uint8(failure.result.rawValue)
       out.clipped(failure.detail, to: WireLimit.detail)
     }
+    out.optional(pending) { out, pending in
+      out.raw(pending.transaction.bytes)
+      out.digest(pending.manifest)
+      out.serial(pending.serial)
+      out.uint32(pending.millisecondsLeft)
+      out.bool(pending.isManual)
+    }
+    out.optional(localAct) { out, act in
+      out.uint8(act.deed.rawValue)
+      out.time(act.at)
+      out.clipped(act.reason, to: WireLimit.reason)
+    }
     families.ipv4.write(to: &out)
     families.ipv6.write(to: &out)
+    out.clamped(owners.count)
+    for owner in owners { out.text(owner.rawValue) }
     out.clamped(otherBackendRules)
     let named = conflicts.prefix(WireLimit.conflicts)
     out.clamped(named.count)
@@ -75,10 +89,33 @@ extension Report {
           serial: try reader.serial(), result: try reader.one(of: Outcome.Result.self, "result"),
           detail: try reader.text("detail", atMost: WireLimit.detail))
       },
+      pending: try reader.optional("pending") { (reader) throws(ByteReader.Problem) in
+        PendingChange(
+          transaction: try reader.transaction(), manifest: try reader.digest("manifest"),
+          serial: try reader.serial(), millisecondsLeft: try reader.uint32("milliseconds left"),
+          isManual: try reader.bool("manual"))
+      },
+      localAct: try reader.optional("local act") { (reader) throws(ByteReader.Problem) in
+        LocalAct(
+          deed: try reader.one(of: LocalOrder.Deed.self, "deed"), at: try reader.time("time of local act"),
+          reason: try reader.text("reason", atMost: WireLimit.reason))
+      },
       families: PerFamily(ipv4: try FamilyReport(&reader), ipv6: try FamilyReport(&reader)),
+      owners: try Self.owners(&reader),
       otherBackendRules: Int(try reader.uint32("rules of the other backend")),
       conflicts: try Self.conflicts(&reader), degraded: try reader.bool("degraded"),
       managementSource: try reader.text("management source", atMost: WireLimit.address))
+  }
+
+  private static func owners(_ reader: inout ByteReader) throws(ByteReader.Problem) -> [ForeignOwner] {
+    var owners: [ForeignOwner] = []
+    for _ in 0..<(try reader.count("number of owners", atMost: ForeignOwner.allCases.count)) {
+      guard let owner = ForeignOwner(rawValue: try reader.text("owner", atMost: 32)),
+        owners.last.map({ $0 < owner }) ?? true
+      else { throw .malformed(field: "owner") }
+      owners.append(owner)
+    }
+    return owners
   }
 
   private static func conflicts(_ reader: inout ByteReader) throws(ByteReader.Problem) -> [String] {

@@ -1,0 +1,70 @@
+/// What has to be loaded, with `--noflush`, so that a kernel which holds `saved` comes to hold `wanted` and nothing else of
+/// ours, with every rule of other people as it was. Pure; from a fresh read, because the text names what is there.
+package struct OwnedChange: Hashable, Sendable {
+  package struct Request: Sendable {
+    package var wanted: OwnedRules
+    /// A fresh read.
+    package var saved: Ruleset
+    /// Foreign rules that may stay above our hook (`Manifest.foreignAllowed`).
+    package var allowed: [String]
+    /// Move foreign accepts below our hook, where they are in the way.
+    package var takesOver: Bool
+    /// Rules taken over before, to be put back where they stood; those that are gone are left out.
+    package var givingBack: [TakenRule]
+    /// Built-in policies to set besides those of `wanted`, which win: what was found before us.
+    package var policies: [String: [String: String]]
+    /// A bundle in exclusive mode that ran until now: its rules, as printed, go one by one.
+    package var replacing: Ruleset?
+
+    package init(
+      wanted: OwnedRules, saved: Ruleset, allowed: [String] = [], takesOver: Bool = false,
+      givingBack: [TakenRule] = [], policies: [String: [String: String]] = [:], replacing: Ruleset? = nil
+    ) {
+      self.wanted = wanted
+      self.saved = saved
+      self.allowed = allowed
+      self.takesOver = takesOver
+      self.givingBack = givingBack
+      self.policies = policies
+      self.replacing = replacing
+    }
+  }
+
+  /// Empty when the kernel holds it already.
+  package let text: [UInt8]
+  /// Foreign accepts that will stand above our hook although nobody allowed it. A first apply stops at one.
+  package let findings: [ForeignAccept]
+  package let taken: [TakenRule]
+  /// The policy's line of each line of `text`, 0 for lines that come from no rule.
+  let sourceLines: [Int]
+
+  package init(_ request: Request) {
+    text = []
+    findings = []
+    taken = []
+    sourceLines = []
+  }
+
+  /// The line of the policy that this line (from 1) of the text came from; nil when it came from no rule.
+  package func sourceLine(of line: Int) -> Int? {
+    guard sourceLines.indices.contains(line - 1), sourceLines[line - 1] > 0 else { return nil }
+    return sourceLines[line - 1]
+  }
+}
+
+/// The part of what a save program printed that is ours: what is compared, hashed and shown.
+package struct OwnedView: Hashable, Sendable {
+  package let rules: OwnedRules
+  package let allowed: [String]
+
+  package init(_ rules: OwnedRules, allowed: [String]) {
+    self.rules = rules
+    self.allowed = allowed
+  }
+
+  /// Our chains, our hooks, the policies we set. What stands above a hook is left out: for judging our own load.
+  package func own(_ saved: Ruleset) -> Ruleset { saved }
+
+  /// The same, with every foreign accept above a hook that nobody allowed, in its place before the hook: for reports.
+  package func observed(_ saved: Ruleset) -> Ruleset { saved }
+}
