@@ -1,8 +1,8 @@
-internal import Core
+package import Core
 
 /// The deadline of the change that waits to be confirmed, as the event loop knows it. It is the daemon's own: no
 /// connection that comes or goes moves it.
-struct ConfirmationTimer {
+package struct ConfirmationTimer {
   private enum State: Equatable {
     /// No change waits.
     case idle
@@ -20,8 +20,10 @@ struct ConfirmationTimer {
   private var state = State.idle
   private var isStopping = false
 
+  package init() {}
+
   /// When `order` has something to say though nothing else happens; nil while nothing waits.
-  var deadline: BootTime? {
+  package var deadline: BootTime? {
     switch state {
     case .waiting(let deadline): deadline
     case .idle, .expiring, .over: nil
@@ -29,7 +31,7 @@ struct ConfirmationTimer {
   }
 
   /// The daemon may end.
-  var isAtRest: Bool {
+  package var isAtRest: Bool {
     switch state {
     case .idle, .over: true
     case .waiting, .expiring: false
@@ -37,7 +39,7 @@ struct ConfirmationTimer {
   }
 
   /// What the worker said after a job of somebody's. While the change is being taken back only the end of that counts.
-  mutating func learned(_ confirmBy: BootTime?) {
+  package mutating func learned(_ confirmBy: BootTime?) {
     switch state {
     case .idle, .waiting: state = confirmBy.map { .waiting(until: $0) } ?? .idle
     case .expiring, .over: break
@@ -45,10 +47,10 @@ struct ConfirmationTimer {
   }
 
   /// The agent is to stop.
-  mutating func stop() { isStopping = true }
+  package mutating func stop() { isStopping = true }
 
   /// Why the change must be taken back now, said once: the caller passes it on to the worker. Nil when it need not.
-  mutating func order(at now: BootTime) -> String? {
+  package mutating func order(at now: BootTime) -> String? {
     switch state {
     case .waiting(let deadline):
       guard isStopping || deadline <= now else { return nil }
@@ -59,7 +61,7 @@ struct ConfirmationTimer {
   }
 
   /// The worker has done what `order` said; `confirmBy` is not nil if the change is still there.
-  mutating func expired(_ confirmBy: BootTime?, at now: BootTime) {
+  package mutating func expired(_ confirmBy: BootTime?, at now: BootTime) {
     if isStopping {
       // A second try would be no better than that of the next start.
       state = .over

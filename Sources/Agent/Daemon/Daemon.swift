@@ -7,31 +7,6 @@ internal import Wire
 /// to stop. It sleeps without a limit when no deadline is near, and never waits for a peer. A change that waits to be
 /// confirmed is taken back at its deadline whatever became of the connection it came over.
 package final class Daemon {
-  package struct Configuration: Sendable {
-    /// The folder of socket and lock.
-    package var directory: String
-    /// What the agent calls its own version.
-    package var version: String
-    /// The unprivileged login's group, which may connect; nil when there is no such group.
-    package var group: UInt32?
-    /// Users whose connections are served, whoever else the group lets in.
-    package var users: Set<UInt32>
-    /// The one user whose local orders are obeyed.
-    package var root: UInt32 = 0
-    package var limits = DaemonLimits()
-    /// Takes one line, safe to print, for what an operator may want to find later.
-    package var log: @Sendable (String) -> Void = { _ in }
-
-    package init(directory: String, version: String, group: UInt32?, users: Set<UInt32>) {
-      self.directory = directory
-      self.version = version
-      self.group = group
-      self.users = users
-    }
-
-    package var socket: String { directory + "/agent.sock" }
-  }
-
   private let configuration: Configuration
   private let operations: any AgentOperations
   private let hello: AgentHello
@@ -189,6 +164,7 @@ package final class Daemon {
       timer.learned(result.confirmBy)
       note(answer, from: id)
       with(id) { connection, room in connection.finish(answer, room: room, now: .now) }
+      if isStopping { sendAway(id) }
     case .expired(let why):
       timer.expired(result.confirmBy, at: .now)
       configuration.log(Notes.expired(because: why, from: changedFrom, isGone: result.confirmBy == nil))
@@ -260,13 +236,16 @@ package final class Daemon {
     isStopping = true
     timer.stop()
     listener = nil
-    for connection in connections {
-      with(connection.id) { connection, _ in
-        if connection.isWorking, !worker.cancelWaiting(of: connection.id) { return nil }
-        connection.forgetWork()
-        connection.end(Refusal(code: .busy, detail: "the agent is stopping"), now: .now)
-        return nil
-      }
+    for connection in connections { sendAway(connection.id) }
+  }
+
+  /// Ends a connection because the agent stops, unless its job runs: that is answered first.
+  private func sendAway(_ id: ConnectionID) {
+    with(id) { connection, _ in
+      if connection.isWorking, !worker.cancelWaiting(of: id) { return nil }
+      connection.forgetWork()
+      connection.end(Refusal(code: .busy, detail: "the agent is stopping"), now: .now)
+      return nil
     }
   }
 }
