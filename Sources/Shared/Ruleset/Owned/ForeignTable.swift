@@ -86,9 +86,7 @@ struct ForeignTable {
     if let moved = giveBack(givingBack, in: &editor, hook: isPlaced ? rule : nil) { present = moved }
 
     let foreign = editor.rules.filter { $0 != rule }
-    let policy = request.wanted.policies[name]?[hook.chain]
-    let ours = [request.saved, Ruleset(tables: request.wanted.tables)].compactMap { $0[table: name] }
-    let judge = BypassJudge(hook, tables: ours, policy: policy, allowed: request.allowed)
+    let judge = BypassJudge(hook, in: request.wanted, allowed: request.allowed)
     var verdicts = self.verdicts
     let place = HookPlace(
       foreign, present: present, mayTakeOver: request.takesOver, isBan: { verdicts.isBan($0) },
