@@ -95,7 +95,7 @@ package final class Daemon {
       case .connection(let id): serve(id, Int32(result.revents))
       }
     }
-    if let why = timer.order(at: .now) { worker.submit(.expire(because: why)) }
+    if let order = timer.order(at: .now) { worker.submit(.expire(order)) }
     endOverdue()
     let hadConnections = !connections.isEmpty
     connections.removeAll(where: \.isOver)
@@ -168,7 +168,7 @@ package final class Daemon {
     case .expired(let why):
       timer.expired(result.confirmBy, at: .now)
       configuration.log(Notes.expired(because: why, from: changedFrom, isGone: result.confirmBy == nil))
-    case .nothingToExpire: timer.expired(nil, at: .now)
+    case .nothingToExpire: timer.expired(result.confirmBy, at: .now)
     }
   }
 
