@@ -8,14 +8,30 @@ internal import Glibc
 ///
 /// The file says who holds it, each by process id and start time, so that a number used again is not mistaken.
 package final class AgentLock {
+  /// Whoever wants the lock while an agent holds it is refused; a guard is done in moments, and is waited for.
+  enum Role: String {
+    case agent
+    case `guard`
+  }
+
+  /// A living agent has the lock.
+  struct Taken: Error, CustomStringConvertible {
+    var process: pid_t
+    var description: String { "another one is running as process \(process)" }
+  }
+
   let descriptor: Int32
   private let path: String
+  private let role: Role
 
   /// How long to wait for what a dead agent left behind, in milliseconds.
   private static let patience = 45_000
 
-  package init(_ path: String) throws {
+  package convenience init(_ path: String) throws { try self.init(path, as: .agent) }
+
+  init(_ path: String, as role: Role) throws {
     self.path = path
+    self.role = role
     let raw = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard raw >= 0 else { throw SystemCallError.last("open", path) }
     descriptor = raw
@@ -26,7 +42,7 @@ package final class AgentLock {
       let holders = Self.holders(in: Self.content(of: raw))
       if let agent = holders.agent, agent.isAlive {
         throw Failure(
-          "start the agent", because: Reason("another one is running as process \(agent.pid)"),
+          "start the agent", because: Taken(process: agent.pid),
           hint: "ask that one; two agents would undo each other's work")
       }
       holders.child?.kill()
@@ -44,7 +60,7 @@ package final class AgentLock {
 
   /// Writes who is at work. No fsync: a power cut ends every process anyway.
   func note(child: pid_t?) {
-    var text = "agent \(ProcessIdentity(getpid()))\n"
+    var text = "\(role.rawValue) \(ProcessIdentity(getpid()))\n"
     if let child { text += "child \(ProcessIdentity(child))\n" }
     let bytes = Array(text.utf8)
     // Losing this costs a successor some patience, no more.

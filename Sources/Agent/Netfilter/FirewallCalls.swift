@@ -1,10 +1,14 @@
 internal import Apply
 internal import Core
+internal import Wire
 
 /// Restore and save of one family in whatever network namespace the caller is in.
 struct FirewallCalls {
   let runner: ProgramRunner
   var environment = ProgramRequest.plainEnvironment
+
+  /// For a save, in milliseconds. 50,000 rules take 3.5 s.
+  static let saveLimit = 10_000
 
   func restore(
     _ text: RestoreText, by programs: FamilyPrograms, within limit: Duration = .seconds(30)
@@ -12,14 +16,30 @@ struct FirewallCalls {
     let request = ProgramRequest(
       programs.restore, programs.restoreArguments + (text.keepsOthers ? ["--noflush"] : []), environment: environment,
       input: text.bytes, outputLimit: 1 << 20, milliseconds: Int(limit / .milliseconds(1)))
-    _ = try run(request, programs.family)
+    do throws(FirewallProblem) {
+      _ = try run(request, programs.family)
+    } catch {
+      throw Self.withWriter(error, programs.version.backend)
+    }
+  }
+
+  /// A program that could not get its turn is told of with whoever has it.
+  private static func withWriter(_ problem: FirewallProblem, _ backend: Backend) -> FirewallProblem {
+    // The legacy programs give up by themselves when another one holds their lock.
+    let waited = problem.kind == .refused && backend == .legacy && problem.words.contains("xtables lock")
+    guard problem.kind == .timedOut || waited else { return problem }
+    var problem = problem
+    problem.kind = .timedOut
+    if let writer = Writers.name(on: backend) { problem.words += "; \(writer) keeps changing the rules" }
+    return problem
   }
 
   func save(by programs: FamilyPrograms) throws(FirewallProblem) -> [UInt8] {
-    try run(ProgramRequest(programs.save, [], environment: environment), programs.family)
+    let request = ProgramRequest(programs.save, [], environment: environment, milliseconds: Self.saveLimit)
+    return try run(request, programs.family)
   }
 
-  func run(_ request: ProgramRequest, _ family: Family) throws(FirewallProblem) -> [UInt8] {
+  func run(_ request: ProgramRequest, _ family: Family?) throws(FirewallProblem) -> [UInt8] {
     let name = String(request.path.split(separator: "/").last ?? "")
     let result: ProgramResult
     do throws(SystemCallError) {
@@ -39,12 +59,15 @@ struct FirewallCalls {
     case .timedOut:
       throw FirewallProblem(
         .timedOut, program: name, family: family,
-        words: "it did not end within \(request.milliseconds / 1000) s and was killed; does another program keep "
-          + "changing the rules?")
+        words: "it did not end within \(Self.shown(request.milliseconds)) and was killed")
     case .flooded:
       throw FirewallProblem(
         .flooded, program: name, family: family, words: "it printed more than \(request.outputLimit) bytes")
     }
+  }
+
+  private static func shown(_ milliseconds: Int) -> String {
+    milliseconds % 1000 == 0 ? "\(milliseconds / 1000) s" : "\(milliseconds) ms"
   }
 
   /// Its first few lines in one, without the advice to read its help.

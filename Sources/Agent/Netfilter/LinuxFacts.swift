@@ -25,20 +25,12 @@ package final class LinuxFacts: HostFacts {
     return found.sorted()
   }
 
-  /// `Port` lines of sshd_config(5) and its drop-ins. Where they cannot be read, or none is a number, it is 22.
+  /// `Port` and `ListenAddress` lines of sshd_config(5) and its drop-ins. Where they cannot be read it is 22.
   package var sshPorts: [UInt16] {
     let directory = "\(root)/etc/ssh"
     let dropIns = Self.list("\(directory)/sshd_config.d").filter { $0.hasSuffix(".conf") }
     let files = ["\(directory)/sshd_config"] + dropIns.map { "\(directory)/sshd_config.d/\($0)" }
-    var ports = Set<UInt16>()
-    for line in files.flatMap({ (SmallFile.read($0) ?? []).split(separator: UInt8(ascii: "\n")) }) {
-      let words = line.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: "=") }
-      guard words.count >= 2, String(decoding: words[0], as: UTF8.self).lowercased() == "port",
-        let port = UInt16(String(decoding: words[1], as: UTF8.self)), port > 0
-      else { continue }
-      ports.insert(port)
-    }
-    return ports.isEmpty ? [22] : ports.sorted()
+    return SSHPorts(files.map { SmallFile.read($0) ?? [] }).ports
   }
 
   private static func name<Field>(_ field: KeyPath<utsname, Field>) -> String {

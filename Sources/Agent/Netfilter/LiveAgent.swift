@@ -14,28 +14,56 @@ extension HostAgent {
   /// - Parameters:
   ///   - root: moves every path of ours and of the machine's configuration, for tests; the packet filter is that of
   ///     the caller's network namespace all the same.
-  ///   - executable: what is run for a rehearsal; it must answer to `RehearsalChild.argument`.
+  ///   - executable: what is run for a rehearsal and as a guard; it must answer to `RehearsalChild.argument`, and to `GuardChild.argument`.
   /// - Throws: when the host is not enrolled, or another agent holds the lock.
   package static func live(
     root: String = "/", access: Access = .exclusive, executable: String = "/proc/self/exe"
   ) throws -> HostAgent {
-    var base = root
-    while base.hasSuffix("/") { base.removeLast() }
-    let statePath = "\(base)/var/lib/portcullis"
-    let runPath = "\(base)/run/portcullis"
-    try LinuxDisk.makePath(statePath)
-    try LinuxDisk.makePath(runPath)
+    try live(root: root, access: access, executable: executable, role: .agent)
+  }
+
+  /// The agent that takes back what a dead one left, with nobody behind itself.
+  static func liveGuard(root: String) throws -> HostAgent {
+    try live(root: root, access: .exclusive, executable: "/proc/self/exe", role: .guard)
+  }
+
+  private static func live(
+    root: String, access: Access, executable: String, role: AgentLock.Role
+  ) throws -> HostAgent {
+    let paths = AgentPaths(root: root)
+    try LinuxDisk.makePath(paths.state)
+    try LinuxDisk.makePath(paths.run)
     let lock: AgentLock? =
       switch access {
-      case .exclusive: try AgentLock("\(statePath)/lock")
+      case .exclusive: try AgentLock("\(paths.state)/lock", as: role)
       case .reading: nil
       }
-    let firewall = LinuxFirewall(lock: lock, rehearsalLockFile: "\(runPath)/rehearsal.lock") {
+    let firewall = LinuxFirewall(lock: lock, rehearsalLockFile: "\(paths.run)/rehearsal.lock") {
       (request) throws(FirewallProblem) in
       try RehearsalChild.ask(request, executable: executable, runner: ProgramRunner())
     }
+    let deadMan: any DeadMan =
+      switch (access, role) {
+      case (.exclusive, .agent): Guard(root: root, executable: executable)
+      case (.reading, _), (.exclusive, .guard): NoDeadMan()
+      }
     return try HostAgent(
-      state: LinuxDisk(statePath), trust: LinuxDisk("\(base)/etc/portcullis"), firewall: firewall,
-      facts: LinuxFacts(root: base), bootClock: LinuxBootClock(), deadMan: NoDeadMan())
+      state: LinuxDisk(paths.state), trust: LinuxDisk(paths.trust), firewall: firewall,
+      facts: LinuxFacts(root: paths.base), bootClock: LinuxBootClock(), deadMan: deadMan)
   }
+}
+
+/// Where an agent's files are below a root.
+struct AgentPaths {
+  let base: String
+
+  init(root: String) {
+    var base = root
+    while base.hasSuffix("/") { base.removeLast() }
+    self.base = base
+  }
+
+  var state: String { "\(base)/var/lib/portcullis" }
+  var run: String { "\(base)/run/portcullis" }
+  var trust: String { "\(base)/etc/portcullis" }
 }

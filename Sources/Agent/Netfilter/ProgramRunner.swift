@@ -84,24 +84,8 @@ package struct ProgramRunner {
   private static func spawn(
     _ request: ProgramRequest, _ actions: inout posix_spawn_file_actions_t
   ) throws(SystemCallError) -> pid_t {
-    var attributes = posix_spawnattr_t()
-    posix_spawnattr_init(&attributes)
-    defer { posix_spawnattr_destroy(&attributes) }
-    var none = sigset_t()
-    var all = sigset_t()
-    sigemptyset(&none)
-    sigfillset(&all)
-    posix_spawnattr_setsigmask(&attributes, &none)
-    posix_spawnattr_setsigdefault(&attributes, &all)
-    posix_spawnattr_setpgroup(&attributes, 0)
-    posix_spawnattr_setflags(
-      &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP))
-    let arguments = CStrings([request.path] + request.arguments)
-    let environment = CStrings(request.environment)
-    var pid: pid_t = 0
-    let status = posix_spawn(&pid, request.path, &actions, &attributes, arguments.pointers, environment.pointers)
-    guard status == 0 else { throw .of("run", request.path, errno: status) }
-    return pid
+    try Spawning.start(
+      request.path, request.arguments, environment: request.environment, &actions, flags: Int16(POSIX_SPAWN_SETPGROUP))
   }
 
   /// A file that exists only in memory and can no longer change.
@@ -232,22 +216,4 @@ private final class Pipe {
 
   /// Else the end of the program's output would never be seen.
   func closeWrite() { write = Descriptor(takingOwnershipOf: -1) }
-}
-
-/// An argument vector as C wants it.
-private final class CStrings {
-  let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
-  private let count: Int
-
-  init(_ strings: [String]) {
-    count = strings.count
-    pointers = .allocate(capacity: count + 1)
-    for (index, string) in strings.enumerated() { pointers[index] = strdup(string) }
-    pointers[count] = nil
-  }
-
-  deinit {
-    for index in 0..<count { free(pointers[index]) }
-    pointers.deallocate()
-  }
 }

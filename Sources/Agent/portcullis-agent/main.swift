@@ -3,7 +3,7 @@ import Daemon
 import Glibc
 import Netfilter
 
-// Three ways in. The first two are for machines and come before any parsing of arguments.
+// Four ways in. The first three are for machines and come before any parsing of arguments.
 
 /// What this executable was called as, without its folder.
 let name = CommandLine.arguments.first?.utf8.split(separator: UInt8(ascii: "/")).last.map { String($0) ?? "" }
@@ -15,5 +15,8 @@ if name == "portcullis-bridge" || name == "-portcullis-bridge" {
 }
 if CommandLine.arguments.dropFirst().first == RehearsalChild.argument {
   exit(RehearsalChild.run())
+}
+if CommandLine.arguments.dropFirst().first == GuardChild.argument {
+  exit(GuardChild.run(CommandLine.arguments.dropFirst(2).map { $0 }))
 }
 PortcullisAgent.start()

@@ -54,8 +54,8 @@ import Wire
       var first: AgentLock? = try AgentLock("\(root)/lock")
       #expect(first != nil)
       let failure = #expect(throws: Failure.self) { try AgentLock("\(root)/lock") }
-      let cause = failure?.cause as? Reason
-      #expect(cause?.description.contains("process \(getpid())") == true)
+      let cause = failure?.cause as? AgentLock.Taken
+      #expect(cause?.process == getpid())
       first = nil
       _ = try AgentLock("\(root)/lock")
     }
@@ -110,19 +110,53 @@ import Wire
       try LinuxDisk("\(root)/etc/ssh").create("sshd_config", Array("#Port 1\nPort 2222\nAddressFamily any\n".utf8))
       try LinuxDisk("\(root)/etc/ssh/sshd_config.d").create("x.conf", Array("  port\t22\n".utf8))
       #expect(facts.sshPorts == [22, 2222])
+      try LinuxDisk("\(root)/etc/ssh/sshd_config.d").create("y.conf", Array("ListenAddress 192.0.2.1:2022\n".utf8))
+      #expect(facts.sshPorts == [2022])
       #expect(!facts.bootID.isEmpty && !facts.kernel.isEmpty && !facts.architecture.isEmpty)
     }
+  }
+
+  @Test(
+    arguments: [
+      ("", [22]), ("Port 2200\nport = 22\n", [22, 2200]), ("ListenAddress 0.0.0.0\n", [22]),
+      ("ListenAddress 192.0.2.1:2022\n", [2022]), ("Port 24\nListenAddress [2001:db8::1]:2022\n", [2022]),
+      ("Port 24\nListenAddress 192.0.2.1:2022\nListenAddress 2001:db8::1\n", [24, 2022]),
+      ("ListenAddress [2001:db8::1]\n", [22]), ("ListenAddress gate:25 rdomain red\n", [25]),
+      ("ListenAddress \"192.0.2.1:2022\"\r\n", [2022]), ("#Port 1\nPort 0\nPort x\nPort 70000\n", [22]),
+    ] as [(String, [UInt16])]) func `sshd's ports are read as sshd reads them`(file: String, ports: [UInt16])
+  {
+    #expect(SSHPorts([Array(file.utf8)]).ports == ports)
   }
 
   @Test func `what goes to a rehearsal child and back arrives as it was sent`() throws {
     let version = try #require(ProgramVersion(printed: Array("iptables v1.8.9 (legacy)".utf8)))
     let programs = PerFamily { FamilyPrograms(family: $0, restore: "/r\($0)", save: "/s\($0)", version: version) }
-    let request = RehearsalRequest(
-      programs: programs, inputs: PerFamily(ipv4: [1, 2], ipv6: []), lockFile: "/run/x")
-    let back = try RehearsalRequest(decoding: request.encode())
-    #expect(back.programs == programs && back.inputs == request.inputs && back.lockFile == "/run/x")
+    let source = try #require(IPAddress("2001:db8::7"))
+    let path = KnockPlan.Path(
+      asked: "2001:db8::/64", source: source, destination: source, interface: "eth0", ports: [22, 2222])
+    var request = RehearsalRequest(
+      programs: programs, live: PerFamily(ipv4: [9], ipv6: []),
+      texts: PerFamily(ipv4: RestoreText([1, 2], keepsOthers: true), ipv6: RestoreText([])), lockFile: "/run/x")
+    request.sets = [7]
+    request.setProgram = "/s/ipset"
+    request.knock = KnockPlan(
+      paths: [path], addresses: [HostStack.Address(interface: "eth0", address: source, length: 64)],
+      undecided: ["why"])
+    let encoded = request.encode()
+    let back = try RehearsalRequest(decoding: encoded)
+    #expect(back.programs == programs && back.texts == request.texts && back.lockFile == "/run/x")
+    #expect(back.live == request.live && back.sets == [7] && back.setProgram == "/s/ipset")
+    #expect(back.knock == request.knock)
+    for count in 0..<encoded.count {
+      #expect(throws: ByteReader.Problem.self) { try RehearsalRequest(decoding: Array(encoded.prefix(count))) }
+    }
+    let shut = ShutPath(family: .ipv6, source: "::1", port: 22, culprit: "-A INPUT -j DROP")
     let answers: [RehearsalAnswer] = [
-      .saved(PerFamily(ipv4: [3], ipv6: [])),
+      .rehearsed(Rehearsed(saved: PerFamily(ipv4: [3], ipv6: []))),
+      .rehearsed(
+        Rehearsed(saved: PerFamily(ipv4: [], ipv6: [4]), withoutLive: "w", knock: .shut([shut]))),
+      .rehearsed(Rehearsed(saved: PerFamily(ipv4: [], ipv6: []), knock: .undecided("u"))),
+      .rehearsed(Rehearsed(saved: PerFamily(ipv4: [], ipv6: []), knock: .passed)),
       .failed(FirewallProblem(.refused, program: "p", family: .ipv6, line: 7, words: "w")),
       .failed(FirewallProblem(.timedOut, program: "p", family: nil, words: "")),
     ]

@@ -24,7 +24,7 @@ struct RehearsalChildTests {
     ) { (request) throws(FirewallProblem) in
       try RehearsalChild.ask(request, executable: path, runner: ProgramRunner())
     }
-    return try firewall.rehearse(PerFamily(ipv4: Array(ipv4.utf8), ipv6: []))
+    return try firewall.rehearse(Rehearsal(texts: PerFamily(ipv4, ""))).saved
   }
 
   @Test(arguments: Backend.allCases) func `the child loads into a stack of its own and prints what it holds`(

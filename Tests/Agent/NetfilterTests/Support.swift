@@ -40,10 +40,10 @@ private final class ThreadBody {
 }
 
 /// The real rehearsal, in a thread's namespace instead of a child's.
-func rehearseInThread(_ request: RehearsalRequest) throws(FirewallProblem) -> PerFamily<[UInt8]> {
+func rehearseInThread(_ request: RehearsalRequest) throws(FirewallProblem) -> Rehearsed {
   let answer = try? inNamespace { request.perform() }
   switch answer {
-  case .saved(let texts): return texts
+  case .rehearsed(let rehearsed): return rehearsed
   case .failed(let problem): throw problem
   case nil: throw FirewallProblem(.unavailable, program: "unshare", family: nil, words: "no namespace")
   }
@@ -69,6 +69,7 @@ final class RealHost {
         try links.link("\(family)-\(other)-save", to: "/usr/sbin/xtables-\(other)-multi")
       }
     }
+    try links.link("ipset", to: "/usr/sbin/ipset")
     let trust = try LinuxDisk("\(root)/etc/portcullis")
     try trust.create("host", SignedBundles.hostFile)
     try trust.create("allowed_signers", SignedBundles.allowedSigners)
@@ -82,7 +83,7 @@ final class RealHost {
   func agent(_ decorate: (LinuxFirewall) -> any HostFirewall = { $0 }) throws -> HostAgent {
     let agent = try HostAgent(
       state: LinuxDisk("\(root)/state"), trust: LinuxDisk("\(root)/etc/portcullis"), firewall: decorate(firewall()),
-      facts: LinuxFacts(root: root), clock: FixedClock())
+      facts: LinuxFacts(root: root), clock: FixedClock(), bootClock: LinuxBootClock(), deadMan: NoDeadMan())
     try agent.recover()
     return agent
   }
@@ -106,7 +107,27 @@ extension HostAgent {
     _ serial: UInt64, _ ipv4: String, _ ipv6: String, _ transaction: TransactionID = .random()
   ) throws -> Outcome {
     let bundle = try SignedBundles.bundle(serial: serial, ipv4: ipv4, ipv6: ipv6)
-    return try apply(bundle.files, transaction: transaction, manifest: bundle.manifest)
+    return try applyAndConfirm(bundle.files, transaction, bundle.manifest)
+  }
+
+  /// Confirmed over another connection, where that is asked for.
+  func applyAndConfirm(
+    _ files: [BundleFile: [UInt8]], _ transaction: TransactionID, _ manifest: Digest
+  ) throws -> Outcome {
+    func connection(_ port: UInt16) -> ManagementConnection {
+      ManagementConnection(
+        source: "192.0.2.7", sourcePort: port, destination: "192.0.2.1", destinationPort: 22,
+        opened: LinuxBootClock().now())
+    }
+    let answer = try apply(
+      files, transaction: transaction, manifest: manifest, terms: .standard, from: connection(40001))
+    switch answer {
+    case .outcome(let outcome): return outcome
+    case .applied(let change):
+      return try confirm(
+        ChangeConfirmation(transaction: transaction, manifest: manifest, nonce: change.nonce),
+        from: connection(40002))
+    }
   }
 }
 
@@ -123,19 +144,25 @@ final class TamperedFirewall: HostFirewall {
   }
 
   func programs() throws(FirewallProblem) -> FirewallPrograms { try real.programs() }
-  func rehearse(_ inputs: PerFamily<[UInt8]>) throws(FirewallProblem) -> PerFamily<[UInt8]> {
-    try real.rehearse(inputs)
-  }
+  func rehearse(_ rehearsal: Rehearsal) throws(FirewallProblem) -> Rehearsed { try real.rehearse(rehearsal) }
   func save(_ family: Family) throws(FirewallProblem) -> [UInt8] { try real.save(family) }
   func otherBackendRules() throws(FirewallProblem) -> Int { try real.otherBackendRules() }
 
-  func load(_ input: [UInt8], into family: Family) throws(FirewallProblem) {
-    var input = input
-    if let poison, poison.family == family, input.firstRange(of: Array(poison.words.utf8)) != nil {
+  func load(_ text: RestoreText, into family: Family, within limit: Duration) throws(FirewallProblem) {
+    var text = text
+    if let poison, poison.family == family, text.bytes.firstRange(of: Array(poison.words.utf8)) != nil {
       // After the first table, so that the family is left half changed.
-      input += Array("*filter\n-A NOWHERE -j NOTHING\nCOMMIT\n".utf8)
+      text.bytes += Array("*filter\n-A NOWHERE -j NOTHING\nCOMMIT\n".utf8)
     }
-    try real.load(input, into: family)
+    try real.load(text, into: family, within: limit)
     loaded.append((family, ContinuousClock.now))
+  }
+}
+
+extension PerFamily<RestoreText> {
+  init(_ ipv4: String, _ ipv6: String, keepsOthers: Bool = false) {
+    self.init(
+      ipv4: RestoreText(Array(ipv4.utf8), keepsOthers: keepsOthers),
+      ipv6: RestoreText(Array(ipv6.utf8), keepsOthers: keepsOthers))
   }
 }
