@@ -10,8 +10,9 @@ struct Connection {
   let id: ConnectionID
   /// Nil when the peer is gone. While its work is going on the connection stays: the memory of its files is counted here.
   private(set) var socket: Descriptor?
-  /// Where the SSH connection came from, or empty.
-  private(set) var source = ""
+  /// What is on the other side; known when the preamble is there.
+  private(set) var management: ManagementConnection
+  private let user: UInt32
   /// An answer of ours is awaited.
   private(set) var isWorking = false
   /// That answer is the outcome of an apply, which is never given up for others.
@@ -28,24 +29,34 @@ struct Connection {
   /// The peer will send no more.
   private var sawEnd = false
 
-  private let endOfLife: BootInstant
+  private let endOfLife: BootTime
   /// A whole message came or an answer went.
-  private var lastActivity: BootInstant
+  private var lastActivity: BootTime
   /// Since when the peer has taken nothing of `output`; nil when nothing waits.
-  private var stalledSince: BootInstant?
-  private var frameBegan: BootInstant?
-  private var stagingBegan: BootInstant?
+  private var stalledSince: BootTime?
+  private var frameBegan: BootTime?
+  private var stagingBegan: BootTime?
 
-  init(_ id: ConnectionID, _ socket: Descriptor, hello: AgentHello, limits: DaemonLimits, now: BootInstant) {
+  init(
+    _ id: ConnectionID, _ socket: Descriptor, of user: UInt32, hello: AgentHello, limits: DaemonLimits, now: BootTime
+  ) {
     self.id = id
     self.socket = socket
+    self.user = user
     self.limits = limits
+    management = ManagementConnection(source: "", opened: now)
     session = AgentSession(hello: hello)
     endOfLife = now + limits.life
     lastActivity = now
   }
 
+  /// Where the SSH connection came from, or empty.
+  var source: String { management.source }
+
   var reservedBytes: Int { session.reservedBytes }
+
+  /// A process of that user on this host itself, with no SSH connection behind it.
+  func isLocal(_ user: UInt32) -> Bool { self.user == user && !management.isOverSSH }
 
   /// Nothing is left to do for it.
   var isOver: Bool { socket == nil && !isWorking }
@@ -58,7 +69,7 @@ struct Connection {
   var wantsOutput: Bool { socket != nil && !output.isEmpty }
 
   /// When it is to be ended though nothing happens, and why; nil while only our own work is waited for.
-  var deadline: (at: BootInstant, why: String)? {
+  var deadline: (at: BootTime, why: String)? {
     guard socket != nil else { return nil }
     let stalled = stalledSince.map { (at: $0 + limits.stalledOutput, why: "answers were not taken") }
     if isClosing {
@@ -81,7 +92,7 @@ struct Connection {
   // MARK: Events
 
   /// The socket can be read.
-  mutating func read(into buffer: inout [UInt8], room: Int, now: BootInstant) -> Job.Work? {
+  mutating func read(into buffer: inout [UInt8], room: Int, now: BootTime) -> Work? {
     guard let socket else { return nil }
     switch Nonblocking.read(socket.number, into: &buffer) {
     case .wouldBlock: return nil
@@ -103,21 +114,21 @@ struct Connection {
   }
 
   /// The socket takes bytes again. What the peer sent ahead may be looked at now.
-  mutating func write(room: Int, now: BootInstant) -> Job.Work? {
+  mutating func write(room: Int, now: BootTime) -> Work? {
     flush(now: now)
     return advance(room: room, now: now)
   }
 
   /// The answer to the work that was asked for.
-  mutating func finish(_ answer: JobResult.Answer, room: Int, now: BootInstant) -> Job.Work? {
+  mutating func finish(_ answer: Answer, room: Int, now: BootTime) -> Work? {
     forgetWork()
     lastActivity = now
     let actions =
       switch answer {
       case .checked(let result): session.checked(result)
       case .applied(let result): session.applied(result)
-      case .decided(let result): session.decided(result)
-      case .obeyed(let result): session.obeyed(result)
+      case .confirmed(let result), .cancelled(let result): session.decided(result)
+      case .obeyed(_, let result): session.obeyed(result)
       case .reported(let result): session.reported(result)
       case .text(let result): session.textReady(result)
       }
@@ -128,7 +139,7 @@ struct Connection {
   }
 
   /// Its deadline has passed, or the daemon stops. A peer that speaks the protocol is told why.
-  mutating func end(_ refusal: Refusal, now: BootInstant) {
+  mutating func end(_ refusal: Refusal, now: BootTime) {
     let takesNothing = stalledSince.map { $0 + limits.stalledOutput <= now } ?? false
     guard !isClosing, preamble == nil, !takesNothing else { return drop() }
     _ = perform(session.refuseAndClose(refusal), now: now)
@@ -153,7 +164,7 @@ struct Connection {
   private var takesMessages: Bool { session.isReady && !isClosing && output.count < limits.output }
 
   /// Moves the bytes of the preamble out of what arrived; false if it is not one.
-  private mutating func takePreamble(_ bytes: inout ArraySlice<UInt8>, now: BootInstant) -> Bool {
+  private mutating func takePreamble(_ bytes: inout ArraySlice<UInt8>, now: BootTime) -> Bool {
     guard var line = preamble else { return true }
     let end = bytes.firstIndex(of: UInt8(ascii: "\n"))
     line += bytes[..<(end ?? bytes.endIndex)]
@@ -163,7 +174,7 @@ struct Connection {
       return true
     }
     guard let read = Preamble(line: line) else { return false }
-    source = read.source
+    management = read.connection(opened: management.opened)
     preamble = nil
     bytes = bytes[(end + 1)...]
     lastActivity = now
@@ -172,9 +183,9 @@ struct Connection {
   }
 
   /// Feeds whole frames to the session as long as it is ready for them and the peer takes the answers.
-  private mutating func advance(room: Int, now: BootInstant) -> Job.Work? {
+  private mutating func advance(room: Int, now: BootTime) -> Work? {
     guard socket != nil, preamble == nil else { return nil }
-    var work: Job.Work?
+    var work: Work?
     do throws(WireProblem) {
       while takesMessages {
         guard let frame = try decoder.next() else {
@@ -200,15 +211,15 @@ struct Connection {
     return work
   }
 
-  private mutating func perform(_ actions: [AgentAction], now: BootInstant) -> Job.Work? {
-    var work: Job.Work?
+  private mutating func perform(_ actions: [AgentAction], now: BootTime) -> Work? {
+    var work: Work?
     for action in actions {
       switch action {
       case .send(let message): output.append(message.encode())
       case .check(let files): work = .check(files)
       case .apply(let transaction, let files, let manifest, let terms):
-        work = .apply(transaction, files: files, manifest: manifest, terms, from: ManagementConnection(source: source))
-      case .confirm(let confirmation): work = .confirm(confirmation, from: ManagementConnection(source: source))
+        work = .apply(transaction, files: files, manifest: manifest, terms, from: management)
+      case .confirm(let confirmation): work = .confirm(confirmation, from: management)
       case .cancel(let transaction): work = .cancel(transaction)
       case .local(let order): work = .local(order)
       case .report(let nonce): work = .report(nonce, managementSource: source)
@@ -226,7 +237,7 @@ struct Connection {
   }
 
   /// Sends what the peer takes, and closes when that was the last.
-  private mutating func flush(now: BootInstant) {
+  private mutating func flush(now: BootTime) {
     guard let socket else { return }
     while true {
       while output.count < limits.output, let piece = session.nextPiece() { output.append(piece.encode()) }

@@ -4,31 +4,9 @@ internal import Glibc
 internal import Wire
 
 /// The agent's event loop: one thread that polls the unix socket, its connections, the worker's results and the request
-/// to stop. It sleeps without a limit when no deadline is near, and never waits for a peer.
+/// to stop. It sleeps without a limit when no deadline is near, and never waits for a peer. A change that waits to be
+/// confirmed is taken back at its deadline whatever became of the connection it came over.
 package final class Daemon {
-  package struct Configuration: Sendable {
-    /// The folder of socket and lock.
-    package var directory: String
-    /// What the agent calls its own version.
-    package var version: String
-    /// The unprivileged login's group, which may connect; nil when there is no such group.
-    package var group: UInt32?
-    /// Users whose connections are served, whoever else the group lets in.
-    package var users: Set<UInt32>
-    package var limits = DaemonLimits()
-    /// Takes one line, safe to print, for what an operator may want to find later.
-    package var log: @Sendable (String) -> Void = { _ in }
-
-    package init(directory: String, version: String, group: UInt32?, users: Set<UInt32>) {
-      self.directory = directory
-      self.version = version
-      self.group = group
-      self.users = users
-    }
-
-    package var socket: String { directory + "/agent.sock" }
-  }
-
   private let configuration: Configuration
   private let operations: any AgentOperations
   private let hello: AgentHello
@@ -41,8 +19,13 @@ package final class Daemon {
   /// One buffer for all reads: what is read is taken out before the next read.
   private var buffer = [UInt8](repeating: 0, count: 64 << 10)
   /// When to listen again after accepting failed for want of descriptors.
-  private var acceptAgain: BootInstant?
+  private var acceptAgain: BootTime?
   private var isStopping = false
+  private var timer = ConfirmationTimer()
+  /// Where the change that waits came from, for the record.
+  private var changedFrom = ""
+  /// Turns of the loop so far: one that sleeps makes few.
+  package private(set) var turns = 0
 
   /// Takes the instance lock. `operations` belongs to the daemon's worker from `run` on.
   package init(_ configuration: Configuration, operations: any AgentOperations) throws {
@@ -55,10 +38,11 @@ package final class Daemon {
     worker = try Worker()
   }
 
-  /// Brings the host to a known state, then serves until `stop` can be read; a running apply is finished first.
-  /// `ready` is called when connections are taken.
+  /// Brings the host to a known state, then serves until `stop` can be read; a running apply is finished first, and a
+  /// change that waits to be confirmed is taken back. `ready` is called when connections are taken.
   package func run(stop: Int32, ready: () -> Void = {}) throws {
     try operations.recover()
+    timer.learned(operations.confirmBy)
     let access = UnixSocket.Access(
       mode: configuration.group == nil ? 0o600 : 0o660, group: configuration.group)
     listener = try UnixSocket.listen(at: configuration.socket, access: access)
@@ -67,7 +51,7 @@ package final class Daemon {
     try worker.start(operations)
     defer { worker.stop() }
     ready()
-    while !(isStopping && connections.isEmpty && worker.isIdle) { try turn(stop) }
+    while !(isStopping && connections.isEmpty && worker.isIdle && timer.isAtRest) { try turn(stop) }
   }
 
   // MARK: One turn of the loop
@@ -80,6 +64,7 @@ package final class Daemon {
   }
 
   private func turn(_ stop: Int32) throws {
+    turns += 1
     var sources: [Source] = [.worker]
     var polled = [pollfd(fd: worker.descriptor, events: Int16(POLLIN), revents: 0)]
     if !isStopping {
@@ -110,6 +95,7 @@ package final class Daemon {
       case .connection(let id): serve(id, Int32(result.revents))
       }
     }
+    if let why = timer.order(at: .now) { worker.submit(.expire(because: why)) }
     endOverdue()
     let hadConnections = !connections.isEmpty
     connections.removeAll(where: \.isOver)
@@ -118,7 +104,7 @@ package final class Daemon {
 
   /// Milliseconds to the next deadline; -1 when there is none.
   private func timeout() -> Int32 {
-    let deadlines = connections.compactMap { $0.deadline?.at } + [acceptAgain].compactMap { $0 }
+    let deadlines = connections.compactMap { $0.deadline?.at } + [acceptAgain, timer.deadline].compactMap { $0 }
     return deadlines.min()?.millisecondsFrom(.now) ?? -1
   }
 
@@ -128,7 +114,7 @@ package final class Daemon {
       guard let user = UnixSocket.peerUser(socket), configuration.users.contains(user) else {
         return configuration.log("a connection by an unexpected user was closed")
       }
-      let now = BootInstant.now
+      let now = BootTime.now
       let open = connections.count { $0.socket != nil }
       guard open < configuration.limits.connections || makeRoom(now) else {
         let refusal = Refusal(code: .busy, detail: "\(open) connections are open; try again in a minute")
@@ -136,7 +122,8 @@ package final class Daemon {
         _ = Nonblocking.send(socket.number, AgentMessage.refused(refusal).encode()[...])
         return
       }
-      connections.append(Connection(nextID, socket, hello: hello, limits: configuration.limits, now: now))
+      connections.append(
+        Connection(nextID, socket, of: user, hello: hello, limits: configuration.limits, now: now))
       nextID += 1
     } catch {
       // Out of descriptors or memory: the waiting connection keeps the listener readable, so look away for a second.
@@ -146,7 +133,7 @@ package final class Daemon {
 
   /// Whoever holds most connections loses the oldest of them, so that a stolen login key, or a bastion full of
   /// connections that nobody ended, keeps no other controller out. False when nobody holds two.
-  private func makeRoom(_ now: BootInstant) -> Bool {
+  private func makeRoom(_ now: BootTime) -> Bool {
     let crowds = Dictionary(grouping: connections.filter { $0.socket != nil && !$0.isApplying }, by: \.source)
     // They are in the order they came.
     let crowd = crowds.values.max { ($0.count, $1[0].id) < ($1.count, $0[0].id) }
@@ -160,7 +147,7 @@ package final class Daemon {
   }
 
   private func serve(_ id: ConnectionID, _ events: Int32) {
-    let now = BootInstant.now
+    let now = BootTime.now
     if events & POLLOUT != 0 { with(id) { connection, room in connection.write(room: room, now: now) } }
     if events & (POLLIN | POLLHUP | POLLERR) != 0 {
       with(id) { connection, room in
@@ -172,25 +159,27 @@ package final class Daemon {
   }
 
   private func deliver(_ result: JobResult) {
-    if case .applied(let outcome) = result.answer { note(outcome, from: result.connection) }
-    with(result.connection) { connection, room in connection.finish(result.answer, room: room, now: .now) }
+    switch result.end {
+    case .answered(let answer, let id):
+      timer.learned(result.confirmBy)
+      note(answer, from: id)
+      with(id) { connection, room in connection.finish(answer, room: room, now: .now) }
+      if isStopping { sendAway(id) }
+    case .expired(let why):
+      timer.expired(result.confirmBy, at: .now)
+      configuration.log(Notes.expired(because: why, from: changedFrom, isGone: result.confirmBy == nil))
+    case .nothingToExpire: timer.expired(nil, at: .now)
+    }
   }
 
-  private func note(_ result: Result<ApplyAnswer, Refusal>, from id: ConnectionID) {
+  private func note(_ answer: Answer, from id: ConnectionID) {
     let source = connections.first { $0.id == id }?.source ?? ""
-    let words =
-      switch result {
-      case .success(.applied(let change)): "applied manifest \(change.manifest.short), to be confirmed"
-      case .success(.outcome(let outcome)):
-        "\(outcome.result) serial \(outcome.serial) (manifest \(outcome.manifest.short))"
-          + (outcome.detail.isEmpty ? "" : ": \(outcome.detail)")
-      case .failure(let refusal): "refused: \(refusal.detail)"
-      }
-    configuration.log(SafeText.escape("apply from \(source.isEmpty ? "this host" : source): \(words)"))
+    if case .applied(.success(.applied)) = answer { changedFrom = source }
+    if let line = Notes.line(answer, from: source) { configuration.log(line) }
   }
 
   /// Does something with a connection, and what the connection then wants done.
-  private func with(_ id: ConnectionID, _ event: (inout Connection, Int) -> Job.Work?) {
+  private func with(_ id: ConnectionID, _ event: (inout Connection, Int) -> Work?) {
     guard let index = connections.firstIndex(where: { $0.id == id }) else { return }
     let others = connections.reduce(0) { $0 + ($1.id == id ? 0 : $1.reservedBytes) }
     let room = configuration.limits.stagedBytes - others
@@ -202,11 +191,10 @@ package final class Daemon {
       } else if isStopping {
         connections[index].forgetWork()
         connections[index].end(Refusal(code: .busy, detail: "the agent is stopping"), now: .now)
-      } else if wanted.isApply, worker.hasApply {
-        let busy = Refusal(code: .busy, detail: "another apply is running on this host")
-        work = connections[index].finish(.applied(.failure(busy)), room: room, now: .now)
+      } else if let answer = refuse(wanted, of: connections[index]) {
+        work = connections[index].finish(answer, room: room, now: .now)
       } else {
-        worker.submit(Job(connection: id, work: wanted))
+        worker.submit(.work(wanted, for: id))
       }
     }
     if connections[index].socket == nil, connections[index].isWorking, worker.cancelWaiting(of: id) {
@@ -214,8 +202,24 @@ package final class Daemon {
     }
   }
 
+  /// What is not done at all, without asking the worker.
+  private func refuse(_ work: Work, of connection: Connection) -> Answer? {
+    switch work {
+    case .apply:
+      guard worker.hasApply else { return nil }
+      return .applied(.failure(Refusal(code: .busy, detail: "another apply is running on this host")))
+    case .local(let order):
+      guard !connection.isLocal(configuration.root) else { return nil }
+      let refusal = Refusal(code: .notLocal, detail: "only root on the host itself may order this, never over SSH")
+      let answer = Answer.obeyed(order, .failure(refusal))
+      note(answer, from: connection.id)
+      return answer
+    case .check, .confirm, .cancel, .report, .text: return nil
+    }
+  }
+
   private func endOverdue() {
-    let now = BootInstant.now
+    let now = BootTime.now
     if let again = acceptAgain, again <= now { acceptAgain = nil }
     for connection in connections {
       guard let deadline = connection.deadline, deadline.at <= now else { continue }
@@ -226,18 +230,22 @@ package final class Daemon {
     }
   }
 
-  /// No new connections and no new work; what runs is finished and answered.
+  /// No new connections and no new work; what runs is finished and answered. What waits to be confirmed cannot be any more.
   private func beginStopping() {
     configuration.log("stopping" + (worker.isIdle ? "" : " when the running job is done"))
     isStopping = true
+    timer.stop()
     listener = nil
-    for connection in connections {
-      with(connection.id) { connection, _ in
-        if connection.isWorking, !worker.cancelWaiting(of: connection.id) { return nil }
-        connection.forgetWork()
-        connection.end(Refusal(code: .busy, detail: "the agent is stopping"), now: .now)
-        return nil
-      }
+    for connection in connections { sendAway(connection.id) }
+  }
+
+  /// Ends a connection because the agent stops, unless its job runs: that is answered first.
+  private func sendAway(_ id: ConnectionID) {
+    with(id) { connection, _ in
+      if connection.isWorking, !worker.cancelWaiting(of: id) { return nil }
+      connection.forgetWork()
+      connection.end(Refusal(code: .busy, detail: "the agent is stopping"), now: .now)
+      return nil
     }
   }
 }

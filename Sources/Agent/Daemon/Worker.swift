@@ -5,43 +5,8 @@ internal import Glibc
 internal import Synchronization
 internal import Wire
 
-/// Which connection a job is for. Numbers are not used twice.
-typealias ConnectionID = UInt64
-
-struct Job: Sendable {
-  enum Work: Sendable {
-    case check([BundleFile: [UInt8]])
-    case apply(
-      TransactionID, files: [BundleFile: [UInt8]], manifest: Digest, ConfirmationTerms, from: ManagementConnection)
-    case confirm(ChangeConfirmation, from: ManagementConnection)
-    case cancel(TransactionID)
-    case local(LocalOrder)
-    case report(Nonce, managementSource: String)
-    case text(TextRequest)
-
-    var isApply: Bool {
-      if case .apply = self { true } else { false }
-    }
-  }
-  let connection: ConnectionID
-  let work: Work
-}
-
-struct JobResult: Sendable {
-  enum Answer: Sendable {
-    case checked(Result<Void, Refusal>)
-    case applied(Result<ApplyAnswer, Refusal>)
-    case decided(Result<Outcome, Refusal>)
-    case obeyed(Result<String, Refusal>)
-    case reported(Result<Report, Refusal>)
-    case text(Result<[UInt8], Refusal>)
-  }
-  let connection: ConnectionID
-  let answer: Answer
-}
-
-/// The one thread that touches the host. It takes jobs in the order they came, one at a time; results come back through
-/// a pipe that the event loop polls.
+/// The one thread that touches the host. It takes jobs one at a time, the urgent ones first and otherwise in the order they
+/// came; results come back through a pipe that the event loop polls.
 final class Worker: Sendable {
   private struct State {
     var queue: [Job] = []
@@ -83,13 +48,16 @@ final class Worker: Sendable {
   }
 
   func submit(_ job: Job) {
-    state.withLock { $0.queue.append(job) }
+    state.withLock { state in
+      let place = state.queue.firstIndex { $0.urgency < job.urgency } ?? state.queue.endIndex
+      state.queue.insert(job, at: place)
+    }
     Self.wake(wakeThread.writing)
   }
 
   /// An apply is running or waiting.
   var hasApply: Bool {
-    state.withLock { state in state.running?.work.isApply == true || state.queue.contains { $0.work.isApply } }
+    state.withLock { state in state.running?.isApply == true || state.queue.contains(where: \.isApply) }
   }
 
   var isIdle: Bool { state.withLock { $0.running == nil && $0.queue.isEmpty && $0.results.isEmpty } }
@@ -127,7 +95,8 @@ final class Worker: Sendable {
       poll(&waiting, 1, -1)
       Self.drain(wakeThread.reading)
       while let job = next() {
-        let result = JobResult(connection: job.connection, answer: Self.perform(job.work, operations))
+        let end = Self.perform(job, operations)
+        let result = JobResult(end: end, confirmBy: operations.confirmBy)
         state.withLock { state in
           state.running = nil
           state.results.append(result)
@@ -145,7 +114,18 @@ final class Worker: Sendable {
     }
   }
 
-  private static func perform(_ work: Job.Work, _ operations: any AgentOperations) -> JobResult.Answer {
+  private static func perform(_ job: Job, _ operations: any AgentOperations) -> JobResult.End {
+    switch job {
+    case .expire(let why):
+      // A confirmation that was under way may have been in time.
+      guard operations.confirmBy != nil else { return .nothingToExpire }
+      operations.expire(because: why)
+      return .expired(because: why)
+    case .work(let work, let connection): return .answered(perform(work, operations), connection)
+    }
+  }
+
+  private static func perform(_ work: Work, _ operations: any AgentOperations) -> Answer {
     switch work {
     case .check(let files):
       .checked(Result { () throws(Refusal) in try operations.check(files) })
@@ -156,9 +136,9 @@ final class Worker: Sendable {
             files, transaction: transaction, manifest: manifest, terms: terms, from: connection)
         })
     case .confirm(let confirmation, let connection):
-      .decided(Result { () throws(Refusal) in try operations.confirm(confirmation, from: connection) })
-    case .cancel(let transaction): .decided(Result { () throws(Refusal) in try operations.cancel(transaction) })
-    case .local(let order): .obeyed(Result { () throws(Refusal) in try operations.obey(order) })
+      .confirmed(Result { () throws(Refusal) in try operations.confirm(confirmation, from: connection) })
+    case .cancel(let transaction): .cancelled(Result { () throws(Refusal) in try operations.cancel(transaction) })
+    case .local(let order): .obeyed(order, Result { () throws(Refusal) in try operations.obey(order) })
     case .report(let nonce, let source):
       .reported(Result { () throws(Refusal) in try operations.report(nonce, managementSource: source) })
     case .text(let request): .text(Result { () throws(Refusal) in try operations.text(request) })

@@ -119,7 +119,26 @@ extension Document {
           ])
         }
       ),
+      (
+        "pending",
+        Document.optional(report.pending) {
+          .object([
+            ("transaction", .string($0.transaction.description)), ("serial", .number($0.serial.value)),
+            ("manifest", digest($0.manifest)), ("milliseconds_left", .number(UInt64($0.millisecondsLeft))),
+            ("manual", .bool($0.isManual)),
+          ])
+        }
+      ),
+      (
+        "local_act",
+        Document.optional(report.localAct) {
+          .object([
+            ("deed", .string("\($0.deed)")), ("at", .string($0.at.description)), ("reason", .string($0.reason)),
+          ])
+        }
+      ),
       ("ipv4", family(report.families.ipv4)), ("ipv6", family(report.families.ipv6)),
+      ("owners", .array(report.owners.map { .string($0.rawValue) })),
       ("other_backend_rules", .number(UInt64(clamping: report.otherBackendRules))),
       ("conflicts", .array(report.conflicts.map { .string($0) })), ("degraded", .bool(report.degraded)),
       ("management_source", .string(report.managementSource)),

@@ -10,7 +10,8 @@ struct PortcullisAgent: ParsableCommand {
     commandName: "portcullis-agent",
     abstract: "Keeps this host's packet filter as its owners signed it.",
     subcommands: [
-      Serve.self, BridgeVerb.self, Restore.self, ReportVerb.self, Install.self, Uninstall.self, Version.self,
+      Serve.self, BridgeVerb.self, Restore.self, ReportVerb.self, Safe.self, Rollback.self, Install.self,
+      Uninstall.self, Version.self,
     ])
 
   /// Parses the command line, does what it says, and exits.
@@ -19,7 +20,8 @@ struct PortcullisAgent: ParsableCommand {
       var command = try parseAsRoot()
       do {
         try command.run()
-      } catch let error where !(error is CleanExit || error is ExitCode || error is ValidationError) {
+      } catch let error where !(error is ExitCode || error is ValidationError || exitCode(for: error).isSuccess) {
+        // Help is an error too, of a kind that only the parser knows.
         Glibc.exit(Edge.report(error))
       }
       Glibc.exit(0)
@@ -114,7 +116,8 @@ struct ReportVerb: ParsableCommand {
   }
 
   static let configuration = CommandConfiguration(
-    commandName: "report", abstract: "Print what the running daemon says of this host.")
+    commandName: "report",
+    abstract: "Print what the running daemon says of this host: what is committed, pending and in the kernel.")
   @OptionGroup var root: Root
   @Option(name: .shortAndLong, help: "How to print it.")
   var output = Format.text

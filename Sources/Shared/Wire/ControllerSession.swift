@@ -10,11 +10,12 @@ package enum WireRequest: Hashable, Sendable {
   case report(Nonce)
   case text(TextRequest)
 
-  /// Whether it can end in an outcome of this transaction.
-  fileprivate func changes(_ transaction: TransactionID) -> Bool {
+  /// Whether it can end in this outcome.
+  fileprivate func canEnd(in outcome: Outcome) -> Bool {
     switch self {
-    case .apply(transaction, manifest: _), .cancel(transaction): true
-    case .confirm(let confirmation): confirmation.transaction == transaction
+    case .apply(outcome.transaction, manifest: _), .cancel(outcome.transaction): true
+    case .confirm(let confirmation):
+      (confirmation.transaction, confirmation.manifest) == (outcome.transaction, outcome.manifest)
     case .stage, .apply, .cancel, .local, .report, .text: false
     }
   }
@@ -166,7 +167,7 @@ package struct ControllerSession: Sendable {
       try answer(message, .apply(change.transaction, manifest: change.manifest))
       return .applied(change)
     case .outcome(let outcome):
-      guard pending.first?.changes(outcome.transaction) == true else { throw mismatch(message) }
+      guard pending.first?.canEnd(in: outcome) == true else { throw mismatch(message) }
       pending.removeFirst()
       return .outcome(outcome)
     case .done(let words):

@@ -29,6 +29,8 @@ package enum WireLimit {
   package static let warnings = 16
   /// Of a local order.
   package static let reason = 512
+  /// The name of other software in a report.
+  package static let owner = 32
   /// Services named in a report.
   package static let conflicts = 16
 }

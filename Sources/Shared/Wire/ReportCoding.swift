@@ -59,6 +59,8 @@ extension Report {
     }
     families.ipv4.write(to: &out)
     families.ipv6.write(to: &out)
+    // Readers want them in order, each once.
+    let owners = Set(owners).sorted()
     out.clamped(owners.count)
     for owner in owners { out.text(owner.rawValue) }
     out.clamped(otherBackendRules)
@@ -110,7 +112,7 @@ extension Report {
   private static func owners(_ reader: inout ByteReader) throws(ByteReader.Problem) -> [ForeignOwner] {
     var owners: [ForeignOwner] = []
     for _ in 0..<(try reader.count("number of owners", atMost: ForeignOwner.allCases.count)) {
-      guard let owner = ForeignOwner(rawValue: try reader.text("owner", atMost: 32)),
+      guard let owner = ForeignOwner(rawValue: try reader.text("owner", atMost: WireLimit.owner)),
         owners.last.map({ $0 < owner }) ?? true
       else { throw .malformed(field: "owner") }
       owners.append(owner)

@@ -77,11 +77,12 @@ import Wire
     daemon.operations.state.withLock { $0.text = Array(repeating: 3, count: 2_000_000) }
     let bridge = RunningBridge(daemon.socket, Preamble(sshConnection: "2001:db8::5 4000 2001:db8::1 22"))
     let requests: [ControllerMessage] = [
-      .apply(Sample.transaction, manifest: Sample.manifest), .text(TextRequest(family: .ipv6, side: .expected)),
+      .apply(Sample.transaction, manifest: Sample.manifest, .standard),
+      .text(TextRequest(family: .ipv6, side: .expected)),
       .report(Sample.nonce), .goodbye,
     ]
     bridge.send(
-      ControllerMessage.hello(version: 1).encode() + Sample.staging(rules: 2_000_000)
+      ControllerMessage.hello(version: 2).encode() + Sample.staging(rules: 2_000_000)
         + requests.flatMap { $0.encode() })
     let answers = try Self.messages(bridge.readAll())
     close(bridge.input)
@@ -94,7 +95,7 @@ import Wire
     let daemon = try RunningDaemon()
     defer { daemon.stop() }
     let bridge = RunningBridge(daemon.socket, Preamble(sshConnection: nil))
-    bridge.send([ControllerMessage.hello(version: 1), .report(Sample.nonce)].flatMap { $0.encode() })
+    bridge.send([ControllerMessage.hello(version: 2), .report(Sample.nonce)].flatMap { $0.encode() })
     close(bridge.input)
     #expect(try Self.messages(bridge.readAll()).map(\.type) == [.agentHello, .report])
     #expect(bridge.end() == nil)
@@ -116,7 +117,7 @@ import Wire
     let daemon = try RunningDaemon()
     defer { daemon.stop() }
     let bridge = RunningBridge(daemon.socket, Preamble(sshConnection: nil))
-    bridge.send(ControllerMessage.hello(version: 1).encode())
+    bridge.send(ControllerMessage.hello(version: 2).encode())
     let null = open("/dev/null", O_RDONLY)
     // Closes the reading end of the pipe, and keeps its number taken.
     dup2(null, bridge.output)

@@ -12,8 +12,8 @@ import Wire
     defer { daemon.stop() }
     let peer = try TestPeer(daemon.socket)
     peer.send(
-      ControllerMessage.hello(version: 1).encode() + Sample.staging(rules: 1_000_000)
-        + ControllerMessage.apply(Sample.transaction, manifest: Sample.manifest).encode()
+      ControllerMessage.hello(version: 2).encode() + Sample.staging(rules: 1_000_000)
+        + ControllerMessage.apply(Sample.transaction, manifest: Sample.manifest, .standard).encode()
         + ControllerMessage.report(Sample.nonce).encode() + ControllerMessage.goodbye.encode())
     let types = try peer.hearAll().map(\.type)
     #expect(types == [.agentHello, .staged, .outcome, .report])
@@ -26,7 +26,7 @@ import Wire
     defer { daemon.stop() }
     let peer = try TestPeer(daemon.socket, preamble: nil)
     let bytes =
-      Array("source -\n".utf8) + ControllerMessage.hello(version: 1).encode() + Sample.staging()
+      Array("source -\n".utf8) + ControllerMessage.hello(version: 2).encode() + Sample.staging()
       + ControllerMessage.report(Sample.nonce).encode() + ControllerMessage.goodbye.encode()
     for byte in bytes { peer.send([byte]) }
     #expect(try peer.hearAll().map(\.type) == [.agentHello, .staged, .report])
@@ -37,7 +37,7 @@ import Wire
     let daemon = try RunningDaemon()
     defer { daemon.stop() }
     let peer = try TestPeer(daemon.socket)
-    peer.say(.hello(version: 1), .report(Sample.nonce), .report(Sample.nonce))
+    peer.say(.hello(version: 2), .report(Sample.nonce), .report(Sample.nonce))
     peer.finishWriting()
     #expect(try peer.hearAll().map(\.type) == [.agentHello, .report, .report])
   }
@@ -75,16 +75,19 @@ import Wire
       Issue.record("no greeting")
       return
     }
-    #expect(hello.version == 1)
+    #expect(hello.version == 2)
     #expect(hello.agentVersion == "9.9")
     let refusal = try peer.hearRefusal()
     #expect(refusal.code == .otherVersion)
-    #expect(refusal.detail == "the other side speaks protocol 7, this one 1")
+    #expect(refusal.detail == "the other side speaks protocol 7, this one 2")
   }
 
   @Test(arguments: [
-    "source 192.0.2.1; rm\n", "source\n", "hello\n", "\n", "source example.org\n", "source fe80::1%eth0\n",
-    "source " + String(repeating: "1", count: 80),
+    "source 192.0.2.1; rm\n", "source\n", "hello\n", "\n", "source example.org 1 ::1 22\n", "source 192.0.2.1\n",
+    "source fe80::1%eth0 1 ::1 22\n", "source - 1 - 22\n", "source 192.0.2.1 1 ::1\n", "source 192.0.2.1 1 ::1 22 \n",
+    "source  192.0.2.1 1 ::1 22\n", "source 192.0.2.1 0 ::1 22\n", "source 192.0.2.1 1 ::1 65536\n",
+    "source 192.0.2.1 01 ::1 22\n", "source 192.0.2.1 +1 ::1 22\n", "source 192.0.2.1 1 ::1 22\r\n",
+    "source " + String(repeating: "1", count: 200),
   ])
   func `a wrong preamble is cut off without an answer`(preamble: String) throws {
     let daemon = try RunningDaemon()
@@ -101,7 +104,7 @@ import Wire
     defer { daemon.stop() }
     let first = try TestPeer.greeted(daemon)
     first.send(Sample.staging())
-    first.say(.apply(Sample.transaction, manifest: Sample.manifest))
+    first.say(.apply(Sample.transaction, manifest: Sample.manifest, .standard))
     operations.applyBegan.wait()
     // Checking waits for the apply too, so the second peer's bundle is there only afterwards: its apply meets the third's.
     let second = try TestPeer.greeted(daemon)
@@ -117,9 +120,9 @@ import Wire
       peer.send(Sample.staging())
       #expect(try peer.hear()?.type == .staged)
     }
-    first.say(.apply(Sample.transaction, manifest: Sample.manifest))
+    first.say(.apply(Sample.transaction, manifest: Sample.manifest, .standard))
     operations.applyBegan.wait()
-    second.say(.apply(Sample.transaction, manifest: Sample.manifest))
+    second.say(.apply(Sample.transaction, manifest: Sample.manifest, .standard))
     #expect(try second.hearRefusal() == Refusal(code: .busy, detail: "another apply is running on this host"))
     operations.applyMayEnd.signal()
     #expect(try first.hear()?.type == .outcome)
@@ -132,7 +135,7 @@ import Wire
     do {
       let peer = try TestPeer.greeted(daemon)
       peer.send(Sample.staging())
-      peer.say(.apply(Sample.transaction, manifest: Sample.manifest))
+      peer.say(.apply(Sample.transaction, manifest: Sample.manifest, .standard))
       operations.applyBegan.wait()
     }
     usleep(300_000)
@@ -151,7 +154,7 @@ import Wire
     defer { daemon.stop() }
     let first = try TestPeer.greeted(daemon)
     first.send(Sample.staging())
-    first.say(.apply(Sample.transaction, manifest: Sample.manifest))
+    first.say(.apply(Sample.transaction, manifest: Sample.manifest, .standard))
     operations.applyBegan.wait()
     do {
       let second = try TestPeer.greeted(daemon)
@@ -200,7 +203,7 @@ import Wire
     defer { daemon.stop() }
     let applying = try TestPeer.greeted(daemon)
     applying.send(Sample.staging())
-    applying.say(.apply(Sample.transaction, manifest: Sample.manifest))
+    applying.say(.apply(Sample.transaction, manifest: Sample.manifest, .standard))
     operations.applyBegan.wait()
     let others = try (0..<6).map { _ in try TestPeer.greeted(daemon) }
     operations.applyMayEnd.signal()
@@ -218,7 +221,7 @@ import Wire
       first.send(Sample.staging(rules: 1_000_000))
       #expect(try first.hear()?.type == .staged)
       second.send(Sample.staging(rules: 1_000_000))
-      second.say(.apply(Sample.transaction, manifest: Sample.manifest))
+      second.say(.apply(Sample.transaction, manifest: Sample.manifest, .standard))
       #expect(try second.hearRefusal().code == .busy)
       #expect(try second.hearRefusal().code == .busy)
       // Its own old bundle makes room for its new one.
@@ -284,7 +287,7 @@ import Wire
     defer { daemon.stop() }
     let peer = try TestPeer.greeted(daemon)
     peer.send(Sample.staging())
-    peer.say(.apply(Sample.transaction, manifest: Sample.manifest))
+    peer.say(.apply(Sample.transaction, manifest: Sample.manifest, .standard))
     operations.applyBegan.wait()
     usleep(500_000)
     operations.applyMayEnd.signal()
@@ -331,7 +334,7 @@ import Wire
     let daemon = try RunningDaemon(operations)
     let working = try TestPeer.greeted(daemon)
     working.send(Sample.staging())
-    working.say(.apply(Sample.transaction, manifest: Sample.manifest), .report(Sample.nonce))
+    working.say(.apply(Sample.transaction, manifest: Sample.manifest, .standard), .report(Sample.nonce))
     operations.applyBegan.wait()
     let waiting = try TestPeer.greeted(daemon)
     waiting.say(.report(Sample.nonce))
@@ -348,6 +351,20 @@ import Wire
     #expect(try working.hearRefusal().detail == "the agent is stopping")
     #expect(daemon.end() == nil)
     #expect(access(daemon.socket, F_OK) != 0)
+  }
+
+  @Test func `a peer that has its answer and asks nothing more does not keep the daemon from stopping`() throws {
+    let operations = FakeOperations(holdsApply: true)
+    let daemon = try RunningDaemon(operations)
+    let peer = try TestPeer.greeted(daemon)
+    peer.send(Sample.staging())
+    peer.say(.apply(Sample.transaction, manifest: Sample.manifest, .standard))
+    operations.applyBegan.wait()
+    daemon.requestStop()
+    usleep(50_000)
+    operations.applyMayEnd.signal()
+    #expect(try peer.hearAll().map(\.type) == [.staged, .outcome, .refused])
+    #expect(daemon.end(within: 5) == nil)
   }
 
   @Test func `an idle daemon takes no processor time`() throws {

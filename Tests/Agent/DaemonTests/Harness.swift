@@ -13,31 +13,38 @@ final class RunningDaemon: Sendable {
   let folder: String
   private let stopPipe: [Int32]
   private let ended = DispatchSemaphore(value: 0)
-  private let outcome = Mutex<(error: String?, cpu: Double)>((nil, 0))
+  private let outcome = Mutex<(error: String?, cpu: Double, turns: Int)>((nil, 0, 0))
+  private let lines = Mutex<[String]>([])
 
   var socket: String { folder + "/agent.sock" }
 
   init(
     _ operations: FakeOperations = FakeOperations(), folder: String? = nil, group: UInt32? = nil,
-    users: Set<UInt32> = [getuid()], adjust: (inout DaemonLimits) -> Void = { _ in }
+    users: Set<UInt32> = [getuid()], root: UInt32 = getuid(), adjust: (inout DaemonLimits) -> Void = { _ in }
   ) throws {
     self.operations = operations
     self.folder = folder ?? FileManager.default.temporaryDirectory.path + "/portcullis-daemon-\(UUID().uuidString)"
     var configuration = Daemon.Configuration(directory: self.folder, version: "9.9", group: group, users: users)
+    configuration.root = root
     adjust(&configuration.limits)
     var ends: [Int32] = [0, 0]
     pipe(&ends)
     stopPipe = ends
     let ready = DispatchSemaphore(value: 0)
-    let fixed = configuration
-    Thread { [self] in
+    var fixed = configuration
+    fixed.log = { [self] line in lines.withLock { $0.append(line) } }
+    Thread { [self, fixed] in
       do {
         let began = Mutex(0.0)
-        try Daemon(fixed, operations: operations).run(stop: stopPipe[0]) {
+        let daemon = try Daemon(fixed, operations: operations)
+        try daemon.run(stop: stopPipe[0]) {
           began.withLock { $0 = Self.threadTime() }
           ready.signal()
         }
-        outcome.withLock { $0.cpu = Self.threadTime() - began.withLock { $0 } }
+        outcome.withLock {
+          $0.cpu = Self.threadTime() - began.withLock { $0 }
+          $0.turns = daemon.turns
+        }
       } catch {
         outcome.withLock { $0.error = ErrorChain(error).message }
       }
@@ -68,6 +75,12 @@ final class RunningDaemon: Sendable {
   /// Seconds of processor time that the event loop took, from its first turn to its last.
   var processorTime: Double { outcome.withLock { $0.cpu } }
 
+  /// Of the event loop, when it has ended.
+  var turns: Int { outcome.withLock { $0.turns } }
+
+  /// What the daemon said of itself.
+  var log: [String] { lines.withLock { $0 } }
+
   private static func threadTime() -> Double {
     var time = timespec()
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
@@ -80,7 +93,7 @@ final class TestPeer {
   let descriptor: Int32
   private var decoder = FrameDecoder()
 
-  init(_ path: String, preamble: String? = "source 192.0.2.7\n", receiveBuffer: Int32? = nil) throws {
+  init(_ path: String, preamble: String? = "source 192.0.2.7 51515 192.0.2.1 22\n") throws {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
@@ -141,9 +154,15 @@ final class TestPeer {
   }
 
   /// Connects, greets and hears the greeting.
-  static func greeted(_ daemon: RunningDaemon, from source: String = "192.0.2.7") throws -> TestPeer {
-    let peer = try TestPeer(daemon.socket, preamble: "source \(source)\n")
-    peer.say(.hello(version: 1))
+  static func greeted(
+    _ daemon: RunningDaemon, from source: String = "192.0.2.7", port: UInt16 = 51515
+  ) throws -> TestPeer {
+    try greeted(daemon, preamble: "source \(source) \(port) 192.0.2.1 22\n")
+  }
+
+  static func greeted(_ daemon: RunningDaemon, preamble: String) throws -> TestPeer {
+    let peer = try TestPeer(daemon.socket, preamble: preamble)
+    peer.say(.hello(version: 2))
     guard case .hello? = try peer.hear() else { throw Reason("no greeting") }
     return peer
   }
@@ -153,6 +172,8 @@ enum Sample {
   static let transaction = TransactionID(bytes: Array(repeating: 1, count: 16))!
   static let nonce = Nonce(bytes: Array(repeating: 2, count: 32))!
   static let manifest = Digest(of: Array("manifest".utf8))
+
+  static let confirmation = ChangeConfirmation(transaction: transaction, manifest: manifest, nonce: nonce)
 
   static func bundle(rules: Int = 9) -> [BundleFile: [UInt8]] {
     [.manifest: Array("manifest".utf8), .rules(.ipv4): Array(repeating: 4, count: rules)]

@@ -1,3 +1,5 @@
+import Apply
+import Core
 import Daemon
 import Foundation
 import Glibc
@@ -5,15 +7,38 @@ import Testing
 
 @Suite struct SmallPartsTests {
   @Test(arguments: [
-    ("192.0.2.7 51515 192.0.2.1 22", "192.0.2.7"), ("2001:db8::1 1 ::1 22", "2001:db8::1"),
-    ("fe80::1%eth0 1 fe80::2%eth0 22", "fe80::1"), ("", ""), ("host.example 1 2 3", ""), ("192.0.2.7\n 1 2 3", ""),
-    ("192.0.2.256 1 2 3", ""), ("1\u{0}.2.3.4 1 2 3", ""), (String(repeating: "1", count: 500), ""),
+    ("192.0.2.7 51515 192.0.2.1 22", "192.0.2.7 51515 192.0.2.1 22"), ("2001:db8::1 1 ::1 65535", nil),
+    ("fe80::1%eth0 1 fe80::2%eth0 22", "fe80::1 1 fe80::2 22"), ("", "-"), ("host.example 1 2 3", "-"),
+    ("UNKNOWN 65535 UNKNOWN 65535", "-"), ("192.0.2.7\n 1 192.0.2.1 3", "-"), ("192.0.2.256 1 192.0.2.1 3", "-"),
+    ("1\u{0}.2.3.4 1 192.0.2.1 3", "-"), (String(repeating: "1", count: 500), "-"), ("192.0.2.7", "-"),
+    ("192.0.2.7 51515 192.0.2.1", "-"), ("192.0.2.7 0 192.0.2.1 22", "-"), ("192.0.2.7 51515 192.0.2.1 65536", "-"),
+    ("192.0.2.7 51515 192.0.2.1 022", "-"), ("192.0.2.7 51515 host 22", "-"), ("192.0.2.7  192.0.2.1 22", "-"),
+    ("192.0.2.7 51515 192.0.2.1 22 ", "-"), ("192.0.2.7 51515 192.0.2.1 22\nsource", "-"), ("%eth0 1 ::1 22", "-"),
   ])
-  func `only a numeric address of SSH_CONNECTION becomes the source`(variable: String, source: String) {
+  func `only two numeric addresses with their ports make an SSH connection`(variable: String, line: String?) {
     let preamble = Preamble(sshConnection: variable)
-    #expect(preamble.source == source)
-    #expect(preamble.bytes == Array("source \(source.isEmpty ? "-" : source)\n".utf8))
+    #expect(preamble.bytes == Array("source \(line ?? variable)\n".utf8))
     #expect(Preamble(line: preamble.bytes.dropLast()) == preamble)
+  }
+
+  @Test func `the longest connection there can be fits the preamble`() {
+    let address = "2001:0db8:1111:2222:3333:4444:255.255.255.255"
+    let preamble = Preamble(sshConnection: "\(address) 65535 \(address) 65535")
+    #expect(preamble.source == address)
+    #expect(preamble.bytes.count == Preamble.maximumLength)
+  }
+
+  @Test func `a preamble becomes both ends of a connection, and when it was first seen`() {
+    let opened = BootTime(nanoseconds: 5)
+    let over = Preamble(sshConnection: "2001:db8::5 4000 2001:db8::1 22").connection(opened: opened)
+    #expect(
+      over
+        == ManagementConnection(
+          source: "2001:db8::5", sourcePort: 4000, destination: "2001:db8::1", destinationPort: 22, opened: opened))
+    #expect(over.isOverSSH)
+    let here = Preamble(sshConnection: nil).connection(opened: opened)
+    #expect(here == ManagementConnection(source: "", opened: opened))
+    #expect(!here.isOverSSH)
   }
 
   static let accounts = Array(

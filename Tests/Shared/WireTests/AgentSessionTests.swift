@@ -7,7 +7,7 @@ import Wire
   static func greeted() -> AgentSession {
     var session = AgentSession(hello: agentHello)
     _ = session.start()
-    _ = session.receive(.hello(version: 1))
+    _ = session.receive(.hello(version: 2))
     return session
   }
 
@@ -43,9 +43,9 @@ import Wire
   }
 
   static let anyOfEach: [ControllerMessage] = [
-    .hello(version: 1), .stage(transaction, [StagedFile(file: .manifest, size: 1)]), .data([1]),
-    .apply(transaction, manifest: digest), .report(nonce), .text(TextRequest(family: .ipv4, side: .observed)),
-    .goodbye,
+    .hello(version: 2), .stage(transaction, [StagedFile(file: .manifest, size: 1)]), .data([1]),
+    .apply(transaction, manifest: digest, terms), .report(nonce), .text(TextRequest(family: .ipv4, side: .observed)),
+    .goodbye, .confirm(confirmation), .cancel(transaction), .local(LocalOrder(deed: .safe, reason: "r")),
   ]
 
   @Test(arguments: AgentPhase.allCases)
@@ -78,8 +78,8 @@ import Wire
 
   @Test func `another version is refused by name`() {
     var session = AgentSession(hello: agentHello)
-    let refusal = Refusal(code: .otherVersion, detail: "the other side speaks protocol 2, this one 1")
-    #expect(session.receive(.hello(version: 2)) == [.send(.refused(refusal)), .close])
+    let refusal = Refusal(code: .otherVersion, detail: "the other side speaks protocol 1, this one 2")
+    #expect(session.receive(.hello(version: 1)) == [.send(.refused(refusal)), .close])
     #expect(session.phase == .closed)
   }
 
@@ -97,9 +97,9 @@ import Wire
     #expect(session.checked(.success(())) == [.send(.staged(transaction, manifest: manifest))])
     #expect(session.reservedBytes == files.values.reduce(0) { $0 + $1.count })
     #expect(
-      session.receive(.apply(transaction, manifest: manifest))
-        == [.apply(transaction, files: files, manifest: manifest)])
-    #expect(session.applied(.success(outcome())) == [.send(.outcome(outcome()))])
+      session.receive(.apply(transaction, manifest: manifest, terms))
+        == [.apply(transaction, files: files, manifest: manifest, terms)])
+    #expect(session.applied(.success(.outcome(outcome()))) == [.send(.outcome(outcome()))])
     #expect(session.reservedBytes == 0)
     #expect(session.phase == .idle)
   }
@@ -126,7 +126,7 @@ import Wire
     for message in Self.announcement(bundle()) { _ = session.receive(message) }
     let refusal = Refusal(code: .badSignature, detail: "signature 0 is broken")
     #expect(session.checked(.failure(refusal)) == [.send(.refused(refusal))])
-    #expect(session.receive(.apply(transaction, manifest: digest)) == [.send(.refused(refusal))])
+    #expect(session.receive(.apply(transaction, manifest: digest, terms)) == [.send(.refused(refusal))])
     #expect(session.receive(.report(nonce)) == [.report(nonce)])
     #expect(session.reservedBytes == 0)
   }
@@ -144,7 +144,7 @@ import Wire
     }
     #expect(refusal.code == .busy)
     #expect(actions.count == 1)
-    #expect(session.receive(.apply(transaction, manifest: digest)) == actions)
+    #expect(session.receive(.apply(transaction, manifest: digest, terms)) == actions)
     #expect(session.receive(.report(nonce)) == [.report(nonce)])
   }
 
@@ -159,12 +159,57 @@ import Wire
     named: TransactionID, manifest: Digest
   ) {
     var session = Self.staged()
-    guard case .send(.refused(let refusal))? = session.receive(.apply(named, manifest: manifest)).first else {
+    guard case .send(.refused(let refusal))? = session.receive(.apply(named, manifest: manifest, terms)).first else {
       Issue.record("not refused")
       return
     }
     #expect(refusal.code == .malformed)
     #expect(session.phase == .staged)
+  }
+
+  @Test func `an applied change is answered, nothing stays staged, and the connection may ask on`() {
+    var session = Self.staged()
+    _ = session.receive(.apply(transaction, manifest: Digest(of: bundle()[.manifest]!), terms))
+    #expect(session.applied(.success(.applied(change()))) == [.send(.applied(change()))])
+    #expect(session.phase == .idle)
+    #expect(session.reservedBytes == 0)
+    #expect(session.receive(.report(nonce)) == [.report(nonce)])
+  }
+
+  /// What a controller may decide about, and the action the agent makes of it.
+  static let decisions: [(ControllerMessage, AgentAction)] = [
+    (.confirm(confirmation), .confirm(confirmation)), (.cancel(transaction), .cancel(transaction)),
+  ]
+
+  @Test(arguments: decisions.indices, [AgentPhase.idle, .staged, .rejected])
+  func `a confirmation and a cancellation are answered, and a bundle that is staged stays staged`(
+    index: Int, phase: AgentPhase
+  ) {
+    let (message, action) = Self.decisions[index]
+    var session = Self.session(in: phase)
+    #expect(session.receive(message) == [action])
+    #expect(session.phase == .answering)
+    #expect(session.reservedBytes == (phase == .staged ? bundle().values.reduce(0) { $0 + $1.count } : 0))
+    // Answers to other questions change nothing.
+    #expect(session.reported(.success(report())) == [])
+    #expect(session.decided(.success(outcome())) == [.send(.outcome(outcome()))])
+    #expect(session.phase == phase)
+    #expect(session.receive(message) == [action])
+    let refusal = Refusal(code: .notConfirmable, detail: "too late")
+    #expect(session.decided(.failure(refusal)) == [.send(.refused(refusal))])
+    #expect(session.phase == phase)
+  }
+
+  @Test func `a local order is handed on, and its answer is in words or a refusal`() {
+    var session = Self.greeted()
+    let order = LocalOrder(deed: .rollback, reason: "r")
+    #expect(session.receive(.local(order)) == [.local(order)])
+    #expect(session.phase == .answering)
+    #expect(session.obeyed(.success("done")) == [.send(.done("done"))])
+    _ = session.receive(.local(order))
+    let refusal = Refusal(code: .notLocal, detail: "")
+    #expect(session.obeyed(.failure(refusal)) == [.send(.refused(refusal))])
+    #expect(session.phase == .idle)
   }
 
   @Test func `a second bundle takes the place of the first`() {
@@ -228,7 +273,10 @@ import Wire
   @Test func `answers nobody asked for are ignored`() {
     var session = Self.greeted()
     #expect(session.checked(.success(())) == [])
-    #expect(session.applied(.success(outcome())) == [])
+    #expect(session.applied(.success(.outcome(outcome()))) == [])
+    #expect(session.applied(.success(.applied(change()))) == [])
+    #expect(session.decided(.success(outcome())) == [])
+    #expect(session.obeyed(.success("")) == [])
     #expect(session.reported(.success(report())) == [])
     #expect(session.textReady(.success([])) == [])
     #expect(session.phase == .idle)

@@ -30,7 +30,7 @@ import Wire
         payload[Int.random(in: 0..<payload.count, using: &random)] = [0, 1, 0x7f, 0xff].randomElement(using: &random)!
       case 2: payload = Array(payload.prefix(Int.random(in: 0...payload.count, using: &random)))
       case 3: payload.insert(contentsOf: random.bytes(2), at: Int.random(in: 0...payload.count, using: &random))
-      default: type = [1, 2, 3, 4, 5, 6, 7, 129, 130, 131, 132, 133, 134, 0, 255].randomElement(using: &random)!
+      default: type = (MessageType.allCases.map(\.rawValue) + [0, 255]).randomElement(using: &random)!
       }
       let mutant = Frame(type: type, payload: payload)
       // Another version's hello is read no further than its version.
@@ -62,14 +62,14 @@ import Wire
   // MARK: Versions and types
 
   @Test func `a hello of another version is read as far as its version, whatever follows`() throws {
-    let controller = Frame(type: 1, payload: [0, 2, 0xde, 0xad])
-    #expect(try ControllerMessage(frame: controller) == .hello(version: 2))
+    let controller = Frame(type: 1, payload: [0, 3, 0xde, 0xad])
+    #expect(try ControllerMessage(frame: controller) == .hello(version: 3))
     let agent = Frame(type: 129, payload: [0, 9, 0xde, 0xad])
     #expect(throws: WireProblem.otherVersion(9)) { try AgentMessage(frame: agent) }
-    #expect("\(WireProblem.otherVersion(9))" == "the other side speaks protocol 9, this one 1")
+    #expect("\(WireProblem.otherVersion(9))" == "the other side speaks protocol 9, this one 2")
   }
 
-  @Test(arguments: [0, 8, 128, 135, 255] as [UInt8])
+  @Test(arguments: [0, 11, 128, 137, 255] as [UInt8])
   func `an unknown type is named`(type: UInt8) {
     #expect(throws: WireProblem.unknownType(type)) { try ControllerMessage(frame: Frame(type: type, payload: [])) }
     #expect(throws: WireProblem.unknownType(type)) { try AgentMessage(frame: Frame(type: type, payload: [])) }
@@ -113,6 +113,71 @@ import Wire
     #expect(throws: WireProblem.malformed(.stage, .malformed(field: "role of file"))) {
       try ControllerMessage(frame: Frame(type: 2, payload: payload))
     }
+  }
+
+  @Test(arguments: [0, 14, 601, .max] as [UInt16])
+  func `confirmation terms out of bounds are refused on the wire, and made the nearest that are in them here`(
+    seconds: UInt16
+  ) {
+    let payload = transaction.bytes + digest.bytes + [UInt8(seconds >> 8), UInt8(seconds & 0xff), 0]
+    #expect(throws: WireProblem.malformed(.apply, .malformed(field: "confirmation seconds"))) {
+      try ControllerMessage(frame: Frame(type: 4, payload: payload))
+    }
+    #expect(ConfirmationTerms(seconds: seconds, isManual: false).seconds == (seconds < 15 ? 15 : 600))
+  }
+
+  @Test(arguments: [15, 60, 600] as [UInt16])
+  func `confirmation terms at their bounds are taken as they are`(seconds: UInt16) throws {
+    let sent = ControllerMessage.apply(
+      transaction, manifest: digest, ConfirmationTerms(seconds: seconds, isManual: true))
+    let payload = transaction.bytes + digest.bytes + [UInt8(seconds >> 8), UInt8(seconds & 0xff), 1]
+    #expect(try ControllerMessage(frame: Frame(type: 4, payload: payload)) == sent)
+  }
+
+  @Test(arguments: [2, 255] as [UInt8])
+  func `a byte that is none of its few values is refused`(byte: UInt8) {
+    #expect(throws: WireProblem.malformed(.apply, .malformed(field: "manual confirmation"))) {
+      try ControllerMessage(frame: Frame(type: 4, payload: transaction.bytes + digest.bytes + [0, 60, byte]))
+    }
+    #expect(throws: WireProblem.malformed(.local, .malformed(field: "deed"))) {
+      try ControllerMessage(frame: Frame(type: 10, payload: [byte, 0, 0, 0, 0]))
+    }
+  }
+
+  @Test func `an apply of version 1, without terms, is refused`() {
+    #expect(throws: WireProblem.malformed(.apply, .truncated(field: "confirmation seconds"))) {
+      try ControllerMessage(frame: Frame(type: 4, payload: transaction.bytes + digest.bytes))
+    }
+  }
+
+  @Test func `a local order's reason is cut to its limit, and one over it is refused`() throws {
+    let long = LocalOrder(deed: .safe, reason: String(repeating: "x", count: WireLimit.reason + 1))
+    guard case .local(let order) = try ControllerMessage(frame: frame(ControllerMessage.local(long).encode())) else {
+      Issue.record("not a local order")
+      return
+    }
+    #expect(order.reason.utf8.count == WireLimit.reason)
+    let payload = [0, 0, 0, 2, 1] + [UInt8](repeating: 65, count: WireLimit.reason + 1)
+    #expect(
+      throws: WireProblem.malformed(
+        .local, .tooLong(field: "reason", length: WireLimit.reason + 1, limit: WireLimit.reason))
+    ) { try ControllerMessage(frame: Frame(type: 10, payload: payload)) }
+  }
+
+  @Test func `warnings are cut in number and length, and more of them are refused`() throws {
+    let long = String(repeating: "漢", count: WireLimit.warning)
+    let sent = change(warnings: Array(repeating: long, count: WireLimit.warnings + 5))
+    guard case .applied(let read) = try AgentMessage(frame: frame(AgentMessage.applied(sent).encode())) else {
+      Issue.record("not an applied change")
+      return
+    }
+    #expect(read.warnings.count == WireLimit.warnings)
+    #expect(read.warnings.allSatisfy { long.hasPrefix($0) && $0.utf8.count > WireLimit.warning - 3 })
+    let head = transaction.bytes + digest.bytes + nonce.bytes + [0, 0, 0, 1]
+    let payload = head + [0, 0, 0, 17] + [UInt8](repeating: 0, count: 4 * 17)
+    #expect(
+      throws: WireProblem.malformed(.applied, .tooLong(field: "number of warnings", length: 17, limit: 16))
+    ) { try AgentMessage(frame: Frame(type: 135, payload: payload)) }
   }
 
   @Test func `a piece is between one byte and the limit`() {
@@ -161,6 +226,27 @@ import Wire
       try Report(encoded: report().encode() + [0])
     }
     #expect(throws: WireProblem.malformedReport(.truncated(field: "format of report"))) { try Report(encoded: []) }
+  }
+
+  @Test func `owners are written in order and once, and read only so`() throws {
+    var sent = report()
+    sent.owners = [.ufw, .docker, .ufw]
+    #expect(try Report(encoded: sent.encode()).owners == [.docker, .ufw])
+    sent.owners = [.docker, .ufw]
+    let names = [Array("docker".utf8), Array("ufw".utf8)].map { [0, 0, 0, UInt8($0.count)] + $0 }
+    let bytes = sent.encode()
+    let place = try #require(bytes.indices.first { bytes[$0...].starts(with: names[0] + names[1]) })
+    for wrong in [names[1] + names[0], names[0] + names[0], names[0] + [0, 0, 0, 3] + Array("ufx".utf8)] {
+      var mutant = bytes
+      mutant.replaceSubrange(place..<place + names[0].count + names[1].count, with: wrong)
+      #expect(throws: WireProblem.malformedReport(.malformed(field: "owner"))) { try Report(encoded: mutant) }
+    }
+  }
+
+  @Test func `a stored report of another format is refused by name`() {
+    var bytes = report().encode()
+    bytes[1] = 1
+    #expect(throws: WireProblem.malformedReport(.malformed(field: "format of report"))) { try Report(encoded: bytes) }
   }
 
   @Test(arguments: [1, 9_999, 10_000, 10_001, 60_000], [3, 28, 255])

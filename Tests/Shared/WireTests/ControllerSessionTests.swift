@@ -25,6 +25,7 @@ import Wire
   static let anyOfEach: [AgentMessage] = [
     .hello(agentHello), .staged(transaction, manifest: digest), .outcome(outcome()), .report(report()),
     .text(request, piece: [1], last: true), .refused(Refusal(code: .busy, detail: "")),
+    .applied(change()), .done("done"),
   ]
 
   @Test(arguments: ControllerPhase.allCases)
@@ -43,9 +44,9 @@ import Wire
     var session = ControllerSession()
     let files = bundle()
     let manifest = Digest(of: files[.manifest]!)
-    #expect(session.hello() == .hello(version: 1))
+    #expect(session.hello() == .hello(version: 2))
     _ = Array(session.stage(transaction, files))
-    _ = session.apply(transaction, manifest: manifest)
+    _ = session.apply(transaction, manifest: manifest, terms)
     _ = session.report(nonce)
     _ = session.goodbye()
     #expect(try session.receive(.hello(agentHello)) == .hello(agentHello))
@@ -63,8 +64,10 @@ import Wire
     let files = bundle(rules: 2 * WireLimit.piece)
     let manifest = Digest(of: files[.manifest]!)
     var inbox = [controller.hello()] + Array(controller.stage(transaction, files))
-    inbox += [controller.apply(transaction, manifest: manifest), controller.report(nonce)]
-    inbox += [controller.text(Self.request), controller.goodbye()]
+    inbox += [controller.apply(transaction, manifest: manifest, terms), controller.report(nonce)]
+    let ours = ChangeConfirmation(transaction: transaction, manifest: manifest, nonce: nonce)
+    inbox += [controller.text(Self.request), controller.confirm(ours), controller.cancel(transaction)]
+    inbox += [controller.local(LocalOrder(deed: .safe, reason: "r")), controller.goodbye()]
     var events: [ControllerEvent] = []
     var actions = agent.start()
     while true {
@@ -73,9 +76,14 @@ import Wire
         case .send(let message):
           if let event = try controller.receive(AgentMessage(frame: frame(message.encode()))) { events.append(event) }
         case .check: actions += agent.checked(.success(()))
-        case .apply(_, let applied, let named):
-          #expect(applied == files && named == manifest)
-          actions += agent.applied(.success(outcome(manifest: named)))
+        case .apply(_, let applied, let named, let asked):
+          #expect(applied == files && named == manifest && asked == terms)
+          actions += agent.applied(.success(.applied(change(manifest: named))))
+        case .confirm(let confirmation):
+          #expect(confirmation == ours)
+          actions += agent.decided(.success(outcome(manifest: manifest)))
+        case .cancel: actions += agent.decided(.success(outcome(.reverted)))
+        case .local: actions += agent.obeyed(.success("done"))
         case .report(let nonce): actions += agent.reported(.success(report(nonce: nonce)))
         case .text: actions += agent.textReady(.success(Array(repeating: 1, count: 300_000)))
         case .close: break
@@ -89,15 +97,16 @@ import Wire
     }
     #expect(
       events == [
-        .hello(agentHello), .staged(transaction), .outcome(outcome(manifest: manifest)), .report(report()),
-        .text(Self.request, Array(repeating: 1, count: 300_000)),
+        .hello(agentHello), .staged(transaction), .applied(change(manifest: manifest)), .report(report()),
+        .text(Self.request, Array(repeating: 1, count: 300_000)), .outcome(outcome(manifest: manifest)),
+        .outcome(outcome(.reverted)), .done("done"),
       ])
     #expect(controller.isFinished && agent.phase == .closed)
   }
 
   @Test func `a refusal answers the oldest request and the next one waits on`() throws {
     var session = try Self.greeted()
-    _ = session.apply(transaction, manifest: digest)
+    _ = session.apply(transaction, manifest: digest, terms)
     _ = session.report(nonce)
     let refusal = Refusal(code: .busy, detail: "")
     #expect(
@@ -114,27 +123,53 @@ import Wire
     #expect(session.finish() == [.report(nonce)])
   }
 
+  @Test(arguments: [WireRequest.confirm(confirmation), .cancel(transaction)])
+  func `a refused decision is told as its own`(request: WireRequest) throws {
+    var session = try Self.greeted()
+    if case .confirm = request { _ = session.confirm(confirmation) } else { _ = session.cancel(transaction) }
+    let refusal = Refusal(code: .notConfirmable, detail: "too late")
+    #expect(try session.receive(.refused(refusal)) == .refused(request, refusal))
+    #expect(session.phase == .idle)
+  }
+
   @Test func `a lost answer is known as lost`() throws {
     var session = try Self.greeted()
-    _ = session.apply(transaction, manifest: digest)
+    _ = session.apply(transaction, manifest: digest, terms)
     _ = session.goodbye()
     #expect(session.finish() == [.apply(transaction, manifest: digest)])
   }
 
   static let wrongAnswers: [(String, @Sendable (inout ControllerSession) -> Void, AgentMessage)] = [
     ("another nonce", { _ = $0.report(Nonce(bytes: Array(repeating: 1, count: 32))!) }, .report(report())),
-    ("another transaction", { _ = $0.apply(otherTransaction, manifest: digest) }, .outcome(outcome())),
+    ("another transaction", { _ = $0.apply(otherTransaction, manifest: digest, terms) }, .outcome(outcome())),
     ("another manifest", { _ = Array($0.stage(transaction, bundle())) }, .staged(transaction, manifest: digest)),
     (
       "another text", { _ = $0.text(TextRequest(family: .ipv6, side: .observed)) },
       .text(request, piece: [], last: true)
     ),
     ("another kind", { _ = $0.report(nonce) }, .outcome(outcome())),
+    ("applied: another transaction", { _ = $0.apply(otherTransaction, manifest: digest, terms) }, .applied(change())),
+    (
+      "applied: another manifest", { _ = $0.apply(transaction, manifest: digest, terms) },
+      .applied(change(manifest: Digest(of: [])))
+    ),
+    ("applied: a confirmation", { _ = $0.confirm(confirmation) }, .applied(change())),
+    (
+      "confirmed: another transaction",
+      { _ = $0.confirm(ChangeConfirmation(transaction: otherTransaction, manifest: digest, nonce: nonce)) },
+      .outcome(outcome())
+    ),
+    (
+      "confirmed: another manifest", { _ = $0.confirm(confirmation) }, .outcome(outcome(manifest: Digest(of: [])))
+    ),
+    ("cancelled: another transaction", { _ = $0.cancel(otherTransaction) }, .outcome(outcome())),
+    ("an outcome of a local order", { _ = $0.local(LocalOrder(deed: .safe, reason: "")) }, .outcome(outcome())),
+    ("done without an order", { _ = $0.cancel(transaction) }, .done("")),
     (
       "a later request's answer",
       {
         _ = $0.report(nonce)
-        _ = $0.apply(transaction, manifest: digest)
+        _ = $0.apply(transaction, manifest: digest, terms)
       }, .outcome(outcome())
     ),
   ]

@@ -15,9 +15,21 @@ import Wire
     #expect(seen == messages)
   }
 
+  @Test func `an agent's frames come out of a stream that arrives one byte at a time`() throws {
+    let messages = LabelledBytesTests.fromAgent.map(\.0)
+    var decoder = FrameDecoder()
+    var seen: [AgentMessage] = []
+    for byte in messages.flatMap({ $0.encode() }) {
+      decoder.feed(CollectionOfOne(byte))
+      while let frame = try decoder.next() { seen.append(try AgentMessage(frame: frame)) }
+    }
+    try decoder.finish()
+    #expect(seen == messages)
+  }
+
   @Test func `several frames in one piece come out one after the other`() throws {
     var decoder = FrameDecoder()
-    decoder.feed(ControllerMessage.hello(version: 1).encode() + ControllerMessage.goodbye.encode() + [0, 0])
+    decoder.feed(ControllerMessage.hello(version: 2).encode() + ControllerMessage.goodbye.encode() + [0, 0])
     #expect(try decoder.next()?.type == 1)
     #expect(try decoder.next()?.type == 7)
     #expect(try decoder.next() == nil)

@@ -9,7 +9,7 @@ import Wire
   static let digest32 = String(repeating: "c3", count: 32)
 
   static let fromController: [(ControllerMessage, [UInt8])] = [
-    (.hello(version: 1), hex(["length": "00000003", "type": "01", "version": "0001"])),
+    (.hello(version: 2), hex(["length": "00000003", "type": "01", "version": "0002"])),
     (
       .stage(
         transaction,
@@ -26,8 +26,10 @@ import Wire
     ),
     (.data([1, 2, 3]), hex(["length": "00000004", "type": "03", "piece": "010203"])),
     (
-      .apply(transaction, manifest: digest),
-      hex(["length": "00000031", "type": "04", "transaction": tx, "manifest": digest32])
+      .apply(transaction, manifest: digest, terms),
+      hex([
+        "length": "00000034", "type": "04", "transaction": tx, "manifest": digest32, "seconds": "0102", "manual": "01",
+      ])
     ),
     (.report(nonce), hex(["length": "00000021", "type": "05", "nonce": nonce32])),
     (
@@ -35,13 +37,26 @@ import Wire
       hex(["length": "00000003", "type": "06", "family": "01", "side": "01"])
     ),
     (.goodbye, hex(["length": "00000001", "type": "07"])),
+    (
+      .confirm(confirmation),
+      hex(["length": "00000051", "type": "08", "transaction": tx, "manifest": digest32, "nonce": nonce32])
+    ),
+    (.cancel(transaction), hex(["length": "00000011", "type": "09", "transaction": tx])),
+    (
+      .local(LocalOrder(deed: .safe, reason: "no")),
+      hex(["length": "00000008", "type": "0a", "deed": "00", "reason": "00000002 6e6f"])
+    ),
+    (
+      .local(LocalOrder(deed: .rollback, reason: "")),
+      hex(["length": "00000006", "type": "0a", "deed": "01", "reason": "00000000"])
+    ),
   ]
 
   static let fromAgent: [(AgentMessage, [UInt8])] = [
     (
       .hello(agentHello),
       hex([
-        "length": "0000001b", "type": "81", "version": "0001", "agent version": "00000005 302e312e30",
+        "length": "0000001b", "type": "81", "version": "0002", "agent version": "00000005 302e312e30",
         "host": "00000004 68303031", "fleet": "00000003 6c6162",
       ])
     ),
@@ -81,26 +96,42 @@ import Wire
           committed: Committed(
             serial: Serial(2), manifest: digest, content: digest, at: UTCTime(secondsSinceEpoch: 3)),
           lastFailure: LastFailure(serial: Serial(4), result: .failed, detail: "d"),
+          pending: PendingChange(
+            transaction: transaction, manifest: digest, serial: Serial(5), millisecondsLeft: 258, isManual: true),
+          localAct: LocalAct(deed: .rollback, at: UTCTime(secondsSinceEpoch: 6), reason: "r"),
           families: PerFamily(
             ipv4: FamilyReport(
               expected: digest, observed: digest, save: digest,
               chains: [ChainDigest(table: "t", chain: "c", digest: digest)]),
             ipv6: FamilyReport(expected: nil, observed: digest, save: digest, chains: [], omittedChains: 5)),
-          otherBackendRules: 6, conflicts: ["u"], degraded: true, managementSource: "m")),
+          owners: [.docker, .ufw], otherBackendRules: 6, conflicts: ["u"], degraded: true, managementSource: "m")),
       hex([
-        "length": "0000019e", "type": "84", "format": "0001", "nonce": nonce32, "host": "00000001 68",
+        "length": "00000200", "type": "84", "format": "0002", "nonce": nonce32, "host": "00000001 68",
         "fleet": "00000001 66", "time": "0000000000000001", "boot id": "00000001 62",
         "agent version": "00000001 76", "architecture": "00000001 61", "kernel": "00000001 6b", "backend": "01",
         "iptables version": "00000001 69", "committed follows": "01", "serial of commit": "0000000000000002",
         "manifest": digest32, "content": digest32, "time of commit": "0000000000000003", "failure follows": "01",
-        "serial of failure": "0000000000000004", "result": "03", "detail": "00000001 64",
+        "serial of failure": "0000000000000004", "result": "03", "detail": "00000001 64", "pending follows": "01",
+        "transaction": tx,
+        "pending manifest": digest32, "pending serial": "0000000000000005", "milliseconds left": "00000102",
+        "manual": "01", "local act follows": "01", "deed": "01", "time of act": "0000000000000006",
+        "reason": "00000001 72",
         "v4 expected follows": "01", "v4 expected": digest32, "v4 observed": digest32, "v4 save": digest32,
         "v4 left out": "00000000", "v4 chains": "00000001", "v4 table": "00000001 74", "v4 chain": "00000001 63",
         "v4 chain digest": digest32, "v6 expected follows": "00", "v6 observed": digest32, "v6 save": digest32,
-        "v6 left out": "00000005", "v6 chains": "00000000", "rules of the other backend": "00000006",
+        "v6 left out": "00000005", "v6 chains": "00000000", "owners": "00000002",
+        "docker": "00000006 646f636b6572", "ufw": "00000003 756677", "rules of the other backend": "00000006",
         "conflicts": "00000001", "conflict": "00000001 75", "degraded": "01", "management source": "00000001 6d",
       ])
     ),
+    (
+      .applied(change(warnings: ["w", ""])),
+      hex([
+        "length": "00000062", "type": "87", "transaction": tx, "manifest": digest32, "nonce": nonce32,
+        "milliseconds left": "0000e290", "warnings": "00000002", "warning": "00000001 77", "other": "00000000",
+      ])
+    ),
+    (.done("ok"), hex(["length": "00000007", "type": "88", "words": "00000002 6f6b"])),
   ]
 
   @Test(arguments: fromController)

@@ -20,7 +20,15 @@ let otherTransaction = TransactionID(bytes: Array(repeating: 0xa2, count: 16))!
 let nonce = Nonce(bytes: Array(repeating: 0xb2, count: 32))!
 let digest = Digest(bytes: Array(repeating: 0xc3, count: 32))!
 let agentHello = AgentHello(
-  version: 1, agentVersion: "0.1.0", host: HostID("h001")!, fleet: FleetID("lab")!)
+  version: 2, agentVersion: "0.1.0", host: HostID("h001")!, fleet: FleetID("lab")!)
+
+let terms = ConfirmationTerms(seconds: 258, isManual: true)
+let confirmation = ChangeConfirmation(transaction: transaction, manifest: digest, nonce: nonce)
+
+func change(manifest: Digest = digest, warnings: [String] = []) -> AppliedChange {
+  AppliedChange(
+    transaction: transaction, manifest: manifest, nonce: nonce, millisecondsLeft: 58_000, warnings: warnings)
+}
 
 func outcome(_ result: Outcome.Result = .committed, manifest: Digest = digest) -> Outcome {
   Outcome(transaction: transaction, result: result, serial: Serial(7), manifest: manifest, detail: "")
@@ -100,14 +108,26 @@ extension SeededGenerator {
     }
   }
 
+  mutating func anyTerms() -> ConfirmationTerms {
+    ConfirmationTerms(
+      seconds: .random(in: ConfirmationTerms.allowed, using: &self), isManual: .random(using: &self))
+  }
+
+  mutating func anyDeed() -> LocalOrder.Deed { Bool.random(using: &self) ? .safe : .rollback }
+
   mutating func controllerMessage() -> ControllerMessage {
-    switch Int.random(in: 0..<7, using: &self) {
-    case 0: .hello(version: 1)
+    switch Int.random(in: 0..<10, using: &self) {
+    case 0: .hello(version: 2)
     case 1: .stage(anyTransaction(), stagedFiles())
     case 2: .data(bytes(.random(in: 1...300, using: &self)))
-    case 3: .apply(anyTransaction(), manifest: anyDigest())
+    case 3: .apply(anyTransaction(), manifest: anyDigest(), anyTerms())
     case 4: .report(Nonce(bytes: bytes(32))!)
     case 5: .text(anyTextRequest())
+    case 6:
+      .confirm(
+        ChangeConfirmation(transaction: anyTransaction(), manifest: anyDigest(), nonce: Nonce(bytes: bytes(32))!))
+    case 7: .cancel(anyTransaction())
+    case 8: .local(LocalOrder(deed: anyDeed(), reason: text(atMost: WireLimit.reason)))
     default: .goodbye
     }
   }
@@ -134,18 +154,27 @@ extension SeededGenerator {
       lastFailure: maybe {
         LastFailure(serial: $0.anySerial(), result: $0.anyResult(), detail: $0.text(atMost: 4096))
       },
+      pending: maybe {
+        PendingChange(
+          transaction: $0.anyTransaction(), manifest: $0.anyDigest(), serial: $0.anySerial(),
+          millisecondsLeft: .random(in: 0 ... .max, using: &$0), isManual: .random(using: &$0))
+      },
+      localAct: maybe {
+        LocalAct(deed: $0.anyDeed(), at: $0.anyTime(), reason: $0.text(atMost: WireLimit.reason))
+      },
       families: PerFamily(ipv4: familyReport(), ipv6: familyReport()),
+      owners: ForeignOwner.allCases.filter { _ in Bool.random(using: &self) }.sorted(),
       otherBackendRules: .random(in: 0...1000, using: &self),
       conflicts: (0..<Int.random(in: 0..<4, using: &self)).map { _ in text(atMost: 64) },
       degraded: Bool.random(using: &self), managementSource: text(atMost: 64))
   }
 
   mutating func agentMessage() -> AgentMessage {
-    switch Int.random(in: 0..<6, using: &self) {
+    switch Int.random(in: 0..<8, using: &self) {
     case 0:
       .hello(
         AgentHello(
-          version: 1, agentVersion: text(atMost: 64), host: HostID(name(atMost: 253))!,
+          version: 2, agentVersion: text(atMost: 64), host: HostID(name(atMost: 253))!,
           fleet: FleetID(name(atMost: 63))!))
     case 1: .staged(anyTransaction(), manifest: anyDigest())
     case 2:
@@ -155,6 +184,13 @@ extension SeededGenerator {
           detail: text(atMost: 4096)))
     case 3: .report(anyReport())
     case 4: .text(anyTextRequest(), piece: bytes(.random(in: 1...300, using: &self)), last: Bool.random(using: &self))
+    case 5:
+      .applied(
+        AppliedChange(
+          transaction: anyTransaction(), manifest: anyDigest(), nonce: Nonce(bytes: bytes(32))!,
+          millisecondsLeft: .random(in: 0 ... .max, using: &self),
+          warnings: (0..<Int.random(in: 0..<4, using: &self)).map { _ in text(atMost: WireLimit.warning) }))
+    case 6: .done(text(atMost: WireLimit.detail))
     default:
       .refused(
         Refusal(

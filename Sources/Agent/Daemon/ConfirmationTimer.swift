@@ -1,0 +1,74 @@
+package import Core
+
+/// The deadline of the change that waits to be confirmed, as the event loop knows it. It is the daemon's own: no
+/// connection that comes or goes moves it.
+package struct ConfirmationTimer {
+  private enum State: Equatable {
+    /// No change waits.
+    case idle
+    /// One waits, and is to be taken back at that time.
+    case waiting(until: BootTime)
+    /// The worker was told to take it back, and has not answered.
+    case expiring
+    /// The agent stops, and what could be done about the change was.
+    case over
+  }
+
+  /// Between two tries, should taking back leave the change where it is.
+  private static let pause: Duration = .seconds(1)
+
+  private var state = State.idle
+  private var isStopping = false
+
+  package init() {}
+
+  /// When `order` has something to say though nothing else happens; nil while nothing waits.
+  package var deadline: BootTime? {
+    switch state {
+    case .waiting(let deadline): deadline
+    case .idle, .expiring, .over: nil
+    }
+  }
+
+  /// The daemon may end.
+  package var isAtRest: Bool {
+    switch state {
+    case .idle, .over: true
+    case .waiting, .expiring: false
+    }
+  }
+
+  /// What the worker said after a job of somebody's. While the change is being taken back only the end of that counts.
+  package mutating func learned(_ confirmBy: BootTime?) {
+    switch state {
+    case .idle, .waiting: state = confirmBy.map { .waiting(until: $0) } ?? .idle
+    case .expiring, .over: break
+    }
+  }
+
+  /// The agent is to stop.
+  package mutating func stop() { isStopping = true }
+
+  /// Why the change must be taken back now, said once: the caller passes it on to the worker. Nil when it need not.
+  package mutating func order(at now: BootTime) -> String? {
+    switch state {
+    case .waiting(let deadline):
+      guard isStopping || deadline <= now else { return nil }
+      state = .expiring
+      return deadline <= now ? "no confirmation came before the deadline" : "the agent is stopping"
+    case .idle, .expiring, .over: return nil
+    }
+  }
+
+  /// The worker has done what `order` said; `confirmBy` is not nil if the change is still there.
+  package mutating func expired(_ confirmBy: BootTime?, at now: BootTime) {
+    if isStopping {
+      // A second try would be no better than that of the next start.
+      state = .over
+    } else if let confirmBy {
+      state = .waiting(until: max(confirmBy, now + Self.pause))
+    } else {
+      state = .idle
+    }
+  }
+}

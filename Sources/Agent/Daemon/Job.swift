@@ -1,0 +1,84 @@
+internal import Apply
+internal import Core
+internal import Wire
+
+/// Which connection a job is for. Numbers are not used twice.
+typealias ConnectionID = UInt64
+
+/// What the worker is given to do.
+enum Job: Sendable {
+  /// Asked for by a peer.
+  case work(Work, for: ConnectionID)
+  /// Of the daemon itself: take the change that waits to be confirmed back.
+  case expire(because: String)
+
+  var connection: ConnectionID? {
+    switch self {
+    case .work(_, let connection): connection
+    case .expire: nil
+    }
+  }
+
+  var isApply: Bool {
+    switch self {
+    case .work(let work, _): work.isApply
+    case .expire: false
+    }
+  }
+
+  /// Jobs of a higher one are done first. A flood of questions must not make a confirmation late, and nothing may come
+  /// before the end of a change whose time is over.
+  var urgency: Int {
+    switch self {
+    case .expire: 2
+    case .work(let work, _): work.decides ? 1 : 0
+    }
+  }
+}
+
+/// What a peer wants done.
+enum Work: Sendable {
+  case check([BundleFile: [UInt8]])
+  case apply(
+    TransactionID, files: [BundleFile: [UInt8]], manifest: Digest, ConfirmationTerms, from: ManagementConnection)
+  case confirm(ChangeConfirmation, from: ManagementConnection)
+  case cancel(TransactionID)
+  case local(LocalOrder)
+  case report(Nonce, managementSource: String)
+  case text(TextRequest)
+
+  var isApply: Bool {
+    if case .apply = self { true } else { false }
+  }
+
+  /// How a change goes on, or what root at the console wants.
+  fileprivate var decides: Bool {
+    switch self {
+    case .confirm, .cancel, .local: true
+    case .check, .apply, .report, .text: false
+    }
+  }
+}
+
+/// What came of it.
+enum Answer: Sendable {
+  case checked(Result<Void, Refusal>)
+  case applied(Result<ApplyAnswer, Refusal>)
+  case confirmed(Result<Outcome, Refusal>)
+  case cancelled(Result<Outcome, Refusal>)
+  case obeyed(LocalOrder, Result<String, Refusal>)
+  case reported(Result<Report, Refusal>)
+  case text(Result<[UInt8], Refusal>)
+}
+
+struct JobResult: Sendable {
+  enum End: Sendable {
+    case answered(Answer, ConnectionID)
+    case expired(because: String)
+    /// The change had ended before the worker came to it.
+    case nothingToExpire
+  }
+  let end: End
+  /// Of the change that waits after this job, if one does.
+  let confirmBy: BootTime?
+}

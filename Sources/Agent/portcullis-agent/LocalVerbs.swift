@@ -1,0 +1,102 @@
+import Apply
+import ArgumentParser
+import Core
+import Daemon
+import Glibc
+import Netfilter
+import Wire
+
+struct Safe: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Load the built-in safe policy here and now, at the console; for when the rules shut people out.",
+    discussion: """
+      The safe policy lets in answers to what this host asked, the loopback interface, ICMP and neighbour discovery, \
+      DHCP for this host, and SSH from its management sources; it lets everything out and drops the rest. It stays \
+      until the next release or rollback. Only root on the host itself can do this, never over the \
+      controller's connection. It works without the daemon and without the controller.
+      """)
+  @OptionGroup var root: Root
+  @OptionGroup var console: Console
+
+  func run() throws {
+    try console.order(
+      .safe, root,
+      next: """
+        this host shows as degraded until a release is applied (on the controller: portcullis apply) or you go back \
+        with: portcullis-agent rollback --local --reason TEXT
+        """)
+  }
+}
+
+struct Rollback: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Go back to the release committed before the one that runs, at the console.",
+    discussion: """
+      For a release that was confirmed and is wrong all the same. A change that still waits for its confirmation goes \
+      back by itself. Only root on the host itself can do this, never over the controller's connection. It works without \
+      the daemon and without the controller.
+      """)
+  @OptionGroup var root: Root
+  @OptionGroup var console: Console
+
+  func run() throws {
+    try console.order(
+      .rollback, root,
+      next: """
+        mend the policy before the next release (on the controller: portcullis apply), which ends this; if even the \
+        earlier rules are wrong: portcullis-agent safe --local --reason TEXT
+        """)
+  }
+}
+
+/// What both orders need.
+struct Console: ParsableArguments {
+  @Flag(help: "Needed: you are root at this host's console, and know that the order is recorded and reported.")
+  var local = false
+
+  @Option(help: "Why, in a few words (at most \(WireLimit.reason) bytes); recorded and reported to the controller.")
+  var reason: String
+
+  func validate() throws {
+    guard local else {
+      throw ValidationError(
+        "say --local too: this changes the rules of this host at once, and is recorded and reported")
+    }
+    guard !reason.utf8.allSatisfy({ $0 == UInt8(ascii: " ") }) else {
+      throw ValidationError("--reason must say why")
+    }
+    guard reason.utf8.count <= WireLimit.reason else {
+      throw ValidationError("--reason has \(reason.utf8.count) bytes; at most \(WireLimit.reason) are kept")
+    }
+  }
+
+  /// The running daemon does it; where none runs, we do.
+  func order(_ deed: LocalOrder.Deed, _ root: Root, next: String) throws {
+    guard geteuid() == 0 else {
+      throw Failure(
+        "\(deed) --local", because: Reason("only root on this host may order this"), hint: "become root first",
+        kind: .refused)
+    }
+    let order = LocalOrder(deed: deed, reason: reason)
+    let words: String
+    if let done = try AgentClient.obey(order, socket: root.layout.socket) {
+      words = done
+    } else {
+      Edge.say("portcullis-agent: no daemon runs here; doing it without one")
+      words = try Self.obeyHere(order, root)
+    }
+    Edge.print(SafeText.escape(words) + "\n")
+    Edge.say("recorded with your reason; it is reported to the controller")
+    Edge.say("next: \(next)")
+  }
+
+  private static func obeyHere(_ order: LocalOrder, _ root: Root) throws -> String {
+    let agent = try HostAgent.live(root: root.folder)
+    try agent.recover()
+    do {
+      return try agent.obey(order)
+    } catch {
+      throw Failure("\(order.deed) --local", because: Reason(SafeText.escape(error.detail)))
+    }
+  }
+}
