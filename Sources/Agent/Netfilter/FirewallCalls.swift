@@ -6,6 +6,9 @@ struct FirewallCalls {
   let runner: ProgramRunner
   var environment = ProgramRequest.plainEnvironment
 
+  /// For a save, in milliseconds. 50,000 rules take 3.5 s.
+  static let saveLimit = 10_000
+
   func restore(
     _ text: RestoreText, by programs: FamilyPrograms, within limit: Duration = .seconds(30)
   ) throws(FirewallProblem) {
@@ -16,10 +19,11 @@ struct FirewallCalls {
   }
 
   func save(by programs: FamilyPrograms) throws(FirewallProblem) -> [UInt8] {
-    try run(ProgramRequest(programs.save, [], environment: environment), programs.family)
+    let request = ProgramRequest(programs.save, [], environment: environment, milliseconds: Self.saveLimit)
+    return try run(request, programs.family)
   }
 
-  func run(_ request: ProgramRequest, _ family: Family) throws(FirewallProblem) -> [UInt8] {
+  func run(_ request: ProgramRequest, _ family: Family?) throws(FirewallProblem) -> [UInt8] {
     let name = String(request.path.split(separator: "/").last ?? "")
     let result: ProgramResult
     do throws(SystemCallError) {

@@ -79,13 +79,15 @@ struct ProgramFinder {
     return found
   }
 
+  /// Of a program of any name, or nil when the host has none.
+  func path(of name: String) -> String? {
+    directories.lazy.map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 }
+  }
+
   private func find(_ family: Family) throws(FirewallProblem) -> FamilyPrograms {
     let prefix = FamilyPrograms.prefix(family)
-    func path(_ name: String) -> String? {
-      directories.lazy.map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 }
-    }
     func required(_ name: String) throws(FirewallProblem) -> String {
-      guard let path = path(name) else {
+      guard let path = path(of: name) else {
         throw FirewallProblem(
           .unavailable, program: name, family: family,
           words: "not found in \(directories.joined(separator: ", ")); install iptables")
@@ -106,8 +108,8 @@ struct ProgramFinder {
     }
     let other =
       switch version.backend {
-      case .nft: path("\(prefix)-legacy-save")
-      case .legacy: path("\(prefix)-nft-save")
+      case .nft: path(of: "\(prefix)-legacy-save")
+      case .legacy: path(of: "\(prefix)-nft-save")
       }
     return FamilyPrograms(
       family: family, restore: try required("\(prefix)-restore"), save: try required("\(prefix)-save"),

@@ -6,7 +6,7 @@ internal import Wire
 /// The packet filter of the network namespace that this process is in.
 package final class LinuxFirewall: HostFirewall {
   /// Loads and saves a request's rules in an empty network stack.
-  package typealias Rehearse = (RehearsalRequest) throws(FirewallProblem) -> PerFamily<[UInt8]>
+  package typealias Rehearse = (RehearsalRequest) throws(FirewallProblem) -> Rehearsed
 
   private var finder: ProgramFinder
   /// Programs that change the host inherit the agent's lock; the others must not keep a successor waiting.
@@ -32,10 +32,15 @@ package final class LinuxFirewall: HostFirewall {
   }
 
   package func rehearse(_ rehearsal: Rehearsal) throws(FirewallProblem) -> Rehearsed {
-    let inputs = rehearsal.texts.map { _, text in text.bytes }
-    return Rehearsed(
-      saved: try rehearse(
-        RehearsalRequest(programs: finder.programs(), inputs: inputs, lockFile: rehearsalLockFile)))
+    var request = RehearsalRequest(
+      programs: try finder.programs(), live: rehearsal.live, texts: rehearsal.texts, lockFile: rehearsalLockFile)
+    let sets = HostSets(calls: reading, program: finder.path(of: "ipset"))
+    let texts = rehearsal.texts.map { _, text in text.bytes }
+    let named = [texts.ipv4, texts.ipv6] + (rehearsal.live.map { [$0.ipv4, $0.ipv6] } ?? [])
+    request.sets = sets.copy(named.reduce(into: []) { $0.formUnion(HostSets.names(in: $1)) })
+    request.setProgram = sets.program ?? ""
+    if !rehearsal.knock.isEmpty { request.knock = KnockPlan(rehearsal.knock) }
+    return try rehearse(request)
   }
 
   package func load(_ text: RestoreText, into family: Family, within limit: Duration) throws(FirewallProblem) {

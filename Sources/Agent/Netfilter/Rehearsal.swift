@@ -1,17 +1,37 @@
 package import Apply
-package import Core
+internal import Core
 internal import Wire
 
 /// What a rehearsal child is told on its standard input.
 package struct RehearsalRequest: Sendable {
   var programs: PerFamily<FamilyPrograms>
-  var inputs: PerFamily<[UInt8]>
+  /// The host's rules in canonical form, loaded first; nil to start empty.
+  var live: PerFamily<[UInt8]>?
+  var texts: PerFamily<RestoreText>
   /// Its own, or the legacy programs would wait for the host's.
   var lockFile: String
+  /// What makes the ipsets again that the rules name.
+  var sets: [UInt8] = []
+  /// Where ipset is, or empty.
+  var setProgram = ""
+  /// Nil for no knock.
+  var knock: KnockPlan?
 
   private static let maximumPath = 4096
   /// Both families' rules, with all their tables declared.
   private static let maximumInput = 16 << 20
+  private static let maximumLive = 64 << 20
+  private static let maximumSets = 64 << 20
+
+  init(
+    programs: PerFamily<FamilyPrograms>, live: PerFamily<[UInt8]>? = nil, texts: PerFamily<RestoreText>,
+    lockFile: String
+  ) {
+    self.programs = programs
+    self.live = live
+    self.texts = texts
+    self.lockFile = lockFile
+  }
 
   func encode() -> [UInt8] {
     var out = ByteWriter()
@@ -21,56 +41,50 @@ package struct RehearsalRequest: Sendable {
       out.text(programs.restore)
       out.text(programs.save)
       out.text("x v\(programs.version.number) (\(programs.version.backend == .nft ? "nf_tables" : "legacy"))")
-      out.string(inputs[family])
+      out.string(texts[family].bytes)
+      out.bool(texts[family].keepsOthers)
     }
+    out.optional(live) { out, live in
+      out.string(live.ipv4)
+      out.string(live.ipv6)
+    }
+    out.text(setProgram)
+    out.string(sets)
+    out.optional(knock) { $1.write(to: &$0) }
     return out.bytes
-  }
-
-  init(programs: PerFamily<FamilyPrograms>, inputs: PerFamily<[UInt8]>, lockFile: String) {
-    self.programs = programs
-    self.inputs = inputs
-    self.lockFile = lockFile
   }
 
   init(decoding bytes: [UInt8]) throws(ByteReader.Problem) {
     var reader = ByteReader(bytes)
     lockFile = try reader.text("lock file", atMost: Self.maximumPath)
-    func half(_ family: Family) throws(ByteReader.Problem) -> (FamilyPrograms, [UInt8]) {
+    func half(_ family: Family) throws(ByteReader.Problem) -> (FamilyPrograms, RestoreText) {
       let restore = try reader.text("restore", atMost: Self.maximumPath)
       let save = try reader.text("save", atMost: Self.maximumPath)
       guard let version = ProgramVersion(printed: Array(try reader.string("version", atMost: 128))) else {
         throw .malformed(field: "version")
       }
       let input = Array(try reader.string("input", atMost: Self.maximumInput))
-      return (FamilyPrograms(family: family, restore: restore, save: save, version: version), input)
+      let text = RestoreText(input, keepsOthers: try reader.bool("keeps others"))
+      return (FamilyPrograms(family: family, restore: restore, save: save, version: version), text)
     }
-    let (programs4, input4) = try half(.ipv4)
-    let (programs6, input6) = try half(.ipv6)
+    let (programs4, text4) = try half(.ipv4)
+    let (programs6, text6) = try half(.ipv6)
+    live = try reader.optional("live") { (reader) throws(ByteReader.Problem) in
+      let ipv4 = Array(try reader.string("live ipv4", atMost: Self.maximumLive))
+      return PerFamily(ipv4: ipv4, ipv6: Array(try reader.string("live ipv6", atMost: Self.maximumLive)))
+    }
+    setProgram = try reader.text("ipset", atMost: Self.maximumPath)
+    sets = Array(try reader.string("sets", atMost: Self.maximumSets))
+    knock = try reader.optional("knock") { (reader) throws(ByteReader.Problem) in try KnockPlan(from: &reader) }
     try reader.end()
     programs = PerFamily(ipv4: programs4, ipv6: programs6)
-    inputs = PerFamily(ipv4: input4, ipv6: input6)
-  }
-
-  /// Loads and saves both families where the caller stands: the caller must be in a network namespace of its own.
-  func perform(runner: ProgramRunner = ProgramRunner()) -> RehearsalAnswer {
-    let calls = FirewallCalls(
-      runner: runner, environment: ProgramRequest.plainEnvironment + ["XTABLES_LOCKFILE=\(lockFile)"])
-    do throws(FirewallProblem) {
-      return .saved(
-        try inputs.map { (family, input) throws(FirewallProblem) in
-          if !input.isEmpty { try calls.restore(RestoreText(input), by: programs[family]) }
-          return try calls.save(by: programs[family])
-        })
-    } catch {
-      return .failed(error)
-    }
+    texts = PerFamily(ipv4: text4, ipv6: text6)
   }
 }
 
 /// What a rehearsal child answers on its standard output.
 package enum RehearsalAnswer: Hashable, Sendable {
-  /// What the save programs printed.
-  case saved(PerFamily<[UInt8]>)
+  case rehearsed(Rehearsed)
   case failed(FirewallProblem)
 
   static let maximumText = 64 << 20
@@ -78,10 +92,12 @@ package enum RehearsalAnswer: Hashable, Sendable {
   func encode() -> [UInt8] {
     var out = ByteWriter()
     switch self {
-    case .saved(let texts):
+    case .rehearsed(let rehearsed):
       out.uint8(0)
-      out.string(texts.ipv4)
-      out.string(texts.ipv6)
+      out.string(rehearsed.saved.ipv4)
+      out.string(rehearsed.saved.ipv6)
+      out.optional(rehearsed.withoutLive) { $0.text($1) }
+      out.optional(rehearsed.knock) { $1.write(to: &$0) }
     case .failed(let problem):
       out.uint8(1)
       let kind: UInt8 =
@@ -93,7 +109,7 @@ package enum RehearsalAnswer: Hashable, Sendable {
         }
       out.uint8(kind)
       out.text(problem.program)
-      out.uint8(problem.family.map { $0 == .ipv4 ? 4 : 6 } ?? 0)
+      out.optional(problem.family) { $0.uint8($1.code) }
       out.uint32(UInt32(clamping: problem.line ?? 0))
       out.text(problem.words)
     }
@@ -105,19 +121,20 @@ package enum RehearsalAnswer: Hashable, Sendable {
     switch try reader.uint8("kind of answer") {
     case 0:
       let ipv4 = Array(try reader.string("ipv4", atMost: Self.maximumText))
-      self = .saved(PerFamily(ipv4: ipv4, ipv6: Array(try reader.string("ipv6", atMost: Self.maximumText))))
+      let saved = PerFamily(ipv4: ipv4, ipv6: Array(try reader.string("ipv6", atMost: Self.maximumText)))
+      let withoutLive = try reader.optional("without live") { (reader) throws(ByteReader.Problem) in
+        try reader.text("without live", atMost: 64 << 10)
+      }
+      let knock = try reader.optional("knock") { (reader) throws(ByteReader.Problem) in
+        try KnockResult(from: &reader)
+      }
+      self = .rehearsed(Rehearsed(saved: saved, withoutLive: withoutLive, knock: knock))
     case 1:
       let kinds: [FirewallProblem.Kind] = [.unavailable, .timedOut, .refused, .flooded]
       let kind = Int(try reader.uint8("kind"))
       guard kinds.indices.contains(kind) else { throw .malformed(field: "kind") }
       let program = try reader.text("program", atMost: 4096)
-      let family: Family? =
-        switch try reader.uint8("family") {
-        case 0: nil
-        case 4: .ipv4
-        case 6: .ipv6
-        default: throw .malformed(field: "family")
-        }
+      let family = try reader.optional("family") { (reader) throws(ByteReader.Problem) in try reader.family("family") }
       let line = Int(try reader.uint32("line"))
       let words = try reader.text("words", atMost: 64 << 10)
       self = .failed(

@@ -1,0 +1,55 @@
+internal import Core
+
+/// Copies the ipsets that rules name, so that such rules load, and decide, in a rehearsal as they do on the host.
+struct HostSets {
+  let calls: FirewallCalls
+  /// Where ipset is, or nil when the host has none.
+  let program: String?
+
+  /// More are not copied; the rules that name them are then refused by their own program.
+  private static let maximumSets = 512
+  private static let maximumBytes = 32 << 20
+  private static let options: Set<String> = ["--match-set", "--add-set", "--del-set", "--map-set"]
+
+  /// What `ipset restore` takes to make the named sets again; those that do not exist are left out.
+  func copy(_ names: Set<String>) -> [UInt8] {
+    guard let program else { return [] }
+    var copied = Set<String>()
+    var text: [UInt8] = []
+    func add(_ name: String) {
+      guard !name.hasPrefix("-"), copied.count < Self.maximumSets, copied.insert(name).inserted else { return }
+      // One that does not exist, or cannot be read, is for the rules that name it to stumble over.
+      let request = ProgramRequest(program, ["save", name], outputLimit: Self.maximumBytes, milliseconds: 10_000)
+      guard let saved = try? calls.run(request, nil), text.count + saved.count <= Self.maximumBytes else { return }
+      // A set of sets needs its members first.
+      for member in Self.members(of: saved) { add(member) }
+      text += saved
+    }
+    for name in names.sorted() { add(name) }
+    return text
+  }
+
+  /// The sets that a set of the type list:set names.
+  static func members(of saved: [UInt8]) -> [String] {
+    let lines = saved.split(separator: UInt8(ascii: "\n")).lazy.map { RuleText.words($0) }
+    guard let first = lines.first, first.count > 2, first[0] == "create", first[2] == "list:set" else { return [] }
+    return lines.compactMap { $0.count > 2 && $0[0] == "add" ? $0[2] : nil }
+  }
+
+  /// The sets that rules name, without reading each rule in words: texts may be long.
+  static func names(in text: [UInt8]) -> Set<String> {
+    var names = Set<String>()
+    let end = Array("-set ".utf8)
+    var index = 0
+    while index + end.count < text.count {
+      defer { index += 1 }
+      guard text[index] == end[0], text[index..<index + end.count].elementsEqual(end) else { continue }
+      let start = text[..<index].lastIndex { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\n") }.map { $0 + 1 } ?? 0
+      let option = String(decoding: text[start..<index + end.count - 1], as: UTF8.self)
+      guard options.contains(option) else { continue }
+      let line = text[(index + end.count)...].prefix { $0 != UInt8(ascii: "\n") }
+      if let name = RuleText.words(line.prefix(80)).first { names.insert(name) }
+    }
+    return names
+  }
+}

@@ -1,0 +1,107 @@
+internal import Apply
+internal import Core
+internal import Glibc
+
+/// A knock as the scratch stack plays it: every question about the real host is answered before.
+///
+/// A path whose source is the host itself (a loopback address, or one of its own) is played inside the stack, over its
+/// loopback, as the kernel would do it. A link-local IPv6 source names no link, so it cannot be told.
+struct KnockPlan: Hashable, Sendable {
+  struct Path: Hashable, Sendable {
+    /// As it was asked for.
+    var asked: String
+    var source: IPAddress
+    var destination: IPAddress
+    /// Where its packets come in; nil when they come from the host itself.
+    var interface: String?
+    var ports: [UInt16]
+  }
+
+  var paths: [Path] = []
+  var addresses: [HostStack.Address] = []
+  /// Why some paths cannot be played.
+  var undecided: [String] = []
+
+  /// An enrolled host has a handful.
+  static let maximumPaths = 64
+  static let maximumPorts = 16
+
+  init(paths: [Path] = [], addresses: [HostStack.Address] = [], undecided: [String] = []) {
+    self.paths = paths
+    self.addresses = addresses
+    self.undecided = undecided
+  }
+
+  /// Asks the network namespace that the thread is in how it would answer each source.
+  init(_ asked: [KnockPath]) {
+    do throws(SystemCallError) {
+      let stack = try HostStack.read()
+      addresses = stack.addresses
+      let socket = try NetlinkSocket()
+      for path in asked.prefix(Self.maximumPaths) {
+        do throws(Undecided) {
+          paths.append(try Self.path(path, stack, socket))
+        } catch {
+          undecided.append("\(SafeText.escape(path.source)): \(error.why)")
+        }
+      }
+      if asked.count > Self.maximumPaths { undecided.append("more than \(Self.maximumPaths) sources") }
+    } catch {
+      undecided.append(error.description)
+    }
+  }
+
+  private struct Undecided: Error {
+    var why: String
+  }
+
+  private static func path(
+    _ path: KnockPath, _ stack: HostStack, _ socket: NetlinkSocket
+  ) throws(Undecided) -> Path {
+    let own = stack.own
+    guard !path.ports.isEmpty, !path.ports.contains(0) else { throw Undecided(why: "no port to knock at") }
+    guard let prefix = IPPrefix(path.source) else { throw Undecided(why: "not a numeric address or prefix") }
+    guard let source = prefix.representative(notIn: own), source.isUsableSource else {
+      throw Undecided(why: "no address of it can be a sender")
+    }
+    if source.family == .ipv6, source.isLinkLocal { throw Undecided(why: "a link-local source names no link") }
+    var destination: IPAddress?
+    if let given = path.destination {
+      guard let address = IPAddress(given), address.family == source.family else {
+        throw Undecided(why: "\(SafeText.escape(given)) is not an address of its family")
+      }
+      guard own.contains(address) || address.isLoopback else {
+        throw Undecided(why: "the host does not have the address \(address)")
+      }
+      destination = address
+    }
+    let route = try route(to: source, from: destination, socket)
+    var name = [CChar](repeating: 0, count: Int(IFNAMSIZ))
+    let isOwn = route.isLocal || own.contains(source) || source.isLoopback
+    if !isOwn {
+      guard let interface = route.interface, if_indextoname(UInt32(interface), &name) != nil else {
+        throw Undecided(why: "the host's route to it leads to no interface")
+      }
+    }
+    guard let answer = destination ?? route.source ?? (isOwn ? source : nil) else {
+      throw Undecided(why: "the host has no \(source.family) address to be reached at")
+    }
+    let interface = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return Path(
+      asked: path.source, source: source, destination: answer,
+      interface: isOwn || interface == "lo" ? nil : interface, ports: Array(path.ports.prefix(maximumPorts)))
+  }
+
+  private static func route(
+    to source: IPAddress, from destination: IPAddress?, _ socket: NetlinkSocket
+  ) throws(Undecided) -> RouteMessages.Route {
+    do throws(SystemCallError) {
+      // RTM_NEWROUTE
+      let reply = try socket.ask(RouteMessages.lookup(source, from: destination), "look up the route", wanting: 24)
+      guard let reply else { throw .of("look up the route", "", errno: ENETUNREACH) }
+      return RouteMessages.route(reply)
+    } catch {
+      throw Undecided(why: "the host has no route to it (\(error))")
+    }
+  }
+}

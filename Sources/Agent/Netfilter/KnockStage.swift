@@ -1,0 +1,158 @@
+internal import CLinux
+internal import Core
+internal import Glibc
+
+/// Two network namespaces: the caller's, dressed like the host, and one outside, from which its managers knock. For
+/// each interface that a path comes in by there is a veth pair whose inner end has the interface's name and addresses.
+/// All other addresses are on the loopback: they are the host's own there too, and rules know interfaces by name only.
+///
+/// The thread must have a namespace to itself; it is put back there after each visit outside.
+final class KnockStage {
+  private let inside: Descriptor
+  private let outside: Descriptor
+  private let plan: KnockPlan
+  private let interfaces: [String]
+
+  /// CLONE_NEWNET (clone(2)).
+  private static let network: Int32 = 0x4000_0000
+  private static let loopback: Int32 = 1
+
+  init(_ plan: KnockPlan) throws(SystemCallError) {
+    self.plan = plan
+    var names: [String] = []
+    for name in plan.paths.compactMap(\.interface) where !names.contains(name) { names.append(name) }
+    interfaces = names
+    inside = try Self.namespace()
+    let insideLinks = try NetlinkSocket()
+    Self.settle()
+    guard clinux_unshare(Self.network) == 0 else { throw .last("unshare", "a second network namespace") }
+    outside = try Self.namespace()
+    let outsideLinks = try NetlinkSocket()
+    Self.settle()
+    try Self.enter(inside)
+    try dress(insideLinks, outsideLinks)
+  }
+
+  /// Runs the body outside. It must not throw or wait: the thread has to come back.
+  func visit<Result>(_ body: () -> Result) throws(SystemCallError) -> Result {
+    try Self.enter(outside)
+    let result = body()
+    try Self.enter(inside)
+    return result
+  }
+
+  /// The outer end of the pair that leads to this interface.
+  func outerName(of interface: String) -> String? {
+    interfaces.firstIndex(of: interface).map { "out\($0)" }
+  }
+
+  // MARK: - Parts
+
+  private func dress(_ inner: NetlinkSocket, _ outer: NetlinkSocket) throws(SystemCallError) {
+    try inner.change(RouteMessages.up(index: Self.loopback), "set lo up")
+    for (number, name) in interfaces.enumerated() {
+      let peer = RouteMessages.Peer(
+        name: "out\(number)", index: Self.outer(number), address: Self.hardware(number, 2), namespace: outside.raw)
+      try inner.change(
+        RouteMessages.pair(name: name, index: Self.inner(number), address: Self.hardware(number, 1), peer: peer),
+        "make a veth pair for \(name)")
+      try outer.change(RouteMessages.up(index: Self.outer(number)), "set out\(number) up")
+      try inner.change(RouteMessages.up(index: Self.inner(number)), "set \(name) up")
+    }
+    for entry in plan.addresses where !entry.address.isLoopback {
+      let number = interfaces.firstIndex(of: entry.interface)
+      // A link-local address means nothing on the loopback.
+      if number == nil, entry.address.isLinkLocal { continue }
+      let length = number == nil ? entry.address.bits : entry.length
+      try Self.ensure(
+        inner,
+        RouteMessages.address(
+          entry.address, length: length, index: number.map(Self.inner) ?? Self.loopback),
+        "set address \(entry.address)")
+    }
+    for number in interfaces.indices {
+      for family in Set(plan.paths.map(\.source.family)) {
+        guard let everywhere = IPAddress(family == .ipv4 ? "0.0.0.0" : "::") else { continue }
+        try outer.change(
+          RouteMessages.route(to: everywhere, length: 0, index: Self.outer(number), metric: UInt32(number + 1)),
+          "route to the host")
+      }
+    }
+    for path in plan.paths {
+      guard let interface = path.interface, let number = interfaces.firstIndex(of: interface) else { continue }
+      let (source, bits) = (path.source, path.source.bits)
+      try Self.ensure(
+        outer, RouteMessages.address(source, length: bits, index: Self.outer(number)), "set source \(source)")
+      try Self.ensure(
+        inner,
+        RouteMessages.route(to: source, length: bits, index: Self.inner(number), metric: UInt32(number + 1)),
+        "route to \(source)")
+      try Self.ensure(
+        inner,
+        RouteMessages.neighbour(source, at: Self.hardware(number, 2), index: Self.inner(number)), "know \(source)")
+      try Self.ensure(
+        outer,
+        RouteMessages.neighbour(path.destination, at: Self.hardware(number, 1), index: Self.outer(number)),
+        "know \(path.destination)")
+    }
+    try awaitLinks(inner, outer)
+  }
+
+  /// The kernel announces a link as up in its own time, and drops packets until then.
+  private func awaitLinks(_ inner: NetlinkSocket, _ outer: NetlinkSocket) throws(SystemCallError) {
+    let deadline = monotonicMilliseconds() + 500
+    for number in interfaces.indices {
+      for (socket, index) in [(inner, Self.inner(number)), (outer, Self.outer(number))] {
+        while true {
+          // RTM_NEWLINK
+          let link = try socket.ask(RouteMessages.link(index: index), "look at a link", wanting: 16)
+          if let link, RouteMessages.isRunning(link) { break }
+          guard monotonicMilliseconds() < deadline else { throw .of("wait for a link", "", errno: ETIMEDOUT) }
+          usleep(500)
+        }
+      }
+    }
+  }
+
+  /// Two paths may share an address; the second finds it there.
+  private static func ensure(
+    _ socket: NetlinkSocket, _ message: NetlinkMessage, _ what: String
+  ) throws(SystemCallError) {
+    do { try socket.change(message, what) } catch  where error.errno == EEXIST { return }
+  }
+
+  private static func inner(_ number: Int) -> Int32 { 1001 + Int32(number) }
+  private static func outer(_ number: Int) -> Int32 { 2001 + Int32(number) }
+
+  /// Locally administered.
+  private static func hardware(_ number: Int, _ end: UInt8) -> [UInt8] {
+    [0x02, 0x50, 0x43, 0, UInt8(truncatingIfNeeded: number), end]
+  }
+
+  private static func namespace() throws(SystemCallError) -> Descriptor {
+    let path = "/proc/thread-self/ns/net"
+    let raw = open(path, O_RDONLY | O_CLOEXEC)
+    guard raw >= 0 else { throw .last("open", path) }
+    return Descriptor(takingOwnershipOf: raw)
+  }
+
+  private static func enter(_ namespace: Descriptor) throws(SystemCallError) {
+    guard clinux_setns(namespace.raw, network) == 0 else { throw .last("setns", "") }
+  }
+
+  /// Settings of the namespace that the thread is in, and of no other. Where /proc is read-only they stay as they are,
+  /// which the routes are made to bear: then the kernel only makes some noise of its own.
+  private static func settle() {
+    for (name, value) in [
+      ("ipv4/conf/all/rp_filter", "0"), ("ipv4/conf/default/rp_filter", "0"),
+      ("ipv6/conf/all/disable_ipv6", "0"), ("ipv6/conf/default/disable_ipv6", "0"),
+      // No link-local addresses, so no router solicitations and no reports of multicast groups.
+      ("ipv6/conf/default/addr_gen_mode", "1"), ("ipv6/conf/default/accept_ra", "0"),
+    ] {
+      let raw = open("/proc/sys/net/\(name)", O_WRONLY | O_CLOEXEC)
+      guard raw >= 0 else { continue }
+      _ = write(raw, value, value.utf8.count)
+      close(raw)
+    }
+  }
+}

@@ -1,0 +1,70 @@
+internal import Core
+internal import Glibc
+
+/// A conversation with the kernel about the network namespace that the thread was in when this was made.
+final class NetlinkSocket {
+  static let route: Int32 = 0
+  static let netfilter: Int32 = 12
+
+  let descriptor: Descriptor
+  private var sequence: UInt32 = 0
+
+  /// - Parameter group: whose announcements are received too; 0 for none.
+  init(_ protocolNumber: Int32 = NetlinkSocket.route, group: Int32 = 0) throws(SystemCallError) {
+    // AF_NETLINK and SOCK_RAW (netlink(7)).
+    let raw = socket(16, 3 | Int32(SOCK_CLOEXEC.rawValue), protocolNumber)
+    guard raw >= 0 else { throw .last("socket", "netlink") }
+    descriptor = Descriptor(takingOwnershipOf: raw)
+    guard group != 0 else { return }
+    // struct sockaddr_nl; the kernel gives us a port.
+    var address = sockaddr()
+    address.sa_family = 16
+    guard bind(raw, &address, 12) == 0 else { throw .last("bind", "netlink") }
+    var wanted = group
+    // SOL_NETLINK and NETLINK_ADD_MEMBERSHIP.
+    guard setsockopt(raw, 270, 1, &wanted, socklen_t(MemoryLayout<Int32>.size)) == 0 else {
+      throw .last("join group \(group)", "netlink")
+    }
+  }
+
+  /// Asks for a change, and returns when the kernel has made it.
+  func change(_ message: NetlinkMessage, _ what: String) throws(SystemCallError) {
+    _ = try ask(message, what, wanting: nil)
+  }
+
+  /// Sends a request and returns the first answer of the type wanted, or nil when an acknowledgement came instead.
+  func ask(
+    _ message: NetlinkMessage, _ what: String, wanting type: UInt16?
+  ) throws(SystemCallError) -> NetlinkReply? {
+    sequence += 1
+    let bytes = message.encode(sequence: sequence)
+    guard uninterrupted({ send(descriptor.raw, bytes, bytes.count, 0) }) == bytes.count else { throw .last(what, "") }
+    let deadline = monotonicMilliseconds() + 5000
+    while monotonicMilliseconds() < deadline {
+      for reply in try receive(within: 1000, what) where reply.sequence == sequence {
+        // NLMSG_ERROR, which is also how success is said.
+        if reply.type == 2, let code = reply.number(at: 0, as: Int32.self) {
+          guard code == 0 else { throw .of(what, "", errno: -code) }
+          return nil
+        }
+        if reply.type == type { return reply }
+      }
+    }
+    throw .of(what, "", errno: ETIMEDOUT)
+  }
+
+  /// What came within the time; announcements that were lost because they came too fast are no error.
+  func receive(within milliseconds: Int, _ what: String) throws(SystemCallError) -> [NetlinkReply] {
+    var waiting = pollfd(fd: descriptor.raw, events: Int16(POLLIN), revents: 0)
+    let ready = poll(&waiting, 1, Int32(milliseconds))
+    if ready == 0 || ready < 0 && errno == EINTR { return [] }
+    guard ready > 0 else { throw .last(what, "netlink") }
+    var datagram = [UInt8](repeating: 0, count: 64 << 10)
+    let count = uninterrupted { recv(descriptor.raw, &datagram, datagram.count, Int32(MSG_DONTWAIT)) }
+    guard count >= 0 else {
+      if errno == EAGAIN || errno == ENOBUFS { return [] }
+      throw .last(what, "netlink")
+    }
+    return NetlinkReply.all(in: Array(datagram.prefix(count)))
+  }
+}

@@ -1,0 +1,126 @@
+internal import Core
+
+/// The messages of rtnetlink(7) that the scratch stack is dressed with, and the one question asked of the real one.
+enum RouteMessages {
+  /// The pair's other end, in another namespace.
+  struct Peer {
+    var name: String
+    var index: Int32
+    var address: [UInt8]
+    /// A descriptor of its namespace.
+    var namespace: Int32
+  }
+
+  private static let change = NetlinkMessage.Flag.request | NetlinkMessage.Flag.acknowledge
+  private static let make = change | NetlinkMessage.Flag.create | NetlinkMessage.Flag.exclusive
+  /// IFF_UP, and IFF_RUNNING: packets pass.
+  private static let up: UInt32 = 0x1
+  private static let running: UInt32 = 0x40
+
+  private static func number(_ family: Int32) -> UInt8 { UInt8(truncatingIfNeeded: family) }
+
+  /// struct ifinfomsg
+  private static func link(index: Int32, flags: UInt32 = 0, changed: UInt32 = 0) -> [UInt8] {
+    [0, 0, 0, 0] + NetlinkMessage.native(index) + NetlinkMessage.native(flags) + NetlinkMessage.native(changed)
+  }
+
+  /// RTM_NEWLINK of a veth pair (veth(4)); both ends get numbers and hardware addresses of our choice, so that nothing
+  /// need be asked back.
+  static func pair(name: String, index: Int32, address: [UInt8], peer: Peer) -> NetlinkMessage {
+    // IFLA_ADDRESS 1, IFLA_IFNAME 3, IFLA_LINKINFO 18, IFLA_NET_NS_FD 28; IFLA_INFO_KIND 1, IFLA_INFO_DATA 2;
+    // VETH_INFO_PEER 1.
+    let other =
+      link(index: peer.index) + NetlinkMessage.attribute(3, text: peer.name)
+      + NetlinkMessage.attribute(1, peer.address)
+      + NetlinkMessage.attribute(28, number: UInt32(bitPattern: peer.namespace))
+    return NetlinkMessage(
+      16, flags: make, fixed: link(index: index),
+      attributes: [
+        NetlinkMessage.attribute(3, text: name), NetlinkMessage.attribute(1, address),
+        NetlinkMessage.nested(
+          18, NetlinkMessage.attribute(1, text: "veth"),
+          NetlinkMessage.nested(2, NetlinkMessage.attribute(1, other))),
+      ])
+  }
+
+  /// RTM_SETLINK
+  static func up(index: Int32) -> NetlinkMessage {
+    NetlinkMessage(19, flags: change, fixed: link(index: index, flags: up, changed: up), attributes: [])
+  }
+
+  /// RTM_GETLINK; the answer is an RTM_NEWLINK.
+  static func link(index: Int32) -> NetlinkMessage {
+    NetlinkMessage(18, flags: NetlinkMessage.Flag.request, fixed: link(index: index), attributes: [])
+  }
+
+  static func isRunning(_ link: NetlinkReply) -> Bool {
+    (link.number(at: 8, as: UInt32.self) ?? 0) & running != 0
+  }
+
+  /// RTM_NEWADDR. IFA_F_NODAD: usable at once, without asking for a second whether another has it.
+  static func address(_ address: IPAddress, length: Int, index: Int32) -> NetlinkMessage {
+    let nodad: UInt8 = 0x02
+    // struct ifaddrmsg; IFA_ADDRESS 1, IFA_LOCAL 2.
+    return NetlinkMessage(
+      20, flags: make,
+      fixed: [number(address.number), UInt8(length), nodad, 0] + NetlinkMessage.native(index),
+      attributes: [NetlinkMessage.attribute(2, address.bytes), NetlinkMessage.attribute(1, address.bytes)])
+  }
+
+  /// RTM_NEWROUTE to what is on the link. Of two routes to the same place the lower metric is used, unless the
+  /// socket is bound to an interface.
+  static func route(to destination: IPAddress, length: Int, index: Int32, metric: UInt32) -> NetlinkMessage {
+    let (main, fixed, unicast): (UInt8, UInt8, UInt8) = (254, 4, 1)
+    // RT_SCOPE_LINK; there are no scopes in IPv6.
+    let scope: UInt8 = destination.family == .ipv4 ? 253 : 0
+    // struct rtmsg; RTA_DST 1, RTA_OIF 4, RTA_PRIORITY 6.
+    var attributes = [
+      NetlinkMessage.attribute(4, number: UInt32(bitPattern: index)), NetlinkMessage.attribute(6, number: metric),
+    ]
+    if length > 0 { attributes.insert(NetlinkMessage.attribute(1, destination.bytes), at: 0) }
+    return NetlinkMessage(
+      24, flags: make,
+      fixed: [number(destination.number), UInt8(length), 0, 0, main, fixed, scope, unicast, 0, 0, 0, 0],
+      attributes: attributes)
+  }
+
+  /// RTM_NEWNEIGH, permanent: whether ARP and neighbour discovery get through is not what is asked here.
+  static func neighbour(_ address: IPAddress, at hardware: [UInt8], index: Int32) -> NetlinkMessage {
+    let permanent: UInt16 = 0x80
+    // struct ndmsg; NDA_DST 1, NDA_LLADDR 2.
+    return NetlinkMessage(
+      28, flags: make,
+      fixed: [number(address.number), 0, 0, 0] + NetlinkMessage.native(index) + NetlinkMessage.native(permanent)
+        + [0, 0],
+      attributes: [NetlinkMessage.attribute(1, address.bytes), NetlinkMessage.attribute(2, hardware)])
+  }
+
+  /// RTM_GETROUTE: how this host would answer.
+  static func lookup(_ destination: IPAddress, from source: IPAddress?) -> NetlinkMessage {
+    var attributes = [NetlinkMessage.attribute(1, destination.bytes)]
+    if let source { attributes.append(NetlinkMessage.attribute(2, source.bytes)) }
+    return NetlinkMessage(
+      26, flags: NetlinkMessage.Flag.request,
+      fixed: [
+        number(destination.number), UInt8(destination.bits), UInt8(source?.bits ?? 0), 0, 0, 0, 0, 0, 0, 0, 0, 0,
+      ], attributes: attributes)
+  }
+
+  struct Route: Hashable {
+    /// The destination is this host itself.
+    var isLocal: Bool
+    var interface: Int32?
+    var source: IPAddress?
+  }
+
+  static func route(_ reply: NetlinkReply) -> Route {
+    let attributes = reply.attributes(after: 12)
+    let interface = attributes[4].flatMap { bytes in
+      bytes.count == 4 ? NetlinkReply.number(bytes, at: 0, as: Int32.self) : nil
+    }
+    // RTA_PREFSRC 7; RTN_LOCAL 2.
+    return Route(
+      isLocal: reply.number(at: 7, as: UInt8.self) == 2, interface: interface,
+      source: attributes[7].flatMap { IPAddress(bytes: Array($0)) })
+  }
+}
