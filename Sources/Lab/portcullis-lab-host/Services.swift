@@ -58,7 +58,8 @@ struct Services {
 
   /// Loads the committed rules before the host has a network. A failure is the agent's to report; the host boots on.
   func restoreRules() {
-    guard !spec.isController, Self.isEnrolled else { return }
+    // As the unit's condition: where the agent itself is gone, that is a failure to restore.
+    guard !spec.isController, Files.exists("/etc/portcullis/host") else { return }
     do {
       let pid = try Program.start(Self.agent, [Self.agent, "restore"])
       let status = Program.status(pid)
