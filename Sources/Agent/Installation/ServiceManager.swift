@@ -17,13 +17,14 @@ struct ServiceManager {
   func start() throws {
     switch kind {
     case .systemd:
-      for unit in [SystemdUnits.agent, SystemdUnits.restore] {
-        try HostFiles.write(Array(SystemdUnits.text(of: unit).utf8), to: "\(paths.units)/\(unit)", mode: 0o644)
+      for unit in SystemdUnit.allCases {
+        try HostFiles.write(Array(unit.text.utf8), to: place(of: unit), mode: 0o644)
       }
       try runner.succeed([Self.systemctl, "daemon-reload"], doing: "make systemd read our units")
       try runner.succeed(
-        [Self.systemctl, "enable", "--quiet", SystemdUnits.agent, SystemdUnits.restore], doing: "enable our units")
-      try runner.succeed([Self.systemctl, "restart", SystemdUnits.agent], doing: "start \(SystemdUnits.agent)")
+        [Self.systemctl, "enable", "--quiet"] + SystemdUnit.enabled.map(\.fileName), doing: "enable our units")
+      let agent = SystemdUnit.agent.fileName
+      try runner.succeed([Self.systemctl, "restart", agent], doing: "start \(agent)")
     case .detached:
       try stopDetached()
       try DetachedProcess.spawn(
@@ -34,12 +35,12 @@ struct ServiceManager {
   func stop() throws {
     switch kind {
     case .systemd:
-      if HostFiles.exists("\(paths.units)/\(SystemdUnits.agent)") {
+      if HostFiles.exists(place(of: .agent)) {
         try runner.succeed(
-          [Self.systemctl, "disable", "--quiet", "--now", SystemdUnits.agent, SystemdUnits.restore],
+          [Self.systemctl, "disable", "--quiet", "--now"] + SystemdUnit.enabled.map(\.fileName),
           doing: "stop and disable our units")
       }
-      for unit in [SystemdUnits.agent, SystemdUnits.restore] { try HostFiles.remove("\(paths.units)/\(unit)") }
+      for unit in SystemdUnit.allCases { try HostFiles.remove(place(of: unit)) }
       try runner.succeed([Self.systemctl, "daemon-reload"], doing: "make systemd forget our units")
     case .detached:
       try stopDetached()
@@ -60,6 +61,8 @@ struct ServiceManager {
     }
     throw Failure("wait for the agent's daemon to answer", because: last, hint: "its log: \(log)")
   }
+
+  private func place(of unit: SystemdUnit) -> String { "\(paths.units)/\(unit.fileName)" }
 
   private var log: String {
     kind == .systemd ? "journalctl -u portcullis-agent" : paths.state + "/agent.log"

@@ -88,17 +88,23 @@ struct BridgeVerb: ParsableCommand {
 
 struct Restore: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Load the committed rules, at boot, before the network comes up.")
+    abstract: "Load the committed rules, at boot, before the network comes up.",
+    discussion: "Ends with 2 when it had to load the safe policy instead, with 1 when not even that was possible.")
   @OptionGroup var root: Root
+
+  /// Our unit takes it for a success: it must not be followed by the unit that loads the plain safe files.
+  private static let safePolicyIsLoaded: Int32 = 2
 
   func run() throws {
     switch try HostAgent.live(root: root.folder).restore() {
     case .nothingCommitted: Edge.say("portcullis-agent: nothing is committed yet; the rules are left as they are")
     case .committed(let serial): Edge.say("portcullis-agent: loaded release \(serial)")
     case .safePolicy(let why):
-      throw Failure(
-        "load the committed rules; the safe policy is loaded instead", because: Reason(why),
-        hint: "portcullis-agent report shows what is wrong; apply a release to get out of it")
+      _ = Edge.report(
+        Failure(
+          "load the committed rules; the safe policy is loaded instead", because: Reason(why),
+          hint: "portcullis-agent report shows what is wrong; apply a release to get out of it"))
+      throw ExitCode(Self.safePolicyIsLoaded)
     }
   }
 }

@@ -36,6 +36,19 @@ struct Lab: AsyncParsableCommand {
     @Option(help: "Userlands given to the hosts in turn: host,debian11,debian13")
     var roots: String = LabRoot.host.rawValue
 
+    @Option(help: "Percent of the packets lost between controller and hosts, each way")
+    var loss: Double = 0
+
+    @Option(help: "Milliseconds by which packets between controller and hosts come later, each way")
+    var delay: Int = 0
+
+    @Option(help: "Which packets are lost; the same again for the same traffic (default: another one each time)")
+    var seed: UInt64?
+
+    @Option(
+      help: "Milliseconds before a host's daemon that died is started again, always the same (default: as systemd)")
+    var restartPause: Int?
+
     @Flag(help: "Leave the agent off the hosts' disks, so that enrolment uploads it")
     var bare = false
 
@@ -62,7 +75,10 @@ struct Lab: AsyncParsableCommand {
       let source = try policies ?? LabPolicies.ofThisCheckout()
       let options = LabOptions(
         directory: directory.dir, hosts: hosts, backend: backend, roots: try parsedRoots(), policies: source,
-        agentBinary: bare ? nil : agent)
+        agentBinary: bare ? nil : agent,
+        line: loss == 0 && delay == 0
+          ? nil : LabLine(loss: loss, delay: delay, seed: seed ?? .random(in: .min ... .max)),
+        restartPause: restartPause)
       let fleet = try await LabFleet.up(
         options, configuration: { lab, _ in LabConfiguration.text(lab) }, progress: { Terminal.say($0) })
       let config = fleet.directory.configuration

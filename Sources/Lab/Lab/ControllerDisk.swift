@@ -5,6 +5,7 @@ internal import Foundation
 struct ControllerDisk {
   let directory: LabDirectory
   let plan: LabPlan
+  var line: LabLine?
 
   func write(hostKeys: [(LabHost, LabKey)], policies: String?) throws {
     let known = hostKeys.map { "\($0.name),\($0.ipv4),\($0.ipv6) \($1.publicLine)\n" }.joined()
@@ -47,12 +48,13 @@ struct ControllerDisk {
         LogLevel ERROR
 
       """, to: etc + "/ssh/ssh_config")
+    let bad = line.map { "line \($0.loss) \($0.delay) \($0.seed)\n" } ?? ""
     try LabFiles.write(
       """
       name \(LabPlan.controllerName)
       lab \(directory.path)
       folder \(directory.controller)
-
+      \(bad)
       """, to: directory.spec(of: LabPlan.controllerName))
   }
 

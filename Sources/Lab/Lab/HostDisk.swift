@@ -8,6 +8,7 @@ struct HostDisk {
   let host: LabHost
   /// The root of another distribution's userland; nil for the machine's own.
   let userland: String?
+  var restartPause: Int?
 
   private var disk: String { directory.disk(of: host.name) }
 
@@ -120,6 +121,7 @@ struct HostDisk {
       hardware \(host.hardwareAddress)
 
       """
+    if let restartPause { text += "pause \(restartPause)\n" }
     if let userland { text += "userland \(userland)\n" }
     try LabFiles.write(text, to: directory.spec(of: host.name))
   }

@@ -27,6 +27,22 @@ package enum LabBackend: String, Sendable, Hashable, CaseIterable {
   case mixed
 }
 
+/// How bad the line between the controller and all hosts is.
+package struct LabLine: Sendable, Hashable {
+  /// Percent of the packets that are lost, each way.
+  package let loss: Double
+  /// Milliseconds that a packet takes longer, each way.
+  package let delay: Int
+  /// The same seed loses the same packets of the same traffic.
+  package let seed: UInt64
+
+  package init(loss: Double = 0, delay: Int = 0, seed: UInt64 = .random(in: .min ... .max)) {
+    self.loss = loss
+    self.delay = delay
+    self.seed = seed
+  }
+}
+
 package struct LabOptions: Sendable {
   /// Holds everything the lab writes. See `LabDirectory.check` for where it may be.
   package var directory: String
@@ -43,11 +59,16 @@ package struct LabOptions: Sendable {
   package var hostProgram: String?
   /// Where userlands made by `LabRootMaker` are kept.
   package var cache: String
+  /// Nil for a plain cable.
+  package var line: LabLine?
+  /// Milliseconds before a host's sshd or agent that ended is started again, always the same: for those who kill it
+  /// thousands of times. Nil: as systemd does, a second, longer each time.
+  package var restartPause: Int?
 
   package init(
     directory: String = LabFleet.defaultDirectory, hosts: Int, backend: LabBackend = .mixed, roots: [LabRoot] = [.host],
     policies: String? = nil, agentBinary: String? = nil, hostProgram: String? = nil,
-    cache: String = LabRootMaker.defaultCache()
+    cache: String = LabRootMaker.defaultCache(), line: LabLine? = nil, restartPause: Int? = nil
   ) {
     self.directory = directory
     self.hosts = hosts
@@ -57,6 +78,8 @@ package struct LabOptions: Sendable {
     self.agentBinary = agentBinary
     self.hostProgram = hostProgram
     self.cache = cache
+    self.line = line
+    self.restartPause = restartPause
   }
 }
 
@@ -107,6 +130,16 @@ package struct LabPlan: Sendable, Hashable {
     }
     guard !options.roots.isEmpty else {
       throw Failure("plan a lab", because: Reason("no userland is named"), hint: "use --roots host", kind: .usage)
+    }
+    if let line = options.line {
+      guard line.loss >= 0, line.loss <= 100, (0...60_000).contains(line.delay) else {
+        throw Failure(
+          "plan a lab with a bad line", because: Reason("it loses 0 to 100 percent and delays by 0 to 60000 ms"),
+          kind: .usage)
+      }
+    }
+    if let pause = options.restartPause, !(1...60_000).contains(pause) {
+      throw Failure("plan a lab", because: Reason("services are started again after 1 to 60000 ms"), kind: .usage)
     }
     hosts = (1...options.hosts).map { number in
       let backend: LabBackend = number % 2 == 1 ? .nft : .legacy

@@ -102,11 +102,14 @@ extension LabFleet {
     var hostKeys: [(LabHost, LabKey)] = []
     for host in hosts {
       let key = LabKey(comment: host.name)
-      try HostDisk(directory: directory, host: host, userland: userlands[host.root]).write(
+      try HostDisk(
+        directory: directory, host: host, userland: userlands[host.root], restartPause: options.restartPause
+      ).write(
         hostKey: key, adminKey: admin)
       hostKeys.append((host, key))
     }
-    try ControllerDisk(directory: directory, plan: plan).write(hostKeys: hostKeys, policies: options.policies)
+    try ControllerDisk(directory: directory, plan: plan, line: options.line).write(
+      hostKeys: hostKeys, policies: options.policies)
   }
 
   /// One copy of the agent under all hosts' own layers: a host that writes there gets its own.

@@ -22,7 +22,9 @@ struct Init {
     do {
       try waitForLauncher()
       if let network = spec.network { try configure(network) }
-      if !spec.isController {
+      if spec.isController {
+        try services.startRelay()
+      } else {
         try services.start()
         try services.waitUntilListening()
       }

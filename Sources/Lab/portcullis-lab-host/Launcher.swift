@@ -138,10 +138,10 @@ struct Launcher {
       throw HostError(call: "enter", "the controller's network")
     }
     close(space)
+    let isBad = try Spec(file: "\(directory)/controller/spec").line != nil
     var batch = ""
     if controller == 0 {
-      batch += "link add name br0 address 02:77:00:00:00:01 type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n"
-      batch += "addr add 10.77.0.1/16 dev br0\naddr add fd77::1/64 dev br0 nodad\nlink set br0 up\n"
+      batch += Cable.batch(isBad: isBad)
     } else {
       // After a power cut the old cable may still be there until the kernel has cleaned up.
       _ = try ip(names.map { "link del \($0)\n" }.joined(), arguments: ["-force"], quiet: true)
@@ -155,10 +155,12 @@ struct Launcher {
       batch += "link set \(name) master br0 up\n"
       guard isLarge else { continue }
       for address in [network.ipv4, network.ipv6] {
-        batch += "neigh replace \(address) lladdr \(network.hardwareAddress) dev br0 nud permanent\n"
+        batch +=
+          "neigh replace \(address) lladdr \(network.hardwareAddress) dev \(Cable.controller(isBad: isBad)) nud permanent\n"
       }
     }
     guard try ip(batch, arguments: [], quiet: false) else { throw HostError("wiring the hosts failed") }
+    if controller == 0, isBad { Cable.silenceRelay() }
   }
 
   private func ip(_ batch: String, arguments: [String], quiet: Bool) throws -> Bool {

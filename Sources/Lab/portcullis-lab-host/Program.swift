@@ -50,9 +50,12 @@ enum Program {
   }
 
   /// Waits for one child. True when it exited with 0.
-  static func succeeded(_ pid: pid_t) -> Bool {
+  static func succeeded(_ pid: pid_t) -> Bool { status(pid) == 0 }
+
+  /// Waits for one child. What it exited with; nil when it did not exit by itself.
+  static func status(_ pid: pid_t) -> Int32? {
     var status: Int32 = 0
-    while waitpid(pid, &status, 0) < 0 { guard errno == EINTR else { return false } }
-    return status == 0
+    while waitpid(pid, &status, 0) < 0 { guard errno == EINTR else { return nil } }
+    return status & 0x7f == 0 ? (status >> 8) & 0xff : nil
   }
 }

@@ -7,6 +7,8 @@ struct Services {
   private static let agent = "/usr/local/lib/portcullis/portcullis-agent"
   // The daemon binds beside the name and renames into place; the kernel goes on calling the socket by its first name.
   private static let agentSocket = "/run/portcullis/agent.sock"
+  /// As the unit's SuccessExitStatus= says: the agent is up to it by itself.
+  private static let safePolicyIsLoaded: Int32 = 2
   /// Milliseconds: the first pause before a service is started again, doubled each time up to the longest, and back to
   /// the first after it has run that long.
   private static let shortestPause = 1000
@@ -15,12 +17,15 @@ struct Services {
   private let spec: Spec
   private var sshd: Service
   private var serve: Service?
+  private var relay: Service?
 
   private struct Service {
     let path: String
     let arguments: [String]
     var pid: pid_t?
     var started = 0
+    /// Always this pause; nil for one that grows.
+    var constantPause: Int?
     var pause = Services.shortestPause
     /// When to start it again.
     var due: Int?
@@ -33,6 +38,10 @@ struct Services {
 
     mutating func ended() {
       pid = nil
+      if let constantPause {
+        due = now() + constantPause
+        return
+      }
       if now() - started >= Services.longestPause { pause = Services.shortestPause }
       due = now() + pause
       pause = min(pause * 2, Services.longestPause)
@@ -42,18 +51,33 @@ struct Services {
   init(spec: Spec) {
     self.spec = spec
     sshd = Service(path: "/usr/sbin/sshd", arguments: ["/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/sshd_config"])
+    sshd.constantPause = spec.restartPause
   }
 
   private static var isEnrolled: Bool { Files.exists("/etc/portcullis/host") && Files.exists(agent) }
 
   /// Loads the committed rules before the host has a network. A failure is the agent's to report; the host boots on.
   func restoreRules() {
-    guard !spec.isController, Self.isEnrolled else { return }
+    // As the unit's condition: where the agent itself is gone, that is a failure to restore.
+    guard !spec.isController, Files.exists("/etc/portcullis/host") else { return }
     do {
       let pid = try Program.start(Self.agent, [Self.agent, "restore"])
-      if !Program.succeeded(pid) { Files.writeAll(2, "portcullis-agent restore failed\n") }
+      let status = Program.status(pid)
+      if status == 0 || status == Self.safePolicyIsLoaded { return }
+      Files.writeAll(2, "portcullis-agent restore failed\n")
     } catch {
       Files.writeAll(2, "\(error)\n")
+    }
+    loadSafeFiles()
+  }
+
+  /// What packaging/portcullis-safe.service does where there is systemd.
+  private func loadSafeFiles() {
+    for (program, file) in [("ip6tables-restore", "ipv6.rules"), ("iptables-restore", "ipv4.rules")] {
+      let path = "/usr/sbin/\(program)"
+      let arguments = [path, "--wait=30", "--noflush", "/var/lib/portcullis/safe/\(file)"]
+      let succeeded = (try? Program.start(path, arguments)).map { Program.status($0) == 0 } ?? false
+      if !succeeded { Files.writeAll(2, "\(program) of the safe rules failed\n") }
     }
   }
 
@@ -61,8 +85,20 @@ struct Services {
     try sshd.start()
     guard Self.isEnrolled else { return }
     var service = Service(path: Self.agent, arguments: [Self.agent, "serve"])
+    service.constantPause = spec.restartPause
     try service.start()
     serve = service
+  }
+
+  /// The bad line, where the lab has one.
+  mutating func startRelay() throws {
+    guard spec.line != nil else { return }
+    var service = Service(
+      path: "/proc/self/exe",
+      arguments: ["portcullis-lab-host", "relay", "\(spec.folder)/spec", Cable.relayToController, Cable.relayToHosts])
+    service.constantPause = 100
+    try service.start()
+    relay = service
   }
 
   /// Waits until sshd listens on both families, and the agent where there is one.
@@ -95,9 +131,10 @@ struct Services {
         guard pid > 0 else { break }
         if pid == sshd.pid { sshd.ended() }
         if pid == serve?.pid { serve?.ended() }
+        if pid == relay?.pid { relay?.ended() }
       }
       restartWhatIsDue()
-      if let next = [sshd.due, serve?.due].compactMap({ $0 }).min() {
+      if let next = [sshd.due, serve?.due, relay?.due].compactMap({ $0 }).min() {
         let pause = max(0, next - now())
         var timeout = timespec(tv_sec: pause / 1000, tv_nsec: pause % 1000 * 1_000_000)
         sigtimedwait(&child, nil, &timeout)
@@ -109,6 +146,7 @@ struct Services {
 
   private mutating func restartWhatIsDue() {
     if let due = sshd.due, due <= now(), (try? sshd.start()) == nil { sshd.ended() }
+    if let due = relay?.due, due <= now(), (try? relay?.start()) == nil { relay?.ended() }
     guard let due = serve?.due, due <= now() else { return }
     // Not after `enroll --remove`, and not beside a daemon that an upgrade started: that one holds the lock.
     if !Self.isEnrolled || Self.agentListens {

@@ -10,6 +10,19 @@ struct Spec {
   /// The root of another distribution's userland; nil for the machine's own.
   let userland: String?
 
+  /// How bad the line between the controller and the hosts is; nil for a plain cable. The controller's alone.
+  let line: Line?
+  /// Milliseconds before a service that ended is started again, always the same; nil for pauses that grow.
+  let restartPause: Int?
+
+  struct Line {
+    /// Percent of the packets, each way.
+    let loss: Double
+    /// Milliseconds, each way.
+    let delay: Int
+    let seed: UInt64
+  }
+
   struct Network {
     let ipv4: String
     let ipv6: String
@@ -38,6 +51,15 @@ struct Spec {
     lab = try value("lab")
     folder = try value("folder")
     userland = values["userland"]
+    restartPause = values["pause"].flatMap { Int($0) }
+    if let words = values["line"]?.split(separator: " ") {
+      guard words.count == 3, let loss = Double(words[0]), (0...100).contains(loss), let delay = Int(words[1]),
+        (0...60_000).contains(delay), let seed = UInt64(words[2])
+      else { throw HostError("\(file): line is not LOSS DELAY SEED") }
+      line = Line(loss: loss, delay: delay, seed: seed)
+    } else {
+      line = nil
+    }
     network =
       values["ipv4"] == nil
       ? nil

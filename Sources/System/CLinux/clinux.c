@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_packet.h>
+#include <linux/if_ether.h>
 #include <fcntl.h>
 #include <link.h>
 #include <net/if.h>
@@ -137,6 +139,26 @@ int clinux_default_route(const char *name, const char *gateway) {
   }
   v6.index = (int)if_nametoindex(name);
   return v6.index == 0 ? -1 : interface_ioctl(AF_INET6, SIOCADDRT, &v6);
+}
+
+int clinux_frame_socket(const char *name) {
+  struct sockaddr_ll where = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
+  where.sll_ifindex = (int)if_nametoindex(name);
+  if (where.sll_ifindex == 0) return -1;
+  // Without a protocol nothing is received until it is bound to the one interface.
+  int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -1;
+  int yes = 1, room = 8 << 20;
+  if (setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &yes, sizeof yes) != 0 ||
+      setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &yes, sizeof yes) != 0 ||
+      setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0 ||
+      bind(fd, (struct sockaddr *)&where, sizeof where) != 0) {
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+  }
+  return fd;
 }
 
 int clinux_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }

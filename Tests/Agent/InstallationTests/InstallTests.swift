@@ -37,7 +37,12 @@ struct InstallTests {
       #expect(host.mode(path) == mode, "\(path)")
     }
     #expect(!host.exists(paths.newAgent) && !host.exists(paths.previousAgent))
-    #expect(host.text(paths.units + "/portcullis-agent.service") == SystemdUnits.text(of: SystemdUnits.agent))
+    for unit in SystemdUnit.allCases { #expect(host.text("\(paths.units)/\(unit.fileName)") == unit.text) }
+    // The safe unit is for systemd to start when restoring fails: enabled it would run at every boot.
+    #expect(
+      host.commands.filter { $0.contains("systemctl enable") } == [
+        "/usr/bin/systemctl enable --quiet portcullis-agent.service portcullis-restore.service"
+      ])
     let useradd = try #require(host.commands.first { $0.hasPrefix("/usr/sbin/useradd") })
     #expect(useradd.contains("--password *") && useradd.contains("--shell \(paths.bridge)"))
   }
@@ -150,7 +155,7 @@ struct InstallTests {
     for path in [paths.trust, paths.state, paths.removedState, paths.runtime, paths.programs] {
       #expect(!host.exists(path), "\(path)")
     }
-    #expect(!host.exists(paths.units + "/portcullis-agent.service"))
+    for unit in SystemdUnit.allCases { #expect(!host.exists("\(paths.units)/\(unit.fileName)")) }
     #expect(host.text(paths.passwd)?.contains("portcullis") == false)
     #expect(host.returns == (rules == .generationZero ? 1 : 0))
   }

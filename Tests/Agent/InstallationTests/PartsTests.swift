@@ -5,18 +5,6 @@ import Testing
 @testable import struct Installation.PasswordFile
 
 struct PartsTests {
-  @Test(arguments: [SystemdUnits.agent, SystemdUnits.restore])
-  func `the agent writes the units that packaging holds`(unit: String) throws {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../../..")
-    let packaged = try String(contentsOf: root.appending(path: "packaging/\(unit)"), encoding: .utf8)
-    #expect(SystemdUnits.text(of: unit) == packaged)
-  }
-
-  @Test func `systemd never gives the agent up`() {
-    let text = SystemdUnits.text(of: SystemdUnits.agent)
-    #expect(text.contains("\nStartLimitIntervalSec=0\n") && text.contains("\nRestart=always\n"))
-  }
-
   @Test func `a password file is read by whole names and whole lines`() {
     let file = PasswordFile(
       parsing: Array(

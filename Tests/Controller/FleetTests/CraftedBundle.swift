@@ -107,7 +107,7 @@ extension TestLab {
     var session = ControllerSession()
     var messages: [ControllerMessage] = [session.hello()]
     for message in session.stage(transaction, files.content) { messages.append(message) }
-    messages.append(session.apply(transaction, manifest: files.manifest))
+    messages.append(session.apply(transaction, manifest: files.manifest, .standard))
     messages.append(session.goodbye())
     return try await say(messages, to: host)
   }

@@ -14,7 +14,7 @@ extension LabSuite {
       open(my $log, '>>', '/var/lib/agent.log');
       my $up = -e '/sys/class/net/eth0' ? 'with' : 'without';
       syswrite($log, "$ARGV[0] $up eth0\\n");
-      exit 0 if $ARGV[0] ne 'serve';
+      if ($ARGV[0] eq 'restore') { open(my $f, '<', '/var/lib/ends-with'); exit(defined $f ? <$f> : 0); }
       mkdir '/run/portcullis';
       use Fcntl ':flock';
       open(my $lock, '>', '/run/portcullis/lock');
@@ -24,12 +24,13 @@ extension LabSuite {
       sleep 1000 while 1;
       """
 
-    private func withHost(_ body: (LabFleet) async throws -> Void) async throws {
+    private func withHost(restartPause: Int? = nil, _ body: (LabFleet) async throws -> Void) async throws {
       try await withLabDirectory { path in
         let agent = path + "-agent"
         try LabFiles.write(Self.standIn, to: agent, mode: 0o755)
         let fleet = try await LabFleet.up(
-          LabOptions(directory: path, hosts: 2, agentBinary: agent, hostProgram: hostProgram))
+          LabOptions(
+            directory: path, hosts: 2, agentBinary: agent, hostProgram: hostProgram, restartPause: restartPause))
         try await body(fleet)
       }
     }
@@ -77,6 +78,47 @@ extension LabSuite {
         // sshd too.
         _ = try await fleet.exec("h001", "sh", "-c", "kill -9 $(cat /run/sshd.pid)")
         try await eventually { try await fleet.ssh("h001", "hostname").out == "h001\n" }
+      }
+    }
+
+    /// As the units say (packaging/portcullis-restore.service): anything but 0 and 2 is a failure.
+    @Test(arguments: [(0, false), (2, false), (1, true), (139, true)])
+    func theStockProgramsLoadTheSafeFilesWhenTheAgentCouldNotRestore(endsWith: Int, loads: Bool) async throws {
+      try await withHost { fleet in
+        let plant = """
+          set -e; mkdir -p /etc/portcullis /var/lib/portcullis/safe; echo 'host x' > /etc/portcullis/host
+          echo \(endsWith) > /var/lib/ends-with; cd /var/lib/portcullis/safe
+          for port in 4:4444 6:6666; do
+            printf '*filter\\n:INPUT ACCEPT [0:0]\\n-A INPUT -p tcp --dport %s -j DROP\\nCOMMIT\\n' ${port#*:} \\
+              > ipv${port%:*}.rules
+          done
+          """
+        for host in ["h001", "h002"] {
+          #expect(try await fleet.exec(host, "/bin/sh", "-c", plant).status == 0)
+          _ = try await fleet.reboot(host)
+          let rules = try await fleet.exec(host, "/bin/sh", "-c", "iptables-save; ip6tables-save").out
+          for port in ["4444", "6666"] { #expect(rules.contains("--dport \(port)") == loads, "\(host): \(rules)") }
+        }
+      }
+    }
+
+    @Test func aLabForKillingStartsTheAgentAgainAfterAPauseThatDoesNotGrow() async throws {
+      try await withHost(restartPause: 20) { fleet in
+        _ = try await fleet.exec("h001", "sh", "-c", "mkdir /etc/portcullis; echo 'host h001' > /etc/portcullis/host")
+        _ = try await fleet.reboot("h001")
+        let kill = """
+          for i in 1 2 3 4 5 6; do
+            kill -9 $(cat /proc/1/task/1/children | cut -d' ' -f2)
+            for j in $(seq 100); do
+              sleep 0.02; [ $(wc -l < /var/lib/agent.log) -eq $((i + 2)) ] && break
+            done
+          done
+          """
+        let start = ContinuousClock.now
+        _ = try await fleet.exec("h001", "sh", "-c", kill)
+        #expect(try await log(fleet).split(separator: "\n").count == 8)
+        // With pauses of 1, 2, 4 s it would be a minute.
+        #expect(start.duration(to: .now) < .seconds(8))
       }
     }
 

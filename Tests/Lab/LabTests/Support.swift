@@ -50,7 +50,7 @@ struct Output: Sendable {
 func run(_ command: LabCommand) async throws -> Output {
   let done = try await Subprocess.run(
     .path(FilePath(command.path)), arguments: Arguments(Array(command.arguments.dropFirst())),
-    environment: .custom(command.environment.map { Array("\($0.key)=\($0.value)".utf8) }),
+    environment: .custom(command.environment.map { Array("\($0.key)=\($0.value)\0".utf8) }),
     output: .string(limit: 1 << 20),
     error: .string(limit: 1 << 20))
   let status: Int32 =

@@ -41,6 +41,11 @@ int clinux_interface_address(const char *name, const char *address, int prefix);
 /// Adds the default route of the gateway's family through an interface. 0, or -1 with errno.
 int clinux_default_route(const char *name, const char *gateway);
 
+/// A packet(7) socket that reads and writes whole Ethernet frames of one interface, each after a `struct virtio_net_hdr`
+/// (PACKET_VNET_HDR) which carries what the sender left to the hardware: checksums and segmentation. It never reads what
+/// it wrote itself, never blocks, and is closed on exec. The descriptor, or -1 with errno.
+int clinux_frame_socket(const char *name);
+
 /// accept4(2) with SOCK_CLOEXEC and SOCK_NONBLOCK: no moment in which a program started by another thread could inherit
 /// the connection. The descriptor, or -1 with errno.
 int clinux_accept(int listener);
