@@ -1,7 +1,7 @@
 package import Core
 package import Inventory
-internal import Policy
-internal import Release
+package import Policy
+package import Release
 package import Rollout
 package import Store
 
@@ -10,7 +10,9 @@ package struct Drafts: Sendable {
   /// A manifest but for its serial, and the rules it names.
   package struct Draft: Sendable {
     package let host: InventoryHost
-    let mode: Manifest.Mode
+    package let beside: BesideOthers
+    /// Families in which forwarded packets that no rule of the policy accepts are dropped.
+    package let dropsForward: [Family]
     package let labels: [String]
     package let sources: [String]
     let compiled: CompiledPolicy
@@ -18,10 +20,19 @@ package struct Drafts: Sendable {
     /// Of the manifest without its serial.
     package let content: Digest
 
-    func manifest(fleet: FleetID, serial: Serial) throws -> Manifest {
+    package var mode: Manifest.Mode {
+      switch beside.mode {
+      case .owned: .owned
+      case .exclusive: .exclusive
+      }
+    }
+
+    /// - Parameter grants: what the host may do once for this release; they are not part of its content.
+    package func manifest(fleet: FleetID, serial: Serial, grants: [Grant] = []) throws -> Manifest {
       try Manifest(
-        fleet: fleet, host: host.id, serial: serial, mode: mode, labels: labels, sources: sources,
-        files: rules.map { _, text in Manifest.File(size: text.bytes.count, digest: text.digest) })
+        fleet: fleet, host: host.id, serial: serial, grants: grants, mode: mode,
+        forwardsForeign: beside.forwardsForeign, foreignAllowed: beside.foreignAllowed, labels: labels,
+        sources: sources, files: rules.map { _, text in Manifest.File(size: text.bytes.count, digest: text.digest) })
     }
   }
 
@@ -61,13 +72,15 @@ package struct Drafts: Sendable {
     _ host: InventoryHost, _ compiled: CompiledPolicy, sources: [String], fleet: FleetID, _ texts: inout TextCache
   ) throws(Diagnostics) -> Draft {
     let rules = compiled.rules.map { _, bytes in texts.text(bytes) }
+    // Nobody manages a host over a family that its policy closes: the knock would find those doors shut.
+    let open = sources.filter { source in !compiled.closesIPv6 || NumericAddress(source)?.family != .ipv6 }
+    func draft(_ content: Digest) -> Draft {
+      Draft(
+        host: host, beside: compiled.beside, dropsForward: compiled.dropsForward, labels: host.groups + host.labels,
+        sources: open, compiled: compiled, rules: rules, content: content)
+    }
     do {
-      let manifest = try Manifest(
-        fleet: fleet, host: host.id, serial: Serial(1), mode: .exclusive, labels: host.groups + host.labels,
-        sources: sources, files: rules.map { _, text in Manifest.File(size: text.bytes.count, digest: text.digest) })
-      return Draft(
-        host: host, mode: manifest.mode, labels: manifest.labels, sources: manifest.sources, compiled: compiled,
-        rules: rules, content: manifest.contentDigest)
+      return draft(try draft(Digest(of: [])).manifest(fleet: fleet, serial: Serial(1)).contentDigest)
     } catch {
       throw Diagnostics(Diagnostic(host.location, "host \(host.id) cannot have a manifest: \(error)"))
     }

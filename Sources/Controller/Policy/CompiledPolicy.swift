@@ -7,11 +7,19 @@ package struct CompiledPolicy: Sendable {
   /// The policy's name.
   package let policy: String
   package let rules: PerFamily<[UInt8]>
+  package let beside: BesideOthers
+  /// `ipv6: drop-all`: nobody reaches the host over it.
+  package let closesIPv6: Bool
+  /// Families in which forwarded packets that no rule of the policy accepts are dropped.
+  package let dropsForward: [Family]
   private let templates: PerFamily<PolicyTemplate>
   private let sourceCounts: PerFamily<Int>
 
   init(policy: HostPolicy, sources: PerFamily<[NumericAddress]>) {
     self.policy = policy.name
+    beside = policy.beside
+    closesIPv6 = policy.closesIPv6
+    dropsForward = Family.allCases.filter { policy.templates[$0].dropsForward }
     templates = policy.templates
     sourceCounts = sources.map { $1.count }
     rules = sources.map { family, addresses in policy.templates[family].render(addresses) }

@@ -129,6 +129,12 @@ package struct PolicySet: Sendable {
             hint: "enroll it (portcullis enroll \(host.id)), or give it portcullis_controllers in the inventory"))
       }
     }
+    if let place = policy.containersNameControllers, sorted.isEmpty {
+      throw Diagnostics(
+        Diagnostic(
+          place, "host \(quoted(host.id.description)) has no management source for this item",
+          hint: "enroll it (portcullis enroll \(host.id)), or give it portcullis_controllers in the inventory"))
+    }
     let compiled = CompiledPolicy(policy: policy, sources: perFamily)
     for family in Family.allCases where compiled.rules[family].count > BundleFile.rules(family).maximumSize {
       throw Diagnostics(

@@ -19,17 +19,21 @@ struct PolicyTemplate: Sendable {
   private(set) var lines: [(line: Line, source: SourceLocation)] = []
   /// The first rule that names the controllers.
   private(set) var firstControllersRule: SourceLocation?
+  /// Forwarded packets that no rule accepts are dropped or rejected.
+  private(set) var dropsForward = false
 
   private init() {}
 
-  /// - Parameter declared: where a line that no file has (a table's missing chains) is said to come from.
-  static func parse(_ bytes: [UInt8], file: String, family: Family) throws(Diagnostics) -> PolicyTemplate {
+  static func parse(
+    _ bytes: [UInt8], file: String, family: Family, mode: HostPolicy.Mode
+  ) throws(Diagnostics) -> PolicyTemplate {
     let ruleset = try Ruleset.parse(policy: bytes, file: file, family: family, allowing: [controllersWord])
     var template = PolicyTemplate()
+    template.dropsForward = ruleset[table: "filter"]?[chain: "FORWARD"]?.dropsTheRest ?? false
     var problems = Problems()
     let places = TablePlaces(bytes, file: file)
     for table in ruleset.declaringAllBuiltInChains().tables {
-      template.append(table, at: places, &problems)
+      template.append(table, at: places, mode, &problems)
     }
     try problems.throwIfAny()
     return template
@@ -38,11 +42,30 @@ struct PolicyTemplate: Sendable {
   /// `ipv6: drop-all`: nothing in, out or through, except the host with itself.
   static func droppingAll(at source: SourceLocation) -> PolicyTemplate {
     var template = PolicyTemplate()
+    template.dropsForward = true
     template.lines = [
       "*filter", ":INPUT DROP [0:0]", ":FORWARD DROP [0:0]", ":OUTPUT DROP [0:0]", "-A INPUT -i lo -j ACCEPT",
       "-A OUTPUT -o lo -j ACCEPT", "COMMIT",
     ].map { (.fixed(Array($0.utf8)), source) }
     return template
+  }
+
+  /// Puts the rules for containers into table filter, or returns false where there is none.
+  mutating func add(_ containers: ContainerRules, _ family: Family) -> Bool {
+    func line(_ text: String) -> (Line) -> Bool {
+      { line in if case .fixed(let bytes) = line { bytes.elementsEqual(text.utf8) } else { false } }
+    }
+    guard let table = lines.firstIndex(where: { line("*filter")($0.line) }),
+      let end = lines[table...].firstIndex(where: { line("COMMIT")($0.line) })
+    else { return false }
+    let rules = lines[table..<end].firstIndex { entry in
+      guard case .fixed(let bytes) = entry.line else { return true }
+      return bytes.first == UInt8(ascii: "-")
+    }
+    lines.insert(contentsOf: containers.rules(family), at: end)
+    let declaration = Line.fixed(Array(":\(ContainerRules.chain) - [0:0]".utf8))
+    lines.insert((declaration, containers.location), at: rules ?? end)
+    return true
   }
 
   /// The restore text for these sources, all of this family: printable ASCII, chains before rules, built-in chains first
@@ -78,7 +101,9 @@ struct PolicyTemplate: Sendable {
     return nil
   }
 
-  private mutating func append(_ table: RuleTable, at places: TablePlaces, _ problems: inout Problems) {
+  private mutating func append(
+    _ table: RuleTable, at places: TablePlaces, _ mode: HostPolicy.Mode, _ problems: inout Problems
+  ) {
     let tablePlace = places.place(table: table.name)
     func place(_ chain: RuleChain) -> SourceLocation {
       places.place(table: table.name, chain: chain.name) ?? tablePlace
@@ -90,6 +115,14 @@ struct PolicyTemplate: Sendable {
     for chain in chains {
       if chain.name == Self.controllersWord {
         problems.add(place(chain), "a chain cannot be called controllers, which means the management sources")
+      } else if OwnedNames.isOurs(chain.name) {
+        problems.add(
+          place(chain), "chain \(quoted(chain.name)): names beginning with PCL are those of our own chains on a host",
+          hint: "give it another name; the agent makes one of its own of it")
+      } else if mode == .owned, chain.name == ContainerRules.chain {
+        problems.add(
+          place(chain), "the chain CONTAINERS is made of the section containers of policy.yaml",
+          hint: "move its rules there, or give the chain another name")
       }
       lines.append((.fixed(Array(":\(chain.name) \(chain.policy ?? "-") [0:0]".utf8)), place(chain)))
     }
@@ -148,6 +181,14 @@ struct PolicyTemplate: Sendable {
       && word.value.split(separator: UInt8(ascii: ",")).contains {
         $0.prefix { $0 != UInt8(ascii: "/") }.elementsEqual(controllersWord.utf8)
       }
+  }
+}
+
+extension RuleChain {
+  /// Its policy is DROP, or its last rule drops or rejects whatever comes to it.
+  fileprivate var dropsTheRest: Bool {
+    let text = rules.last.map { String(decoding: $0.bytes, as: UTF8.self) } ?? ""
+    return policy == "DROP" || text == "-A \(name) -j DROP" || text.hasPrefix("-A \(name) -j REJECT")
   }
 }
 

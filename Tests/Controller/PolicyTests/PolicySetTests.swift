@@ -38,8 +38,8 @@ struct PolicySetTests {
         "policy.yaml:2:13 \"a,b\" is no group name"
       ),
       (
-        "policy: p\napplies_to: all\nmode: owned\nrules: {ipv4: rules.v4, ipv6: rules.v6}\n",
-        "policy.yaml:3:7 unknown mode \"owned\""
+        "policy: p\napplies_to: all\nmode: shared\nrules: {ipv4: rules.v4, ipv6: rules.v6}\n",
+        "policy.yaml:3:7 unknown mode \"shared\""
       ),
       (
         "policy: p\napplies_to: all\nrules: {ipv4: rules.v4, ip6: rules.v6}\n",

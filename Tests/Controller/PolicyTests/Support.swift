@@ -59,7 +59,8 @@ final class ScratchNamespace {
   struct Unavailable: Error { let message: String }
 
   private let folder: String
-  private var handle: String { folder + "/net" }
+  /// The file that stands for it.
+  var handle: String { folder + "/net" }
 
   init() throws {
     folder = FileManager.default.temporaryDirectory.appending(path: "portcullis-ns-\(UUID().uuidString)").path
@@ -74,8 +75,10 @@ final class ScratchNamespace {
     try? FileManager.default.removeItem(atPath: folder)
   }
 
-  func run(inside program: String, input: [UInt8] = []) throws -> (status: Int32, output: String, errors: String) {
-    try run("/usr/bin/nsenter", ["--net=" + handle, program], input: input)
+  func run(
+    inside program: String, _ arguments: [String] = [], input: [UInt8] = []
+  ) throws -> (status: Int32, output: String, errors: String) {
+    try run("/usr/bin/nsenter", ["--net=" + handle, program] + arguments, input: input)
   }
 
   private func run(
