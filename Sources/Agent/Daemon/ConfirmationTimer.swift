@@ -41,14 +41,6 @@ package struct ConfirmationTimer {
     }
   }
 
-  /// The daemon may end.
-  package var isAtRest: Bool {
-    switch state {
-    case .idle, .over: true
-    case .waiting, .expiring: false
-    }
-  }
-
   /// What the worker said after a job of somebody's. While the change is being taken back only the end of that counts.
   package mutating func learned(_ confirmBy: BootTime?) {
     switch state {

@@ -51,7 +51,7 @@ package final class Daemon {
     try worker.start(operations)
     defer { worker.stop() }
     ready()
-    while !(isStopping && connections.isEmpty && worker.isIdle && timer.isAtRest) { try turn(stop) }
+    while !(isStopping && connections.isEmpty && worker.isIdle) { try turn(stop) }
   }
 
   // MARK: One turn of the loop

@@ -14,7 +14,7 @@ import Testing
     var timer = ConfirmationTimer()
     #expect(timer.deadline == nil)
     #expect(timer.order(at: Self.at(1000)) == nil)
-    #expect(timer.isAtRest)
+    #expect(timer.deadline == nil)
     timer.learned(nil)
     #expect(timer.deadline == nil)
   }
@@ -23,17 +23,15 @@ import Testing
     var timer = ConfirmationTimer()
     timer.learned(Self.at(60))
     #expect(timer.deadline == Self.at(60))
-    #expect(!timer.isAtRest)
     #expect(timer.order(at: BootTime(nanoseconds: 59_999_999_999)) == nil)
     #expect(timer.order(at: Self.at(60)) == Self.late(60))
     #expect(timer.order(at: Self.at(61)) == nil)
     #expect(timer.deadline == nil)
-    #expect(!timer.isAtRest)
     // Jobs that ended meanwhile still saw the change.
     timer.learned(Self.at(60))
     #expect(timer.order(at: Self.at(62)) == nil)
     timer.expired(nil, at: Self.at(62))
-    #expect(timer.isAtRest)
+    #expect(timer.deadline == nil)
     #expect(timer.order(at: Self.at(63)) == nil)
   }
 
@@ -61,16 +59,14 @@ import Testing
     var timer = ConfirmationTimer()
     timer.learned(Self.at(60))
     timer.stop()
-    #expect(!timer.isAtRest)
     #expect(timer.order(at: Self.at(1)) == Self.stopping)
     timer.expired(nil, at: Self.at(2))
-    #expect(timer.isAtRest)
+    #expect(timer.deadline == nil)
 
     var other = ConfirmationTimer()
     other.stop()
-    #expect(other.isAtRest)
+    #expect(other.order(at: Self.at(0)) == nil)
     other.learned(Self.at(60))
-    #expect(!other.isAtRest)
     #expect(other.order(at: Self.at(1)) == Self.stopping)
   }
 
@@ -80,7 +76,7 @@ import Testing
     timer.stop()
     #expect(timer.order(at: Self.at(1)) != nil)
     timer.expired(Self.at(60), at: Self.at(2))
-    #expect(timer.isAtRest)
+    #expect(timer.deadline == nil)
     timer.learned(Self.at(60))
     #expect(timer.order(at: Self.at(100)) == nil)
   }
