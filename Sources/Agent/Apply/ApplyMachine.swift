@@ -2,18 +2,13 @@ package import Core
 internal import Release
 package import Wire
 
-/// Who must say that the host is still reachable before a change becomes permanent.
-package enum ConfirmationPolicy: Hashable, Sendable {
-  /// Nobody: rules that read back as rehearsed are committed at once.
-  case immediate
-}
-
 /// One apply, from a verified bundle on disk to an answer (docs/architecture.md). Pure: events come in, and each returns the
 /// one action the driver performs next and reports back about. No effect happens in here.
 ///
 /// Before APPLYING a failure is a refusal: nothing was changed. From APPLYING on it puts both families back, at most
-/// `maximumRollbacks` times, and then loads the safe policy. After COMMITTED nothing can fail any more, because recovery
-/// finishes what is left.
+/// `maximumRollbacks` times, and then loads the safe policy. Once both families read back it waits to be confirmed; the
+/// deadline, which runs from ARMED on, takes the change back like a failure does. After COMMITTED nothing can fail any
+/// more, because recovery finishes what is left.
 package struct ApplyMachine: Sendable {
   /// Which rules an action is about.
   package enum Side: Hashable, Sendable {
@@ -21,6 +16,19 @@ package struct ApplyMachine: Sendable {
     /// The last committed bundle, or generation 0 before there is one.
     case old
     case safe
+    /// The safe policy again, in place of whole tables: when it cannot stand beside other people's rules.
+    case wholeSafe
+  }
+
+  /// When something happened, by the clock people read and by the one that deadlines run on.
+  package struct Moment: Hashable, Sendable {
+    package var time: UTCTime
+    package var sinceBoot: BootTime
+
+    package init(time: UTCTime, sinceBoot: BootTime) {
+      self.time = time
+      self.sinceBoot = sinceBoot
+    }
   }
 
   package enum Action: Hashable, Sendable {
@@ -28,10 +36,14 @@ package struct ApplyMachine: Sendable {
     case journal(JournalRecord)
     /// Load into a scratch stack and judge what is printed: then `rehearsed` or `failed`.
     case rehearse
+    /// Get the promise that the change is taken back at the deadline, whatever dies: then `promised` or `failed`.
+    case arm(ArmedDeadline)
     /// Then `loaded` or `failed`.
     case load(Side, Family)
     /// Read both families back and compare with what is expected of this side: then `matched` or `failed`.
     case reread(Side)
+    /// Wait for whichever comes first, `confirmed` or `takenBack`.
+    case wait(Nonce, ArmedDeadline)
     /// Point `committed` at the bundle: then `flipped` or `failed`.
     case flip(BundleName)
     /// The end: nothing was changed.
@@ -51,19 +63,25 @@ package struct ApplyMachine: Sendable {
     /// STAGED is durable; the rehearsal runs.
     case staged
     /// The rehearsal passed; the ARMED record, which raises the serial floor, is being written.
-    case rehearsed(Expectation)
-    /// ARMED is durable; the APPLYING record is being written. A dead-man deadline belongs to this state.
-    case armed(Expectation)
+    case rehearsed(Change)
+    /// ARMED is durable; the promise to take the change back is being asked for.
+    case arming(Change)
+    /// The promise is given; the APPLYING record is being written.
+    case armed(Change)
     /// The new IPv6 rules are being loaded.
-    case applyingV6(Expectation)
+    case applyingV6(Change)
     /// The new IPv6 rules are loaded, IPv4 is being loaded.
-    case applyingV4(Expectation)
+    case applyingV4(Change)
     /// Both are loaded and are being read back.
-    case applied(Expectation)
-    /// Read back as rehearsed and, if the policy asks, confirmed; the COMMITTED record is being written.
-    case committing
+    case rereading(Change)
+    /// Read back as rehearsed; the APPLIED record is being written.
+    case announcing(Change, Nonce)
+    /// APPLIED is durable; nobody has confirmed yet.
+    case applied(Change)
+    /// Confirmed, if it has to be; the COMMITTED record is being written.
+    case committing(Change)
     /// COMMITTED is durable; the pointer is being flipped. There is no way back from here.
-    case committed
+    case committed(Change)
     /// The ROLLING_BACK record is being written; the way back goes on even when it cannot be.
     case turningBack(Why)
     /// The old rules of a family are being loaded.
@@ -82,6 +100,14 @@ package struct ApplyMachine: Sendable {
     case ended
   }
 
+  /// What the rehearsal told, and until when it has to be confirmed.
+  private struct Change: Hashable, Sendable {
+    var expectation: Expectation
+    var deadline: ArmedDeadline
+    /// What the operator should know although it goes on.
+    var warnings: [String]
+  }
+
   /// Every reason so far, first cause first.
   private struct Why: Hashable, Sendable {
     var words: String
@@ -89,14 +115,10 @@ package struct ApplyMachine: Sendable {
   }
 
   private let plan: OpenTransaction
-  private let confirmation: ConfirmationPolicy
   private var state = State.idle
 
   /// - Parameter plan: what is to be applied, or taken back; fixed from the start.
-  package init(_ plan: OpenTransaction, confirmation: ConfirmationPolicy = .immediate) {
-    self.plan = plan
-    self.confirmation = confirmation
-  }
+  package init(_ plan: OpenTransaction) { self.plan = plan }
 
   // MARK: - Events
 
@@ -105,8 +127,9 @@ package struct ApplyMachine: Sendable {
     case .idle:
       state = .staging
       return .journal(.staged(plan))
-    case .staging, .staged, .rehearsed, .armed, .applyingV6, .applyingV4, .applied, .committing, .committed,
-      .turningBack, .rollingBack, .rolledBack, .ending, .savingHost, .savedHost, .abandoning, .ended:
+    case .staging, .staged, .rehearsed, .arming, .armed, .applyingV6, .applyingV4, .rereading, .announcing,
+      .applied, .committing, .committed, .turningBack, .rollingBack, .rolledBack, .ending, .savingHost, .savedHost,
+      .abandoning, .ended:
       return outOfTurn("begin")
     }
   }
@@ -115,8 +138,9 @@ package struct ApplyMachine: Sendable {
   package mutating func resume(because words: String) -> Action {
     switch state {
     case .idle: return goBack(Why(words: words), attempt: 1)
-    case .staging, .staged, .rehearsed, .armed, .applyingV6, .applyingV4, .applied, .committing, .committed,
-      .turningBack, .rollingBack, .rolledBack, .ending, .savingHost, .savedHost, .abandoning, .ended:
+    case .staging, .staged, .rehearsed, .arming, .armed, .applyingV6, .applyingV4, .rereading, .announcing,
+      .applied, .committing, .committed, .turningBack, .rollingBack, .rolledBack, .ending, .savingHost, .savedHost,
+      .abandoning, .ended:
       return outOfTurn("resume")
     }
   }
@@ -127,14 +151,17 @@ package struct ApplyMachine: Sendable {
     case .staging:
       state = .staged
       return .rehearse
-    case .rehearsed(let expectation):
-      state = .armed(expectation)
-      return .journal(.applying(plan.id))
-    case .armed(let expectation):
-      state = .applyingV6(expectation)
+    case .rehearsed(let change):
+      state = .arming(change)
+      return .arm(change.deadline)
+    case .armed(let change):
+      state = .applyingV6(change)
       return .load(.new, .ipv6)
-    case .committing:
-      state = .committed
+    case .announcing(let change, let nonce):
+      state = .applied(change)
+      return .wait(nonce, change.deadline)
+    case .committing(let change):
+      state = .committed(change)
       return .flip(plan.bundle)
     case .turningBack(let why):
       return goBack(why, attempt: 1)
@@ -144,31 +171,49 @@ package struct ApplyMachine: Sendable {
     case .abandoning(let refusal):
       state = .ended
       return .refuse(refusal)
-    case .idle, .staged, .applyingV6, .applyingV4, .applied, .committed, .rollingBack, .rolledBack, .savingHost,
-      .savedHost, .ended:
+    case .idle, .staged, .arming, .applyingV6, .applyingV4, .rereading, .applied, .committed, .rollingBack,
+      .rolledBack, .savingHost, .savedHost, .ended:
       return outOfTurn("journalled")
     }
   }
 
   /// The scratch stack printed what the bundle means; this is what the host must print.
-  package mutating func rehearsed(_ expectation: Expectation) -> Action {
+  package mutating func rehearsed(
+    _ expectation: Expectation, deadline: ArmedDeadline, warnings: [String] = []
+  ) -> Action {
     switch state {
     case .staged:
-      state = .rehearsed(expectation)
-      return .journal(.armed(plan.release))
-    case .idle, .staging, .rehearsed, .armed, .applyingV6, .applyingV4, .applied, .committing, .committed,
-      .turningBack, .rollingBack, .rolledBack, .ending, .savingHost, .savedHost, .abandoning, .ended:
+      state = .rehearsed(Change(expectation: expectation, deadline: deadline, warnings: warnings))
+      return .journal(.armed(plan.release, deadline))
+    case .idle, .staging, .rehearsed, .arming, .armed, .applyingV6, .applyingV4, .rereading, .announcing, .applied,
+      .committing, .committed, .turningBack, .rollingBack, .rolledBack, .ending, .savingHost, .savedHost,
+      .abandoning, .ended:
       return outOfTurn("rehearsed")
     }
   }
 
-  package mutating func loaded() -> Action {
+  /// Someone who outlives us promised to take the change back.
+  package mutating func promised() -> Action {
     switch state {
-    case .applyingV6(let expectation):
-      state = .applyingV4(expectation)
+    case .arming(let change):
+      state = .armed(change)
+      return .journal(.applying(plan.id))
+    case .idle, .staging, .staged, .rehearsed, .armed, .applyingV6, .applyingV4, .rereading, .announcing, .applied,
+      .committing, .committed, .turningBack, .rollingBack, .rolledBack, .ending, .savingHost, .savedHost,
+      .abandoning, .ended:
+      return outOfTurn("promised")
+    }
+  }
+
+  package mutating func loaded(at now: BootTime) -> Action {
+    switch state {
+    case .applyingV6(let change):
+      if now >= change.deadline.time { return failed(Self.overdue) }
+      state = .applyingV4(change)
       return .load(.new, .ipv4)
-    case .applyingV4(let expectation):
-      state = .applied(expectation)
+    case .applyingV4(let change):
+      if now >= change.deadline.time { return failed(Self.overdue) }
+      state = .rereading(change)
       return .reread(.new)
     case .rollingBack(let why, let attempt, .ipv6):
       state = .rollingBack(why, attempt: attempt, .ipv4)
@@ -178,40 +223,68 @@ package struct ApplyMachine: Sendable {
       return .reread(.old)
     case .savingHost(let why, let attempt, .ipv6):
       state = .savingHost(why, attempt: attempt, .ipv4)
-      return .load(.safe, .ipv4)
+      return .load(Self.safeSide(attempt), .ipv4)
     case .savingHost(let why, let attempt, .ipv4):
       state = .savedHost(why, attempt: attempt)
-      return .reread(.safe)
-    case .idle, .staging, .staged, .rehearsed, .armed, .applied, .committing, .committed, .turningBack, .rolledBack,
-      .ending, .savedHost, .abandoning, .ended:
+      return .reread(Self.safeSide(attempt))
+    case .idle, .staging, .staged, .rehearsed, .arming, .armed, .rereading, .announcing, .applied, .committing,
+      .committed, .turningBack, .rolledBack, .ending, .savedHost, .abandoning, .ended:
       return outOfTurn("loaded")
     }
   }
 
   /// Both families read back as this side should.
-  package mutating func matched(at now: UTCTime) -> Action {
+  ///
+  /// - Parameter nonce: what a confirmation will have to name.
+  package mutating func matched(at now: Moment, nonce: Nonce) -> Action {
     switch state {
-    case .applied(let expectation):
-      switch confirmation {
-      case .immediate: return commit(expectation, at: now)
-      }
+    case .rereading(let change):
+      if now.sinceBoot >= change.deadline.time { return failed(Self.overdue) }
+      guard plan.needsConfirmation else { return commit(change, at: now.time) }
+      state = .announcing(change, nonce)
+      return .journal(.applied(plan.id, nonce, change.deadline))
     case .rolledBack(let why, _):
       return end(.reverted, JournalRecord.rolledBack, why)
     case .savedHost(let why, _):
       return end(.failed, { .safePolicy(why: why.words, $0) }, why)
-    case .idle, .staging, .staged, .rehearsed, .armed, .applyingV6, .applyingV4, .committing, .committed, .turningBack,
-      .rollingBack, .ending, .savingHost, .abandoning, .ended:
+    case .idle, .staging, .staged, .rehearsed, .arming, .armed, .applyingV6, .applyingV4, .announcing, .applied,
+      .committing, .committed, .turningBack, .rollingBack, .ending, .savingHost, .abandoning, .ended:
       return outOfTurn("matched")
+    }
+  }
+
+  /// Whoever manages the host can still reach it. Too late counts as never.
+  package mutating func confirmed(at now: Moment) -> Action {
+    switch state {
+    case .applied(let change):
+      if now.sinceBoot >= change.deadline.time { return failed(Self.overdue) }
+      return commit(change, at: now.time)
+    case .idle, .staging, .staged, .rehearsed, .arming, .armed, .applyingV6, .applyingV4, .rereading, .announcing,
+      .committing, .committed, .turningBack, .rollingBack, .rolledBack, .ending, .savingHost, .savedHost,
+      .abandoning, .ended:
+      return outOfTurn("confirmed")
+    }
+  }
+
+  /// The deadline passed, or someone does not want the change any more.
+  package mutating func takenBack(because words: String) -> Action {
+    switch state {
+    case .applied: return turnBack(Why(words: words))
+    case .idle, .staging, .staged, .rehearsed, .arming, .armed, .applyingV6, .applyingV4, .rereading, .announcing,
+      .committing, .committed, .turningBack, .rollingBack, .rolledBack, .ending, .savingHost, .savedHost,
+      .abandoning, .ended:
+      return outOfTurn("takenBack")
     }
   }
 
   package mutating func flipped() -> Action {
     switch state {
-    case .committed:
+    case .committed(let change):
       state = .ended
-      return .answer(outcome(.committed, detail: ""))
-    case .idle, .staging, .staged, .rehearsed, .armed, .applyingV6, .applyingV4, .applied, .committing, .turningBack,
-      .rollingBack, .rolledBack, .ending, .savingHost, .savedHost, .abandoning, .ended:
+      return .answer(committed(change))
+    case .idle, .staging, .staged, .rehearsed, .arming, .armed, .applyingV6, .applyingV4, .rereading, .announcing,
+      .applied, .committing, .turningBack, .rollingBack, .rolledBack, .ending, .savingHost, .savedHost,
+      .abandoning, .ended:
       return outOfTurn("flipped")
     }
   }
@@ -223,17 +296,15 @@ package struct ApplyMachine: Sendable {
       // There is no durable record to end.
       state = .ended
       return .refuse(refusal)
-    case .staged, .rehearsed, .armed:
+    case .staged, .rehearsed, .arming, .armed:
       state = .abandoning(refusal)
       return .journal(.abandoned(plan.id))
     case .abandoning(let first):
       // Recovery sees that the kernel was never touched.
       state = .ended
       return .refuse(first)
-    case .applyingV6, .applyingV4, .applied, .committing:
-      let why = Why(words: refusal.detail)
-      state = .turningBack(why)
-      return .journal(.rollingBack(plan.id, why: why.words))
+    case .applyingV6, .applyingV4, .rereading, .announcing, .applied, .committing:
+      return turnBack(Why(words: refusal.detail))
     case .turningBack(let why):
       return goBack(why, attempt: 1)
     case .rollingBack(let why, let attempt, _), .rolledBack(let why, let attempt):
@@ -243,10 +314,10 @@ package struct ApplyMachine: Sendable {
       let more = why.and(refusal)
       if attempt < Self.maximumSafeLoads { return saveHost(more, attempt: attempt + 1) }
       return end(.failed, { .safePolicy(why: more.words, $0) }, more)
-    case .committed:
+    case .committed(let change):
       // The record decides; recovery flips the pointer.
       state = .ended
-      return .answer(outcome(.committed, detail: ""))
+      return .answer(committed(change))
     case .ending(let outcome):
       // The kernel is as the outcome says; recovery will find the transaction open, go back again and record it.
       state = .ended
@@ -258,11 +329,26 @@ package struct ApplyMachine: Sendable {
 
   // MARK: - Steps
 
-  private mutating func commit(_ expectation: Expectation, at now: UTCTime) -> Action {
-    state = .committing
+  private static let overdue = Refusal(
+    code: .internalError, detail: "the deadline for its confirmation passed before it was done")
+
+  /// The last try does without other people's rules.
+  private static func safeSide(_ attempt: Int) -> Side { attempt < maximumSafeLoads ? .safe : .wholeSafe }
+
+  private mutating func commit(_ change: Change, at now: UTCTime) -> Action {
+    state = .committing(change)
     let bundle = CommittedBundle(
-      name: plan.bundle, accepted: plan.release, content: plan.content, at: now, expectation: expectation)
-    return .journal(.committed(bundle, plan.release, outcome(.committed, detail: "")))
+      name: plan.bundle, accepted: plan.release, content: plan.content, at: now, expectation: change.expectation)
+    return .journal(.committed(bundle, plan.release, committed(change)))
+  }
+
+  private func committed(_ change: Change) -> Outcome {
+    outcome(.committed, detail: change.warnings.joined(separator: "; "))
+  }
+
+  private mutating func turnBack(_ why: Why) -> Action {
+    state = .turningBack(why)
+    return .journal(.rollingBack(plan.id, why: why.words))
   }
 
   private mutating func goBack(_ why: Why, attempt: Int) -> Action {
@@ -272,7 +358,7 @@ package struct ApplyMachine: Sendable {
 
   private mutating func saveHost(_ why: Why, attempt: Int) -> Action {
     state = .savingHost(why, attempt: attempt, .ipv6)
-    return .load(.safe, .ipv6)
+    return .load(Self.safeSide(attempt), .ipv6)
   }
 
   private mutating func end(

@@ -1,8 +1,13 @@
 package import Core
+internal import Ruleset
 
-/// The bundles on disk: `bundles/NAME/` with the files of the bundle and `FAMILY.expected`, what its rehearsal printed;
-/// `committed`, a link to the bundle that runs; `generation-0/`, what ran before the first one. A directory appears
-/// whole under its name or not at all.
+/// The bundles on disk: `bundles/NAME/` with the files of the bundle and what this host adds to them; `committed`, a link
+/// to the bundle that runs; `generation-0/`, the policies before the first one. A directory appears whole under its name
+/// or not at all.
+///
+/// Beside a bundle's own files stand `FAMILY.expected`, what its rehearsal printed; `FAMILY.replaced`, the whole text
+/// that it replaced and goes back to, if that was not ours; `FAMILY.found`, what the host held before it became
+/// exclusive; and `taken`, the foreign rules that were moved below our hooks.
 package struct BundleStore {
   static let bundles = "bundles"
   static let committed = "committed"
@@ -37,6 +42,55 @@ package struct BundleStore {
     return text
   }
 
+  /// A whole text of other people's rules.
+  enum Copy: String {
+    case replaced
+    case found
+  }
+
+  func keep(_ copy: Copy, _ texts: PerFamily<[UInt8]>, of name: BundleName) throws(SystemCallError) {
+    let directory = "\(Self.bundles)/\(name)"
+    for family in Family.allCases {
+      try disk.replace("\(directory)/\(family).\(copy.rawValue)", in: directory, with: texts[family])
+    }
+  }
+
+  /// Nil when none was kept.
+  func read(_ copy: Copy, of name: BundleName) throws -> PerFamily<Ruleset>? {
+    var found: [Family: Ruleset] = [:]
+    for family in Family.allCases {
+      let file = "\(family).\(copy.rawValue)"
+      let text = try disk.read("\(Self.bundles)/\(name)/\(file)", atMost: 4 * BundleFile.rules(family).maximumSize)
+      found[family] = try text.map { $0.isEmpty ? Ruleset() : try Ruleset.parse(save: $0, file: file) }
+    }
+    guard let ipv4 = found[.ipv4], let ipv6 = found[.ipv6] else { return nil }
+    return PerFamily(ipv4: ipv4, ipv6: ipv6)
+  }
+
+  func keep(taken: PerFamily<[TakenRule]>, of name: BundleName) throws(SystemCallError) {
+    let directory = "\(Self.bundles)/\(name)"
+    try disk.replace(
+      "\(directory)/\(TakenRulesFile.fileName)", in: directory, with: TakenRulesFile.encode(taken))
+  }
+
+  func readTaken(of name: BundleName) throws -> PerFamily<[TakenRule]> {
+    let file = "\(Self.bundles)/\(name)/\(TakenRulesFile.fileName)"
+    guard let text = try disk.read(file, atMost: TakenRulesFile.maximumSize) else { return .none }
+    return try TakenRulesFile.parse(text)
+  }
+
+  /// What this host's programs printed of a bundle, whoever may have changed it since: good enough to tell which rules
+  /// in the kernel came from it.
+  func printed(_ name: BundleName) -> PerFamily<Ruleset>? {
+    func text(_ family: Family) -> Ruleset? {
+      let limit = 4 * BundleFile.rules(family).maximumSize
+      guard let text = try? disk.read("\(Self.bundles)/\(name)/\(family).expected", atMost: limit) else { return nil }
+      return text.isEmpty ? Ruleset() : try? Ruleset.parse(save: text, file: "\(family).expected")
+    }
+    guard let ipv4 = text(.ipv4), let ipv6 = text(.ipv6) else { return nil }
+    return PerFamily(ipv4: ipv4, ipv6: ipv6)
+  }
+
   /// The files of a bundle as they are on disk now; `BundleVerifier.readmit` says whether they are still the signed
   /// ones, since what we go back to is always what was signed.
   package func read(_ name: BundleName) throws(SystemCallError) -> [BundleFile: [UInt8]] {
@@ -61,10 +115,11 @@ package struct BundleStore {
     try disk.sync(".")
   }
 
-  /// Removes every bundle but this one, and what was left half written. What cannot be removed only takes space.
-  package func removeAll(except kept: BundleName?) {
+  /// Removes every bundle but these, and what was left half written. What cannot be removed only takes space.
+  package func removeAll(except kept: [BundleName]) {
     try? disk.remove("\(Self.committed).new")
-    for entry in (try? disk.list(Self.bundles)) ?? [] where entry != kept?.description {
+    let names = Set(kept.map(\.description))
+    for entry in (try? disk.list(Self.bundles)) ?? [] where !names.contains(entry) {
       try? disk.removeTree("\(Self.bundles)/\(entry)")
     }
     for entry in (try? disk.list(".")) ?? [] where entry == Self.generation0 + Self.incoming {
@@ -90,6 +145,8 @@ package struct BundleStore {
     let contents = Family.allCases.map { (BundleFile.rules($0).fileName, texts[$0]) }
     try write(contents, to: Self.generation0, in: ".")
   }
+
+  func readFile(_ name: String, atMost limit: Int) -> [UInt8]? { (try? disk.read(name, atMost: limit)) ?? nil }
 
   private func makeDirectory(_ name: String) throws(SystemCallError) {
     do {

@@ -20,7 +20,10 @@ package final class HostAgent: AgentOperations {
   let clock: any WallClock
   let bootClock: any BootClock
   let deadMan: any DeadMan
-  let confirmation: ConfirmationPolicy
+  /// A change that is loaded and not confirmed.
+  var waiting: WaitingChange?
+  /// The committed bundle's rules, for reports only.
+  var shown: (name: BundleName, rules: KnownRules)?
   /// Nil until `recover` or `restore`.
   var journal: Journal?
 
@@ -29,8 +32,7 @@ package final class HostAgent: AgentOperations {
 
   package init(
     state: any Disk, trust: any Disk, firewall: any HostFirewall, facts: any HostFacts,
-    clock: any WallClock = SystemClock(), bootClock: any BootClock, deadMan: any DeadMan,
-    confirmation: ConfirmationPolicy = .immediate
+    clock: any WallClock = SystemClock(), bootClock: any BootClock, deadMan: any DeadMan
   ) throws {
     self.state = state
     self.trust = trust
@@ -40,7 +42,6 @@ package final class HostAgent: AgentOperations {
     self.clock = clock
     self.bootClock = bootClock
     self.deadMan = deadMan
-    self.confirmation = confirmation
     identity = try Self.identity(from: trust)
   }
 
@@ -68,7 +69,8 @@ package final class HostAgent: AgentOperations {
   /// A bundle that may be installed here, and its rules.
   struct Admitted {
     let bundle: VerifiedBundle
-    let rulesets: PerFamily<Ruleset>
+    /// Nil exactly when the mode is withdrawn.
+    let rulesets: PerFamily<Ruleset>?
   }
 
   /// Trust is read from disk each time: a key taken off the list counts no more from that moment on.
@@ -95,11 +97,7 @@ package final class HostAgent: AgentOperations {
     } catch {
       throw Refusal(error)
     }
-    guard bundle.manifest.mode == .exclusive, let rules = bundle.rules else {
-      throw Refusal(
-        code: .unsupported, detail: "this agent applies mode exclusive only, not \(bundle.manifest.mode.rawValue)")
-    }
-    let rulesets = try rules.map { (family, bytes) throws(Refusal) in try Self.parse(bytes, family) }
+    let rulesets = try bundle.rules?.map { (family, bytes) throws(Refusal) in try Self.parse(bytes, family) }
     return Admitted(bundle: bundle, rulesets: rulesets)
   }
 

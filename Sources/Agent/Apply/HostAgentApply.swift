@@ -3,37 +3,12 @@ internal import Release
 internal import Ruleset
 package import Wire
 
-// The driver: performs the machine's actions, one after the other, and tells it how each went.
-
 extension HostAgent {
   package func apply(
     _ files: [BundleFile: [UInt8]], transaction: TransactionID, manifest: Digest, terms: ConfirmationTerms,
     from connection: ManagementConnection
   ) throws(Refusal) -> ApplyAnswer {
-    .outcome(try apply(files, transaction: transaction, manifest: manifest))
-  }
-
-  package func confirm(
-    _ confirmation: ChangeConfirmation, from connection: ManagementConnection
-  ) throws(Refusal) -> Outcome {
-    throw Refusal(code: .notConfirmable, detail: "no change waits for a confirmation")
-  }
-
-  package func cancel(_ transaction: TransactionID) throws(Refusal) -> Outcome {
-    throw Refusal(code: .notConfirmable, detail: "no change waits for a confirmation")
-  }
-
-  package var confirmBy: BootTime? { nil }
-
-  package func expire(because why: String) {}
-
-  package func obey(_ order: LocalOrder) throws(Refusal) -> String {
-    throw Refusal(code: .unsupported, detail: "local orders are not known here")
-  }
-
-  private func apply(
-    _ files: [BundleFile: [UInt8]], transaction: TransactionID, manifest: Digest
-  ) throws(Refusal) -> Outcome {
+    if let answer = try answerWhileWaiting(transaction, manifest) { return answer }
     let ledger: Ledger
     do {
       try settle()
@@ -43,40 +18,153 @@ extension HostAgent {
       throw Refusal("prepare to apply", error)
     }
     if let known = ledger.outcome(of: transaction) {
-      guard known.manifest == manifest else {
-        throw Refusal(code: .malformed, detail: "transaction \(transaction) was used for another bundle before")
-      }
-      return known
+      guard known.manifest == manifest else { throw Self.otherBundle(transaction) }
+      return .outcome(known)
     }
     let admitted = try admit(files)
     guard admitted.bundle.manifestDigest == manifest else {
       throw Refusal(code: .malformed, detail: "the bundle's manifest is not the one that was to be applied")
     }
-    if let outcome = try answerWithoutChange(admitted, files, transaction, ledger) { return outcome }
-    return try change(to: admitted, files, transaction, ledger)
+    if let outcome = try answerWithoutChange(admitted, files, transaction, ledger) { return .outcome(outcome) }
+    return try change(to: admitted, files, transaction, terms, from: connection, ledger)
   }
 
+  private static func otherBundle(_ transaction: TransactionID) -> Refusal {
+    Refusal(code: .malformed, detail: "transaction \(transaction) was used for another bundle before")
+  }
+
+  /// A change that waits is answered for again; another has to wait until it ended.
+  private func answerWhileWaiting(_ transaction: TransactionID, _ manifest: Digest) throws(Refusal) -> ApplyAnswer? {
+    guard let waiting else { return nil }
+    let left = waiting.deadline.time - bootClock.now()
+    guard left > .zero else {
+      expire(because: Self.notConfirmed)
+      return nil
+    }
+    guard waiting.drive.plan.id == transaction else {
+      let seconds = Int(left.components.seconds) + 1
+      throw Refusal(
+        code: .busy,
+        detail: "release \(waiting.drive.plan.release.serial) waits to be confirmed for another \(seconds) s")
+    }
+    guard waiting.drive.plan.release.manifest == manifest else { throw Self.otherBundle(transaction) }
+    return .applied(appliedChange(waiting))
+  }
+
+  func appliedChange(_ waiting: WaitingChange) -> AppliedChange {
+    AppliedChange(
+      transaction: waiting.drive.plan.id, manifest: waiting.drive.plan.release.manifest, nonce: waiting.nonce,
+      millisecondsLeft: millisecondsLeft(waiting.deadline), warnings: waiting.drive.warnings)
+  }
+
+  func millisecondsLeft(_ deadline: ArmedDeadline) -> UInt32 {
+    UInt32(clamping: Int64((deadline.time - bootClock.now()) / .milliseconds(1)))
+  }
+
+  // MARK: - A change
+
   private func change(
-    to admitted: Admitted, _ files: [BundleFile: [UInt8]], _ transaction: TransactionID, _ ledger: Ledger
-  ) throws(Refusal) -> Outcome {
-    let old: KnownRules?
+    to admitted: Admitted, _ files: [BundleFile: [UInt8]], _ transaction: TransactionID, _ terms: ConfirmationTerms,
+    from connection: ManagementConnection, _ ledger: Ledger
+  ) throws(Refusal) -> ApplyAnswer {
+    let manifest = admitted.bundle.manifest
+    let name = try stage(files, serial: manifest.serial)
+    let plan = OpenTransaction(
+      id: transaction, bundle: name, release: admitted.bundle.asInstalled, content: manifest.contentDigest,
+      isManual: terms.isManual)
+    var drive: Drive
+    do throws(Refusal) {
+      drive = try self.drive(to: admitted, plan, terms, from: connection, ledger)
+    } catch {
+      store.remove(name)
+      throw error
+    }
+    switch try run(&drive, from: drive.machine.begin()) {
+    case .outcome(let outcome): return .outcome(outcome)
+    case .waiting(let nonce, let deadline):
+      let change = WaitingChange(
+        drive: drive, nonce: nonce, deadline: deadline, connection: connection, applied: bootClock.now())
+      waiting = change
+      return .applied(appliedChange(change))
+    }
+  }
+
+  /// Everything the change may need, on disk and in memory, before it begins.
+  private func drive(
+    to admitted: Admitted, _ plan: OpenTransaction, _ terms: ConfirmationTerms,
+    from connection: ManagementConnection, _ ledger: Ledger
+  ) throws(Refusal) -> Drive {
+    let manifest = admitted.bundle.manifest
     do {
-      if ledger.committed == nil { try captureGeneration0() }
+      try captureGeneration0()
+      var new = try knownRules(of: manifest, admitted.rulesets, in: nil)
       // A committed bundle that went bad on disk must not stop its successor, which mends it.
-      old = ledger.committed == nil ? try generation0Rules() : try? oldRules(ledger)
+      var old = ledger.committed == nil ? try oldRules(ledger) : try? oldRules(ledger)
+      let saved = try savedRulesets()
+      var committedDigests: PerFamily<Digest>?
+      switch new.rules {
+      case .exclusive:
+        try keepReplaced(&new, &old, saved, plan, manifest.grants, ledger)
+      case .owned:
+        new.taken = old?.taken ?? .none
+        if !new.taken.isEmpty { try store.keep(taken: new.taken, of: plan.bundle) }
+      case .nothing:
+        committedDigests = new.expected
+        new = new.givingUp(old)
+      }
+      let targets = targets(
+        new: new, old: old, takesOver: manifest.grants.contains(.takeOver), ledger: ledger)
+      if let target = targets.new, manifest.mode == .exclusive {
+        try requireEvictable(target, saved, old: old ?? .nothing, grants: manifest.grants)
+      }
+      let rehearsal = RehearsalPlan(
+        terms: terms, paths: knockPaths(sources: manifest.sources, from: connection), grants: manifest.grants,
+        live: new.rules.isExclusive ? nil : saved, isFirst: !(old?.rules.isOwned ?? false),
+        committedDigests: committedDigests)
+      return Drive(machine: ApplyMachine(plan), plan: plan, targets: targets, rehearsal: rehearsal)
     } catch {
       throw Refusal("keep what runs now, to go back to", error)
     }
-    let bundle = admitted.bundle
-    let tables = admitted.rulesets.map { _, ruleset in Set(ruleset.tableNames) }
-    var targets = targets(
-      new: admitted.rulesets, newSources: bundle.manifest.sources, emptying: tables, old: old)
-    let name = try stage(files, serial: bundle.manifest.serial)
-    let plan = OpenTransaction(
-      id: transaction, bundle: name, release: bundle.asInstalled, content: bundle.manifest.contentDigest)
-    var machine = ApplyMachine(plan, confirmation: confirmation)
-    return try drive(&machine, from: machine.begin(), plan, &targets)
   }
+
+  /// Exclusive mode replaces whole tables. Where that is more than rules of ours, a copy of everything, strictly parsed
+  /// because a raw dump can hold a comment with a line feed, is what the host goes back to.
+  private func keepReplaced(
+    _ new: inout KnownRules, _ old: inout KnownRules?, _ saved: PerFamily<Ruleset>, _ plan: OpenTransaction,
+    _ grants: [Grant], _ ledger: Ledger
+  ) throws {
+    let before = old
+    let evicts = grants.contains { if case .evict = $0 { true } else { false } }
+    guard let before, before.rules.isExclusive, !evicts else {
+      // What cannot be read back from disk is no worse in the kernel.
+      if old == nil && ledger.committed != nil { return }
+      try store.keep(.replaced, saved.map { _, ruleset in ruleset.canonical() }, of: plan.bundle)
+      if let before, before.rules.isExclusive {
+        new.found = before.found
+      } else {
+        let policies = foundPolicies()
+        new.found = saved.map { family, ruleset in
+          var ours: Policies = [:]
+          if case .owned(let side) = before?.rules { ours = side.rules[family].policies }
+          return ruleset.withoutOurs(givingBack: before?.taken[family] ?? [], policies: policies[family], ours: ours)
+        }
+      }
+      var copy = KnownRules.copy(saved)
+      copy.sources = before?.sources ?? []
+      copy.taken = before?.taken ?? .none
+      old = copy
+      return try keepFound(new, plan)
+    }
+    new.found = before.found
+    try keepFound(new, plan)
+  }
+
+  private func keepFound(_ new: KnownRules, _ plan: OpenTransaction) throws {
+    guard let found = new.found else { return }
+    try store.keep(.found, found.map { _, ruleset in ruleset.canonical() }, of: plan.bundle)
+  }
+
+  // MARK: - No change
 
   /// The host already runs exactly this and nobody touched it: only a newer serial, if it is one, is recorded.
   private func answerWithoutChange(
@@ -84,8 +172,8 @@ extension HostAgent {
   ) throws(Refusal) -> Outcome? {
     let bundle = admitted.bundle
     guard let committed = ledger.committed, ledger.degraded == nil,
-      committed.content == bundle.manifest.contentDigest,
-      isIntact(committed, admitted.rulesets), (try? committedRules(committed)) != nil
+      committed.content == bundle.manifest.contentDigest, let known = try? committedRules(committed),
+      isIntact(committed, known)
     else { return nil }
     let outcome = Outcome(
       transaction: transaction, result: .unchanged, serial: bundle.manifest.serial, manifest: bundle.manifestDigest,
@@ -101,6 +189,10 @@ extension HostAgent {
     renewed.at = clock.now()
     do {
       if let texts = expectedTexts(of: committed) { try store.keep(expected: texts, of: name) }
+      if let found = known.found {
+        try store.keep(.found, found.map { _, ruleset in ruleset.canonical() }, of: name)
+      }
+      if !known.taken.isEmpty { try store.keep(taken: known.taken, of: name) }
       try append(.committed(renewed, bundle.asInstalled, outcome))
     } catch {
       store.remove(name)
@@ -108,18 +200,38 @@ extension HostAgent {
     }
     // The record decides; recovery flips the pointer if this cannot.
     try? store.flip(to: name)
-    store.removeAll(except: name)
+    cleanUp()
     return outcome
   }
 
   /// Whether the kernel holds what was committed, by programs that are still the same.
-  private func isIntact(_ committed: CommittedBundle, _ rulesets: PerFamily<Ruleset>) -> Bool {
+  private func isIntact(_ committed: CommittedBundle, _ known: KnownRules) -> Bool {
     guard let programs = try? firewall.programs(), programs.description == committed.expectation.programs else {
       return false
     }
-    let target = LoadTarget(
-      inputs: rulesets.map { _, ruleset in RestoreInput(ruleset) }, expected: committed.expectation.digests)
-    return (try? requireLoaded(target)) != nil
+    let target = LoadTarget(known, over: Leftovers(of: [], found: foundPolicies()))
+    guard let saved = try? savedRulesets() else { return false }
+    return Family.allCases.allSatisfy { family in
+      guard target.difference(saved[family], family) == nil else { return false }
+      switch known.rules {
+      case .exclusive: return true
+      // A hook may have a foreign accept above it, or a chain to be called from may have come.
+      case .owned:
+        return known.rules.observed(saved[family], family) == target.governed(saved[family], family)
+          && !hasUnhooked(known, saved[family], family)
+      case .nothing: return true
+      }
+    }
+  }
+
+  /// A chain of other people has come that ours is to be called from.
+  private func hasUnhooked(_ known: KnownRules, _ saved: Ruleset, _ family: Family) -> Bool {
+    guard case .owned(let side) = known.rules else { return false }
+    return side.rules[family].hooks.contains { hook in
+      guard hook.isForeign, let chain = saved[table: hook.table]?[chain: hook.chain] else { return false }
+      let target = Array(hook.target.utf8)
+      return !chain.rules.contains { $0.bytes.firstRange(of: target) != nil }
+    }
   }
 
   private func stage(_ files: [BundleFile: [UInt8]], serial: Serial) throws(Refusal) -> BundleName {
@@ -130,82 +242,5 @@ extension HostAgent {
       throw Refusal("store the bundle", error)
     }
     return name
-  }
-
-  // MARK: - Driving
-
-  func drive(
-    _ machine: inout ApplyMachine, from first: ApplyMachine.Action, _ plan: OpenTransaction, _ targets: inout Targets
-  ) throws(Refusal) -> Outcome {
-    var action = first
-    while true {
-      switch action {
-      case .refuse(let refusal):
-        store.remove(plan.bundle)
-        throw refusal
-      case .answer(let outcome):
-        store.removeAll(except: journal?.ledger.committed?.name)
-        return outcome
-      case .journal(let record):
-        action = Self.next(&machine, "write the journal", { try append(record) }) { $0.journalled() }
-      case .rehearse:
-        do throws(Refusal) {
-          action = machine.rehearsed(try rehearseNew(plan.bundle, &targets))
-        } catch {
-          action = machine.failed(error)
-        }
-      case .load(let side, let family):
-        let target = targets[side]
-        action = Self.next(
-          &machine, "load \(side) \(family) rules",
-          {
-            guard let target else { throw Reason("they cannot be read from disk") }
-            try load(target, family)
-          }
-        ) { $0.loaded() }
-      case .reread(let side):
-        let target = targets[side]
-        let now = clock.now()
-        action = Self.next(
-          &machine, "read \(side) rules back",
-          {
-            guard let target else { throw Reason("they cannot be read from disk") }
-            if side == .old { try requireLoadedAfterUpgrade(target) } else { try requireLoaded(target) }
-          }
-        ) { $0.matched(at: now) }
-      case .flip(let name):
-        action = Self.next(&machine, "flip the committed bundle", { try store.flip(to: name) }) { $0.flipped() }
-      }
-    }
-  }
-
-  private static func next(
-    _ machine: inout ApplyMachine, _ operation: String, _ effect: () throws -> Void,
-    _ done: (inout ApplyMachine) -> ApplyMachine.Action
-  ) -> ApplyMachine.Action {
-    do { try effect() } catch { return machine.failed(Refusal(operation, error)) }
-    return done(&machine)
-  }
-
-  private func rehearseNew(_ name: BundleName, _ targets: inout Targets) throws(Refusal) -> Expectation {
-    guard let new = targets.new else { throw Refusal(code: .internalError, detail: "there is nothing to rehearse") }
-    let (expectation, texts) = try rehearse(new.inputs)
-    do {
-      try store.keep(expected: texts, of: name)
-    } catch {
-      throw Refusal("store what the rehearsal printed", error)
-    }
-    targets.new = LoadTarget(inputs: new.inputs, expected: expectation.digests)
-    return expectation
-  }
-}
-
-extension ApplyMachine.Side: CustomStringConvertible {
-  package var description: String {
-    switch self {
-    case .new: "the new"
-    case .old: "the last committed"
-    case .safe: "the safe policy's"
-    }
   }
 }

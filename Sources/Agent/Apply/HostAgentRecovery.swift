@@ -22,7 +22,7 @@ extension HostAgent {
     // Enrolment starts the agent, so this keeps what was found on the host. Failing now is no error: the first apply
     // tries again, and refuses when it cannot.
     _ = try? captureGeneration0()
-    store.removeAll(except: journal?.ledger.committed?.name)
+    cleanUp()
   }
 
   /// At boot, before the network comes up: loads the last committed bundle, whatever the kernel holds. Expiry and keys
@@ -38,19 +38,24 @@ extension HostAgent {
     } catch {
       // Without the journal nobody knows what was committed last.
       let why = "\(ErrorChain(error).message)"
-      try loadSafePolicy(why: why, sources: [], emptying: PerFamily(ipv4: [], ipv6: []))
+      try loadSafePolicy(why: why, known: nil)
+      return .safePolicy(why: why)
+    }
+    var known: KnownRules?
+    if ledger.isHeldSafe {
+      known = ledger.committed.flatMap { try? committedRules($0) }
+      let why = ledger.degraded ?? "root at the console ordered it"
+      try loadSafePolicy(why: why, known: known)
       return .safePolicy(why: why)
     }
     guard let committed = ledger.committed else { return .nothingCommitted }
-    var known: KnownRules?
     var why = ""
     for attempt in 1...ApplyMachine.maximumRollbacks {
       do {
         let rules = try committedRules(committed)
         known = rules
-        let nothing = PerFamily<Set<String>>(ipv4: [], ipv6: [])
-        guard let target = targets(new: nil, newSources: [], emptying: nothing, old: rules).old else { break }
-        for family in [Family.ipv6, .ipv4] { try load(target, family) }
+        guard let target = targets(new: nil, old: rules, ledger: ledger).old else { break }
+        try loadBoth(target)
         try requireLoadedAfterUpgrade(target)
         // Not being able to say so is no reason to undo it.
         if ledger.degraded != nil { try? append(.restored) }
@@ -60,18 +65,21 @@ extension HostAgent {
       }
     }
     why = cut(SafeText.escape("restore release \(committed.accepted.serial): \(why)"))
-    try loadSafePolicy(
-      why: why, sources: known?.sources ?? [], emptying: known?.tables ?? PerFamily(ipv4: [], ipv6: []))
+    try loadSafePolicy(why: why, known: known)
     return .safePolicy(why: why)
   }
 
-  /// For removal: puts back what ran before the first bundle, and empties the tables that only our bundle declares.
-  /// False when it was never captured; then nothing is touched.
+  /// For removal: our rules go; in owned mode what others have stays, rules taken over stand where they stood, and
+  /// policies are as they were found; in exclusive mode what was found is loaded again. False when it was never captured;
+  /// then nothing is touched.
   package func returnToGeneration0() throws -> Bool {
-    guard let found = try generation0Rules() else { return false }
-    let ours = try ledger().committed.flatMap { try? committedRules($0) }?.tables ?? PerFamily(ipv4: [], ipv6: [])
-    guard let target = targets(new: nil, newSources: [], emptying: ours, old: found).old else { return false }
-    for family in [Family.ipv6, .ipv4] { try load(target, family) }
+    guard try store.readGeneration0() != nil else { return false }
+    let ledger = try ledger()
+    let committed = ledger.committed.flatMap { try? committedRules($0) }
+    var wanted = KnownRules.nothing
+    if let found = committed?.found { wanted = .copy(found) }
+    guard let target = targets(new: committed, old: wanted, ledger: ledger).old else { return false }
+    try loadBoth(target)
     try requireLoadedAfterUpgrade(target)
     return true
   }
@@ -95,43 +103,61 @@ extension HostAgent {
         try takeBack(open, ledger)
       } else {
         try append(.abandoned(open.id))
+        deadMan.disarm()
       }
     }
     if let committed = journal?.ledger.committed { try store.flip(to: committed.name) }
   }
 
+  /// Whatever boot it is: a transaction that touched the kernel is never resumed.
   private func takeBack(_ open: OpenTransaction, _ ledger: Ledger) throws {
-    // The tables of the bundle that was being applied, as far as its files still tell.
-    let files = (try? store.read(open.bundle)) ?? [:]
-    let tables = PerFamily<Set<String>> { family in
-      let rules = files[.rules(family)] ?? []
-      return Set(((try? Self.parse(rules, family)) ?? Ruleset()).tableNames)
+    // What was being applied, as far as its files still tell.
+    var new = try? KnownRules(readmitting: open, by: self)
+    // After a reboot nothing of what was replaced is in the kernel any more; who made it makes it again.
+    let isSameBoot = open.deadline.map { $0.bootID == facts.bootID } ?? true
+    var old = try? oldRules(ledger)
+    new = new?.givingUp(old)
+    if isSameBoot || ledger.committed == nil, let replaced = (try? store.read(.replaced, of: open.bundle)) ?? nil {
+      var copy = KnownRules.copy(replaced)
+      copy.sources = old?.sources ?? []
+      old = copy
     }
-    var targets = targets(new: nil, newSources: [], emptying: tables, old: try? oldRules(ledger))
-    var machine = ApplyMachine(open)
-    let first = machine.resume(because: "the agent was interrupted while it applied release \(open.release.serial)")
-    _ = try drive(&machine, from: first, open, &targets)
+    var drive = Drive(
+      machine: ApplyMachine(open), plan: open, targets: targets(new: new, old: old, ledger: ledger))
+    let first = drive.machine.resume(
+      because: "the agent was interrupted while it applied release \(open.release.serial)")
+    _ = try run(&drive, from: first)
     // When even that could not be recorded, the transaction stays open and nothing new may begin.
     if journal?.ledger.open != nil { throw Reason("the end of transaction \(open.id) cannot be recorded") }
   }
 
-  private func loadSafePolicy(why: String, sources: [String], emptying: PerFamily<Set<String>>) throws {
-    let target = LoadTarget(
-      inputs: PerFamily { family in
-        RestoreInput(
-          SafePolicy.ruleset(family, sources: sources, sshPorts: facts.sshPorts), emptying: emptying[family])
-      },
-      expected: nil)
+  /// Outside of a transaction: beside other people's rules if it can be, in place of whole tables if not.
+  func loadSafePolicy(why: String, known: KnownRules?) throws {
+    let ledger = (try? ledger()) ?? Ledger()
+    let targets = targets(new: nil, old: known, ledger: ledger)
     if journal != nil { try? append(.safePolicy(why: why, nil)) }
     var last: (any Error)?
-    for _ in 1...ApplyMachine.maximumSafeLoads {
+    for attempt in 1...ApplyMachine.maximumSafeLoads {
+      let isLast = attempt == ApplyMachine.maximumSafeLoads
       do {
-        for family in [Family.ipv6, .ipv4] { try load(target, family) }
-        return try requireLoaded(target)
+        if isLast, journal != nil { try? append(.safePolicyIsWhole) }
+        let target = isLast ? targets.wholeSafe : targets.safe
+        try loadBoth(target)
+        try requireLoaded(target)
+        if isLast { keepSafePrinted() }
+        return
       } catch {
         last = error
       }
     }
     throw Failure("load the safe policy", because: last, hint: "it was to be loaded because: \(why)")
+  }
+}
+
+extension KnownRules {
+  init(readmitting open: OpenTransaction, by agent: HostAgent) throws {
+    let bundle = try agent.readmitted(open.bundle, accepted: open.release)
+    let rulesets = try bundle.rules?.map { family, bytes in try HostAgent.parse(bytes, family) }
+    self = try agent.knownRules(of: bundle.manifest, rulesets, in: open.bundle)
   }
 }

@@ -11,14 +11,19 @@ extension HostAgent {
       let programs = try firewall.programs()
       try renewExpectation(programs)
       let ledger = try ledger()
-      let families = try PerFamily<FamilyReport> { family in
-        try self.family(family, expected: ledger.committed?.expectation.digests[family])
+      let saved = try savedRulesets()
+      let rules = ledger.committed.flatMap { shownRules($0) }
+      let families = PerFamily<FamilyReport> { family in
+        self.family(
+          family, saved[family], rules, expected: ledger.committed?.expectation.digests[family])
       }
+      let owners = Set(Family.allCases.flatMap { saved[$0].owners }).sorted()
       return Report(
         nonce: nonce, host: host, fleet: fleet, time: clock.now(), bootID: facts.bootID,
         agentVersion: ProductVersion.current, architecture: facts.architecture, kernel: facts.kernel,
         backend: programs.backend, iptablesVersion: programs.version, committed: ledger.committed?.asReported,
-        lastFailure: ledger.lastFailure, families: families, otherBackendRules: try firewall.otherBackendRules(),
+        lastFailure: ledger.lastFailure, pending: waiting.map(pending), localAct: ledger.localAct, families: families,
+        owners: owners, otherBackendRules: try firewall.otherBackendRules(),
         conflicts: facts.conflicts, degraded: ledger.degraded != nil, managementSource: managementSource)
     } catch {
       throw Refusal("report", error)
@@ -27,25 +32,43 @@ extension HostAgent {
 
   package func text(_ request: TextRequest) throws(Refusal) -> [UInt8] {
     do {
+      let committed = try ledger().committed
       switch request.side {
-      case .observed: return try savedRuleset(request.family).canonical()
+      case .observed:
+        let saved = try savedRuleset(request.family)
+        let rules = committed.flatMap { shownRules($0) }
+        return (rules?.observed(saved, request.family) ?? saved).canonical()
       case .expected:
-        guard let committed = try ledger().committed else { return [] }
-        return try expectedTexts(of: committed)?[request.family] ?? rehearseAgain(committed).1[request.family]
+        guard let committed else { return [] }
+        return try expectedTexts(of: committed)?[request.family] ?? rehearseAgain(committed).texts[request.family]
       }
     } catch {
       throw Refusal("read the \(request.family) rules", error)
     }
   }
 
-  /// In exclusive mode everything the save program prints is observed: a table that the bundle does not declare and
-  /// that is not empty is drift.
-  private func family(_ family: Family, expected: Digest?) throws -> FamilyReport {
-    let saved = try savedRuleset(family)
-    let digest = saved.digest
+  private func pending(_ waiting: WaitingChange) -> PendingChange {
+    let plan = waiting.drive.plan
+    return PendingChange(
+      transaction: plan.id, manifest: plan.release.manifest, serial: plan.release.serial,
+      millisecondsLeft: millisecondsLeft(waiting.deadline), isManual: plan.isManual)
+  }
+
+  /// In exclusive mode, and before the first commit, everything the save program prints is observed: a table that the
+  /// bundle does not declare and that is not empty is drift.
+  private func family(_ family: Family, _ saved: Ruleset, _ rules: SideRules?, expected: Digest?) -> FamilyReport {
+    let observed = rules?.observed(saved, family) ?? saved
     return FamilyReport(
-      expected: expected, observed: digest, save: digest,
-      chains: saved.chainDigests().map { ChainDigest(table: $0.table, chain: $0.chain, digest: $0.digest) })
+      expected: expected, observed: observed.digest, save: saved.digest,
+      chains: observed.chainDigests().map { ChainDigest(table: $0.table, chain: $0.chain, digest: $0.digest) })
+  }
+
+  /// What the committed bundle calls ours; nil when it cannot be read, so that everything is shown.
+  private func shownRules(_ committed: CommittedBundle) -> SideRules? {
+    if let shown, shown.name == committed.name { return shown.rules.rules }
+    guard let known = try? committedRules(committed) else { return nil }
+    shown = (committed.name, known)
+    return known.rules
   }
 
   /// What the rehearsal of the committed bundle printed, if the disk still says so.
@@ -57,8 +80,9 @@ extension HostAgent {
     return PerFamily(ipv4: ipv4, ipv6: ipv6)
   }
 
-  private func rehearseAgain(_ committed: CommittedBundle) throws -> (Expectation, PerFamily<[UInt8]>) {
-    try rehearse(try committedRules(committed).rulesets.map { _, ruleset in RestoreInput(ruleset) })
+  private func rehearseAgain(_ committed: CommittedBundle) throws -> RehearsedSide {
+    let target = LoadTarget(try committedRules(committed), over: Leftovers(of: [], found: foundPolicies()))
+    return try rehearse(target, live: nil, knock: [])
   }
 
   /// After an upgrade of the host's programs the same rules may be printed in other words. That is no drift, so the
@@ -67,9 +91,9 @@ extension HostAgent {
   private func renewExpectation(_ programs: FirewallPrograms) throws {
     guard journal != nil, let committed = try ledger().committed,
       committed.expectation.programs != programs.description,
-      let (expectation, texts) = try? rehearseAgain(committed)
+      let rehearsed = try? rehearseAgain(committed)
     else { return }
-    try store.keep(expected: texts, of: committed.name)
-    try append(.expectation(expectation))
+    try store.keep(expected: rehearsed.texts, of: committed.name)
+    try append(.expectation(rehearsed.expectation))
   }
 }

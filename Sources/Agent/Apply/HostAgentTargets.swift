@@ -6,149 +6,118 @@ internal import Wire
 // What may have to be loaded, built before anything is.
 
 extension HostAgent {
-  /// The committed bundle as it is on disk, still exactly what was signed.
-  func committedRules(_ committed: CommittedBundle) throws -> KnownRules {
+  /// A bundle of the host's own store, still exactly what was signed.
+  func readmitted(_ name: BundleName, accepted: InstalledRelease) throws -> VerifiedBundle {
     // Whose key signed it does not matter any more: it was checked when the bundle was accepted, and a key that ended
     // since must not take running rules down.
     guard let nobody = AllowedSigners([]) else { throw Reason("an empty list of signers was refused") }
     let verifier = BundleVerifier(allowedSigners: nobody, fleet: fleet, host: host)
-    let bundle = try verifier.readmit(
-      try UnverifiedBundle(files: try store.read(committed.name)), accepted: committed.accepted)
-    guard let rules = bundle.rules else { throw Reason("bundle \(committed.name) holds no rules") }
-    let rulesets = try rules.map { family, bytes in try Self.parse(bytes, family) }
-    return KnownRules(
-      rulesets: rulesets, sources: bundle.manifest.sources, expected: committed.expectation.digests)
+    return try verifier.readmit(try UnverifiedBundle(files: try store.read(name)), accepted: accepted)
   }
 
-  /// What ran before the first bundle, or nil when it was never captured.
-  func generation0Rules() throws -> KnownRules? {
-    guard let texts = try store.readGeneration0() else { return nil }
-    let rulesets = try texts.map { family, text in
-      text.isEmpty ? Ruleset() : try Ruleset.parse(save: text, file: "generation-0/\(family).rules")
+  /// The committed bundle as it is on disk, still exactly what was signed.
+  func committedRules(_ committed: CommittedBundle) throws -> KnownRules {
+    let bundle = try readmitted(committed.name, accepted: committed.accepted)
+    let rulesets = try bundle.rules?.map { family, bytes in try Self.parse(bytes, family) }
+    var known = try knownRules(of: bundle.manifest, rulesets, in: committed.name)
+    known.expected = committed.expectation.digests
+    return known
+  }
+
+  /// What a manifest asks for, and what this host keeps beside its bundle.
+  func knownRules(
+    of manifest: Manifest, _ rulesets: PerFamily<Ruleset>?, in name: BundleName?
+  ) throws -> KnownRules {
+    var known = KnownRules(rules: .nothing)
+    switch (manifest.mode, rulesets) {
+    case (.exclusive, let rulesets?):
+      known.rules = .exclusive(rulesets)
+      known.printed = name.flatMap { store.printed($0) }
+      known.found = try name.flatMap { try store.read(.found, of: $0) }
+    case (.owned, let rulesets?):
+      known.rules = .owned(
+        OwnedSide(rulesets, allowed: manifest.foreignAllowed, forwardsForeign: manifest.forwardsForeign))
+      known.taken = try name.map { try store.readTaken(of: $0) } ?? .none
+    case (.withdrawn, nil): known.expected = KnownRules.nothing.expected
+    case (.exclusive, nil), (.owned, nil), (.withdrawn, .some):
+      throw Reason("the bundle's files are not those of mode \(manifest.mode.rawValue)")
     }
-    return KnownRules(rulesets: rulesets, sources: [], expected: rulesets.map { _, ruleset in ruleset.digest })
+    known.sources = manifest.sources
+    return known
   }
 
-  /// Keeps what the kernel holds now as generation 0, in canonical form: strictly re-parsed, because a raw dump can
-  /// hold a comment with a line feed, which loads as a rule. Done once; false when there is one, or a commit, already.
+  /// The built-in policies before the first bundle; where none were kept, or cannot be read, they count as ACCEPT, as
+  /// the kernel has them.
+  func foundPolicies() -> PerFamily<Policies> {
+    let texts = (try? store.readGeneration0()) ?? nil
+    return PerFamily { family in
+      guard let text = texts?[family], !text.isEmpty,
+        let ruleset = try? Ruleset.parse(save: text, file: "generation-0/\(family).rules")
+      else { return [:] }
+      return ruleset.policies
+    }
+  }
+
+  /// Keeps the policies of the built-in chains as generation 0, and never anyone's rules: who made them may have
+  /// changed them by the time they would be loaded again. Done once; false when there is one, or a commit, already.
   @discardableResult
   package func captureGeneration0() throws -> Bool {
     guard try ledger().committed == nil, try store.readGeneration0() == nil else { return false }
-    try store.writeGeneration0(try PerFamily { family in try savedRuleset(family).canonical() })
+    try store.writeGeneration0(try PerFamily { family in try savedRuleset(family).withoutRules.canonical() })
+    writeSafeFiles(sources: [], beside: nil)
     return true
   }
 
-  /// Where the host goes back to: the committed bundle, else generation 0.
-  func oldRules(_ ledger: Ledger) throws -> KnownRules? {
-    if let committed = ledger.committed { return try committedRules(committed) }
-    return try generation0Rules()
+  /// Where the host goes back to when no transaction says otherwise.
+  func oldRules(_ ledger: Ledger) throws -> KnownRules {
+    let committed = try ledger.committed.map { try committedRules($0) }
+    if ledger.isHeldSafe { return safeRules(beside: [committed].compactMap { $0 }, whole: ledger.safePolicyIsWhole) }
+    return committed ?? .nothing
   }
 
-  func targets(
-    new: PerFamily<Ruleset>?, newSources: [String], emptying newTables: PerFamily<Set<String>>, old: KnownRules?
-  ) -> Targets {
-    let oldTables = old?.tables ?? PerFamily(ipv4: [], ipv6: [])
-    let sources = Set(newSources).union(old?.sources ?? []).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  /// The safe policy: beside other people's rules, unless they are gone anyway.
+  func safeRules(beside sides: [KnownRules], whole: Bool) -> KnownRules {
+    let sources = Set(sides.flatMap(\.sources)).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let rulesets = PerFamily { family in
+      SafePolicy.ruleset(family, sources: sources, sshPorts: facts.sshPorts)
+    }
+    if whole || !sides.isEmpty && sides.allSatisfy({ $0.rules.isExclusive && !$0.isCopy }) {
+      return KnownRules(rules: .exclusive(rulesets), sources: sources, printed: store.readSafePrinted())
+    }
+    var forwards = false
+    for side in sides {
+      if case .owned(let owned) = side.rules, owned.forwardsForeign { forwards = true }
+    }
+    return KnownRules(
+      rules: .owned(OwnedSide(rulesets, allowed: [], forwardsForeign: forwards)), sources: sources)
+  }
+
+  /// - Parameters:
+  ///   - old: nil when it cannot be read.
+  ///   - takesOver: the new side's grant; what was taken before stays taken.
+  func targets(new: KnownRules?, old: KnownRules?, takesOver: Bool = false, ledger: Ledger) -> Targets {
+    let found = foundPolicies()
+    let sides = [new, old].compactMap { $0 }
+    let safe = safeRules(beside: sides, whole: false)
+    let wholeSafe = safeRules(beside: sides, whole: true)
+    // What is loaded now, where that is neither.
+    let loaded = ledger.degraded == nil ? [] : [ledger.safePolicyIsWhole ? wholeSafe : safe]
+    func leftovers(_ others: [KnownRules?]) -> Leftovers {
+      Leftovers(of: others.compactMap { $0 } + loaded, found: found)
+    }
+    let newTaken = new?.taken ?? .none
+    let oldTaken = old?.taken ?? .none
     return Targets(
-      new: new.map { rulesets in
+      new: new.map {
         LoadTarget(
-          inputs: rulesets.map { family, ruleset in RestoreInput(ruleset, emptying: oldTables[family]) },
-          expected: nil)
+          $0, over: leftovers([old]), takesOver: takesOver || !newTaken.isEmpty,
+          givingBack: oldTaken.subtracting(newTaken))
       },
-      old: old.map { old in
+      old: old.map {
         LoadTarget(
-          inputs: old.rulesets.map { family, ruleset in RestoreInput(ruleset, emptying: newTables[family]) },
-          expected: old.expected)
+          $0, over: leftovers([new]), takesOver: !oldTaken.isEmpty, givingBack: newTaken.subtracting(oldTaken))
       },
-      safe: LoadTarget(
-        inputs: PerFamily { family in
-          RestoreInput(
-            SafePolicy.ruleset(family, sources: sources, sshPorts: facts.sshPorts),
-            emptying: oldTables[family].union(newTables[family]))
-        },
-        expected: nil))
-  }
-
-  // MARK: - Reading and rehearsing
-
-  func savedRuleset(_ family: Family) throws -> Ruleset {
-    try parse(saved: try firewall.save(family), family)
-  }
-
-  func parse(saved bytes: [UInt8], _ family: Family) throws -> Ruleset {
-    bytes.isEmpty ? Ruleset() : try Ruleset.parse(save: bytes, file: "\(family) rules of the kernel")
-  }
-
-  /// What this host's programs print after loading the inputs into a stack of their own, judged: a program that loads
-  /// half of them, or nothing, says it succeeded all the same.
-  func rehearse(_ inputs: PerFamily<RestoreInput>) throws(Refusal) -> (Expectation, PerFamily<[UInt8]>) {
-    let programs: FirewallPrograms
-    let printed: PerFamily<[UInt8]>
-    do throws(FirewallProblem) {
-      programs = try firewall.programs()
-      printed = try firewall.rehearse(Rehearsal(texts: inputs.map { _, input in RestoreText(input.bytes) })).saved
-    } catch {
-      throw Refusal(rehearsing: error, line: culprit(error, inputs))
-    }
-    let texts = try printed.map { (family, text) throws(Refusal) in
-      let loaded: Ruleset
-      do { loaded = try parse(saved: text, family) } catch { throw Refusal("read rehearsed \(family) rules", error) }
-      if let difference = RulesetShape.difference(intended: inputs[family].ruleset, loaded: loaded) {
-        throw Refusal(
-          code: .rehearsalDiffers, detail: cut("\(family) rules did not load as they are written: \(difference)"))
-      }
-      return loaded.canonical()
-    }
-    let digests = texts.map { _, text in Digest(of: text) }
-    return (Expectation(digests: digests, programs: programs.description), texts)
-  }
-
-  /// The bundle's line that does not load. Programs name a line of their input, but for what only the kernel refuses
-  /// they often name COMMIT: then the shortest beginning that does not load ends with the culprit.
-  private func culprit(_ problem: FirewallProblem, _ inputs: PerFamily<RestoreInput>) -> Int? {
-    guard problem.kind == .refused, let family = problem.family else { return nil }
-    let input = inputs[family]
-    if let line = problem.line.flatMap(input.sourceLine(of:)) { return line }
-    func loads(_ count: Int) -> Bool {
-      var part = PerFamily(ipv4: RestoreText([]), ipv6: RestoreText([]))
-      part[family] = RestoreText(input.keeping(firstRules: count).bytes)
-      return (try? firewall.rehearse(Rehearsal(texts: part))) != nil
-    }
-    var good = 0
-    var bad = input.ruleset.ruleCount
-    // Seventeen rehearsals at the most; more would keep the operator waiting longer than they help.
-    guard bad > 0, bad <= 100_000, loads(0) else { return nil }
-    while bad - good > 1 {
-      let middle = (good + bad) / 2
-      if loads(middle) { good = middle } else { bad = middle }
-    }
-    return input.sourceLine(ofRule: bad)
-  }
-
-  /// Throws with words when the kernel does not hold the target.
-  func requireLoaded(_ target: LoadTarget) throws {
-    for family in Family.allCases {
-      if let difference = target.difference(try savedRuleset(family), family) {
-        throw Reason("the rules read back differ from what was loaded: \(difference)")
-      }
-    }
-  }
-
-  /// Like `requireLoaded`, but the words of an upgraded program are learnt anew before they count as a difference.
-  func requireLoadedAfterUpgrade(_ target: LoadTarget) throws {
-    do {
-      try requireLoaded(target)
-    } catch {
-      guard let expectation = try? rehearse(target.inputs).0, expectation.digests != target.expected else {
-        throw error
-      }
-      try requireLoaded(LoadTarget(inputs: target.inputs, expected: expectation.digests))
-    }
-  }
-
-  func load(_ target: LoadTarget, _ family: Family) throws {
-    // Nothing to declare and nothing to empty; the programs would take an empty text for a success anyway.
-    guard !target.inputs[family].bytes.isEmpty else { return }
-    try firewall.load(RestoreText(target.inputs[family].bytes), into: family, within: .seconds(30))
+      safe: LoadTarget(safe, over: leftovers([new, old])),
+      wholeSafe: LoadTarget(wholeSafe, over: leftovers([new, old])), taken: newTaken)
   }
 }

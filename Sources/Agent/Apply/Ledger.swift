@@ -41,6 +41,17 @@ package struct CommittedBundle: Hashable, Sendable {
   }
 }
 
+/// When a change is taken back that nobody confirmed. Means nothing in another boot than its own.
+package struct ArmedDeadline: Hashable, Sendable {
+  package var time: BootTime
+  package var bootID: String
+
+  package init(time: BootTime, bootID: String) {
+    self.time = time
+    self.bootID = bootID
+  }
+}
+
 /// A transaction that has begun and not ended.
 package struct OpenTransaction: Hashable, Sendable {
   package enum Phase: UInt8, Hashable, Sendable, CaseIterable {
@@ -52,6 +63,8 @@ package struct OpenTransaction: Hashable, Sendable {
     case applying = 2
     /// Like `applying`, and on the way back.
     case rollingBack = 3
+    /// The kernel holds the new rules, which wait to be confirmed.
+    case applied = 4
   }
   package var id: TransactionID
   package var bundle: BundleName
@@ -60,23 +73,49 @@ package struct OpenTransaction: Hashable, Sendable {
   /// Of the manifest without its serial.
   package var content: Digest
   package var phase: Phase
+  /// False for what root does at the console.
+  package var needsConfirmation: Bool
+  /// A person confirms; only shown.
+  package var isManual: Bool
+  /// From ARMED on.
+  package var deadline: ArmedDeadline?
+  /// From APPLIED on.
+  package var nonce: Nonce?
+  /// What root did at the console, if this is it.
+  package var localAct: LocalAct?
 
   package init(
-    id: TransactionID, bundle: BundleName, release: InstalledRelease, content: Digest, phase: Phase = .staged
+    id: TransactionID, bundle: BundleName, release: InstalledRelease, content: Digest, phase: Phase = .staged,
+    needsConfirmation: Bool = true, isManual: Bool = false, localAct: LocalAct? = nil
   ) {
     self.id = id
     self.bundle = bundle
     self.release = release
     self.content = content
     self.phase = phase
+    self.needsConfirmation = needsConfirmation
+    self.isManual = isManual
+    self.localAct = localAct
   }
 
   /// Whether the kernel may differ from the last committed bundle because of this transaction.
   package var touchedKernel: Bool {
     switch phase {
     case .staged, .armed: false
-    case .applying, .rollingBack: true
+    case .applying, .applied, .rollingBack: true
     }
+  }
+}
+
+/// An outcome, and what a confirmation of that transaction has to name.
+package struct RecordedOutcome: Hashable, Sendable {
+  package var outcome: Outcome
+  /// Nil when it never waited for one.
+  package var nonce: Nonce?
+
+  package init(outcome: Outcome, nonce: Nonce?) {
+    self.outcome = outcome
+    self.nonce = nonce
   }
 }
 
@@ -88,49 +127,71 @@ package struct Ledger: Hashable, Sendable {
   /// The highest release this host ever accepted, whatever became of it afterwards.
   package internal(set) var floor: InstalledRelease?
   package internal(set) var committed: CommittedBundle?
+  /// What was committed before it, if that was something else: where root can go back to.
+  package internal(set) var previous: CommittedBundle?
   package internal(set) var open: OpenTransaction?
   /// Oldest first.
-  package internal(set) var outcomes: [Outcome] = []
+  package internal(set) var recorded: [RecordedOutcome] = []
   package internal(set) var lastFailure: LastFailure?
   /// Why the safe policy is loaded; nil when it is not.
   package internal(set) var degraded: String?
+  /// The safe policy took whole tables, other people's rules with them.
+  package internal(set) var safePolicyIsWhole = false
+  /// The last thing root did at the console, until the next commit.
+  package internal(set) var localAct: LocalAct?
 
   package init() {}
 
-  package func outcome(of transaction: TransactionID) -> Outcome? {
-    outcomes.last { $0.transaction == transaction }
+  package var outcomes: [Outcome] { recorded.map(\.outcome) }
+
+  package func outcome(of transaction: TransactionID) -> Outcome? { recordedOutcome(of: transaction)?.outcome }
+
+  package func recordedOutcome(of transaction: TransactionID) -> RecordedOutcome? {
+    recorded.last { $0.outcome.transaction == transaction }
   }
+
+  /// Root ordered the safe policy: the host stays on it until the next release or rollback.
+  package var isHeldSafe: Bool { localAct?.deed == .safe }
 
   package mutating func replay(_ record: JournalRecord) {
     switch record {
     case .snapshot(let whole): self = whole
     case .staged(let transaction): open = transaction
-    case .armed(let raised):
+    case .armed(let raised, let deadline):
       raise(to: raised)
       open?.phase = .armed
+      open?.deadline = deadline
     case .applying: open?.phase = .applying
+    case .applied(_, let nonce, let deadline):
+      open?.phase = .applied
+      open?.nonce = nonce
+      open?.deadline = deadline
     case .rollingBack: open?.phase = .rollingBack
     case .abandoned: open = nil
     case .committed(let bundle, let raised, let outcome):
       raise(to: raised)
+      if let committed, committed.content != bundle.content { previous = committed }
       committed = bundle
+      keep(outcome)
+      localAct = open?.localAct
       open = nil
       lastFailure = nil
-      degraded = nil
-      keep(outcome)
+      mended()
     case .rolledBack(let outcome):
-      open = nil
-      degraded = nil
       keep(outcome)
+      open = nil
+      if !isHeldSafe { mended() }
       lastFailure = LastFailure(serial: outcome.serial, result: outcome.result, detail: outcome.detail)
     case .safePolicy(let why, let outcome):
-      open = nil
-      degraded = why
       if let outcome {
         keep(outcome)
         lastFailure = LastFailure(serial: outcome.serial, result: outcome.result, detail: outcome.detail)
       }
-    case .restored: degraded = nil
+      open = nil
+      degraded = why
+    case .safePolicyIsWhole: safePolicyIsWhole = true
+    case .restored: mended()
+    case .localAct(let act): localAct = act
     case .answered(let outcome): keep(outcome)
     case .expectation(let expectation): committed?.expectation = expectation
     }
@@ -141,9 +202,15 @@ package struct Ledger: Hashable, Sendable {
     floor = raised
   }
 
+  private mutating func mended() {
+    degraded = nil
+    safePolicyIsWhole = false
+  }
+
   private mutating func keep(_ outcome: Outcome) {
-    outcomes.removeAll { $0.transaction == outcome.transaction }
-    outcomes.append(outcome)
-    outcomes.removeFirst(max(0, outcomes.count - Self.maximumOutcomes))
+    let nonce = open?.id == outcome.transaction ? open?.nonce : nil
+    recorded.removeAll { $0.outcome.transaction == outcome.transaction }
+    recorded.append(RecordedOutcome(outcome: outcome, nonce: nonce))
+    recorded.removeFirst(max(0, recorded.count - Self.maximumOutcomes))
   }
 }

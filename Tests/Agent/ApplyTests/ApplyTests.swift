@@ -15,7 +15,7 @@ import Wire
   }
 
   @Test func `a bundle is applied to both families, re-read and committed`() throws {
-    let outcome = try agent.apply(Samples.old)
+    let outcome = try host.apply(agent, Samples.old)
     #expect(outcome.result == .committed)
     #expect(outcome.serial == Serial(7))
     #expect(host.canonical.ipv4.contains("--dport 22"))
@@ -29,9 +29,9 @@ import Wire
   }
 
   @Test func `tables that the next bundle does not declare are emptied`() throws {
-    try agent.apply(Samples.new)
+    try host.apply(agent, Samples.new)
     #expect(host.canonical.ipv4.contains("MASQUERADE"))
-    #expect(try agent.apply(Samples.oldAgain).result == .committed)
+    #expect(try host.apply(agent, Samples.oldAgain).result == .committed)
     #expect(!host.canonical.ipv4.contains("*nat"))
     #expect(!host.canonical.ipv6.contains("extra"))
   }
@@ -40,36 +40,36 @@ import Wire
     backend: Backend
   ) throws {
     host.firewall.backend = backend
-    try agent.apply(Samples.new)
+    try host.apply(agent, Samples.new)
     #expect(host.canonical.ipv4.contains(":FORWARD DROP"))
-    try agent.apply(Samples.oldAgain)
+    try host.apply(agent, Samples.oldAgain)
     #expect(host.canonical.ipv4.contains(":FORWARD ACCEPT"))
   }
 
   @Test func `a repeated transaction gets the recorded answer and touches nothing`() throws {
     let transaction = TransactionID.random()
-    let first = try agent.apply(Samples.old, transaction)
+    let first = try host.apply(agent, Samples.old, transaction)
     let loads = host.firewall.loads
-    #expect(try agent.apply(Samples.old, transaction) == first)
+    #expect(try host.apply(agent, Samples.old, transaction) == first)
     #expect(host.firewall.loads == loads)
     let later = try host.recoveredAgent()
-    #expect(try later.apply(Samples.old, transaction) == first)
-    #expect(throws: Refusal.self) { try later.apply(Samples.new, transaction) }
+    #expect(try host.apply(later, Samples.old, transaction) == first)
+    #expect(throws: Refusal.self) { try host.apply(later, Samples.new, transaction) }
   }
 
   @Test func `the same bundle again is unchanged, and mends what was tampered with`() throws {
-    try agent.apply(Samples.old)
-    #expect(try agent.apply(Samples.old).result == .unchanged)
+    try host.apply(agent, Samples.old)
+    #expect(try host.apply(agent, Samples.old).result == .unchanged)
     let before = host.canonical
     host.firewall.append("-A INPUT -p tcp -m tcp --dport 23 -j ACCEPT", to: "filter", .ipv6)
-    #expect(try agent.apply(Samples.old).result == .committed)
+    #expect(try host.apply(agent, Samples.old).result == .committed)
     #expect(host.canonical == before)
   }
 
   @Test func `the same content under a later serial loads nothing and is recorded durably`() throws {
-    try agent.apply(Samples.old)
+    try host.apply(agent, Samples.old)
     let loads = host.firewall.loads
-    let outcome = try agent.apply(Samples.oldAgain)
+    let outcome = try host.apply(agent, Samples.oldAgain)
     #expect(outcome.result == .unchanged)
     #expect(outcome.serial == Serial(9))
     #expect(host.firewall.loads == loads)
@@ -80,22 +80,22 @@ import Wire
     #expect(ledger.committed?.accepted.serial == Serial(9))
     #expect(ledger.floor?.serial == Serial(9))
     #expect(try host.agent().restore() == .committed(Serial(9)))
-    #expect(throws: Refusal.self) { try host.recoveredAgent().apply(Samples.new) }
+    #expect(throws: Refusal.self) { try host.apply(try host.recoveredAgent(), Samples.new) }
   }
 
   @Test func `an older serial is refused, also after a release that was rolled back`() throws {
     host.firewall.poison = (.ipv4, "MASQUERADE")
-    try agent.apply(Samples.old)
-    #expect(try agent.apply(Samples.new).result == .reverted)
-    let refusal = #expect(throws: Refusal.self) { try agent.apply(Samples.old) }
+    try host.apply(agent, Samples.old)
+    #expect(try host.apply(agent, Samples.new).result == .reverted)
+    let refusal = #expect(throws: Refusal.self) { try host.apply(agent, Samples.old) }
     #expect(refusal?.code == .olderSerial)
   }
 
   @Test(arguments: Family.allCases) func `a family that does not load takes both back`(family: Family) throws {
-    try agent.apply(Samples.old)
+    try host.apply(agent, Samples.old)
     let before = host.canonical
     host.firewall.poison = (family, family == .ipv4 ? "MASQUERADE" : "extra")
-    let outcome = try agent.apply(Samples.new)
+    let outcome = try host.apply(agent, Samples.new)
     #expect(outcome.result == .reverted)
     #expect(outcome.detail.contains("poisoned"))
     #expect(host.canonical == before)
@@ -113,12 +113,12 @@ import Wire
     second.firewall.kernel = host.firewall.kernel
     let agent = try second.recoveredAgent()
     second.firewall.poison = (.ipv4, "MASQUERADE")
-    #expect(try agent.apply(Samples.new).result == .reverted)
+    #expect(try second.apply(agent, Samples.new).result == .reverted)
     #expect(second.canonical == found)
   }
 
   @Test func `a writer between load and re-read makes the apply go back`() throws {
-    try agent.apply(Samples.old)
+    try host.apply(agent, Samples.old)
     let before = host.canonical
     var once = true
     host.firewall.beforeSave = { firewall, family in
@@ -126,21 +126,21 @@ import Wire
       once = false
       firewall.append("-A INPUT -j ACCEPT", to: "filter", .ipv4)
     }
-    let outcome = try agent.apply(Samples.new)
+    let outcome = try host.apply(agent, Samples.new)
     #expect(outcome.result == .reverted)
     #expect(outcome.detail.contains("chain INPUT of table filter has 3 rules, not 2"))
     #expect(host.canonical == before)
   }
 
   @Test func `when neither new nor old loads the safe policy does, and the report says so`() throws {
-    try agent.apply(Samples.old)
+    try host.apply(agent, Samples.old)
     host.firewall.beforeSave = { firewall, _ in
       // Someone keeps opening the host, but leaves the safe policy alone.
       if !firewall.canonical(.ipv4).contains("192.0.2.7") {
         firewall.append("-A INPUT -j ACCEPT", to: "filter", .ipv4)
       }
     }
-    let outcome = try agent.apply(Samples.new)
+    let outcome = try host.apply(agent, Samples.new)
     #expect(outcome.result == .failed)
     #expect(host.canonical.ipv4.contains("-A INPUT -s 192.0.2.7 -p tcp -m tcp --dport 22 -j ACCEPT"))
     #expect(host.canonical.ipv4.contains(":FORWARD DROP"))
@@ -148,7 +148,7 @@ import Wire
     #expect(host.canonical.ipv6.contains(":INPUT DROP"))
     #expect(try agent.report(.random(), managementSource: "").degraded)
     host.firewall.beforeSave = nil
-    #expect(try host.recoveredAgent().apply(Samples.oldAgain).result == .committed)
+    #expect(try host.apply(try host.recoveredAgent(), Samples.oldAgain).result == .committed)
     #expect(try !host.recoveredAgent().report(.random(), managementSource: "").degraded)
   }
 
@@ -157,7 +157,7 @@ import Wire
       serial: 3, ipv4: "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp --dport http://x -j ACCEPT\nCOMMIT\n",
       ipv6: Samples.old6)
     let refusal = #expect(throws: Refusal.self) {
-      try agent.apply(bad.files, transaction: .random(), manifest: bad.manifest)
+      try host.apply(agent, .success(bad))
     }
     #expect(refusal?.code == .rulesDoNotParse)
     #expect(refusal?.location == RuleLocation(family: .ipv4, line: 3))
@@ -169,7 +169,7 @@ import Wire
     // The second rule of the bundle stands in its line 5; in the input that declares all chains in line 6.
     host.firewall.rehearsalProblem = FirewallProblem(
       .refused, program: "iptables-restore", family: .ipv4, line: 6, words: "no such thing")
-    let refusal = #expect(throws: Refusal.self) { try agent.apply(Samples.new) }
+    let refusal = #expect(throws: Refusal.self) { try host.apply(agent, Samples.new) }
     #expect(refusal?.code == .rulesDoNotLoad)
     #expect(refusal?.location == RuleLocation(family: .ipv4, line: 5))
     #expect(try host.disk.list("bundles").isEmpty)
@@ -191,33 +191,31 @@ import Wire
       }
       return kernel
     }
-    let refusal = #expect(throws: Refusal.self) { try agent.apply(Samples.new) }
+    let refusal = #expect(throws: Refusal.self) { try host.apply(agent, Samples.new) }
     #expect(refusal?.code == .rehearsalDiffers)
     #expect(host.firewall.loads == 0)
   }
 
-  @Test func `a bundle for another manifest, mode or time is refused`() throws {
+  @Test func `a bundle for another manifest or time is refused`() throws {
     let bundle = try Samples.old.get()
     #expect(throws: Refusal.self) {
-      try agent.apply(bundle.files, transaction: .random(), manifest: Digest(of: [1]))
+      try host.apply(agent, .success((bundle.files, Digest(of: [1]))))
     }
-    let owned = try SignedBundles.bundle(serial: 7, ipv4: Samples.old4, ipv6: Samples.old6, mode: .owned)
-    #expect(throws: Refusal.self) { try agent.check(owned.files) }
     host.clock.time = UTCTime("2030-01-01T00:00:00Z")!
-    let refusal = #expect(throws: Refusal.self) { try agent.apply(Samples.old) }
+    let refusal = #expect(throws: Refusal.self) { try host.apply(agent, Samples.old) }
     #expect(refusal?.code == .releaseExpired)
     #expect(host.firewall.loads == 0)
   }
 
   @Test func `a key taken off the list counts no more, and running rules stay`() throws {
-    try agent.apply(Samples.old)
+    try host.apply(agent, Samples.old)
     host.trust.tamper("allowed_signers", Array("# nobody\n".utf8))
-    #expect(throws: Refusal.self) { try agent.apply(Samples.new) }
+    #expect(throws: Refusal.self) { try host.apply(agent, Samples.new) }
     #expect(try host.agent().restore() == .committed(Serial(7)))
   }
 
   @Test func `upgraded programs that print other words are no drift`() throws {
-    try agent.apply(Samples.old)
+    try host.apply(agent, Samples.old)
     host.firewall.version = "1.8.11"
     host.firewall.wording = { $0.replacing("-m tcp ", with: "") }
     let report = try agent.report(.random(), managementSource: "")
@@ -229,7 +227,7 @@ import Wire
   }
 
   @Test func `the committed files load with stock programs and hold what the kernel holds`() throws {
-    try agent.apply(Samples.new)
+    try host.apply(agent, Samples.new)
     for family in Family.allCases {
       let text = try agent.text(TextRequest(family: family, side: .expected))
       #expect(text == Array(host.canonical[family].utf8))

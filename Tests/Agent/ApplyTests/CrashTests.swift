@@ -21,13 +21,13 @@ import Wire
     let model = try FakeHost()
     model.firewall.backend = backend
     let modelAgent = try model.recoveredAgent()
-    if start == .committed { try modelAgent.apply(Samples.old) }
+    if start == .committed { try model.apply(modelAgent, Samples.old) }
     let old = model.canonical
-    try modelAgent.apply(Samples.new)
+    try model.apply(modelAgent, Samples.new)
     let host = try FakeHost()
     host.firewall.backend = backend
     let agent = try host.recoveredAgent()
-    if start == .committed { try agent.apply(Samples.old) }
+    if start == .committed { try host.apply(agent, Samples.old) }
     return Scene(host: host, old: old, new: model.canonical, floor: try host.ledger().floor?.serial)
   }
 
@@ -48,7 +48,8 @@ import Wire
     #expect((ledger.floor?.serial ?? .none) >= (scene.floor ?? .none), place)
     if let committed = ledger.committed {
       #expect(try host.disk.linkTarget("committed") == "bundles/\(committed.name)", place)
-      #expect(try host.disk.list("bundles") == [committed.name.description], place)
+      let kept = [committed.name, ledger.previous?.name].compactMap { $0?.description }.sorted()
+      #expect(try host.disk.list("bundles") == kept, place)
     } else {
       #expect(try host.disk.list("bundles").isEmpty, place)
     }
@@ -66,18 +67,17 @@ import Wire
         let host = scene.host
         let agent = try host.recoveredAgent()
         host.faults.arm(.die(number))
-        _ = try? agent.apply(Samples.new)
+        _ = try? host.apply(agent, Samples.new)
         guard host.faults.isDead else { break }
         let place: Comment = "\(start) \(backend) \(recovery), call \(number): \(host.faults.log.last ?? "")"
         host.faults.restart()
         if recovery == .powerCut {
-          host.disk.cutPower()
-          host.firewall.kernel = .init(ipv4: [:], ipv6: [:])
+          host.cutPower()
           _ = try host.agent().restore()
         }
         let next = try host.recoveredAgent()
         try Self.check(scene, place, isBoot: recovery == .powerCut)
-        let again = try next.apply(Samples.new).result
+        let again = try host.apply(next, Samples.new).result
         #expect(again == .committed || again == .unchanged, place)
         #expect(host.canonical == scene.new, place)
       }
@@ -91,7 +91,7 @@ import Wire
     let probe = try Self.scene(start, .nft)
     let probing = try probe.host.recoveredAgent()
     probe.host.faults.restart()
-    try probing.apply(Samples.new)
+    try probe.host.apply(probing, Samples.new)
     let loading = try #require(probe.host.faults.log.firstIndex(of: "load ipv4")) + 1
     var number = 0
     while true {
@@ -100,7 +100,7 @@ import Wire
       let host = scene.host
       let agent = try host.recoveredAgent()
       host.faults.arm(.die(loading))
-      _ = try? agent.apply(Samples.new)
+      _ = try? host.apply(agent, Samples.new)
       host.faults.arm(.die(number))
       _ = try? host.agent().recover()
       guard host.faults.isDead else { break }
@@ -124,7 +124,7 @@ import Wire
       let host = scene.host
       let agent = try host.recoveredAgent()
       host.faults.arm(.fail(number), errno: errno)
-      let result = Result { try agent.apply(Samples.new) }
+      let result = Result { try host.apply(agent, Samples.new) }
       let reached = host.faults.calls >= number
       let place: Comment = "\(start), call \(number): \(reached ? host.faults.log[number - 1] : "none")"
       host.faults.restart()
@@ -140,7 +140,7 @@ import Wire
       guard reached else { break }
       _ = try host.recoveredAgent()
       try Self.check(scene, place)
-      #expect(try host.recoveredAgent().apply(Samples.new).result != .reverted, place)
+      #expect(try host.apply(try host.recoveredAgent(), Samples.new).result != .reverted, place)
     }
     #expect(number > 40)
   }
@@ -154,7 +154,7 @@ import Wire
       let host = scene.host
       let agent = try host.recoveredAgent()
       host.faults.arm(.failFrom(number))
-      _ = try? agent.apply(Samples.new)
+      _ = try? host.apply(agent, Samples.new)
       guard host.faults.calls >= number else { break }
       let place: Comment = "\(start), from call \(number): \(host.faults.log[number - 1])"
       host.faults.restart()
@@ -173,7 +173,7 @@ import Wire
       let creations = try creationCalls(host, agent)
       guard number <= creations.count else { break }
       host.faults.arm(.fail(creations[number - 1]), errno: ENOSPC)
-      let refusal = #expect(throws: Refusal.self) { try agent.apply(Samples.new) }
+      let refusal = #expect(throws: Refusal.self) { try host.apply(agent, Samples.new) }
       #expect(refusal?.code == .diskFull)
       host.faults.restart()
       #expect(try host.disk.list("bundles") == bundles)
@@ -186,13 +186,13 @@ import Wire
     let other = try FakeHost()
     let probe = try other.recoveredAgent()
     other.faults.restart()
-    try probe.apply(Samples.new)
+    try other.apply(probe, Samples.new)
     return other.faults.log.indices.filter { other.faults.log[$0].hasPrefix("create bundles") }.map { $0 + 1 }
   }
 
   @Test func `a damaged committed bundle is never loaded at boot`() throws {
     let host = try FakeHost()
-    try host.recoveredAgent().apply(Samples.old)
+    try host.apply(try host.recoveredAgent(), Samples.old)
     let name = try #require(try host.ledger().committed?.name)
     host.disk.tamper("bundles/\(name)/ipv4.rules", Array(Samples.old4.replacing("22", with: "23").utf8))
     host.firewall.kernel = .init(ipv4: [:], ipv6: [:])
@@ -204,13 +204,13 @@ import Wire
     #expect(host.canonical.ipv4.contains(":INPUT DROP"))
     #expect(try host.ledger().degraded != nil)
     // The successor mends it.
-    #expect(try host.recoveredAgent().apply(Samples.new).result == .committed)
+    #expect(try host.apply(try host.recoveredAgent(), Samples.new).result == .committed)
     #expect(try host.ledger().degraded == nil)
   }
 
   @Test func `a damaged journal refuses applies, and boots into the safe policy`() throws {
     let host = try FakeHost()
-    try host.recoveredAgent().apply(Samples.old)
+    try host.apply(try host.recoveredAgent(), Samples.old)
     var bytes = try #require(try host.disk.read("journal", atMost: 1 << 20))
     bytes[12] ^= 1
     host.disk.tamper("journal", bytes)
@@ -228,7 +228,7 @@ import Wire
       let host = scene.host
       let agent = try host.recoveredAgent()
       if number > 0 { host.faults.arm(.die(number)) }
-      if number > 0 { _ = try? agent.apply(Samples.new) }
+      if number > 0 { _ = try? host.apply(agent, Samples.new) }
       host.faults.restart()
       let committed = try #require(try host.ledger().committed?.accepted.serial)
       host.firewall.kernel = .init(ipv4: [:], ipv6: [:])
@@ -243,7 +243,7 @@ import Wire
     host.firewall.append("-A INPUT -p tcp -m tcp --dport 8080 -j DROP", to: "filter", .ipv4)
     let found = host.canonical
     let agent = try host.recoveredAgent()
-    try agent.apply(Samples.new)
+    try host.apply(agent, Samples.new)
     #expect(host.canonical != found)
     #expect(try agent.returnToGeneration0())
     #expect(host.canonical == found)

@@ -21,6 +21,14 @@ final class FakeFirewall: HostFirewall {
   var poison: (family: Family, words: String)?
   /// How this version prints a rule.
   var wording: (String) -> String = { $0 }
+  /// Another writer, at work after the rules were read and before they are loaded.
+  var beforeLoad: ((FakeFirewall, Family) -> Void)?
+  /// What the knock comes to.
+  var knock: ([KnockPath]) -> KnockResult = { _ in .passed }
+  /// The host's own rules do not load into a scratch stack.
+  var withoutLive: String?
+  private(set) var rehearsals: [Rehearsal] = []
+  private(set) var limits: [Duration] = []
   private(set) var loads = 0
 
   init(faults: Faults) { self.faults = faults }
@@ -30,29 +38,39 @@ final class FakeFirewall: HostFirewall {
     return FirewallPrograms(backend: backend, version: version)
   }
 
-  func rehearse(_ inputs: PerFamily<[UInt8]>) throws(FirewallProblem) -> PerFamily<[UInt8]> {
+  func rehearse(_ rehearsal: Rehearsal) throws(FirewallProblem) -> Rehearsed {
     if faults.verdict("rehearse") != .proceed { throw broken("rehearse-child", nil) }
     if let rehearsalProblem { throw rehearsalProblem }
+    rehearsals.append(rehearsal)
     var scratch = Kernel(ipv4: [:], ipv6: [:])
     for family in Family.allCases {
-      for table in try tables(in: inputs[family], family) { replace(table, in: &scratch[family]) }
+      if let live = rehearsal.live, withoutLive == nil {
+        for table in try tables(in: live[family], family) { replace(table, in: &scratch[family]) }
+      }
+      let text = rehearsal.texts[family]
+      try RestoreInterpreter.run(text, on: &scratch[family], family, backend)
     }
     if let corruptRehearsal { scratch = corruptRehearsal(scratch) }
-    return scratch.map { _, tables in printed(tables) }
+    return Rehearsed(
+      saved: scratch.map { _, tables in printed(tables) }, withoutLive: rehearsal.live == nil ? nil : withoutLive,
+      knock: rehearsal.knock.isEmpty ? nil : knock(rehearsal.knock))
   }
 
-  func load(_ input: [UInt8], into family: Family) throws(FirewallProblem) {
+  func load(_ text: RestoreText, into family: Family, within limit: Duration) throws(FirewallProblem) {
+    beforeLoad?(self, family)
     let verdict = faults.verdict("load \(family)")
+    limits.append(limit)
     if verdict == .nothing { throw broken("restore", family) }
     loads += 1
-    let tables = try tables(in: input, family)
-    // Restore commits table by table: a failure may leave the first ones replaced.
-    for (index, table) in tables.enumerated() {
-      if verdict != .proceed, index >= max(1, tables.count / 2) || tables.count == 1 { break }
-      replace(table, in: &kernel[family])
+    // Restore commits table by table: a failure may leave the first ones changed.
+    var part: Int?
+    if verdict != .proceed {
+      let count = text.bytes.split(separator: 10).count { $0.first == UInt8(ascii: "*") }
+      part = count <= 1 ? 0 : max(1, count / 2)
     }
+    try RestoreInterpreter.run(text, on: &kernel[family], family, backend, tables: part)
     if verdict != .proceed { throw broken("restore", family) }
-    if let poison, poison.family == family, input.firstRange(of: Array(poison.words.utf8)) != nil {
+    if let poison, poison.family == family, text.bytes.firstRange(of: Array(poison.words.utf8)) != nil {
       throw FirewallProblem(.refused, program: "restore", family: family, words: "poisoned")
     }
   }
@@ -83,7 +101,7 @@ final class FakeFirewall: HostFirewall {
 
   // MARK: - Parts
 
-  private static func builtIn(_ table: String) -> [RuleChain] {
+  static func builtIn(_ table: String) -> [RuleChain] {
     (BuiltInChains.chains(of: table) ?? []).map { RuleChain(name: $0, policy: "ACCEPT") }
   }
 
@@ -96,14 +114,8 @@ final class FakeFirewall: HostFirewall {
     }
   }
 
-  /// A declared table is replaced whole; a built-in chain it leaves out is reset by nft and kept by legacy.
   private func replace(_ table: RuleTable, in tables: inout [String: RuleTable]) {
-    var new = table
-    for chain in Self.builtIn(table.name) where new[chain: chain.name] == nil {
-      let old = backend == .legacy ? tables[table.name]?[chain: chain.name]?.policy : nil
-      new.chains.append(RuleChain(name: chain.name, policy: old ?? "ACCEPT"))
-    }
-    tables[table.name] = new
+    RestoreInterpreter.replace(table, in: &tables, backend)
   }
 
   private func printed(_ tables: [String: RuleTable]) -> [UInt8] {

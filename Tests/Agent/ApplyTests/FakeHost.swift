@@ -5,7 +5,7 @@ import Wire
 /// A host in memory: its disks, its kernel, its clock, and whatever agent process runs on it.
 final class FakeHost {
   final class Facts: HostFacts {
-    let bootID = "8c5f1f0a-0000-4000-8000-000000000000"
+    var bootID = "8c5f1f0a-0000-4000-8000-000000000000"
     let architecture = "x86_64"
     let kernel = "6.1.0"
     let conflicts: [String] = []
@@ -18,13 +18,36 @@ final class FakeHost {
     func now() -> UTCTime { time }
   }
 
+  final class Boot: BootClock {
+    var time = BootTime(nanoseconds: 1_000_000_000_000)
+    func now() -> BootTime { time }
+  }
+
+  /// Someone who promises; like a process of its own, he is there even when the agent is gone.
+  final class Promise: DeadMan {
+    let faults: Faults
+    private(set) var armed: (transaction: TransactionID, deadline: BootTime)?
+    init(faults: Faults) { self.faults = faults }
+
+    func arm(_ transaction: TransactionID, until deadline: BootTime) throws {
+      guard faults.verdict("arm") == .proceed else { throw Reason("nobody promises") }
+      armed = (transaction, deadline)
+    }
+
+    func disarm() { if !faults.isDead { armed = nil } }
+  }
+
   let faults = Faults()
+  let facts = Facts()
+  let boot = Boot()
+  let promise: Promise
   let disk: MemoryDisk
   let trust: MemoryDisk
   let firewall: FakeFirewall
   let clock = Clock()
 
   init() throws {
+    promise = Promise(faults: faults)
     disk = MemoryDisk(faults: faults)
     trust = MemoryDisk(faults: Faults())
     firewall = FakeFirewall(faults: faults)
@@ -34,13 +57,49 @@ final class FakeHost {
 
   /// A new agent process; it knows only what is on disk.
   func agent() throws -> HostAgent {
-    try HostAgent(state: disk, trust: trust, firewall: firewall, facts: Facts(), clock: clock)
+    try HostAgent(
+      state: disk, trust: trust, firewall: firewall, facts: facts, clock: clock, bootClock: boot, deadMan: promise)
   }
 
   func recoveredAgent() throws -> HostAgent {
     let agent = try agent()
     try agent.recover()
     return agent
+  }
+
+  /// Some time passes; nobody waits for it.
+  func pass(_ duration: Duration) { boot.time = boot.time + duration }
+
+  /// A new TCP connection from where the managers are.
+  func connection(port: UInt16 = .random(in: 1024 ... .max)) -> ManagementConnection {
+    pass(.milliseconds(1))
+    return ManagementConnection(
+      source: "192.0.2.7", sourcePort: port, destination: "192.0.2.1", destinationPort: 22, opened: boot.now())
+  }
+
+  /// The machine starts anew: the kernel is empty, the boot clock begins again, what was not synced is gone.
+  func cutPower() {
+    disk.cutPower()
+    firewall.kernel = .init(ipv4: [:], ipv6: [:])
+    boot.time = BootTime(nanoseconds: 5_000_000_000)
+    facts.bootID = "8c5f1f0a-0000-4000-8000-\(String(UInt64.random(in: 1 << 44 ..< 1 << 48), radix: 16))"
+  }
+
+  /// Applies and, over another connection, confirms.
+  @discardableResult
+  func apply(
+    _ agent: HostAgent, _ bundle: Result<Samples.Bundle, any Error>, _ transaction: TransactionID = .random()
+  ) throws -> Outcome {
+    let bundle = try bundle.get()
+    let answer = try agent.apply(
+      bundle.files, transaction: transaction, manifest: bundle.manifest, terms: .standard, from: connection())
+    switch answer {
+    case .outcome(let outcome): return outcome
+    case .applied(let change):
+      return try agent.confirm(
+        ChangeConfirmation(transaction: transaction, manifest: bundle.manifest, nonce: change.nonce),
+        from: connection())
+    }
   }
 
   var canonical: PerFamily<String> { PerFamily { firewall.canonical($0) } }
@@ -74,12 +133,4 @@ enum Samples {
   static let new = Result { try SignedBundles.bundle(serial: 8, ipv4: new4, ipv6: new6) }
   /// The same content as `old` under a later serial.
   static let oldAgain = Result { try SignedBundles.bundle(serial: 9, ipv4: old4, ipv6: old6) }
-}
-
-extension HostAgent {
-  @discardableResult
-  func apply(_ bundle: Result<Samples.Bundle, any Error>, _ transaction: TransactionID = .random()) throws -> Outcome {
-    let bundle = try bundle.get()
-    return try apply(bundle.files, transaction: transaction, manifest: bundle.manifest)
-  }
 }

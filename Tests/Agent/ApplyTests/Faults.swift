@@ -17,6 +17,8 @@ final class Faults {
 
   var plan = Plan.none
   var errno = EIO
+  /// Calls with this name fail.
+  var breaks: String?
   private(set) var calls = 0
   private(set) var isDead = false
   private(set) var log: [String] = []
@@ -38,6 +40,7 @@ final class Faults {
     guard !isDead else { return .nothing }
     calls += 1
     log.append(name)
+    if name == breaks { return .fail }
     switch plan {
     case .none: return .proceed
     case .fail(let number): return calls == number ? .fail : .proceed

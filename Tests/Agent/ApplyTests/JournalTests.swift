@@ -19,8 +19,18 @@ import Wire
   }
   static let open = OpenTransaction(id: transaction, bundle: name, release: accepted, content: digests[4])
 
+  static let deadline = ArmedDeadline(time: BootTime(nanoseconds: 61_000_000_000), bootID: "8c5f")
+  static let nonce = Nonce(bytes: [UInt8](repeating: 9, count: 32))!
+  static let act = LocalAct(deed: .rollback, at: SignedBundles.now, reason: "the console, at night")
+
   static let records: [JournalRecord] = [
-    .staged(open), .armed(accepted), .applying(transaction), .committed(bundle, accepted, outcome(.committed)),
+    .applied(transaction, nonce, deadline), .armed(accepted, nil), .safePolicyIsWhole, .localAct(act),
+    .staged(
+      OpenTransaction(
+        id: transaction, bundle: name, release: accepted, content: digests[4], phase: .applied,
+        needsConfirmation: false, isManual: true, localAct: act)),
+    .staged(open), .armed(accepted, deadline), .applying(transaction),
+    .committed(bundle, accepted, outcome(.committed)),
     .abandoned(transaction), .rollingBack(transaction, why: "ipv4 failed"), .rolledBack(outcome()),
     .safePolicy(why: "nothing loads", outcome(.failed)), .safePolicy(why: "boot", nil), .restored,
     .answered(outcome(.unchanged)), .expectation(expectation), .snapshot(wholeLedger), .snapshot(Ledger()),
@@ -30,7 +40,12 @@ import Wire
     var ledger = Ledger()
     for record in [
       JournalRecord.committed(bundle, accepted, outcome(.committed)), .safePolicy(why: "x", outcome(.failed)),
-      .staged(open),
+      .staged(open), .applied(transaction, nonce, deadline), .rolledBack(outcome()), .localAct(act), .safePolicyIsWhole,
+      .committed(
+        CommittedBundle(
+          name: name, accepted: accepted, content: digests[5], at: SignedBundles.now, expectation: expectation),
+        accepted, outcome(.committed)),
+      .staged(open), .applied(transaction, nonce, deadline),
     ] { ledger.replay(record) }
     return ledger
   }
@@ -75,8 +90,8 @@ import Wire
     var journal = try Journal(on: disk)
     try journal.append(.staged(Self.open))
     let whole = try #require(try disk.read("journal", atMost: 1 << 20))
-    for count in 1..<Journal.frame(.armed(Self.accepted)).count {
-      disk.tamper("journal", whole + Journal.frame(.armed(Self.accepted)).prefix(count))
+    for count in 1..<Journal.frame(.armed(Self.accepted, Self.deadline)).count {
+      disk.tamper("journal", whole + Journal.frame(.armed(Self.accepted, Self.deadline)).prefix(count))
       var reopened = try Journal(on: disk)
       #expect(reopened.ledger.open == Self.open)
       try reopened.append(.abandoned(Self.transaction))
@@ -136,7 +151,7 @@ import Wire
         let faults = Faults()
         let disk = MemoryDisk(faults: faults)
         var journal = try Journal(on: disk, compactingAt: 700)
-        for _ in 0..<3 { try journal.append(.armed(Self.accepted)) }
+        for _ in 0..<3 { try journal.append(.armed(Self.accepted, Self.deadline)) }
         faults.arm(dies ? .die(number) : .fail(number))
         for _ in 0..<12 { _ = try? journal.append(.answered(Self.outcome())) }
         let reached = faults.calls >= number
@@ -158,7 +173,7 @@ import Wire
       var journal = try Journal(on: disk)
       try journal.append(.staged(Self.open))
       faults.arm(.fail(number))
-      #expect(throws: SystemCallError.self) { try journal.append(.armed(Self.accepted)) }
+      #expect(throws: SystemCallError.self) { try journal.append(.armed(Self.accepted, Self.deadline)) }
       #expect(try Journal.read(from: disk).floor == nil)
       try journal.append(.abandoned(Self.transaction))
       #expect(try Journal.read(from: disk).open == nil)
@@ -177,8 +192,9 @@ import Wire
     }
     #expect(ledger.outcomes.count == 16)
     #expect(ledger.outcomes.last?.serial == Serial(39))
-    ledger.replay(.armed(Self.accepted))
-    ledger.replay(.armed(InstalledRelease(serial: Serial(3), manifest: Self.digests[5], statement: Self.digests[5])))
+    ledger.replay(.armed(Self.accepted, Self.deadline))
+    ledger.replay(
+      .armed(InstalledRelease(serial: Serial(3), manifest: Self.digests[5], statement: Self.digests[5]), nil))
     #expect(ledger.floor == Self.accepted)
   }
 

@@ -2,8 +2,54 @@ package import Core
 
 extension Ruleset {
   /// Whose chains these are, told by their names; ours do not count. Sorted.
-  package var owners: [ForeignOwner] { [] }
+  package var owners: [ForeignOwner] {
+    Set(tables.flatMap { $0.ownedChains.map(\.owner) }).sorted()
+  }
 
   /// The chains of one owner, by table.
-  package func chains(of owner: ForeignOwner) -> [(table: String, chain: String)] { [] }
+  package func chains(of owner: ForeignOwner) -> [(table: String, chain: String)] {
+    ordered().tables.flatMap { table in
+      table.ownedChains.filter { $0.owner == owner }.map { (table.name, $0.chain) }
+    }
+  }
+}
+
+extension RuleTable {
+  fileprivate var ownedChains: [(chain: String, owner: ForeignOwner)] {
+    let hasFirewalld = chains.contains { ForeignChains.owner(of: $0.name) == .firewalld }
+    return chains.compactMap { chain in
+      let owner = ForeignChains.owner(of: chain.name) ?? (hasFirewalld ? ForeignChains.zoneOwner(of: chain.name) : nil)
+      return owner.map { (chain.name, $0) }
+    }
+  }
+}
+
+/// Software that is known by how it names its chains.
+enum ForeignChains {
+  static func owner(of chain: String) -> ForeignOwner? {
+    if OwnedNames.isOurs(chain) || BuiltInChains.allNames.contains(chain) { return nil }
+    if chain == "DOCKER" { return .docker }
+    if let known = prefixes.first(where: { chain.hasPrefix($0.prefix) }) { return known.owner }
+    return isFirewalld(chain) ? .firewalld : nil
+  }
+
+  private static let prefixes: [(prefix: String, owner: ForeignOwner)] = [
+    ("DOCKER-", .docker), ("CNI-", .cni), ("KUBE-", .kubernetes), ("cali-", .calico),
+    ("f2b-", .fail2ban), ("fail2ban-", .fail2ban), ("ufw-", .ufw), ("ufw6-", .ufw), ("LIBVIRT_", .libvirt),
+    ("FWDI_", .firewalld), ("FWDO_", .firewalld),
+  ]
+
+  /// `INPUT_ZONES`, `FORWARD_IN_ZONES_SOURCE`, `PREROUTING_direct`, `OUTPUT_POLICIES_pre` and their like.
+  private static func isFirewalld(_ chain: String) -> Bool {
+    guard let builtIn = BuiltInChains.allNames.first(where: { chain.hasPrefix($0 + "_") }) else { return false }
+    let rest = chain.dropFirst(builtIn.count + 1)
+    return rest == "direct" || rest == "ZONES" || rest == "ZONES_SOURCE" || rest == "POLICIES_pre"
+      || rest == "POLICIES_post" || rest.hasPrefix("IN_ZONES") || rest.hasPrefix("OUT_ZONES")
+  }
+
+  /// The chains of firewalld's zones, such as `IN_public_allow`. They might be anybody's where there is nothing else of
+  /// firewalld.
+  static func zoneOwner(of chain: String) -> ForeignOwner? {
+    ["IN_", "FWD_", "PRE_", "POST_"].contains { chain.hasPrefix($0) } ? .firewalld : nil
+  }
 }

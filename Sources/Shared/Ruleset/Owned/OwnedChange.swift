@@ -39,10 +39,12 @@ package struct OwnedChange: Hashable, Sendable {
   let sourceLines: [Int]
 
   package init(_ request: Request) {
-    text = []
-    findings = []
-    taken = []
-    sourceLines = []
+    var builder = OwnedChangeBuilder(request)
+    builder.run()
+    text = builder.text
+    findings = builder.findings
+    taken = builder.taken
+    sourceLines = builder.sourceLines
   }
 
   /// The line of the policy that this line (from 1) of the text came from; nil when it came from no rule.
@@ -50,21 +52,4 @@ package struct OwnedChange: Hashable, Sendable {
     guard sourceLines.indices.contains(line - 1), sourceLines[line - 1] > 0 else { return nil }
     return sourceLines[line - 1]
   }
-}
-
-/// The part of what a save program printed that is ours: what is compared, hashed and shown.
-package struct OwnedView: Hashable, Sendable {
-  package let rules: OwnedRules
-  package let allowed: [String]
-
-  package init(_ rules: OwnedRules, allowed: [String]) {
-    self.rules = rules
-    self.allowed = allowed
-  }
-
-  /// Our chains, our hooks, the policies we set. What stands above a hook is left out: for judging our own load.
-  package func own(_ saved: Ruleset) -> Ruleset { saved }
-
-  /// The same, with every foreign accept above a hook that nobody allowed, in its place before the hook: for reports.
-  package func observed(_ saved: Ruleset) -> Ruleset { saved }
 }

@@ -31,14 +31,6 @@ package struct OwnedRules: Hashable, Sendable {
     self.hooks = hooks
     self.policies = policies
   }
-
-  /// - Parameters:
-  ///   - policy: as written for the whole of its tables.
-  ///   - forwardsForeign: what our rules for forwarded packets do not decide goes on to other people's, and the
-  ///     policy of FORWARD is left as it is.
-  package init(_ policy: Ruleset, forwardsForeign: Bool) {
-    self = .none
-  }
 }
 
 /// A rule of somebody else that stood above our hook and was moved below it.

@@ -1,0 +1,192 @@
+internal import Core
+internal import Release
+internal import Ruleset
+internal import Wire
+
+// The driver: performs the machine's actions, one after the other, and tells it how each went.
+
+/// One run of the machine, and all it needs.
+struct Drive {
+  var machine: ApplyMachine
+  let plan: OpenTransaction
+  var targets: Targets
+  /// Nil where going back is all there is to do.
+  var rehearsal: RehearsalPlan?
+  var deadline: ArmedDeadline?
+  var warnings: [String] = []
+}
+
+/// What the rehearsal of the new side is to try.
+struct RehearsalPlan {
+  var terms: ConfirmationTerms
+  var paths: [KnockPath]
+  var grants: [Grant]
+  /// What the host holds, where ours stands beside other people's.
+  var live: PerFamily<Ruleset>?
+  /// A first apply of owned mode stops at foreign accepts.
+  var isFirst: Bool
+  /// Root stands at the console: nobody is knocking.
+  var isLocal = false
+  /// What is expected of a side that gives our rules up, once it is committed.
+  var committedDigests: PerFamily<Digest>?
+}
+
+/// A change that is loaded and not confirmed.
+struct WaitingChange {
+  var drive: Drive
+  let nonce: Nonce
+  let deadline: ArmedDeadline
+  let connection: ManagementConnection
+  /// When it began to wait.
+  let applied: BootTime
+}
+
+enum DriveEnd {
+  case outcome(Outcome)
+  case waiting(Nonce, ArmedDeadline)
+}
+
+extension HostAgent {
+  var moment: ApplyMachine.Moment { ApplyMachine.Moment(time: clock.now(), sinceBoot: bootClock.now()) }
+
+  func run(_ drive: inout Drive, from first: ApplyMachine.Action) throws(Refusal) -> DriveEnd {
+    var action = first
+    while true {
+      switch action {
+      case .refuse(let refusal):
+        deadMan.disarm()
+        store.remove(drive.plan.bundle)
+        throw refusal
+      case .answer(let outcome):
+        deadMan.disarm()
+        cleanUp()
+        return .outcome(outcome)
+      case .wait(let nonce, let deadline): return .waiting(nonce, deadline)
+      case .journal(let record):
+        action = attempt(&drive, "write the journal", { _ in try append(record) }) { machine, _ in machine.journalled()
+        }
+      case .rehearse:
+        do throws(Refusal) {
+          let expectation = try rehearseNew(&drive)
+          let seconds = drive.rehearsal?.terms.seconds ?? ConfirmationTerms.standard.seconds
+          let deadline = ArmedDeadline(time: bootClock.now() + .seconds(Int(seconds)), bootID: facts.bootID)
+          drive.deadline = deadline
+          action = drive.machine.rehearsed(expectation, deadline: deadline, warnings: drive.warnings)
+        } catch {
+          action = drive.machine.failed(error)
+        }
+      case .arm(let deadline):
+        action = attempt(
+          &drive, "arm the rollback", { try deadMan.arm($0.plan.id, until: deadline.time) }
+        ) { machine, _ in machine.promised() }
+      case .load(let side, let family):
+        action = attempt(&drive, "load \(side) \(family) rules", { try load(side, family, &$0) }) { machine, now in
+          machine.loaded(at: now.sinceBoot)
+        }
+      case .reread(let side):
+        action = attempt(&drive, "read \(side) rules back", { try reread(side, &$0) }) { machine, now in
+          machine.matched(at: now, nonce: .random())
+        }
+      case .flip(let name):
+        action = attempt(&drive, "flip the committed bundle", { _ in try store.flip(to: name) }) { machine, _ in
+          machine.flipped()
+        }
+      }
+    }
+  }
+
+  private func attempt(
+    _ drive: inout Drive, _ operation: String, _ effect: (inout Drive) throws -> Void,
+    _ done: (inout ApplyMachine, ApplyMachine.Moment) -> ApplyMachine.Action
+  ) -> ApplyMachine.Action {
+    do { try effect(&drive) } catch { return drive.machine.failed(Refusal(operation, error)) }
+    return done(&drive.machine, moment)
+  }
+
+  /// Both families are read before the first is loaded, so that they differ for no longer than a load takes.
+  private func load(_ side: ApplyMachine.Side, _ family: Family, _ drive: inout Drive) throws {
+    guard let target = drive.targets[side] else { throw Reason("they cannot be read from disk") }
+    if family == .ipv6 {
+      if side == .wholeSafe { try? append(.safePolicyIsWhole) }
+      drive.targets.read = target.needsRead ? try savedRulesets() : nil
+    }
+    let read = drive.targets.read?[family]
+    guard side == .new else { return try load(target, family, read: read) }
+    var taken = drive.targets.taken
+    try load(target, family, read: read, within: loadLimit(until: drive.deadline)) { more in
+      var all = PerFamily<[TakenRule]>.none
+      all[family] = more
+      let union = taken.union(all)
+      guard union != taken else { return }
+      try store.keep(taken: union, of: drive.plan.bundle)
+      taken = union
+    }
+    noteTaken(taken, &drive)
+  }
+
+  /// What the new side took is what the old one gives back.
+  private func noteTaken(_ taken: PerFamily<[TakenRule]>, _ drive: inout Drive) {
+    let more = taken.subtracting(drive.targets.taken)
+    drive.targets.taken = taken
+    guard !more.isEmpty, let old = drive.targets.old else { return }
+    drive.targets.old?.givingBack = old.givingBack.union(more)
+  }
+
+  private func reread(_ side: ApplyMachine.Side, _ drive: inout Drive) throws {
+    guard let target = drive.targets[side] else { throw Reason("they cannot be read from disk") }
+    switch side {
+    case .new, .safe: try requireLoaded(target)
+    case .old: try requireLoadedAfterUpgrade(target)
+    case .wholeSafe:
+      try requireLoaded(target)
+      keepSafePrinted()
+    }
+  }
+
+  private func rehearseNew(_ drive: inout Drive) throws(Refusal) -> Expectation {
+    guard var new = drive.targets.new, let plan = drive.rehearsal else {
+      throw Refusal(code: .internalError, detail: "there is nothing to rehearse")
+    }
+    if let live = plan.live, new.rules.isOwned {
+      drive.warnings += try judge(findings: findings(new, live), isFirst: plan.isFirst && !plan.isLocal)
+    }
+    let rehearsed = try rehearse(new, live: plan.live, knock: plan.paths)
+    if !plan.isLocal { drive.warnings += try judge(rehearsed, paths: plan.paths, grants: plan.grants) }
+    if let why = rehearsed.withoutLive {
+      drive.warnings.append("rehearsed without the host's own rules, which did not load: \(SafeText.escape(why))")
+    }
+    new.expected = rehearsed.expectation.digests
+    drive.targets.new = new
+    do {
+      try store.keep(expected: rehearsed.texts, of: drive.plan.bundle)
+      if let live = plan.live {
+        let taken = PerFamily { family in new.change(family, from: live[family]).owned?.taken ?? [] }
+        let union = drive.targets.taken.union(taken)
+        if !union.isEmpty { try store.keep(taken: union, of: drive.plan.bundle) }
+        noteTaken(union, &drive)
+      }
+    } catch {
+      throw Refusal("store what the rehearsal printed", error)
+    }
+    var expectation = rehearsed.expectation
+    if let digests = plan.committedDigests { expectation.digests = digests }
+    return expectation
+  }
+
+  /// After an end: what is not needed any more goes, and what works without us says what is committed.
+  func cleanUp() {
+    guard let ledger = journal?.ledger else { return }
+    store.removeAll(except: [ledger.committed?.name, ledger.previous?.name].compactMap { $0 })
+    writePlainFiles()
+  }
+}
+
+extension ApplyMachine.Side: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .new: "the new"
+    case .old: "the last committed"
+    case .safe, .wholeSafe: "the safe policy's"
+    }
+  }
+}

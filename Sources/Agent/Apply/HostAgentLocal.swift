@@ -1,0 +1,85 @@
+internal import Core
+internal import Release
+internal import Ruleset
+package import Wire
+
+// What root orders at the console.
+
+extension HostAgent {
+  package func obey(_ order: LocalOrder) throws(Refusal) -> String {
+    expire(because: "root at the console ordered something else")
+    do {
+      try settle()
+      switch order.deed {
+      case .safe: return try loadSafe(order)
+      case .rollback: return try rollBack(order)
+      }
+    } catch {
+      throw Refusal("obey the order", error)
+    }
+  }
+
+  private func act(_ order: LocalOrder) -> LocalAct {
+    LocalAct(deed: order.deed, at: clock.now(), reason: cut(SafeText.escape(order.reason)))
+  }
+
+  private func loadSafe(_ order: LocalOrder) throws -> String {
+    let ledger = try ledger()
+    let known = ledger.committed.flatMap { try? committedRules($0) }
+    try append(.localAct(act(order)))
+    try loadSafePolicy(why: "root at the console ordered it: \(cut(SafeText.escape(order.reason)))", known: known)
+    return "the safe policy is loaded, until the next release or rollback"
+  }
+
+  /// The bundle before the committed one, by the same way as any other, but for the confirmation: who orders it stands
+  /// before the host.
+  private func rollBack(_ order: LocalOrder) throws -> String {
+    let ledger = try ledger()
+    guard let previous = ledger.previous else {
+      throw Refusal(code: .notConfirmable, detail: "no bundle was committed before the one that runs")
+    }
+    var new = try committedRules(previous)
+    new.expected = nil
+    let old = try? oldRules(ledger)
+    let name = BundleName(previous.accepted.serial, unique: .random(in: .min ... .max))
+    try store.stage(try store.read(previous.name), as: name)
+    let plan = OpenTransaction(
+      id: .random(), bundle: name, release: previous.accepted, content: previous.content, needsConfirmation: false,
+      localAct: act(order))
+    var drive: Drive
+    do {
+      let saved = try savedRulesets()
+      var committedDigests: PerFamily<Digest>?
+      switch new.rules {
+      case .exclusive:
+        if let old, !old.rules.isExclusive {
+          try store.keep(.replaced, saved.map { _, ruleset in ruleset.canonical() }, of: name)
+        }
+        if let found = new.found { try store.keep(.found, found.map { _, text in text.canonical() }, of: name) }
+      case .owned:
+        new.taken = new.taken.union(old?.taken ?? .none)
+        if !new.taken.isEmpty { try store.keep(taken: new.taken, of: name) }
+      case .nothing:
+        committedDigests = KnownRules.nothing.expected
+        new = new.givingUp(old)
+      }
+      let wayBack = try store.read(.replaced, of: name).map(KnownRules.copy) ?? old
+      drive = Drive(
+        machine: ApplyMachine(plan), plan: plan, targets: targets(new: new, old: wayBack, ledger: ledger),
+        rehearsal: RehearsalPlan(
+          terms: .standard, paths: [], grants: [], live: new.rules.isExclusive ? nil : saved, isFirst: false,
+          isLocal: true, committedDigests: committedDigests))
+    } catch {
+      store.remove(name)
+      throw error
+    }
+    switch try run(&drive, from: drive.machine.begin()) {
+    case .outcome(let outcome):
+      guard outcome.result == .committed else {
+        throw Refusal(code: .internalError, detail: cut("it did not work: \(outcome.detail)"))
+      }
+      return "release \(outcome.serial) is loaded and committed again"
+    case .waiting: throw Refusal(code: .internalError, detail: "a change nobody has to confirm waits")
+    }
+  }
+}

@@ -1,0 +1,98 @@
+internal import Core
+internal import Release
+internal import Ruleset
+internal import Wire
+
+/// Rules as files that the host's own programs load when we are gone, all by the same command:
+/// `iptables-restore --noflush FILE`. They hold our rules only.
+enum PlainFile {
+  static let committed = "rules"
+  static let safe = "safe"
+
+  /// Replaces whole tables although the command does not flush: the text does.
+  static func exclusive(_ ruleset: Ruleset) -> [UInt8] {
+    var text: [UInt8] = []
+    for table in ruleset.declaringAllBuiltInChains().tables {
+      text += line("*\(table.name)")
+      let builtIn = table.chains.filter { $0.policy != nil }
+      for chain in builtIn { text += line(":\(chain.name) \(chain.policy ?? "ACCEPT") [0:0]") }
+      text += line("-F") + line("-X")
+      for chain in table.chains where chain.policy == nil { text += line("-N \(chain.name)") }
+      for chain in table.chains {
+        for rule in chain.rules { text += rule.bytes + [newline] }
+      }
+      text += line("COMMIT")
+    }
+    return text
+  }
+
+  /// Empties and fills our chains; what others have stays. Our hooks are set once more each time, which does no harm.
+  static func owned(_ rules: OwnedRules) -> [UInt8] {
+    OwnedChange(OwnedChange.Request(wanted: rules, saved: Ruleset())).text
+  }
+
+  /// - Parameter name: below the directory of our state.
+  static func text(_ known: KnownRules, _ family: Family, heading: String, name: String) -> [UInt8] {
+    let body: [UInt8] =
+      switch known.rules {
+      case .exclusive(let rulesets): exclusive(rulesets[family])
+      case .owned(let side): owned(side.rules[family])
+      case .nothing: []
+      }
+    let program = family == .ipv4 ? "iptables-restore" : "ip6tables-restore"
+    return line("# \(heading)") + line("# load with: \(program) --noflush /var/lib/portcullis/\(name)") + body
+  }
+
+  private static let newline = UInt8(ascii: "\n")
+
+  private static func line(_ text: String) -> [UInt8] { Array(text.utf8) + [newline] }
+}
+
+extension HostAgent {
+  /// What is committed and the safe policy, for whoever has to do without us. Written after every commit; a crash in
+  /// between leaves older ones, which the next start renews. What cannot be written does not undo a commit.
+  func writePlainFiles() {
+    guard let committed = journal?.ledger.committed, let known = try? committedRules(committed) else { return }
+    write(
+      known, in: PlainFile.committed, heading: "portcullis release \(committed.accepted.serial), host \(host)")
+    writeSafeFiles(sources: known.sources, beside: known)
+  }
+
+  func writeSafeFiles(sources: [String], beside known: KnownRules?) {
+    var safe = safeRules(beside: [known].compactMap { $0 }, whole: false)
+    safe.sources = sources
+    write(safe, in: PlainFile.safe, heading: "portcullis safe policy, host \(host)")
+  }
+
+  private func write(_ known: KnownRules, in directory: String, heading: String) {
+    for family in Family.allCases {
+      let name = "\(directory)/\(family).rules"
+      let text = PlainFile.text(known, family, heading: heading, name: name)
+      if (try? state.read(name, atMost: max(text.count, 1 << 20) * 4)) == text { continue }
+      try? state.makeDirectory(directory)
+      try? state.sync(".")
+      try? state.replace(name, in: directory, with: text)
+    }
+  }
+
+  /// The safe policy in the words of this host's programs, once it took whole tables: who replaces it rule by rule has to
+  /// know which are its own.
+  func keepSafePrinted() {
+    for family in Family.allCases {
+      guard let saved = try? savedRuleset(family).restricted(to: ["filter"]) else { continue }
+      try? state.makeDirectory(PlainFile.safe)
+      try? state.replace("\(PlainFile.safe)/\(family).loaded", in: PlainFile.safe, with: saved.canonical())
+    }
+  }
+}
+
+extension BundleStore {
+  func readSafePrinted() -> PerFamily<Ruleset>? {
+    func text(_ family: Family) -> Ruleset? {
+      guard let text = readFile("\(PlainFile.safe)/\(family).loaded", atMost: 1 << 20) else { return nil }
+      return try? Ruleset.parse(save: text, file: "\(family).loaded")
+    }
+    guard let ipv4 = text(.ipv4), let ipv6 = text(.ipv6) else { return nil }
+    return PerFamily(ipv4: ipv4, ipv6: ipv6)
+  }
+}
