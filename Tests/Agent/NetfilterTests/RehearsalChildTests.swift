@@ -5,19 +5,13 @@ import Wire
 
 @testable import Netfilter
 
-/// The agent's executable beside this test bundle, where the whole package was built.
-private let executable: String? = CommandLine.arguments
-  .first { $0.hasSuffix(".xctest") }
-  .map { $0.split(separator: "/").dropLast().map { "/\($0)" }.joined() + "/portcullis-agent" }
-  .flatMap { SmallFile.read($0, atMost: 4) == nil ? nil : $0 }
-
 /// A rehearsal as it really runs: in a child that is the agent itself.
 @Suite(
   .enabled(if: isRoot, "needs root, for network namespaces"),
-  .enabled(if: executable != nil, "needs the agent's executable, which a build of the whole package makes"))
+  .enabled(if: agentExecutable != nil, "needs the agent's executable, which a build of the whole package makes"))
 struct RehearsalChildTests {
   private func rehearse(
-    _ host: RealHost, _ ipv4: String, executable path: String = executable!
+    _ host: RealHost, _ ipv4: String, executable path: String = agentExecutable!
   ) throws -> PerFamily<[UInt8]> {
     let firewall = LinuxFirewall(
       directories: [host.programs], lock: nil, rehearsalLockFile: "\(host.root)/rehearsal.lock"
