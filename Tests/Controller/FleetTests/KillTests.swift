@@ -54,6 +54,8 @@ extension FleetSuite {
       print("seed: PORTCULLIS_SEED=\(seed)")
       var random = SeededNumbers(seed: UInt64(seed))
       try await SafetyLab.with("killed", hosts: hosts, ["--restart-pause", "20"]) { fleet in
+        // Booted, their first process keeps the daemon going, with that short pause.
+        for host in fleet.hosts { try await fleet.lab.succeed("lab", "reboot", host, "--dir", fleet.lab.folder) }
         // The two bundles as each host's own programs print them, and how long an apply takes here.
         let policies = [SafetyPolicy(port: 4001, fillers: 200), SafetyPolicy(port: 4002, fillers: 200)]
         var good: [String: [String]] = [:]
