@@ -2,7 +2,7 @@
 SWIFT ?= swift
 BIN := .build/release
 
-.PHONY: help demo test lint format build release deps vectors bench clean
+.PHONY: help demo test lint format build release deps vectors bench bench-safety clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 12
@@ -36,6 +36,9 @@ vectors: deps ## OpenSSH's own signature test vectors, from Debian's source pack
 
 bench: release ## the figures of docs/benchmarks.md, goal beside result
 	@scripts/bench.sh $(BIN)
+
+bench-safety: deps ## the figures of docs/safety.md, goal beside result; hours (FACTOR=0.01: minutes)
+	@scripts/bench-safety.sh $(SWIFT)
 
 clean:
 	rm -rf .build

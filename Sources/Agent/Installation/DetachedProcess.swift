@@ -5,6 +5,30 @@ internal import Glibc
 /// Starts a program that outlives us and our SSH session: a session of its own, no terminal, nothing of ours open.
 enum DetachedProcess {
   static func spawn(_ path: String, _ arguments: [String], log: String) throws {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+    posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
+    // sshd waits for every holder of its pipes: none may be left open in the daemon.
+    clinux_spawn_close_from(&actions, 3)
+    _ = try start(path, arguments, &actions, ownSession: true)
+  }
+
+  /// Starts a program with our own standard streams, as a child to wait for.
+  static func startChild(_ path: String, _ arguments: [String]) throws -> pid_t {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    clinux_spawn_close_from(&actions, 3)
+    return try start(path, arguments, &actions, ownSession: false)
+  }
+
+  /// With no signal blocked or ignored, whatever became of ours.
+  private static func start(
+    _ path: String, _ arguments: [String], _ actions: inout posix_spawn_file_actions_t, ownSession: Bool
+  ) throws -> pid_t {
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
@@ -14,16 +38,8 @@ enum DetachedProcess {
     sigemptyset(&noSignal)
     posix_spawnattr_setsigdefault(&attributes, &everySignal)
     posix_spawnattr_setsigmask(&attributes, &noSignal)
-    posix_spawnattr_setflags(
-      &attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK) | clinux_spawn_new_session())
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
-    posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
-    // sshd waits for every holder of its pipes: none may be left open in the daemon.
-    clinux_spawn_close_from(&actions, 3)
+    let session = ownSession ? clinux_spawn_new_session() : 0
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK) | session)
 
     var process: pid_t = 0
     let words = CStrings([path] + arguments)
@@ -32,6 +48,7 @@ enum DetachedProcess {
     guard code == 0 else {
       throw SystemCallError("spawn", path, errno: code, meaning: String(cString: strerror(code)))
     }
+    return process
   }
 }
 

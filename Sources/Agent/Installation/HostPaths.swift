@@ -27,6 +27,9 @@ package struct HostPaths: Sendable {
   package var authorizedKeys: String { login + "/.ssh/authorized_keys" }
   package var runtime: String { root + "/run/portcullis" }
   package var socket: String { runtime + "/agent.sock" }
+  var supervisorLock: String { runtime + "/supervisor.lock" }
+  /// What makes our own executable use the same root.
+  var rootArguments: [String] { root.isEmpty ? [] : ["--root", root] }
   package var units: String { root + "/etc/systemd/system" }
   package var passwd: String { root + "/etc/passwd" }
 }

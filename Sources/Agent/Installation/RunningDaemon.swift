@@ -2,7 +2,7 @@ internal import CLinux
 internal import Core
 internal import Glibc
 
-/// The daemon that listens on the socket now, held by a descriptor so that no other process can be meant.
+/// The daemon that listens on the socket now, or its supervisor, held by a descriptor so that no other process can be meant.
 struct RunningDaemon: ~Copyable {
   private let descriptor: Int32
   private let process: pid_t
@@ -11,6 +11,15 @@ struct RunningDaemon: ~Copyable {
   static func find(by paths: HostPaths) throws -> RunningDaemon? {
     guard let socket = try? LocalSocket(connecting: paths.socket) else { return nil }
     return try RunningDaemon(process: socket.peer())
+  }
+
+  /// Who starts the daemon again when it ends; nil when nobody does.
+  static func findSupervisor(by paths: HostPaths) throws -> RunningDaemon? {
+    guard let process = try SupervisorLock.holder(paths) else { return nil }
+    let supervisor = try RunningDaemon(process: process)
+    // Still the holder, now that we hold it: so it was not another process that got its id.
+    guard try SupervisorLock.holder(paths) == process else { return nil }
+    return supervisor
   }
 
   private init(process: pid_t) throws(SystemCallError) {

@@ -28,7 +28,7 @@ struct ServiceManager {
     case .detached:
       try stopDetached()
       try DetachedProcess.spawn(
-        paths.agent, ["serve"] + (paths.root.isEmpty ? [] : ["--root", paths.root]), log: paths.state + "/agent.log")
+        paths.agent, [Supervisor.verb] + paths.rootArguments, log: paths.state + "/agent.log")
     }
   }
 
@@ -69,6 +69,8 @@ struct ServiceManager {
   }
 
   private func stopDetached() throws {
+    // First: it would start the daemon again. It waits for its daemon, which may have to end an apply.
+    if let supervisor = try RunningDaemon.findSupervisor(by: paths) { try supervisor.stop(within: 40) }
     guard let daemon = try RunningDaemon.find(by: paths) else { return }
     try daemon.stop(within: 35)
   }

@@ -11,7 +11,7 @@ struct PortcullisAgent: ParsableCommand {
     abstract: "Keeps this host's packet filter as its owners signed it.",
     subcommands: [
       Serve.self, BridgeVerb.self, Restore.self, ReportVerb.self, Safe.self, Rollback.self, Install.self,
-      Uninstall.self, Version.self,
+      Uninstall.self, Supervise.self, Version.self,
     ])
 
   /// Parses the command line, does what it says, and exits.

@@ -5,6 +5,14 @@ import Testing
 @testable import struct Installation.PasswordFile
 
 struct PartsTests {
+  @Test func `a daemon that keeps dying is started again ever more slowly, and never given up`() {
+    var pause = RestartPause()
+    #expect((0..<8).map { _ in pause.after(running: 0) } == [1, 2, 4, 8, 16, 32, 60, 60])
+    // It ran for a while: whatever was wrong before is over.
+    #expect(pause.after(running: 60) == 1)
+    #expect(pause.after(running: 59) == 2)
+  }
+
   @Test func `a password file is read by whole names and whole lines`() {
     let file = PasswordFile(
       parsing: Array(

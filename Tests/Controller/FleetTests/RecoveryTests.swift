@@ -102,7 +102,7 @@ extension FleetSuite {
           let committed = try await lab.rules(of: host)
           // By its process id: nothing else of the host may end.
           try await lab.shell(
-            host, "rm -r /usr/local/lib/portcullis; kill -9 $(pgrep -f 'portcullis-agent serve' | head -1)")
+            host, "rm -r /usr/local/lib/portcullis; kill -9 $(pgrep -f '^[^ ]*portcullis-agent serve' | head -1)")
           #expect(try await lab.rules(of: host) == committed)
 
           try await lab.succeed("lab", "reboot", host, "--dir", lab.folder)

@@ -39,12 +39,12 @@ struct TestLab: Sendable {
     try await up("bare", ["--hosts", "3", "--bare", "--no-enroll", "--roots", await userlands.value.roots])
   }
 
-  static func up(_ name: String, _ arguments: [String]) async throws -> TestLab {
+  static func up(_ name: String, _ arguments: [String], timeout: Int = 120) async throws -> TestLab {
     let folder = try Machine.folder(name)
     // Not an expectation: the lab of a Task fails every test that asks for it, not only the first.
     let made = try await Command.run(
       Machine.portcullis, ["lab", "up", "--dir", folder, "--policies", "\(Machine.checkout)/policies"] + arguments,
-      timeout: 120)
+      timeout: timeout)
     guard made.status == 0 else { throw NoLab(reason: made.description) }
     return TestLab(folder: folder)
   }

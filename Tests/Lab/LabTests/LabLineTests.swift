@@ -56,7 +56,7 @@ extension LabSuite {
           #expect(abs(Double(received) - expected) < 5 * (expected * 0.36).squareRoot(), "IPv\(version): \(received)")
         }
         #expect(try await fleet.ssh("h001", "hostname").out == "h001\n")
-        let kill = "for p in /proc/[0-9]*; do grep -q relay0 $p/cmdline && kill -9 ${p#/proc/} && echo killed; done"
+        let kill = "for p in /proc/[0-9]*; do grep -qzx relay $p/cmdline && kill -9 ${p#/proc/} && echo killed; done"
         #expect(try await fleet.exec("controller", "/bin/sh", "-c", kill + "; :").out.contains("killed"))
         try await Task.sleep(for: .milliseconds(500))
         #expect(try await fleet.ssh("h001", "hostname").out == "h001\n")
