@@ -10,12 +10,22 @@ package struct Doctor: Sendable {
   package struct Host: Sendable {
     package let host: HostID
     package let findings: [Finding]
+
+    package init(host: HostID, findings: [Finding]) {
+      self.host = host
+      self.findings = findings
+    }
   }
 
   package struct Found: Sendable {
     package let controller: [Finding]
     /// In inventory order; hosts that are not enrolled are left out.
     package let hosts: [Host]
+
+    package init(controller: [Finding], hosts: [Host]) {
+      self.controller = controller
+      self.hosts = hosts
+    }
   }
 
   let workspace: Workspace

@@ -14,6 +14,13 @@ package struct Surroundings: Hashable, Sendable {
   /// In words for an operator.
   package let warnings: [String]
 
+  package init(host: HostID, mode: String, owners: [ForeignOwner], warnings: [String]) {
+    self.host = host
+    self.mode = mode
+    self.owners = owners
+    self.warnings = warnings
+  }
+
   /// Those whose containers and machines are reached through FORWARD.
   private static let forwarders: Set<ForeignOwner> = [.docker, .cni, .kubernetes, .calico, .libvirt]
 
