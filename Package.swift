@@ -126,8 +126,11 @@ let testTargets: [Target] = [
   tests(of: "Store", in: "Controller", uses: ["Store", "Audit", "Core", "Wire", grdb]),
   tests(
     of: "Operations", in: "Controller",
-    uses: ["Operations", "Inventory", "Transport", "Rollout", "Audit", "Store", "Core"]),
-  tests(of: "Console", in: "Controller", uses: ["Console", "Core"]),
+    uses: [
+      "Operations", "Ruleset", "Inventory", "Policy", "Release", "Wire", "Transport", "Rollout", "Audit", "Store",
+      "Core",
+    ]),
+  tests(of: "Console", in: "Controller", uses: ["Console", "Operations", "Rollout", "Audit", "Wire", "Core"]),
   tests(of: "Lab", in: "Lab", uses: ["Lab", "Core", "CLinux", subprocess, system]),
   // Runs the executables built beside it.
   tests(of: "Fleet", in: "Controller", uses: ["Core", "Ruleset", "Release", "Wire"]),

@@ -89,7 +89,7 @@ says h003
 says "+-A INPUT -p tcp -m tcp --dport 8081 -j ACCEPT"
 never h004
 
-say "Put the signed rules back on that host. The others are not touched."
+say "Put our rules first again on that host: what stands below them opens nothing. The others are not touched."
 expect 0 portcullis apply --limit h003 --yes --reason "remove a port opened by hand"
 expect 0 portcullis drift
 says "no drift"

@@ -75,6 +75,16 @@ package struct HostDrift: Sendable {
     key = Digest(of: out.bytes)
   }
 
+  /// The report says that it differs, and what it holds cannot be compared.
+  ///
+  /// - Parameter why: in words for an operator, safe to print; equal for equal cases, so that hosts fold.
+  package init(host: HostID, notCompared why: String) {
+    self.host = host
+    finding = .unreadable(why)
+    chains = []
+    key = Digest(of: "not compared \(why)".utf8)
+  }
+
   private static func chains(_ family: Family, _ expected: Ruleset, _ observed: Ruleset) -> [Chain] {
     struct Name: Hashable {
       var table: String

@@ -31,10 +31,17 @@ package struct HostStatus: Hashable, Sendable {
   package var backend: Backend?
   package var agentVersion: String?
   package var conflicts: [String]
+  /// Whose chains there are beside ours.
+  package var owners: [ForeignOwner]
+  /// A change that was loaded and not confirmed when the host reported.
+  package var pending: PendingStatus?
+  /// The last thing root did at the console, until the next commit.
+  package var localAct: LocalStatus?
 
   /// Nothing to do and nothing to worry about.
   package var isGood: Bool {
     delivery == .current && integrity == .intact && contact == .fresh && modifiers.isEmpty
+      && pending == nil && localAct == nil
   }
 }
 
@@ -60,6 +67,9 @@ package struct StatusJudge: Sendable {
     let delivery = Self.delivery(desired: desired, observation: observation)
     let integrity = Self.integrity(observation)
     let contact = contact(observation)
+    let age = observation.lastReport.map { max(0, now - $0.receivedAt) }
+    let pending = report?.pending.map { PendingStatus($0, age: age ?? 0) }
+    let localAct = report?.localAct.map(LocalStatus.init)
     return HostStatus(
       host: host, delivery: delivery.state, integrity: integrity.state, contact: contact.state,
       serial: report?.committed?.serial,
@@ -68,13 +78,20 @@ package struct StatusJudge: Sendable {
         let facts = report?.families[family]
         return .init(expected: facts?.expected, observed: facts?.observed, save: facts?.save)
       },
-      age: observation.lastReport.map { max(0, now - $0.receivedAt) },
-      reasons: [delivery.reason, integrity.reason, contact.reason].compactMap { $0 }
-        + (report?.degraded == true
-          ? ["the safe policy is loaded: neither the new bundle nor the old one could be"] : []),
+      age: age,
+      reasons: [
+        delivery.reason, integrity.reason, contact.reason, pending?.words, localAct?.words, Self.degradation(report),
+      ].compactMap { $0 },
       backend: report?.backend,
       agentVersion: report.map { SafeText.escape($0.agentVersion) },
-      conflicts: report?.conflicts.map { SafeText.escape($0) } ?? [])
+      conflicts: report?.conflicts.map { SafeText.escape($0) } ?? [], owners: report?.owners ?? [],
+      pending: pending, localAct: localAct)
+  }
+
+  /// Why the safe policy is loaded, unless root loaded it.
+  private static func degradation(_ report: Report?) -> String? {
+    guard let report, report.degraded, report.localAct?.deed != .safe else { return nil }
+    return "the safe policy is loaded: neither the new bundle nor the old one could be"
   }
 
   typealias Judgement<State> = (state: State, reason: String?)

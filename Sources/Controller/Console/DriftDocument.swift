@@ -31,11 +31,11 @@ package struct DriftDocument: Document {
   package init(_ drifts: [HostDrift], statuses: [HostStatus]) {
     groups = DriftGroup.fold(drifts).map { group in
       let hosts = group.hosts.map(\.description)
-      let chains = group.chains.map { "\($0.family) \($0.table)/\($0.chain) \($0.change.rawValue)" }
+      let chains = group.chains.map { "\($0.family) \($0.table)/\(OwnedNames.shown($0.chain)) \($0.change.rawValue)" }
       switch group.finding {
       case .differs(let diff):
         return Group(
-          hosts: hosts, chains: chains, ipv4: diff.ipv4.lines.map(\.marked), ipv6: diff.ipv6.lines.map(\.marked),
+          hosts: hosts, chains: chains, ipv4: diff.ipv4.lines.map(\.shown), ipv6: diff.ipv6.lines.map(\.shown),
           added: diff.ipv4.added + diff.ipv6.added, removed: diff.ipv4.removed + diff.ipv6.removed,
           finding: "differs", detail: "")
       case .resolvedSince:

@@ -1,5 +1,7 @@
+internal import Audit
 internal import Core
 internal import Inventory
+package import Operations
 package import Rollout
 internal import Ruleset
 
@@ -19,13 +21,27 @@ package struct PlanDocument: Document {
     let notComparable: String?
   }
 
+  /// Hosts that will be touched and have the same around our rules.
+  package struct Beside: Encodable, Sendable {
+    let hosts: [String]
+    /// "owned" or "exclusive"
+    let mode: String
+    let owners: [String]
+    let warnings: [String]
+  }
+
   let fleet: String
   let fingerprint: String
   let lastSerial: UInt64
   let groups: [Group]
+  let beside: [Beside]
   let counts: [String: Int]
 
-  package init(_ plan: RolloutPlan) {
+  package init(_ planned: Planning.Planned) {
+    self.init(planned.plan, surroundings: planned.surroundings)
+  }
+
+  package init(_ plan: RolloutPlan, surroundings: [Surroundings] = []) {
     fleet = plan.fleet.description
     fingerprint = plan.fingerprint.description
     lastSerial = plan.serialBase.value
@@ -38,8 +54,8 @@ package struct PlanDocument: Document {
           notComparable: nil)
       case .rules(let diff):
         return Group(
-          action: group.action.rawValue, reason: group.reason, hosts: hosts, ipv4: diff.ipv4.lines.map(\.marked),
-          ipv6: diff.ipv6.lines.map(\.marked), added: diff.ipv4.added + diff.ipv6.added,
+          action: group.action.rawValue, reason: group.reason, hosts: hosts, ipv4: diff.ipv4.lines.map(\.shown),
+          ipv6: diff.ipv6.lines.map(\.shown), added: diff.ipv4.added + diff.ipv6.added,
           removed: diff.ipv4.removed + diff.ipv6.removed, notComparable: nil)
       case .notComparable(let why):
         return Group(
@@ -47,10 +63,28 @@ package struct PlanDocument: Document {
           notComparable: why)
       }
     }
+    beside = Self.fold(surroundings)
     var counts: [String: Int] = [:]
     for action in PlanAction.allCases { counts[action.rawValue] = 0 }
     for host in plan.hosts { counts[host.action.rawValue, default: 0] += 1 }
     self.counts = counts
+  }
+
+  private static func fold(_ surroundings: [Surroundings]) -> [Beside] {
+    struct Key: Hashable {
+      let mode: String
+      let owners: [ForeignOwner]
+      let warnings: [String]
+    }
+    return Dictionary(grouping: surroundings) { Key(mode: $0.mode, owners: $0.owners, warnings: $0.warnings) }
+      .map { key, members in
+        Beside(
+          hosts: members.map(\.host).sorted().map(\.description), mode: key.mode, owners: key.owners.map(\.rawValue),
+          warnings: key.warnings)
+      }
+      .sorted {
+        (-$0.warnings.count, -$0.hosts.count, $0.hosts[0]) < (-$1.warnings.count, -$1.hosts.count, $1.hosts[0])
+      }
   }
 
   package var toChange: Int {
@@ -69,6 +103,8 @@ package struct PlanDocument: Document {
     for group in groups where style.wide || group.action != PlanAction.unchanged.rawValue {
       text += Self.header(group, style) + Self.difference(group, style) + "\n"
     }
+    text += beside.map { Self.beside($0, style) }.joined()
+    if !beside.isEmpty { text += "\n" }
     let counted = PlanAction.allCases.filter { !$0.touchesHost }.compactMap { action -> String? in
       let count = counts[action.rawValue] ?? 0
       return count == 0 ? nil : "\(count) \(action.rawValue)"
@@ -77,6 +113,12 @@ package struct PlanDocument: Document {
     return text
       + (toChange == 0 ? "Plan: nothing would change" : "Plan: \(toChange) to change") + tail
       + ". Nothing was written.\n"
+  }
+
+  private static func beside(_ beside: Beside, _ style: TextStyle) -> String {
+    let owners = beside.owners.isEmpty ? "" : ", beside \(beside.owners.joined(separator: ", "))"
+    return "\(beside.mode)\(owners): \(Folding.fold(beside.hosts))\n"
+      + beside.warnings.map { Paint.bad.on("  warning: \(SafeText.escape($0))", style) + "\n" }.joined()
   }
 
   private static func header(_ group: Group, _ style: TextStyle) -> String {

@@ -20,6 +20,21 @@ package struct StatusDocument: Document {
       }
     }
 
+    /// Applied and not confirmed.
+    package struct Pending: Encodable, Sendable {
+      let serial: UInt64
+      let secondsLeft: Int64
+      let manual: Bool
+    }
+
+    /// Done by root at the console.
+    package struct LocalAct: Encodable, Sendable {
+      /// "safe" or "rollback"
+      let deed: String
+      let at: String
+      let reason: String
+    }
+
     let name: String
     let delivery: String
     let integrity: String
@@ -32,6 +47,10 @@ package struct StatusDocument: Document {
     @ExplicitNull var backend: String?
     @ExplicitNull var agentVersion: String?
     let conflicts: [String]
+    /// Whose chains there are beside ours.
+    let owners: [String]
+    @ExplicitNull var pending: Pending?
+    @ExplicitNull var localAct: LocalAct?
     let reasons: [String]
     let concern: Int
   }
@@ -46,6 +65,13 @@ package struct StatusDocument: Document {
         contact: status.contact.rawValue, serial: status.serial?.value, modifiers: status.modifiers.map(\.rawValue),
         ipv4: Host.Family(status.families.ipv4), ipv6: Host.Family(status.families.ipv6), ageSeconds: status.age,
         backend: status.backend?.name, agentVersion: status.agentVersion, conflicts: status.conflicts,
+        owners: status.owners.map(\.rawValue),
+        pending: status.pending.map {
+          Host.Pending(serial: $0.serial.value, secondsLeft: $0.secondsLeft, manual: $0.isManual)
+        },
+        localAct: status.localAct.map {
+          Host.LocalAct(deed: $0.name, at: $0.at.description, reason: $0.reason)
+        },
         reasons: status.reasons, concern: status.concern.rawValue)
     }
     let summary = FleetSummary(statuses)
@@ -60,7 +86,10 @@ package struct StatusDocument: Document {
   package var records: [any Encodable] { hosts }
   package var summary: [String: Int] {
     var flat = ["hosts": hosts.count]
-    for (_, words) in counts { flat.merge(words) { $0 + $1 } }
+    // Axes share words: unknown is a delivery and an integrity.
+    for (axis, words) in counts {
+      for (word, count) in words { flat["\(axis)_\(word)"] = count }
+    }
     return flat
   }
 
@@ -110,13 +139,14 @@ package struct StatusDocument: Document {
   private func wideTable() -> String {
     var table = TextTable([
       "HOST", "DELIVERY", "INTEGRITY", "CONTACT", "RELEASE", "MODIFIERS", "REPORTED", "BACKEND", "AGENT", "IPV4",
-      "IPV6",
+      "IPV6", "BESIDE",
     ])
     for host in hosts {
       table.add([
         host.name, host.delivery, host.integrity, host.contact, host.serial.map(String.init) ?? "-",
         host.modifiers.isEmpty ? "-" : host.modifiers.joined(separator: ","), oldest([host]), host.backend ?? "-",
         host.agentVersion ?? "-", Self.short(host.ipv4.observed), Self.short(host.ipv6.observed),
+        host.owners.isEmpty ? "-" : host.owners.joined(separator: ","),
       ])
     }
     return table.text()

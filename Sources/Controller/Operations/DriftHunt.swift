@@ -27,15 +27,9 @@ package struct DriftHunt: Sendable {
         hint: "enroll them, again if its state was lost: portcullis enroll HOST…")
     }
     let observation = Observation(workspace: workspace, limits: limits)
-    let texts = try await observation.refresh(hosts, store: store, differences: true)
+    let compared = try await observation.refreshComparing(hosts, store: store)
     let statuses = try await observation.statuses(hosts, store: store)
-    let drifts = statuses.filter { $0.integrity == .drifted && texts[$0.host] != nil }.map { status in
-      HostDrift(
-        host: status.host,
-        texts: texts[status.host]!.map { _, sides in
-          DriftTexts(expected: sides?.expected ?? [], observed: sides?.observed ?? [])
-        })
-    }
+    let drifts = statuses.filter { $0.integrity == .drifted }.compactMap { compared[$0.host] }
     return Found(drifts: drifts, statuses: statuses)
   }
 }

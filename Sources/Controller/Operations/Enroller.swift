@@ -186,7 +186,7 @@ package struct Enroller: Sendable {
       let left = max(.seconds(1), ContinuousClock.now.duration(to: deadline))
       let sweep = Sweep(connector: connector, limits: ContactLimits(parallel: 1, timeout: left))
       var result: Sweep.Result?
-      await sweep.ask([(request.host, request.fleet, login)], differences: false) { result = $1 }
+      await sweep.ask([(request.host, request.fleet, login)], differences: .ignored) { result = $1 }
       switch result {
       case .answered(let answer): return answer.report
       case .unreachable(let why): throw Reason(why)

@@ -14,10 +14,32 @@ package struct Observation: Sendable {
   }
 
   /// Asks the hosts, and records every answer and every silence before it returns.
-  /// - Returns: the texts of both sides of each host that differs, if `differences` were asked for.
-  package func refresh(
-    _ hosts: [InventoryHost], store: FleetStore, differences: Bool = false
+  package func refresh(_ hosts: [InventoryHost], store: FleetStore) async throws {
+    try await ask(hosts, store: store, .ignored) { _, _ in }
+  }
+
+  /// The same.
+  /// - Returns: the texts of both sides of each host that differs.
+  package func refreshWithTexts(
+    _ hosts: [InventoryHost], store: FleetStore
   ) async throws -> [HostID: PerFamily<Sweep.Sides?>] {
+    var texts: [HostID: PerFamily<Sweep.Sides?>] = [:]
+    try await ask(hosts, store: store, .texts) { texts[$0] = $1.texts }
+    return texts
+  }
+
+  /// The same.
+  /// - Returns: what differs on each host that does, compared as it answered.
+  func refreshComparing(_ hosts: [InventoryHost], store: FleetStore) async throws -> [HostID: HostDrift] {
+    var drifts: [HostID: HostDrift] = [:]
+    try await ask(hosts, store: store, .compared) { drifts[$0] = $1.drift }
+    return drifts
+  }
+
+  private func ask(
+    _ hosts: [InventoryHost], store: FleetStore, _ differences: Sweep.Differences,
+    answered: (HostID, Sweep.Answer) -> Void
+  ) async throws {
     let endpoints = Endpoints(inventory: try workspace.inventory(), configuration: workspace.configuration)
     let enrolled = Set(try await store.enrolments().keys)
     let asked = hosts.filter { enrolled.contains($0.id) }
@@ -25,13 +47,12 @@ package struct Observation: Sendable {
     let sweep = Sweep(connector: try workspace.connector(), limits: limits)
     var reports: [ReceivedReport] = []
     var failures: [HostID: ContactFailure] = [:]
-    var texts: [HostID: PerFamily<Sweep.Sides?>] = [:]
     await sweep.ask(asked, differences: differences) { host, result in
       let now = workspace.clock.now()
       switch result {
       case .answered(let answer):
         reports.append(ReceivedReport(answer.report, receivedAt: now))
-        texts[host] = answer.texts
+        answered(host, answer)
       case .unreachable(let why): failures[host] = ContactFailure(at: now, reason: why)
       }
     }
@@ -39,7 +60,6 @@ package struct Observation: Sendable {
     try await store.record(reports: reports)
     try await store.record(contactFailures: failures)
     try Task.checkCancellation()
-    return texts
   }
 
   /// Every host judged by what is known, in inventory order.

@@ -13,6 +13,8 @@ package struct Planning: Sendable {
     package let drafts: Drafts
     /// The highest serial that a host or a release has and that can be believed: the next one lies above it.
     package let floor: Serial
+    /// Of the hosts that would be touched, in the plan's order.
+    package let surroundings: [Surroundings]
   }
 
   let workspace: Workspace
@@ -43,7 +45,12 @@ package struct Planning: Sendable {
           of: host.id, drafts, observations[host.id], running[host.id], differences[host.id], unwanted: newest))
     }
     let plan = try RolloutPlanner(fleet: workspace.configuration.fleet, serialBase: serialBase).plan(inputs)
-    return Planned(plan: plan, drafts: drafts, floor: floor)
+    let surroundings = plan.touched.compactMap { host in
+      drafts.byHost[host.host].map {
+        Surroundings($0, owners: observations[host.host]?.lastReport?.report.owners ?? [])
+      }
+    }
+    return Planned(plan: plan, drafts: drafts, floor: floor, surroundings: surroundings)
   }
 
   private func knowledge(

@@ -1,3 +1,4 @@
+package import Audit
 package import Core
 package import Transport
 package import Wire
@@ -16,11 +17,29 @@ package struct Sweep: Sendable {
     package let report: Report
     /// The canonical texts of the families that differ from what was committed, when they were asked for.
     package let texts: PerFamily<Sides?>
+    /// What differs, when it was to be compared; nil when the report shows no difference.
+    package let drift: HostDrift?
   }
+
+  /// What to make of hosts whose reports show a difference.
+  package enum Differences: Sendable {
+    case ignored
+    /// Hand both texts over.
+    case texts
+    /// Compare them at once and let them go, so that the texts of many hosts are never in memory together.
+    case compared
+  }
+
+  /// In bytes. A longer text is not asked for again and not compared: working out the difference would take longer than
+  /// anybody waits, and the host that served it may mean harm. Forty thousand rules fit.
+  package static let comparedLimit = 4 << 20
 
   package struct Sides: Sendable, Hashable {
     package let expected: [UInt8]
     package let observed: [UInt8]
+
+    /// Too long to compare.
+    var isTooLong: Bool { max(expected.count, observed.count) > Sweep.comparedLimit }
   }
 
   package enum Result: Sendable {
@@ -30,7 +49,7 @@ package struct Sweep: Sendable {
 
   /// Hands each host's answer to `finished` as it comes.
   package func ask(
-    _ endpoints: [(host: HostID, fleet: FleetID, endpoint: HostEndpoint)], differences: Bool,
+    _ endpoints: [(host: HostID, fleet: FleetID, endpoint: HostEndpoint)], differences: Differences,
     finished: (HostID, Result) throws -> Void
   ) async rethrows {
     try await FanOut.each(endpoints, parallel: limits.parallel) { item in
@@ -46,7 +65,7 @@ package struct Sweep: Sendable {
   }
 
   private func ask(
-    _ host: HostID, _ fleet: FleetID, _ endpoint: HostEndpoint, _ differences: Bool,
+    _ host: HostID, _ fleet: FleetID, _ endpoint: HostEndpoint, _ differences: Differences,
     _ deadline: ContinuousClock.Instant
   ) async throws -> Answer {
     var link = try await AgentLink.open(endpoint, over: connector, deadline: deadline)
@@ -61,11 +80,11 @@ package struct Sweep: Sendable {
   }
 
   private func converse(
-    _ link: inout AgentLink, _ host: HostID, _ fleet: FleetID, _ differences: Bool
+    _ link: inout AgentLink, _ host: HostID, _ fleet: FleetID, _ differences: Differences
   ) async throws -> Answer {
     let nonce = Nonce.random()
     try await link.askReport(nonce)
-    if !differences { try await link.sayGoodbye() }
+    if differences == .ignored { try await link.sayGoodbye() }
     var report: Report?
     while report == nil {
       switch try await link.next() {
@@ -80,15 +99,36 @@ package struct Sweep: Sendable {
       case .staged, .applied, .outcome, .done, .text: throw Reason("it answered another question")
       }
     }
+    guard let report else { throw Reason("it did not report") }
     var texts = PerFamily<Sides?>(ipv4: nil, ipv6: nil)
-    if differences, let report {
+    if differences != .ignored {
       for family in Family.allCases {
         let facts = report.families[family]
         guard let expected = facts.expected, expected != facts.observed else { continue }
         texts[family] = try await sides(of: family, &link)
+        // One text that nobody will read is enough.
+        if texts[family]?.isTooLong == true { break }
       }
     }
-    return Answer(report: report!, texts: texts)
+    switch differences {
+    case .ignored: return Answer(report: report, texts: texts, drift: nil)
+    case .texts:
+      return Answer(report: report, texts: texts.map { _, sides in sides?.isTooLong == true ? nil : sides }, drift: nil)
+    case .compared:
+      return Answer(report: report, texts: PerFamily(ipv4: nil, ipv6: nil), drift: drift(of: host, texts))
+    }
+  }
+
+  private func drift(of host: HostID, _ texts: PerFamily<Sides?>) -> HostDrift? {
+    guard texts.ipv4 != nil || texts.ipv6 != nil else { return nil }
+    for family in Family.allCases where texts[family]?.isTooLong == true {
+      return HostDrift(
+        host: host,
+        notCompared: "its \(family) rules are longer than the \(Self.comparedLimit >> 20) MiB that are compared here")
+    }
+    return HostDrift(
+      host: host,
+      texts: texts.map { _, sides in DriftTexts(expected: sides?.expected ?? [], observed: sides?.observed ?? []) })
   }
 
   private func sides(of family: Family, _ link: inout AgentLink) async throws -> Sides {
@@ -101,6 +141,8 @@ package struct Sweep: Sendable {
       case .hello, .staged, .applied, .outcome, .done, .report, .text: throw Reason("it answered another question")
       }
     }
-    return Sides(expected: try await text(.expected), observed: try await text(.observed))
+    let expected = try await text(.expected)
+    guard expected.count <= Self.comparedLimit else { return Sides(expected: expected, observed: []) }
+    return Sides(expected: expected, observed: try await text(.observed))
   }
 }

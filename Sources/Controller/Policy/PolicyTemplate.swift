@@ -6,6 +6,8 @@ internal import Ruleset
 struct PolicyTemplate: Sendable {
   /// The word that stands for the addresses a host's managers come from.
   static let controllersWord = "controllers"
+  /// Our own chains on hosts begin so.
+  private static let reservedPrefix = "PCL"
   /// What the parser of rules files, and so every agent, takes as one line; the longest address and prefix.
   private static let lineLimit = 1024
   private static let addressLimit = 43
@@ -115,7 +117,7 @@ struct PolicyTemplate: Sendable {
     for chain in chains {
       if chain.name == Self.controllersWord {
         problems.add(place(chain), "a chain cannot be called controllers, which means the management sources")
-      } else if OwnedNames.isOurs(chain.name) {
+      } else if chain.name.hasPrefix(Self.reservedPrefix) {
         problems.add(
           place(chain), "chain \(quoted(chain.name)): names beginning with PCL are those of our own chains on a host",
           hint: "give it another name; the agent makes one of its own of it")

@@ -38,7 +38,7 @@ struct Plan: FleetVerb {
     var differences: [HostID: PerFamily<Sweep.Sides?>] = [:]
     if refresh, let store {
       differences = try await Observation(workspace: workspace, limits: contact.value)
-        .refresh(hosts, store: store, differences: true)
+        .refreshWithTexts(hosts, store: store)
     }
     let planned = try await Planning(workspace).plan(hosts, store: store, differences: differences)
     try store?.close()
@@ -46,7 +46,7 @@ struct Plan: FleetVerb {
       let file = PlanFile(planned.plan, limit: target.limit, created: workspace.clock.now())
       try Files.write(try file.encode(), to: out)
     }
-    let document = PlanDocument(planned.plan)
+    let document = PlanDocument(planned)
     try Terminal.print(document, output)
     if let out, output.output == .text { Terminal.say("written to \(out); next: portcullis apply \(out)") }
     return detailedExitcode && document.toChange > 0 ? 2 : 0

@@ -24,7 +24,7 @@ struct Status: FleetVerb {
     let hosts = try workspace.inventory().hosts(matching: target.limit)
     let observation = Observation(workspace: workspace, limits: contact.value)
     let store = refresh ? try workspace.store() : try workspace.existingStore()
-    if refresh, let store { _ = try await observation.refresh(hosts, store: store) }
+    if refresh, let store { try await observation.refresh(hosts, store: store) }
     let statuses = try await observation.statuses(hosts, store: store)
     try store?.close()
     try Terminal.print(StatusDocument(statuses), output)

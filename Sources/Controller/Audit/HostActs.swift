@@ -1,0 +1,59 @@
+package import Core
+package import Wire
+
+/// A change that a host has loaded and nobody has confirmed.
+package struct PendingStatus: Hashable, Sendable {
+  package let serial: Serial
+  /// Until the host goes back by itself, by our own clock; 0 when that time is over.
+  package let secondsLeft: Int64
+  /// An operator is to confirm it, not the controller that applied it.
+  package let isManual: Bool
+
+  /// - Parameter age: seconds since the host said so.
+  init(_ change: PendingChange, age: Int64) {
+    serial = change.serial
+    secondsLeft = max(0, Int64(change.millisecondsLeft) / 1000 - age)
+    isManual = change.isManual
+  }
+
+  /// For an operator.
+  var words: String {
+    guard secondsLeft > 0 else {
+      return "release \(serial) was applied and not confirmed in time, as far as known: it has gone back by now"
+    }
+    return "release \(serial) is applied and waits to be confirmed\(isManual ? " by hand" : ""), \(secondsLeft) s left"
+  }
+}
+
+/// What root did at the console of a host.
+package struct LocalStatus: Hashable, Sendable {
+  package let deed: LocalOrder.Deed
+  /// By the host's own clock.
+  package let at: UTCTime
+  /// Safe to print.
+  package let reason: String
+
+  init(_ act: LocalAct) {
+    deed = act.deed
+    at = act.at
+    reason = SafeText.escape(act.reason)
+  }
+
+  /// `safe` or `rollback`.
+  package var name: String {
+    switch deed {
+    case .safe: "safe"
+    case .rollback: "rollback"
+    }
+  }
+
+  /// For an operator.
+  var words: String {
+    let deed =
+      switch deed {
+      case .safe: "safe policy loaded"
+      case .rollback: "rolled back"
+      }
+    return "\(deed) at the console by root at \(at)" + (reason.isEmpty ? "" : ": \(reason)")
+  }
+}

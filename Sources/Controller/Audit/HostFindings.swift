@@ -1,0 +1,67 @@
+internal import Core
+
+/// Something an operator should do, and how.
+package struct Finding: Hashable, Sendable {
+  /// One word for scripts: `conflict`, `stale` …
+  package let check: String
+  /// In words for an operator, safe to print; equal for equal cases, so that hosts fold.
+  package let problem: String
+  package let hint: String
+
+  package init(check: String, problem: String, hint: String) {
+    self.check = check
+    self.problem = problem
+    self.hint = hint
+  }
+}
+
+extension Finding {
+  /// What a host's last report gives to worry about besides drift, which has a verb of its own.
+  ///
+  /// - Parameter otherBackendRules: as the host reported.
+  package static func of(_ status: HostStatus, otherBackendRules: Int) -> [Finding] {
+    var findings: [Finding] = []
+    func add(_ check: String, _ problem: String, _ hint: String) {
+      findings.append(Finding(check: check, problem: problem, hint: hint))
+    }
+    switch status.contact {
+    case .fresh: break
+    case .stale:
+      add(
+        "stale", status.age == nil ? "it never reported" : "its last report is old",
+        "portcullis status --refresh asks it")
+    case .unreachable:
+      add("unreachable", "it did not answer when last asked", "portcullis status --refresh says why")
+    }
+    if status.modifiers.contains(.degraded) {
+      add(
+        "degraded", "the safe policy is loaded, which lets the managers in and nothing else",
+        "portcullis apply loads its own again; portcullis status says why it was loaded")
+    }
+    for service in status.conflicts {
+      add(
+        "conflict", "\(service) is enabled too, and loads rules of its own at boot",
+        "on the host: systemctl disable --now \(service), after moving what is needed into the policy")
+    }
+    if otherBackendRules > 0 {
+      add(
+        "other-backend", "the other iptables backend holds rules, which judge every packet too",
+        "on the host: see them with iptables-legacy-save or iptables-nft-save, and move what is needed into the policy")
+    }
+    if let version = status.agentVersion, version != ProductVersion.current {
+      add(
+        "agent-version", "its agent is \(version), this controller is \(ProductVersion.current)",
+        "portcullis enroll HOST puts the agent of this version there")
+    }
+    if let act = status.localAct {
+      add("local", act.words, "portcullis apply brings back what the fleet's policy wants")
+    }
+    if let pending = status.pending {
+      add(
+        "pending", "a change waits to be confirmed",
+        pending.isManual
+          ? "portcullis confirm or portcullis cancel" : "wait for the apply that made it, then look again")
+    }
+    return findings
+  }
+}

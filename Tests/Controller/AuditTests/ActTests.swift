@@ -1,0 +1,96 @@
+import Core
+import Ruleset
+import Testing
+import Wire
+
+@testable import Audit
+
+struct ActTests {
+  private func status(_ report: Report, age: Int64 = 0) -> HostStatus {
+    StatusJudge(now: start + age).judge(
+      web1, desired: desired(), observation: HostObservation(lastReport: ReceivedReport(report, receivedAt: start)))
+  }
+
+  private func pending(_ milliseconds: UInt32, manual: Bool = false) -> PendingChange {
+    PendingChange(
+      transaction: TransactionID(bytes: [UInt8](repeating: 2, count: 16))!, manifest: wanted, serial: Serial(9),
+      millisecondsLeft: milliseconds, isManual: manual)
+  }
+
+  @Test func `a change that waits is counted down by our own clock, and is over when its time is`() {
+    let fresh = status(makeReport(pending: pending(60_000)), age: 17)
+    #expect(fresh.pending?.secondsLeft == 43)
+    #expect(fresh.reasons == ["release 9 is applied and waits to be confirmed, 43 s left"])
+    #expect(!fresh.isGood && fresh.concern == .pending)
+    #expect(status(makeReport(pending: pending(60_000, manual: true))).reasons[0].contains("by hand, 60 s left"))
+    let over = status(makeReport(pending: pending(60_000)), age: 61)
+    #expect(over.pending?.secondsLeft == 0)
+    #expect(over.reasons[0].hasSuffix("it has gone back by now"))
+  }
+
+  @Test func `what root did at the console is said with its reason, safe to print`() {
+    let safe = status(
+      makeReport(degraded: true, localAct: LocalAct(deed: .safe, at: start, reason: "lost\u{1b}[2J")))
+    #expect(safe.reasons.count == 1)
+    #expect(safe.reasons[0].hasPrefix("safe policy loaded at the console by root at 2026-11-21T00:00:00Z: lost"))
+    #expect(!safe.reasons[0].unicodeScalars.contains("\u{1b}"))
+    let back = status(makeReport(localAct: LocalAct(deed: .rollback, at: start, reason: "")))
+    #expect(back.reasons == ["rolled back at the console by root at 2026-11-21T00:00:00Z"])
+    #expect(!back.isGood && back.concern == .pending)
+    // Without root's hand, a degraded host says why it is.
+    #expect(status(makeReport(degraded: true)).reasons.contains { $0.hasPrefix("the safe policy is loaded: neither") })
+  }
+
+  @Test func `owners are passed on`() {
+    #expect(status(makeReport(owners: [.docker, .fail2ban])).owners == [.docker, .fail2ban])
+    #expect(status(makeReport()).isGood)
+  }
+
+  @Test func `every worry of a host is a finding with a hint, and a good host has none`() {
+    #expect(Finding.of(status(makeReport()), otherBackendRules: 0).isEmpty)
+    var report = makeReport(
+      degraded: true, conflicts: ["ufw"], pending: pending(9000),
+      localAct: LocalAct(deed: .safe, at: start, reason: "x"))
+    report.agentVersion = "0.0.9"
+    let findings = Finding.of(status(report, age: 4000), otherBackendRules: 3)
+    #expect(
+      findings.map(\.check) == [
+        "stale", "degraded", "conflict", "other-backend", "agent-version", "local", "pending",
+      ])
+    #expect(findings.allSatisfy { !$0.hint.isEmpty && !$0.problem.isEmpty })
+    let silent = StatusJudge(now: start).judge(web1, desired: nil, observation: HostObservation())
+    #expect(Finding.of(silent, otherBackendRules: 0).map(\.check) == ["stale"])
+  }
+
+  @Test func `chains of ours are shown under their own names and hooks are labelled`() throws {
+    let text = """
+      *filter
+      :INPUT DROP [0:0]
+      :PCL-INPUT - [0:0]
+      :PCL:more - [0:0]
+      :PCL:web - [0:0]
+      :PCLOSE - [0:0]
+      -A INPUT -j PCL-INPUT
+      -A INPUT -j PCLOSE
+      -A PCL:web -j PCL:more
+      COMMIT
+
+      """
+    let before = try Ruleset.parse(save: Array("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n".utf8), file: "before")
+    let after = try Ruleset.parse(save: Array(text.utf8), file: "after")
+    let lines = RulesetDiff.unified(from: before, to: after).lines.map(\.shown)
+    for line in [
+      "+:INPUT DROP", "+-A INPUT -j PCL-INPUT   (our hook in INPUT)", "+-A INPUT -j PCLOSE",
+      "+:INPUT -   (our chain PCL-INPUT)", "+:web -   (our chain PCL:web)", "+-A web -j more", "+:PCLOSE -",
+    ] {
+      #expect(lines.contains(line), "\(lines)")
+    }
+  }
+
+  @Test func `hosts that were not compared for the same reason are one group`() {
+    let drifts = ["a", "b"].map { HostDrift(host: HostID($0)!, notCompared: "too long") }
+    let groups = DriftGroup.fold(drifts)
+    #expect(groups.map(\.hosts.count) == [2])
+    guard case .unreadable("too long") = groups[0].finding else { return #expect(Bool(false)) }
+  }
+}

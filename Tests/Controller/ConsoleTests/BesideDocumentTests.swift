@@ -1,0 +1,91 @@
+import Audit
+import Console
+import Core
+import Foundation
+import Operations
+import Rollout
+import Testing
+import Wire
+
+struct BesideDocumentTests {
+  private let now = UTCTime("2026-11-21T00:00:00Z")!
+
+  private func object(_ document: some Document) throws -> [String: Any] {
+    let json = try DocumentPrinter.render(document, as: .json, colour: false)
+    return try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
+  }
+
+  private func report() -> Report {
+    Report(
+      nonce: .random(), host: HostID("h1")!, fleet: FleetID("lab")!, time: now, bootID: "boot", agentVersion: "0.1.0",
+      architecture: "x86_64", kernel: "6.1", backend: .nft, iptablesVersion: "1.8.9", committed: nil, lastFailure: nil,
+      pending: PendingChange(
+        transaction: .random(), manifest: Digest(of: []), serial: Serial(9), millisecondsLeft: 43_000, isManual: false),
+      localAct: LocalAct(deed: .safe, at: now, reason: "drill"),
+      families: PerFamily { _ in
+        FamilyReport(expected: nil, observed: Digest(of: [2]), save: Digest(of: [3]), chains: [])
+      }, owners: [.docker, .fail2ban], otherBackendRules: 0, conflicts: [], degraded: false,
+      managementSource: "192.0.2.1")
+  }
+
+  private func status(_ report: Report?) -> HostStatus {
+    StatusJudge(now: now).judge(
+      HostID("h1")!, desired: nil,
+      observation: HostObservation(lastReport: report.map { ReceivedReport($0, receivedAt: now) }))
+  }
+
+  @Test func `status says who else is there, what waits and what was done at the console; the keys are always there`()
+    throws
+  {
+    let full = try #require((object(StatusDocument([status(report())]))["hosts"] as? [[String: Any]])?.first)
+    #expect(full["owners"] as? [String] == ["docker", "fail2ban"])
+    #expect((full["pending"] as? [String: Any])?["seconds_left"] as? Int == 43)
+    #expect((full["local_act"] as? [String: Any])?["deed"] as? String == "safe")
+    let text = StatusDocument([status(report())]).text(TextStyle())
+    #expect(text.contains("release 9 is applied and waits to be confirmed, 43 s left"))
+    #expect(text.contains("safe policy loaded at the console by root at 2026-11-21T00:00:00Z: drill"))
+    let bare = try #require((object(StatusDocument([status(nil)]))["hosts"] as? [[String: Any]])?.first)
+    #expect(bare["pending"] is NSNull && bare["local_act"] is NSNull && (bare["owners"] as? [String])?.isEmpty == true)
+    #expect(Set(bare.keys) == Set(full.keys))
+  }
+
+  @Test func `the summary counts each axis on its own`() {
+    let summary = StatusDocument([status(nil)]).summary
+    #expect(summary["delivery_unknown"] == 0 && summary["integrity_unknown"] == 1)
+    #expect(summary["unknown"] == nil && summary["hosts"] == 1)
+  }
+
+  @Test func `doctor folds hosts with the same finding, hints at what to do, and ends with 2`() throws {
+    let stale = Finding(check: "stale", problem: "its last report is old", hint: "ask it")
+    let keys = Finding(check: "keys", problem: "no key\u{1b}[2J", hint: "make one")
+    let document = DoctorDocument(
+      Doctor.Found(
+        controller: [keys],
+        hosts: ["h1", "h2"].map { Doctor.Host(host: HostID($0)!, findings: [stale]) }
+          + [Doctor.Host(host: HostID("h3")!, findings: [])]))
+    #expect(document.exitCode == 2 && document.names == ["h1", "h2"])
+    let text = document.text(TextStyle())
+    #expect(text.contains("h[1-2]: its last report is old\n  hint: ask it\n"))
+    #expect(text.hasPrefix("controller: no key") && !text.unicodeScalars.contains("\u{1b}"))
+    #expect(text.hasSuffix("2 findings; the controller and 3 enrolled hosts examined.\n"))
+    let none = DoctorDocument(Doctor.Found(controller: [], hosts: []))
+    #expect(none.exitCode == 0 && none.text(TextStyle()).hasPrefix("Nothing found; "))
+    #expect((try object(document)["findings"] as? [[String: Any]])?.count == 2)
+  }
+
+  @Test func `plan folds hosts with the same mode and owners, those with warnings first`() throws {
+    func around(_ host: String, _ mode: String, _ owners: [ForeignOwner], _ warnings: [String] = []) -> Surroundings {
+      Surroundings(host: HostID(host)!, mode: mode, owners: owners, warnings: warnings)
+    }
+    let plan = try RolloutPlanner(fleet: FleetID("lab")!, serialBase: .none).plan([])
+    let document = PlanDocument(
+      plan,
+      surroundings: [
+        around("h1", "owned", []), around("h2", "owned", []), around("h3", "exclusive", [.docker, .ufw], ["evict"]),
+      ])
+    #expect(
+      document.text(TextStyle()).hasPrefix(
+        "exclusive, beside docker, ufw: h3\n  warning: evict\nowned: h[1-2]\n\nPlan: nothing would change"))
+    #expect((try object(document)["beside"] as? [[String: Any]])?.count == 2)
+  }
+}

@@ -1,0 +1,148 @@
+import Audit
+import Core
+import Operations
+import Ruleset
+import Synchronization
+import Testing
+import Transport
+import Wire
+
+/// An agent behind no network: it speaks the real protocol, and serves these texts.
+private struct FakeHost: HostConnector {
+  let texts: @Sendable (HostID, TextRequest.Side) -> [UInt8]
+  let asked: Asked
+
+  final class Asked: Sendable { let texts = Mutex(0) }
+
+  func connect(
+    to endpoint: HostEndpoint, limits: ConnectionLimits
+  ) async throws(TransportError) -> any HostConnection { FakeConnection(host: HostID(endpoint.name)!, owner: self) }
+}
+
+private struct FakeConnection: HostConnection {
+  let host: HostID
+  let owner: FakeHost
+  var remoteAddress: String { "192.0.2.1:22" }
+  func run(_ command: String?, deadline: ContinuousClock.Instant) async throws(TransportError) -> any HostChannel {
+    FakeChannel(host: host, owner: owner)
+  }
+  func close() async {}
+}
+
+private final class FakeChannel: HostChannel {
+  private struct State {
+    var session: AgentSession
+    var decoder = FrameDecoder()
+    var out: [[UInt8]] = []
+  }
+  private let state: Mutex<State>
+  private let host: HostID
+  private let owner: FakeHost
+
+  init(host: HostID, owner: FakeHost) {
+    self.host = host
+    self.owner = owner
+    var session = AgentSession(
+      hello: AgentHello(version: ProtocolVersion.current, agentVersion: "0.1.0", host: host, fleet: FleetID("lab")!))
+    var out: [[UInt8]] = []
+    for case .send(let message) in session.start() { out.append(message.encode()) }
+    state = Mutex(State(session: session, out: out))
+  }
+
+  func write(_ bytes: [UInt8]) async throws(TransportError) {
+    state.withLock { state in
+      state.decoder.feed(bytes)
+      while let frame = try? state.decoder.next(), let message = try? ControllerMessage(frame: frame) {
+        perform(state.session.receive(message), &state)
+      }
+    }
+  }
+
+  private func perform(_ actions: [AgentAction], _ state: inout State) {
+    for action in actions {
+      switch action {
+      case .send(let message): state.out.append(message.encode())
+      case .report(let nonce):
+        perform(
+          state.session.reported(.success(FleetFolder.report(host.description, nonce: nonce, drifted: true))), &state)
+      case .text(let request):
+        owner.asked.texts.withLock { $0 += 1 }
+        perform(state.session.textReady(.success(owner.texts(host, request.side))), &state)
+        while let piece = state.session.nextPiece() { state.out.append(piece.encode()) }
+      case .check, .apply, .confirm, .cancel, .local, .close: break
+      }
+    }
+  }
+
+  func finishWriting() async throws(TransportError) {}
+  func read() async throws(TransportError) -> [UInt8]? {
+    state.withLock { $0.out.isEmpty ? nil : $0.out.removeFirst() }
+  }
+  func exitStatus() async throws(TransportError) -> Int32? { 0 }
+  func standardError() async -> [UInt8] { [] }
+  func close() async {}
+}
+
+struct SweepTests {
+  private static func text(_ rules: Int) -> [UInt8] {
+    Array("*filter\n:INPUT DROP [0:0]\n".utf8)
+      + (0..<rules).flatMap { Array("-A INPUT -s 10.0.\($0 >> 8 & 255).\($0 & 255)/32 -j ACCEPT\n".utf8) }
+      + Array("COMMIT\n".utf8)
+  }
+
+  private func sweep(
+    _ names: [String], _ differences: Sweep.Differences, _ host: FakeHost
+  ) async -> [HostID: Sweep.Answer] {
+    var answers: [HostID: Sweep.Answer] = [:]
+    let endpoints = names.map { name in
+      (host: HostID(name)!, fleet: FleetID("lab")!, endpoint: HostEndpoint(name: name, addresses: [], user: "p"))
+    }
+    await Sweep(connector: host, limits: ContactLimits(parallel: 8, timeout: .seconds(10)))
+      .ask(endpoints, differences: differences) { name, result in
+        guard case .answered(let answer) = result else {
+          Issue.record("\(name): \(result)")
+          return
+        }
+        answers[name] = answer
+      }
+    return answers
+  }
+
+  @Test func `drift is compared as a host answers, and its texts are not kept`() async throws {
+    let host = FakeHost(texts: { _, side in Self.text(side == .expected ? 3 : 4) }, asked: .init())
+    let answers = await sweep(["a", "b"], .compared, host)
+    for answer in answers.values {
+      #expect(answer.texts.ipv4 == nil && answer.texts.ipv6 == nil)
+      guard let drift = answer.drift, case .differs(let diffs) = drift.finding else {
+        Issue.record("not compared")
+        continue
+      }
+      #expect(diffs.ipv4.added == 1 && diffs.ipv6.added == 1)
+    }
+    #expect(answers.count == 2)
+    #expect(await sweep(["a"], .texts, host)[HostID("a")!]?.texts.ipv4?.observed == Self.text(4))
+    #expect(await sweep(["a"], .ignored, host)[HostID("a")!]?.drift == nil)
+  }
+
+  @Test func `a host that serves huge texts is asked for one of them and named, and the others are compared`()
+    async throws
+  {
+    let huge = [UInt8](repeating: UInt8(ascii: "x"), count: WireLimit.text)
+    #expect(huge.count > Sweep.comparedLimit)
+    let host = FakeHost(
+      texts: { name, side in name.description == "evil" ? huge : Self.text(side == .expected ? 3 : 4) }, asked: .init())
+    let answers = await sweep(["evil", "a"], .compared, host)
+    guard let evil = answers[HostID("evil")!]?.drift, case .unreadable(let why) = evil.finding else {
+      Issue.record("compared")
+      return
+    }
+    #expect(why == "its ipv4 rules are longer than the 4 MiB that are compared here")
+    guard let good = answers[HostID("a")!]?.drift, case .differs = good.finding else {
+      Issue.record("the other host was not compared")
+      return
+    }
+    // One of the huge ones, and four of the other host.
+    #expect(host.asked.texts.withLock { $0 } == 5)
+    #expect(await sweep(["evil"], .texts, host)[HostID("evil")!]?.texts.ipv4 == nil)
+  }
+}
