@@ -47,9 +47,15 @@ struct AgentLink: ~Copyable {
     for message in session.stage(transaction, files) { try await send(message) }
   }
 
-  mutating func apply(_ transaction: TransactionID, manifest: Digest) async throws {
-    try await send(session.apply(transaction, manifest: manifest, .standard))
+  mutating func apply(_ transaction: TransactionID, manifest: Digest, _ terms: ConfirmationTerms) async throws {
+    try await send(session.apply(transaction, manifest: manifest, terms))
   }
+
+  mutating func confirm(_ confirmation: ChangeConfirmation) async throws {
+    try await send(session.confirm(confirmation))
+  }
+
+  mutating func cancel(_ transaction: TransactionID) async throws { try await send(session.cancel(transaction)) }
 
   mutating func askReport(_ nonce: Nonce) async throws { try await send(session.report(nonce)) }
 

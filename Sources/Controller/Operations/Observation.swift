@@ -38,6 +38,7 @@ package struct Observation: Sendable {
     // What was learnt is kept, also when the sweep was interrupted.
     try await store.record(reports: reports)
     try await store.record(contactFailures: failures)
+    try await Retention.prune(store, at: workspace.clock.now())
     try Task.checkCancellation()
     return texts
   }
