@@ -16,11 +16,13 @@ struct AgentLink: ~Copyable {
   private static let outboxLimit = 256 << 10
 
   /// Logs in as the agent's user, whose login shell is the bridge, and says hello.
+  /// - Parameter receivedBytes: all that the host may send us.
   static func open(
-    _ endpoint: HostEndpoint, over connector: any HostConnector, deadline: ContinuousClock.Instant
+    _ endpoint: HostEndpoint, over connector: any HostConnector, deadline: ContinuousClock.Instant,
+    receivedBytes: Int = 4 << 20
   ) async throws -> AgentLink {
     let remaining = max(.zero, ContinuousClock.now.duration(to: deadline))
-    let limits = ConnectionLimits(connectTimeout: min(.seconds(15), remaining))
+    let limits = ConnectionLimits(connectTimeout: min(.seconds(15), remaining), receivedBytes: receivedBytes)
     let connection = try await connector.connect(to: endpoint, limits: limits)
     do {
       let channel = try await connection.run(nil, deadline: deadline)

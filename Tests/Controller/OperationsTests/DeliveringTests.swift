@@ -160,6 +160,21 @@ struct SettlingTests {
   }
 }
 
+struct SweepTests {
+  @Test func `a host may send both sides of a large ruleset, and not more`() async {
+    let agents = goodHost()
+    var answers = 0
+    await Sweep(connector: agents, limits: ContactLimits()).ask(
+      [(host: h001, fleet: lab, endpoint: HostEndpoint(name: "h001", addresses: [], user: "portcullis"))],
+      differences: true
+    ) { _, result in
+      if case .answered = result { answers += 1 }
+    }
+    #expect(answers == 1)
+    #expect(agents.state.withLock { $0.receivedBytes } == 16 << 20)
+  }
+}
+
 struct EvictionTests {
   @Test func `owners are named, and a slip is told`() throws {
     #expect(try Evictions.parse("docker,calico") == [.evict(.docker), .evict(.calico)])

@@ -8,6 +8,8 @@ import Wire
 final class FakeAgents: HostConnector {
   struct State {
     var connections = 0
+    /// What the last connection was allowed to receive, in bytes.
+    var receivedBytes = 0
     /// What was said, with the number of its connection.
     var heard: [(connection: Int, message: ControllerMessage)] = []
     /// The answer to a message on a connection; nil ends the conversation.
@@ -30,6 +32,7 @@ final class FakeAgents: HostConnector {
   func connect(to endpoint: HostEndpoint, limits: ConnectionLimits) async throws(TransportError) -> any HostConnection {
     let number = state.withLock { state in
       state.connections += 1
+      state.receivedBytes = limits.receivedBytes
       return state.connections
     }
     return FakeConnection(agents: self, number: number)

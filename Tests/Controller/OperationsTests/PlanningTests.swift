@@ -48,7 +48,7 @@ final class PlanningTests {
     for port in [80, 443] {
       let text = Array(Self.rules("-A INPUT -p tcp -m tcp --dport \(port) -j ACCEPT\n").utf8)
       try await save(
-        try ["h001", "h002"].map { name in
+        ["h001", "h002"].map { name in
           { serial in
             try Manifest(
               fleet: FleetID("lab")!, host: HostID(name)!, serial: serial, grants: [.takeOver], mode: .exclusive,
