@@ -87,7 +87,8 @@ struct BesideDocumentTests {
       ])
     #expect(
       document.text(TextStyle()).contains(
-        "exclusive, beside docker, ufw: h3\n  warning: evict\nowned: h[1-2]\n\nPlan: nothing would change, 1 not-enrolled"))
+        "exclusive, beside docker, ufw: h3\n  warning: evict\nowned: h[1-2]\n\nPlan: nothing would change, 1 not-enrolled"
+      ))
     #expect((try object(document)["beside"] as? [[String: Any]])?.count == 2)
   }
 }

@@ -107,7 +107,7 @@ extension TestLab {
     var session = ControllerSession()
     var messages: [ControllerMessage] = [session.hello()]
     for message in session.stage(transaction, files.content) { messages.append(message) }
-    messages.append(session.apply(transaction, manifest: files.manifest))
+    messages.append(session.apply(transaction, manifest: files.manifest, .standard))
     messages.append(session.goodbye())
     return try await say(messages, to: host)
   }
@@ -118,7 +118,7 @@ extension TestLab {
 
   /// The highest serial that the host ever accepted, by its own word.
   func serial(of host: String) async throws -> UInt64 {
-    let answer = try await say([.hello(version: 1), .report(Nonce.random()), .goodbye], to: host)
+    let answer = try await say([.hello(version: ProtocolVersion.current), .report(Nonce.random()), .goodbye], to: host)
     let report = try #require(answer.reports.first, "\(answer.finished)")
     return report.committed?.serial.value ?? 0
   }
