@@ -77,15 +77,18 @@ struct BesideDocumentTests {
     func around(_ host: String, _ mode: String, _ owners: [ForeignOwner], _ warnings: [String] = []) -> Surroundings {
       Surroundings(host: HostID(host)!, mode: mode, owners: owners, warnings: warnings)
     }
-    let plan = try RolloutPlanner(fleet: FleetID("lab")!, serialBase: .none).plan([])
+    let plan = try RolloutPlanner(fleet: FleetID("lab")!, serialBase: .none).plan([
+      PlanInput(host: HostID("h1")!, desired: nil, knowledge: .notEnrolled)
+    ])
     let document = PlanDocument(
       plan,
       surroundings: [
         around("h1", "owned", []), around("h2", "owned", []), around("h3", "exclusive", [.docker, .ufw], ["evict"]),
       ])
     #expect(
-      document.text(TextStyle()).hasPrefix(
-        "exclusive, beside docker, ufw: h3\n  warning: evict\nowned: h[1-2]\n\nPlan: nothing would change"))
+      document.text(TextStyle()).contains(
+        "exclusive, beside docker, ufw: h3\n  warning: evict\nowned: h[1-2]\n\nPlan: nothing would change, 1 not-enrolled"
+      ))
     #expect((try object(document)["beside"] as? [[String: Any]])?.count == 2)
   }
 }

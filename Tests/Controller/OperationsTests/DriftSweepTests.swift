@@ -8,7 +8,7 @@ import Transport
 import Wire
 
 /// An agent behind no network: it speaks the real protocol, and serves these texts.
-private struct FakeHost: HostConnector {
+private struct DriftedHosts: HostConnector {
   let texts: @Sendable (HostID, TextRequest.Side) -> [UInt8]
   let asked: Asked
 
@@ -16,20 +16,20 @@ private struct FakeHost: HostConnector {
 
   func connect(
     to endpoint: HostEndpoint, limits: ConnectionLimits
-  ) async throws(TransportError) -> any HostConnection { FakeConnection(host: HostID(endpoint.name)!, owner: self) }
+  ) async throws(TransportError) -> any HostConnection { DriftedConnection(host: HostID(endpoint.name)!, owner: self) }
 }
 
-private struct FakeConnection: HostConnection {
+private struct DriftedConnection: HostConnection {
   let host: HostID
-  let owner: FakeHost
+  let owner: DriftedHosts
   var remoteAddress: String { "192.0.2.1:22" }
   func run(_ command: String?, deadline: ContinuousClock.Instant) async throws(TransportError) -> any HostChannel {
-    FakeChannel(host: host, owner: owner)
+    DriftedChannel(host: host, owner: owner)
   }
   func close() async {}
 }
 
-private final class FakeChannel: HostChannel {
+private final class DriftedChannel: HostChannel {
   private struct State {
     var session: AgentSession
     var decoder = FrameDecoder()
@@ -37,9 +37,9 @@ private final class FakeChannel: HostChannel {
   }
   private let state: Mutex<State>
   private let host: HostID
-  private let owner: FakeHost
+  private let owner: DriftedHosts
 
-  init(host: HostID, owner: FakeHost) {
+  init(host: HostID, owner: DriftedHosts) {
     self.host = host
     self.owner = owner
     var session = AgentSession(
@@ -83,7 +83,7 @@ private final class FakeChannel: HostChannel {
   func close() async {}
 }
 
-struct SweepTests {
+struct DriftSweepTests {
   private static func text(_ rules: Int) -> [UInt8] {
     Array("*filter\n:INPUT DROP [0:0]\n".utf8)
       + (0..<rules).flatMap { Array("-A INPUT -s 10.0.\($0 >> 8 & 255).\($0 & 255)/32 -j ACCEPT\n".utf8) }
@@ -91,7 +91,7 @@ struct SweepTests {
   }
 
   private func sweep(
-    _ names: [String], _ differences: Sweep.Differences, _ host: FakeHost
+    _ names: [String], _ differences: Sweep.Differences, _ host: DriftedHosts
   ) async -> [HostID: Sweep.Answer] {
     var answers: [HostID: Sweep.Answer] = [:]
     let endpoints = names.map { name in
@@ -109,7 +109,7 @@ struct SweepTests {
   }
 
   @Test func `drift is compared as a host answers, and its texts are not kept`() async throws {
-    let host = FakeHost(texts: { _, side in Self.text(side == .expected ? 3 : 4) }, asked: .init())
+    let host = DriftedHosts(texts: { _, side in Self.text(side == .expected ? 3 : 4) }, asked: .init())
     let answers = await sweep(["a", "b"], .compared, host)
     for answer in answers.values {
       #expect(answer.texts.ipv4 == nil && answer.texts.ipv6 == nil)
@@ -129,7 +129,7 @@ struct SweepTests {
   {
     let huge = [UInt8](repeating: UInt8(ascii: "x"), count: WireLimit.text)
     #expect(huge.count > Sweep.comparedLimit)
-    let host = FakeHost(
+    let host = DriftedHosts(
       texts: { name, side in name.description == "evil" ? huge : Self.text(side == .expected ? 3 : 4) }, asked: .init())
     let answers = await sweep(["evil", "a"], .compared, host)
     guard let evil = answers[HostID("evil")!]?.drift, case .unreadable(let why) = evil.finding else {
