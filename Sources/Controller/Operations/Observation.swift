@@ -66,9 +66,21 @@ package struct Observation: Sendable {
   package func statuses(_ hosts: [InventoryHost], store: FleetStore?) async throws -> [HostStatus] {
     let observations = try await store?.observations() ?? [:]
     let desired = try await store?.desiredHosts() ?? [:]
+    let withdrawn = try await store?.withdrawn() ?? [:]
+    let now = workspace.clock.now()
+    let awaiting = Dictionary(
+      uniqueKeysWithValues: try await (store?.awaiting() ?? []).filter { $0.until > now }.map { ($0.host, $0) })
     let judge = workspace.judge()
     return hosts.map { host in
-      judge.judge(host.id, desired: desired[host.id], observation: observations[host.id] ?? HostObservation())
+      var status = judge.judge(
+        host.id, desired: desired[host.id], observation: observations[host.id] ?? HostObservation())
+      if withdrawn[host.id] != nil {
+        status.reasons.append("is withdrawn: has none of our rules until 'portcullis apply -l HOST --reinstate'")
+      }
+      if let change = awaiting[host.id] {
+        status.reasons.append("release \(change.serial) waits for 'portcullis confirm' until \(change.until)")
+      }
+      return status
     }
   }
 }

@@ -286,7 +286,7 @@ package struct DeliveryMachine: Sendable {
   private mutating func ask(_ lost: Lost, final: Refusal?, at now: Time) -> [Action] {
     let nonce = makeNonce()
     state = .asking(lost, nonce, final: final)
-    return [.askReport(nonce), wake(at: now + DeliveryTiming.patience(lost.tries))]
+    return [.askReport(nonce), wake(at: now + patience(lost.tries, at: now))]
   }
 
   private mutating func reported(_ report: Report, at now: Time) -> [Action] {
@@ -308,7 +308,7 @@ package struct DeliveryMachine: Sendable {
       return finish(.unknown("\(lost.why); sent again, and refused: \(SafeText.escape(final.detail))"))
     }
     state = .staging(lost)
-    return [.stage, wake(at: now + DeliveryTiming.patience(lost.tries))]
+    return [.stage, wake(at: now + patience(lost.tries, at: now))]
   }
 
   private mutating func refused(_ refusal: Refusal, at now: Time) -> [Action] {
@@ -395,6 +395,12 @@ package struct DeliveryMachine: Sendable {
     return backOff(tries)
   }
 
+  /// While a change may wait for us, a connection that hangs must leave time for another.
+  private func patience(_ tries: Int, at now: Time) -> Duration {
+    guard now < windowEnd else { return DeliveryTiming.patience(tries) }
+    return max(.seconds(5), DeliveryTiming.probe(within: windowEnd - now))
+  }
+
   private func backOff(_ tries: Int) -> Duration {
     var pause = limits.firstBackOff
     for _ in 0..<min(tries, 16) where pause < limits.longestBackOff { pause = pause * 2 }
@@ -415,7 +421,7 @@ package struct DeliveryMachine: Sendable {
     case .unconfirmed(let waiting): return probe(waiting, at: now)
     case .lost(let lost):
       state = .connecting(.ask(lost), greeted: false)
-      return [.connect, wake(at: now + DeliveryTiming.patience(lost.tries))]
+      return [.connect, wake(at: now + patience(lost.tries, at: now))]
     case .connecting(.deliver, greeted: _), .staging(nil), .idle, .answered: return [wake(at: deadline)]
     case .connecting, .staging, .applying, .confirming, .asking: return failed("it did not answer in time", at: now)
     }

@@ -138,10 +138,37 @@ final class PlanningTests {
     #expect(next[HostID("h001")!]?.mode == "withdrawn")
     #expect(next[HostID("h001")!]?.content == said[HostID("h001")!]?.content)
     #expect(next[HostID("h002")!]?.mode != "withdrawn")
+    let statuses = try await Observation(workspace: workspace, limits: ContactLimits()).statuses(hosts, store: store)
+    #expect(statuses.map { $0.reasons.contains { $0.contains("is withdrawn") } } == [true, false])
     let back = try await Planning(workspace).plan(
       hosts, store: store, change: .policies(reinstating: [HostID("h001")!])
     ).content.byHost
     #expect(back[HostID("h001")!]?.mode != "withdrawn")
+    try store.close()
+  }
+
+  @Test func `a word for a change that nobody waits with is refused, and a waiting one is shown`() async throws {
+    let workspace = try workspace()
+    let store = try workspace.store()
+    try await released(workspace, store)
+    let hosts = try workspace.inventory().hosts
+    let settling = Settling(workspace, limits: ContactLimits())
+    do {
+      _ = try await settling.changes(of: hosts, for: .confirm, store: store)
+      Issue.record("there is one")
+    } catch {
+      #expect(ErrorChain(error).kind == .refused)
+    }
+    let change = AwaitingChange(
+      host: HostID("h002")!,
+      confirmation: ChangeConfirmation(transaction: .random(), manifest: Digest(of: []), nonce: .random()),
+      content: Digest(of: []), serial: Serial(2), until: workspace.clock.now() + 60)
+    try await store.save(awaiting: [change])
+    #expect(try await settling.changes(of: hosts, for: .cancel, store: store) == [change])
+    let other = try workspace.inventory().hosts(matching: "h001")
+    await #expect(throws: Failure.self) { try await settling.changes(of: other, for: .cancel, store: store) }
+    let statuses = try await Observation(workspace: workspace, limits: ContactLimits()).statuses(hosts, store: store)
+    #expect(statuses.map { $0.reasons.contains { $0.contains("waits for 'portcullis confirm'") } } == [false, true])
     try store.close()
   }
 }

@@ -84,6 +84,25 @@ import Wire
     }
   }
 
+  @Test func `a host that applied is current when the network heals in time`() {
+    let weather = Weather(
+      loss: 40, duplication: 10, longestDelay: 1_000, connectionAttempts: 100, hostMayRefuse: false,
+      healsAt: .seconds(20))
+    var applied = 0
+    for index in 0..<3_000 {
+      let seed = Self.seed &+ UInt64(index)
+      let run = DeliverySimulation(seed: seed, weather)
+      guard run.host.toldToApply.contains(ours) else { continue }
+      applied += 1
+      if let violation = run.violation { Issue.record("seed \(seed): \(violation)") }
+      guard case .current? = run.result else {
+        Issue.record("seed \(seed): \(String(describing: run.result))")
+        continue
+      }
+    }
+    #expect(applied > 1_000)
+  }
+
   static func word(_ result: DeliveryResult) -> String {
     switch result {
     case .current: "current"
