@@ -33,6 +33,11 @@ final class KnockStage {
     try dress(insideLinks, outsideLinks)
   }
 
+  /// Where no rules are. What the thread stood in before is gone for it.
+  static func leaveForEmptyNamespace() throws(SystemCallError) {
+    guard clinux_unshare(network) == 0 else { throw .last("unshare", "an empty network namespace") }
+  }
+
   /// Runs the body outside. It must not throw or wait: the thread has to come back.
   func visit<Result>(_ body: () -> Result) throws(SystemCallError) -> Result {
     try Self.enter(outside)
