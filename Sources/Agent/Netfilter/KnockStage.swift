@@ -151,6 +151,8 @@ final class KnockStage {
     for (name, value) in [
       ("ipv4/conf/all/rp_filter", "0"), ("ipv4/conf/default/rp_filter", "0"),
       ("ipv6/conf/all/disable_ipv6", "0"), ("ipv6/conf/default/disable_ipv6", "0"),
+      // sshd's port is ours to take here.
+      ("ipv4/ip_unprivileged_port_start", "0"),
       // No link-local addresses, so no router solicitations and no reports of multicast groups.
       ("ipv6/conf/default/addr_gen_mode", "1"), ("ipv6/conf/default/accept_ra", "0"),
     ] {
