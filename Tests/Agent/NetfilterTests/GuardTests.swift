@@ -68,6 +68,8 @@ struct GuardTests {
       #expect(standIn.reap() == SIGKILL)
       #expect(LinuxBootClock().now() >= standIn.deadline)
       try expectTakenBack(host, standIn)
+      // The goal is two seconds; other tests run beside this one.
+      #expect(LinuxBootClock().now() - standIn.deadline < .seconds(5))
       print("change taken back \(LinuxBootClock().now() - standIn.deadline) after the deadline of a stopped agent")
     }
   }
