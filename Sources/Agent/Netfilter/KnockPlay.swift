@@ -15,21 +15,25 @@ struct KnockPlay {
 
   func play(saved: PerFamily<[UInt8]>) -> KnockResult {
     var undecided = plan.undecided
-    var shut: [ShutPath] = []
+    var shut: [(path: Int, shut: ShutPath)] = []
     if !plan.paths.isEmpty {
       do {
         let stage = try KnockStage(plan)
         try knock(KnockAttempt(stage, plan), saved, &shut, &undecided)
+        if !shut.isEmpty { try keepProven(&shut, &undecided) }
       } catch {
+        // What was found before cannot be relied on either.
+        shut = []
         undecided.append("the knock could not be played: \(ErrorChain(error).message)")
       }
     }
-    if !shut.isEmpty { return .shut(shut) }
+    if !shut.isEmpty { return .shut(shut.map(\.shut)) }
     return undecided.isEmpty ? .passed : .undecided(undecided.prefix(4).joined(separator: "; "))
   }
 
   private func knock(
-    _ attempt: KnockAttempt, _ saved: PerFamily<[UInt8]>, _ shut: inout [ShutPath], _ undecided: inout [String]
+    _ attempt: KnockAttempt, _ saved: PerFamily<[UInt8]>, _ shut: inout [(path: Int, shut: ShutPath)],
+    _ undecided: inout [String]
   ) throws {
     let families = Set(plan.paths.map(\.source.family))
     let queues = families.filter { KnockVerdict.needsCounters(saved[$0]) }
@@ -79,8 +83,31 @@ struct KnockPlay {
         culprit = verdict.culprit
       }
       shut.append(
-        ShutPath(family: path.source.family, source: path.asked, port: path.ports[0], culprit: culprit))
+        (index, ShutPath(family: path.source.family, source: path.asked, port: path.ports[0], culprit: culprit)))
     }
+  }
+
+  /// A path counts as shut only if it opens where there are no rules at all: a sandbox that lets no packets through, or
+  /// a stage that is wrong, must not be mistaken for a bad release.
+  private func keepProven(
+    _ shut: inout [(path: Int, shut: ShutPath)], _ undecided: inout [String]
+  ) throws {
+    try KnockStage.leaveForEmptyNamespace()
+    let stage = try KnockStage(plan)
+    let attempt = try KnockAttempt(stage, plan)
+    let targets = shut.map { KnockTarget(path: $0.path, port: $0.shut.port) }
+    var open = Set<Int>()
+    for _ in 0..<Self.tries {
+      let left = targets.filter { !open.contains($0.path) }
+      if left.isEmpty { break }
+      for (target, end) in zip(left, try attempt.run(left, milliseconds: Self.patience)) where end == .open {
+        open.insert(target.path)
+      }
+    }
+    for entry in shut where !open.contains(entry.path) {
+      undecided.append("\(entry.shut.source): no connection comes about here even without rules")
+    }
+    shut.removeAll { !open.contains($0.path) }
   }
 
   private func count(_ family: Family) throws(FirewallProblem) -> CountedRules {

@@ -33,6 +33,11 @@ final class KnockStage {
     try dress(insideLinks, outsideLinks)
   }
 
+  /// Where no rules are. What the thread stood in before is gone for it.
+  static func leaveForEmptyNamespace() throws(SystemCallError) {
+    guard clinux_unshare(network) == 0 else { throw .last("unshare", "an empty network namespace") }
+  }
+
   /// Runs the body outside. It must not throw or wait: the thread has to come back.
   func visit<Result>(_ body: () -> Result) throws(SystemCallError) -> Result {
     try Self.enter(outside)
@@ -146,6 +151,8 @@ final class KnockStage {
     for (name, value) in [
       ("ipv4/conf/all/rp_filter", "0"), ("ipv4/conf/default/rp_filter", "0"),
       ("ipv6/conf/all/disable_ipv6", "0"), ("ipv6/conf/default/disable_ipv6", "0"),
+      // sshd's port is ours to take here.
+      ("ipv4/ip_unprivileged_port_start", "0"),
       // No link-local addresses, so no router solicitations and no reports of multicast groups.
       ("ipv6/conf/default/addr_gen_mode", "1"), ("ipv6/conf/default/accept_ra", "0"),
     ] {

@@ -47,9 +47,10 @@ enum Writers {
     while monotonicMilliseconds() < deadline {
       var status = stat()
       if stat(lockFile, &status) == 0, let locks = SmallFile.read("/proc/locks", atMost: 1 << 20),
-        let process = flockHolder(inode: UInt64(status.st_ino), in: locks), process != getpid(),
-        let name = SmallFile.line("/proc/\(process)/comm")
+        let process = flockHolder(inode: UInt64(status.st_ino), in: locks), process != getpid()
       {
+        // Other users' processes may be hidden from us.
+        guard let name = SmallFile.line("/proc/\(process)/comm") else { return "process \(process)" }
         return "\(SafeText.escape(name)) (process \(process))"
       }
       usleep(2000)

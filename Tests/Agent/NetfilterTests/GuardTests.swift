@@ -1,6 +1,7 @@
 import Apply
 import Core
 import Glibc
+import Release
 import Ruleset
 import Testing
 import Wire
@@ -67,7 +68,22 @@ struct GuardTests {
       #expect(standIn.reap() == SIGKILL)
       #expect(LinuxBootClock().now() >= standIn.deadline)
       try expectTakenBack(host, standIn)
+      // The goal is two seconds; other tests run beside this one.
+      #expect(LinuxBootClock().now() - standIn.deadline < .seconds(5))
       print("change taken back \(LinuxBootClock().now() - standIn.deadline) after the deadline of a stopped agent")
+    }
+  }
+
+  @Test func `a release that waits for its confirmation is taken back when its agent dies`() throws {
+    try onRealHost(.nft) { host in
+      let standIn = try StandIn(host, executable: agentExecutable!, milliseconds: 0, how: .applied)
+      #expect(try holds(host, port: 2222))
+      kill(standIn.process, SIGKILL)
+      _ = standIn.reap()
+      try expectTakenBack(host, standIn)
+      let ledger = try Journal.read(from: LinuxDisk(standIn.paths.state))
+      #expect(ledger.committed?.accepted.serial == Serial(1))
+      #expect(ledger.outcome(of: StandIn.transaction)?.result == .reverted)
     }
   }
 

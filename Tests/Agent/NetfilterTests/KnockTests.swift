@@ -216,6 +216,24 @@ import Wire
     }
   }
 
+  @Test(arguments: Backend.allCases) func `a stage on which nothing works is no proof against the rules`(
+    backend: Backend
+  ) throws {
+    try onRealHost(backend) { host in
+      let eth0 = HostStack.Address(interface: "eth0", address: try #require(IPAddress("192.0.2.1")), length: 24)
+      let path = KnockPlan.Path(
+        asked: "192.0.2.7", source: try #require(IPAddress("192.0.2.7")),
+        destination: try #require(IPAddress("192.0.2.99")), interface: "eth0", ports: [22])
+      var finder = ProgramFinder(in: [host.programs], runner: ProgramRunner())
+      let shut = Self.filter()
+      var request = RehearsalRequest(
+        programs: try finder.programs(), texts: PerFamily(shut, shut), lockFile: "\(host.root)/rehearsal.lock")
+      request.knock = KnockPlan(paths: [path], addresses: [eth0])
+      let result = try rehearseInThread(request).knock
+      #expect(result == .undecided("192.0.2.7: no connection comes about here even without rules"))
+    }
+  }
+
   @Test(arguments: Backend.allCases) func `a knock costs little time`(backend: Backend) throws {
     try onRealHost(backend) { host in
       try Self.wire()

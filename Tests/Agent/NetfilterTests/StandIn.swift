@@ -18,6 +18,14 @@ let agentExecutable: String? = CommandLine.arguments
 /// the journal says that they are being applied, and a guard is armed. It is this test program, run again to do
 /// nothing but `play`, so that it can be killed and stopped like an agent.
 final class StandIn {
+  /// How the change came to be pending.
+  enum How: String {
+    /// The journal and the kernel were brought there by hand, with any deadline.
+    case crafted
+    /// A signed release was applied, and waits for its confirmation.
+    case applied
+  }
+
   let process: pid_t
   let guardProcess: pid_t
   let paths: AgentPaths
@@ -31,7 +39,7 @@ final class StandIn {
   private static let variable = "PORTCULLIS_STAND_IN"
   static let orders = getenv(variable).map { String(cString: $0).split(separator: " ").map(String.init) }
 
-  init(_ host: RealHost, executable: String, milliseconds: Int) throws {
+  init(_ host: RealHost, executable: String, milliseconds: Int, how: How = .crafted) throws {
     paths = AgentPaths(root: host.root)
     var arguments: [String] = []
     var skip = false
@@ -47,7 +55,9 @@ final class StandIn {
     _ = clinux_spawn_close_from(&actions, 3)
     process = try Spawning.start(
       "/proc/self/exe", arguments + ["--filter", "plays an agent that waits"],
-      environment: ProgramRequest.plainEnvironment + ["\(Self.variable)=\(host.root) \(executable) \(milliseconds)"],
+      environment: ProgramRequest.plainEnvironment + [
+        "\(Self.variable)=\(host.root) \(executable) \(milliseconds) \(how)"
+      ],
       &actions, flags: clinux_spawn_new_session())
     var armed: [String] = []
     for _ in 0..<1000 where armed.count != 2 && Self.isRunning(process) {
@@ -105,20 +115,30 @@ final class StandIn {
     let lock = try AgentLock("\(paths.state)/lock")
     let firewall = LinuxFirewall(
       lock: lock, rehearsalLockFile: "\(paths.base)/rehearsal.lock", rehearse: rehearseInThread)
+    let deadMan = Guard(root: paths.base, executable: orders[1])
     let agent = try HostAgent(
       state: LinuxDisk(paths.state), trust: LinuxDisk(paths.trust), firewall: firewall,
       facts: LinuxFacts(root: paths.base), clock: RealHost.FixedClock(), bootClock: LinuxBootClock(),
-      deadMan: NoDeadMan())
+      deadMan: orders[3] == How.applied.rawValue ? deadMan : NoDeadMan())
     try agent.recover()
     let outcome = try agent.apply(1, before, before)
     guard outcome.result == .committed else { throw Reason(outcome.detail) }
-    var journal = try Journal(on: LinuxDisk(paths.state))
-    let deadMan = Guard(root: paths.base, executable: orders[1])
-    let deadline = LinuxBootClock().now() + .milliseconds(Int(orders[2])!)
-    try deadMan.arm(transaction, until: deadline)
-    try journal.append(.staged(opened(.applying)))
-    for family in [Family.ipv6, .ipv4] {
-      try firewall.load(RestoreText(Array(after.utf8)), into: family, within: .seconds(5))
+    let deadline: BootTime
+    if orders[3] == How.applied.rawValue {
+      let bundle = try SignedBundles.bundle(serial: 2, ipv4: after, ipv6: after)
+      let answer = try agent.apply(
+        bundle.files, transaction: transaction, manifest: bundle.manifest, terms: .standard,
+        from: ManagementConnection(source: ""))
+      guard case .applied = answer, let end = agent.confirmBy else { throw Reason("\(answer)") }
+      deadline = end
+    } else {
+      deadline = LinuxBootClock().now() + .milliseconds(Int(orders[2])!)
+      try deadMan.arm(transaction, until: deadline)
+      var journal = try Journal(on: LinuxDisk(paths.state))
+      try journal.append(.staged(opened(.applying)))
+      for family in [Family.ipv6, .ipv4] {
+        try firewall.load(RestoreText(Array(after.utf8)), into: family, within: .seconds(5))
+      }
     }
     let disk = try LinuxDisk(paths.base)
     try disk.create("armed.new", Array("\(deadMan.process!) \(deadline.nanoseconds)\n".utf8))

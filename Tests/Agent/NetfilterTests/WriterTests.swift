@@ -14,7 +14,10 @@ import Wire
       let writer = try Writer()
       defer { writer.end() }
       let rules = (0..<300).map { "-A INPUT -s 10.0.\($0 / 250).\($0 % 250)/32 -j DROP\n" }.joined()
-      let text = RestoreText(Array("*filter\n:INPUT ACCEPT [0:0]\n\(rules)-I INPUT 1 -s 192.0.2.9/32 -j DROP\n-D INPUT -s 192.0.2.9/32 -j DROP\nCOMMIT\n".utf8), keepsOthers: true)
+      let text = RestoreText(
+        Array(
+          "*filter\n:INPUT ACCEPT [0:0]\n\(rules)-I INPUT 1 -s 192.0.2.9/32 -j DROP\n-D INPUT -s 192.0.2.9/32 -j DROP\nCOMMIT\n"
+            .utf8), keepsOthers: true)
       let firewall = host.firewall()
       let begin = monotonicMilliseconds()
       var starved: FirewallProblem?
@@ -139,7 +142,8 @@ private final class Writer {
     return NetlinkMessage(0x10, flags: flags, fixed: [0, 0, 0, 10], attributes: []).encode(sequence: 1)
       + NetlinkMessage(
         nft | type, flags: flags | NetlinkMessage.Flag.create | append, fixed: family, attributes: attributes
-      ).encode(sequence: 2) + NetlinkMessage(0x11, flags: flags, fixed: [0, 0, 0, 10], attributes: []).encode(sequence: 3)
+      ).encode(sequence: 2)
+      + NetlinkMessage(0x11, flags: flags, fixed: [0, 0, 0, 10], attributes: []).encode(sequence: 3)
   }
 
   private var stopped: Bool { withUnsafePointer(to: &isStopped) { UnsafeRawPointer($0).load(as: Int32.self) } != 0 }
