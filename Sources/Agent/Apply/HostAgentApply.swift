@@ -99,7 +99,7 @@ extension HostAgent {
       try captureGeneration0()
       var new = try knownRules(of: manifest, admitted.rulesets, in: nil)
       // A committed bundle that went bad on disk must not stop its successor, which mends it.
-      var old = ledger.committed == nil ? try oldRules(ledger) : try? oldRules(ledger)
+      var old = ledger.committed == nil ? try oldRules(ledger) : Self.twice { try oldRules(ledger) }
       let saved = try savedRulesets()
       var committedDigests: PerFamily<Digest>?
       switch new.rules {

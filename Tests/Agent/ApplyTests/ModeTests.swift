@@ -124,8 +124,9 @@ enum Modes {
     let after = try agent.report(.random(), managementSource: "")
     #expect(after.families.ipv4.observed == before.families.ipv4.observed)
     #expect(after.families.ipv4.save != before.families.ipv4.save)
-    #expect(try agent.text(TextRequest(family: .ipv4, side: .observed))
-      == agent.text(TextRequest(family: .ipv4, side: .expected)))
+    #expect(
+      try agent.text(TextRequest(family: .ipv4, side: .observed))
+        == agent.text(TextRequest(family: .ipv4, side: .expected)))
     #expect(try host.apply(agent, Modes.owned2).result == .unchanged)
   }
 
@@ -152,7 +153,8 @@ enum Modes {
     try host.apply(agent, Modes.owned2)
     host.firewall.append("-A FORWARD -i docker0 -j ACCEPT", to: "filter", .ipv4)
     var expected = Modes.docker
-    expected = expected.replacing("-o docker0 -j ACCEPT\n", with: "-o docker0 -j ACCEPT\n-A FORWARD -i docker0 -j ACCEPT\n")
+    expected = expected.replacing(
+      "-o docker0 -j ACCEPT\n", with: "-o docker0 -j ACCEPT\n-A FORWARD -i docker0 -j ACCEPT\n")
     let model = try FakeHost()
     try Modes.settle(expected, on: model)
     #expect(try agent.returnToGeneration0())
@@ -232,17 +234,37 @@ enum Modes {
   }
 
   @Test func `somebody who changes the rules between the read and the load makes it read again`() throws {
-    try host.apply(agent, Modes.owned2)
-    var left = 3
+    try host.apply(agent, Modes.exclusive2)
+    var left = 2
     host.firewall.beforeLoad = { firewall, family in
-      // Takes our hook away and puts it back lower: what was read is wrong in every line.
+      // What was to be deleted is gone already, and something else has come.
       guard left > 0, family == .ipv4 else { return }
       left -= 1
-      firewall.kernel.ipv4["filter"]!.chains[0].rules.removeAll { $0.text == Array("-A INPUT -j PCL-INPUT".utf8) }
-      firewall.kernel.ipv4["filter"]!.chains[0].rules.append(Rule(text: Array("-A INPUT -s 198.51.100.\(left) -j DROP".utf8)))
+      firewall.kernel.ipv4["filter"]!.chains[0].rules.removeFirst()
+      firewall.append("-A OUTPUT -d 198.51.100.\(left)/32 -j DROP", to: "filter", .ipv4)
     }
     #expect(try host.apply(agent, Modes.owned3).result == .committed)
-    for number in 0..<3 { #expect(host.canonical.ipv4.contains("198.51.100.\(number) ")) }
+    #expect(left == 0)
+    #expect(Self.foreign(host.canonical.ipv4).count == 2)
+    for number in 0..<2 { #expect(host.canonical.ipv4.contains("198.51.100.\(number)/32")) }
+  }
+
+  @Test func `somebody who never stops makes the apply go back after five tries`() throws {
+    try host.apply(agent, Modes.exclusive2)
+    let loads = host.firewall.loads
+    var number = 0
+    host.firewall.beforeLoad = { firewall, family in
+      guard family == .ipv4, firewall.kernel.ipv4["filter"]![chain: "INPUT"]!.rules.count > 0, number < 5 else {
+        return
+      }
+      number += 1
+      // A rule of ours goes and comes back elsewhere each time: what was read never fits.
+      firewall.append("-A OUTPUT -d 198.51.100.\(number)/32 -j DROP", to: "filter", .ipv4)
+      firewall.refusals = 1
+    }
+    #expect(try host.apply(agent, Modes.owned3).result == .reverted)
+    // One of IPv6 and five of IPv4, then the way back.
+    #expect(host.firewall.loads == loads + 6 + 2)
   }
 
   @Test func `generation 0 holds policies and never anyone's rules`() throws {
@@ -327,7 +349,8 @@ enum Modes {
     #expect(rehearsal.knock == [KnockPath(source: "192.0.2.7", destination: "192.0.2.1", ports: [22])])
   }
 
-  @Test(arguments: [Modes.owned2, Modes.exclusive2]) func `a shut way in refuses, and names family, source, port and rule`(
+  @Test(arguments: [Modes.owned2, Modes.exclusive2])
+  func `a shut way in refuses, and names family, source, port and rule`(
     bundle: Modes.Bundle
   ) throws {
     host.firewall.knock = { _ in Self.shut }
@@ -355,9 +378,9 @@ enum Modes {
   }
 
   @Test func `live rules that do not load beside ours warn, and the apply goes on`() throws {
-    host.firewall.withoutLive = "no such match"
+    host.firewall.withoutLive = "no such match"  // Then our text, made for them, does not load either.
     let outcome = try host.apply(agent, Modes.owned2)
     #expect(outcome.result == .committed)
-    #expect(outcome.detail.contains("no such match"))
+    #expect(outcome.detail.contains("which did not load"))
   }
 }
