@@ -14,6 +14,17 @@ package struct ConfirmationTimer {
     case over
   }
 
+  /// What the worker is to do.
+  package struct Order: Hashable, Sendable {
+    package let why: String
+    /// A change with a later deadline is not meant: it came after the one this was about had ended. Nil means any.
+    package let due: BootTime?
+    package init(why: String, due: BootTime?) {
+      self.why = why
+      self.due = due
+    }
+  }
+
   /// Between two tries, should taking back leave the change where it is.
   private static let pause: Duration = .seconds(1)
 
@@ -30,14 +41,6 @@ package struct ConfirmationTimer {
     }
   }
 
-  /// The daemon may end.
-  package var isAtRest: Bool {
-    switch state {
-    case .idle, .over: true
-    case .waiting, .expiring: false
-    }
-  }
-
   /// What the worker said after a job of somebody's. While the change is being taken back only the end of that counts.
   package mutating func learned(_ confirmBy: BootTime?) {
     switch state {
@@ -49,18 +52,20 @@ package struct ConfirmationTimer {
   /// The agent is to stop.
   package mutating func stop() { isStopping = true }
 
-  /// Why the change must be taken back now, said once: the caller passes it on to the worker. Nil when it need not.
-  package mutating func order(at now: BootTime) -> String? {
+  /// The change must be taken back now; said once, and the caller passes it on to the worker. Nil when it need not.
+  package mutating func order(at now: BootTime) -> Order? {
     switch state {
     case .waiting(let deadline):
       guard isStopping || deadline <= now else { return nil }
       state = .expiring
-      return deadline <= now ? "no confirmation came before the deadline" : "the agent is stopping"
+      return deadline <= now
+        ? Order(why: "no confirmation came before the deadline", due: deadline)
+        : Order(why: "the agent is stopping", due: nil)
     case .idle, .expiring, .over: return nil
     }
   }
 
-  /// The worker has done what `order` said; `confirmBy` is not nil if the change is still there.
+  /// The worker is through with what `order` said; `confirmBy` is not nil if a change still waits.
   package mutating func expired(_ confirmBy: BootTime?, at now: BootTime) {
     if isStopping {
       // A second try would be no better than that of the next start.

@@ -51,7 +51,7 @@ package final class Daemon {
     try worker.start(operations)
     defer { worker.stop() }
     ready()
-    while !(isStopping && connections.isEmpty && worker.isIdle && timer.isAtRest) { try turn(stop) }
+    while !(isStopping && connections.isEmpty && worker.isIdle) { try turn(stop) }
   }
 
   // MARK: One turn of the loop
@@ -95,7 +95,7 @@ package final class Daemon {
       case .connection(let id): serve(id, Int32(result.revents))
       }
     }
-    if let why = timer.order(at: .now) { worker.submit(.expire(because: why)) }
+    if let order = timer.order(at: .now) { worker.submit(.expire(order)) }
     endOverdue()
     let hadConnections = !connections.isEmpty
     connections.removeAll(where: \.isOver)
@@ -168,7 +168,7 @@ package final class Daemon {
     case .expired(let why):
       timer.expired(result.confirmBy, at: .now)
       configuration.log(Notes.expired(because: why, from: changedFrom, isGone: result.confirmBy == nil))
-    case .nothingToExpire: timer.expired(nil, at: .now)
+    case .nothingToExpire: timer.expired(result.confirmBy, at: .now)
     }
   }
 

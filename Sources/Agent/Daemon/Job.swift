@@ -10,7 +10,7 @@ enum Job: Sendable {
   /// Asked for by a peer.
   case work(Work, for: ConnectionID)
   /// Of the daemon itself: take the change that waits to be confirmed back.
-  case expire(because: String)
+  case expire(ConfirmationTimer.Order)
 
   var connection: ConnectionID? {
     switch self {
@@ -75,7 +75,7 @@ struct JobResult: Sendable {
   enum End: Sendable {
     case answered(Answer, ConnectionID)
     case expired(because: String)
-    /// The change had ended before the worker came to it.
+    /// The change that was meant had ended before the worker came to it.
     case nothingToExpire
   }
   let end: End

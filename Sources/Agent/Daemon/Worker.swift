@@ -116,11 +116,13 @@ final class Worker: Sendable {
 
   private static func perform(_ job: Job, _ operations: any AgentOperations) -> JobResult.End {
     switch job {
-    case .expire(let why):
-      // A confirmation that was under way may have been in time.
-      guard operations.confirmBy != nil else { return .nothingToExpire }
-      operations.expire(because: why)
-      return .expired(because: why)
+    case .expire(let order):
+      // A confirmation that was under way may have been in time, and the next change have begun to wait.
+      guard let confirmBy = operations.confirmBy, order.due.map({ confirmBy <= $0 }) ?? true else {
+        return .nothingToExpire
+      }
+      operations.expire(because: order.why)
+      return .expired(because: order.why)
     case .work(let work, let connection): return .answered(perform(work, operations), connection)
     }
   }

@@ -166,6 +166,25 @@ import Wire
     #expect(!daemon.log.contains { $0.hasPrefix("expire") })
   }
 
+  @Test func `a change that began to wait meanwhile is not taken back for its predecessor`() throws {
+    let operations = FakeOperations(holdsReport: true, waits: .milliseconds(300))
+    let daemon = try RunningDaemon(operations)
+    defer { daemon.stop() }
+    _ = try Self.applied(TestPeer.greeted(daemon))
+    let asking = try TestPeer.greeted(daemon)
+    asking.say(.report(Sample.nonce))
+    operations.reportBegan.wait()
+    usleep(500_000)
+    let later = BootTime.now + .milliseconds(1500)
+    operations.state.withLock { $0.pending?.deadline = later }
+    operations.reportMayEnd.signal()
+    #expect(try asking.hear()?.type == .report)
+    #expect(eventually { operations.confirmBy == nil })
+    let expiries = operations.state.withLock { $0.expiries }
+    #expect(expiries.count == 1)
+    #expect(expiries.allSatisfy { $0.at >= later })
+  }
+
   @Test func `taking back that fails is tried again, a second later`() throws {
     let operations = FakeOperations(waits: .milliseconds(200))
     operations.state.withLock { $0.failingExpiries = 1 }
@@ -225,53 +244,5 @@ import Wire
     #expect(try peer.hearAll().map(\.type) == [.staged, .applied, .refused])
     #expect(daemon.end() == nil)
     #expect(operations.log.suffix(2) == ["apply ends", "expire"])
-  }
-
-  // MARK: Whatever dies
-
-  @Test(arguments: [SIGHUP, SIGTERM, SIGKILL])
-  func `a bridge that a signal kills after the answer changes nothing`(signal: Int32) async throws {
-    let operations = FakeOperations(waits: .seconds(20))
-    let daemon = try RunningDaemon(operations)
-    defer { daemon.stop() }
-    let socket = daemon.socket
-    await #expect(processExitsWith: .signal(signal)) { [socket = socket as String, signal = signal as Int32] in
-      let bridge = BridgeTests.RunningBridge(socket, Preamble(sshConnection: "192.0.2.7 51515 192.0.2.1 22"))
-      bridge.send(
-        ControllerMessage.hello(version: 2).encode() + Sample.staging()
-          + ControllerMessage.apply(Sample.transaction, manifest: Sample.manifest, .standard).encode())
-      var decoder = FrameDecoder()
-      var buffer = [UInt8](repeating: 0, count: 4096)
-      while true {
-        if let frame = try decoder.next() {
-          if case .applied = try AgentMessage(frame: frame) { break }
-          continue
-        }
-        let count = read(bridge.output, &buffer, buffer.count)
-        guard count > 0 else { exit(1) }
-        decoder.feed(buffer[..<count])
-      }
-      kill(getpid(), signal)
-      sleep(10)
-    }
-    usleep(100_000)
-    #expect(operations.confirmBy != nil)
-    let peer = try TestPeer.greeted(daemon, port: 51516)
-    peer.say(.confirm(Sample.confirmation))
-    #expect(try Self.hearOutcome(peer) == .committed)
-    #expect(operations.state.withLock { $0.expiries.isEmpty })
-  }
-
-  @Test func `a hang-up does not end the daemon's process, SIGTERM asks it to stop`() async {
-    await #expect(processExitsWith: .exitCode(7)) {
-      let signals = try Signals()
-      kill(getpid(), SIGHUP)
-      usleep(100_000)
-      var waiting = pollfd(fd: signals.descriptor, events: Int16(POLLIN), revents: 0)
-      guard poll(&waiting, 1, 0) == 0 else { exit(1) }
-      kill(getpid(), SIGTERM)
-      usleep(100_000)
-      exit(poll(&waiting, 1, 2000) == 1 ? 7 : 2)
-    }
   }
 }

@@ -183,7 +183,7 @@ extension FleetSuite {
       #expect(try await lab.serial(of: Self.host) > 0, sourceLocation: location)
     }
 
-    private static let hello = ControllerMessage.hello(version: 1).encode()
+    private static let hello = ControllerMessage.hello(version: ProtocolVersion.current).encode()
 
     @Test func aFrameOverTheLimitIsRefusedByItsLength() async throws {
       try await expectCutOff(Self.hello + [0, 0x10, 0, 1, 3], .tooLarge, saying: "1048577", "1048576")
@@ -214,7 +214,7 @@ extension FleetSuite {
 
     @Test func anotherProtocolVersionIsRefusedByName() async throws {
       try await expectCutOff(
-        ControllerMessage.hello(version: 2).encode(), .otherVersion, saying: "speaks protocol 2, this one 1")
+        ControllerMessage.hello(version: 1).encode(), .otherVersion, saying: "speaks protocol 1, this one 2")
     }
 
     /// The agent gives a frame 30 s from its first byte to its last.

@@ -118,7 +118,7 @@ extension TestLab {
 
   /// The highest serial that the host ever accepted, by its own word.
   func serial(of host: String) async throws -> UInt64 {
-    let answer = try await say([.hello(version: 1), .report(Nonce.random()), .goodbye], to: host)
+    let answer = try await say([.hello(version: ProtocolVersion.current), .report(Nonce.random()), .goodbye], to: host)
     let report = try #require(answer.reports.first, "\(answer.finished)")
     return report.committed?.serial.value ?? 0
   }
