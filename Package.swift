@@ -126,7 +126,7 @@ let testTargets: [Target] = [
   tests(of: "Store", in: "Controller", uses: ["Store", "Audit", "Core", "Wire", grdb]),
   tests(
     of: "Operations", in: "Controller",
-    uses: ["Operations", "Inventory", "Transport", "Rollout", "Audit", "Store", "Core"]),
+    uses: ["Operations", "Inventory", "Transport", "Rollout", "Audit", "Store", "Release", "Wire", "Core"]),
   tests(of: "Console", in: "Controller", uses: ["Console", "Core"]),
   tests(of: "Lab", in: "Lab", uses: ["Lab", "Core", "CLinux", subprocess, system]),
   // Runs the executables built beside it.

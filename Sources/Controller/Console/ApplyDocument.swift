@@ -17,9 +17,23 @@ package struct ApplyDocument: Document {
 
   package struct Host: Encodable, Sendable {
     let name: String
-    /// committed, unchanged, reverted, failed, unreachable, unknown
+    /// committed, unchanged, pending, reverted, refused, failed, unreachable, unknown
     let result: String
     let detail: String
+    /// What the operator should know although all went well.
+    let warnings: [String]
+
+    init(_ host: Applying.Host) {
+      name = host.host.description
+      result = ApplyDocument.word(host.result)
+      if case .current(_, let said) = host.result {
+        detail = ""
+        warnings = said
+      } else {
+        detail = host.result.words.detail
+        warnings = []
+      }
+    }
   }
 
   let release: Release?
@@ -27,6 +41,8 @@ package struct ApplyDocument: Document {
   let counts: [String: Int]
   /// Not enrolled, or without a policy.
   let leftOut: [String]
+  /// Withdrawn before, and left so.
+  let withdrawn: [String]
 
   package init(_ applied: Applying.Applied) {
     release = applied.release.map {
@@ -34,21 +50,24 @@ package struct ApplyDocument: Document {
         serial: $0.serial.value, statement: $0.statementDigest.description, expires: $0.expires.description,
         reason: $0.reason)
     }
-    hosts = applied.hosts.map { host in
-      Host(name: host.host.description, result: Self.word(host.result), detail: host.result.words.detail)
-    }
+    hosts = applied.hosts.map { Host($0) }
     var counts = Dictionary(uniqueKeysWithValues: Self.words.map { ($0, 0) })
     for host in hosts { counts[host.result, default: 0] += 1 }
     self.counts = counts
     leftOut = applied.leftOut.map(\.description)
+    withdrawn = applied.withdrawn.map(\.description)
   }
 
-  private static let words = ["committed", "unchanged", "reverted", "failed", "unreachable", "unknown"]
+  private static let words = [
+    "committed", "unchanged", "pending", "reverted", "refused", "failed", "unreachable", "unknown",
+  ]
 
   /// One word for a host's result, for progress lines too.
   package static func word(_ result: DeliveryResult) -> String {
-    switch result {
-    case .current(let touched): touched ? "committed" : "unchanged"
+    if result.isRefusedByGuard { return "refused" }
+    return switch result {
+    case .current(let touched, _): touched ? "committed" : "unchanged"
+    case .awaiting: "pending"
     case .reverted: "reverted"
     case .failed: "failed"
     case .unreachable: "unreachable"
@@ -61,29 +80,49 @@ package struct ApplyDocument: Document {
   package var summary: [String: Int] { counts }
 
   package func text(_ style: TextStyle) -> String {
-    let left = leftOut.isEmpty ? "" : "left out, not enrolled or without a policy: \(Folding.fold(leftOut))\n"
+    var left = leftOut.isEmpty ? "" : "left out, not enrolled or without a policy: \(Folding.fold(leftOut))\n"
+    if !withdrawn.isEmpty {
+      left += "withdrawn, and left so until 'portcullis apply --reinstate': \(Folding.fold(withdrawn))\n"
+    }
     guard let release else {
       return "Nothing to do: every \(leftOut.isEmpty ? "" : "other ")host runs what it should.\n" + left
     }
     var text = "Release \(release.serial), installable until \(release.expires): \(SafeText.escape(release.reason))\n"
     let words = Self.words
-    for (result, detail, members) in groups().sorted(by: {
-      (words.firstIndex(of: $0.0)!, $0.2[0]) < (words.firstIndex(of: $1.0)!, $1.2[0])
+    for (result, detail, warnings, members) in groups().sorted(by: {
+      (words.firstIndex(of: $0.0)!, $0.3[0]) < (words.firstIndex(of: $1.0)!, $1.3[0])
     }) {
       let line =
         "  \(result.padded(to: 12))\(Folding.fold(members))" + (detail.isEmpty ? "" : ": \(SafeText.escape(detail))")
-      text += (result == "committed" || result == "unchanged" ? line : Paint.bad.on(line, style)) + "\n"
+      text += (["committed", "unchanged", "pending"].contains(result) ? line : Paint.bad.on(line, style)) + "\n"
+      for warning in warnings { text += "    warning: \(SafeText.escape(warning))\n" }
     }
+    for hint in hints { text += "  hint: \(hint)\n" }
     let parts = words.compactMap { word in counts[word, default: 0] == 0 ? nil : "\(counts[word]!) \(word)" }
     return text + parts.joined(separator: ", ") + "\n" + left
   }
 
-  private func groups() -> [(String, String, [String])] {
+  /// What to do next, for what a person has to decide.
+  private var hints: [String] {
+    var hints: [String] = []
+    if counts["refused", default: 0] > 0 {
+      hints.append(
+        "'refused': the hosts changed nothing. After a look at them, --override-lockout with --reason, --take-over or "
+          + "--evict OWNER goes on (docs/cli.md)")
+    }
+    if counts["pending", default: 0] > 0 {
+      hints.append("'pending': 'portcullis confirm' keeps the change, 'portcullis cancel' or time takes it back")
+    }
+    return hints
+  }
+
+  private func groups() -> [(String, String, [String], [String])] {
     struct Key: Hashable {
       let result: String
       let detail: String
+      let warnings: [String]
     }
-    return Dictionary(grouping: hosts) { Key(result: $0.result, detail: $0.detail) }
-      .map { ($0.key.result, $0.key.detail, $0.value.map(\.name)) }
+    return Dictionary(grouping: hosts) { Key(result: $0.result, detail: $0.detail, warnings: $0.warnings) }
+      .map { ($0.key.result, $0.key.detail, $0.key.warnings, $0.value.map(\.name)) }
   }
 }

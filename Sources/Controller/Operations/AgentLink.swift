@@ -16,11 +16,13 @@ struct AgentLink: ~Copyable {
   private static let outboxLimit = 256 << 10
 
   /// Logs in as the agent's user, whose login shell is the bridge, and says hello.
+  /// - Parameter receivedBytes: all that the host may send us.
   static func open(
-    _ endpoint: HostEndpoint, over connector: any HostConnector, deadline: ContinuousClock.Instant
+    _ endpoint: HostEndpoint, over connector: any HostConnector, deadline: ContinuousClock.Instant,
+    receivedBytes: Int = 4 << 20
   ) async throws -> AgentLink {
     let remaining = max(.zero, ContinuousClock.now.duration(to: deadline))
-    let limits = ConnectionLimits(connectTimeout: min(.seconds(15), remaining))
+    let limits = ConnectionLimits(connectTimeout: min(.seconds(15), remaining), receivedBytes: receivedBytes)
     let connection = try await connector.connect(to: endpoint, limits: limits)
     do {
       let channel = try await connection.run(nil, deadline: deadline)
@@ -47,9 +49,15 @@ struct AgentLink: ~Copyable {
     for message in session.stage(transaction, files) { try await send(message) }
   }
 
-  mutating func apply(_ transaction: TransactionID, manifest: Digest) async throws {
-    try await send(session.apply(transaction, manifest: manifest, .standard))
+  mutating func apply(_ transaction: TransactionID, manifest: Digest, _ terms: ConfirmationTerms) async throws {
+    try await send(session.apply(transaction, manifest: manifest, terms))
   }
+
+  mutating func confirm(_ confirmation: ChangeConfirmation) async throws {
+    try await send(session.confirm(confirmation))
+  }
+
+  mutating func cancel(_ transaction: TransactionID) async throws { try await send(session.cancel(transaction)) }
 
   mutating func askReport(_ nonce: Nonce) async throws { try await send(session.report(nonce)) }
 

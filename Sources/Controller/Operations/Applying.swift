@@ -2,10 +2,10 @@ package import Audit
 package import Core
 internal import Glibc
 internal import Inventory
-internal import Policy
+package import Release
 package import Rollout
 package import Store
-internal import Wire
+package import Wire
 
 /// Brings an approved plan to the hosts: makes the release, carries every host its bundle, records what came of it.
 package struct Applying: Sendable {
@@ -26,38 +26,52 @@ package struct Applying: Sendable {
     package let tally: RunTally
     /// The hosts were changed, but this controller could not write down what came of it.
     package var recordingFailure: (any Error)?
+    /// Changes that a person has to confirm.
+    package let awaiting: [AwaitingChange]
+    /// Hosts of the plan that stay withdrawn.
+    package let withdrawn: [HostID]
     /// Hosts of the plan that got nothing because they are not enrolled, or because no policy applies to them.
     package let leftOut: [HostID]
   }
 
   let workspace: Workspace
   let limits: ContactLimits
+  let terms: ConfirmationTerms
+  let grants: [Grant]
 
-  package init(_ workspace: Workspace, limits: ContactLimits) {
+  /// - Parameter grants: for the hosts that this run touches, in this release only.
+  package init(
+    _ workspace: Workspace, limits: ContactLimits, terms: ConfirmationTerms = .standard, grants: [Grant] = []
+  ) {
     self.workspace = workspace
     self.limits = limits
+    self.terms = terms
+    self.grants = grants
   }
 
+  /// - Parameter verb: for the record.
   /// - Parameter reason: printable ASCII, at most 512 bytes; part of what is signed.
   /// - Parameter told: every host's result as it comes.
   package func apply(
-    _ planned: Planning.Planned, store: FleetStore, reason: String, told: (Host) -> Void
+    _ planned: Planning.Planned, store: FleetStore, verb: String = "apply", reason: String, told: (Host) -> Void
   ) async throws -> Applied {
     let touched = planned.plan.touched.map(\.host)
     // A controller that lost its memory must not say that all is well.
     if !planned.plan.hosts.isEmpty, planned.plan.hosts.allSatisfy({ $0.action == .notEnrolled }) {
       throw Failure(
-        "apply", because: Reason("none of these hosts is enrolled, as far as this controller knows"),
+        verb, because: Reason("none of these hosts is enrolled, as far as this controller knows"),
         hint: "enroll them, again if its state was lost: portcullis enroll HOST…")
     }
     guard !touched.isEmpty else {
-      return Applied(release: nil, hosts: [], tally: RunTally(), leftOut: Self.leftOut(planned))
+      return Applied(
+        release: nil, hosts: [], tally: RunTally(), awaiting: [], withdrawn: Self.withdrawn(planned),
+        leftOut: Self.leftOut(planned))
     }
     let release = try await Releasing(workspace: workspace, store: store)
-      .make(planned.drafts, above: planned.floor, reason: reason)
+      .make(planned.content, above: planned.floor, reason: reason, grants: grants, to: Set(touched))
     let run = try await store.beginRun(
-      verb: "apply", actor: Self.actor, reason: reason, serial: release.serial, at: workspace.clock.now())
-    let couriers = try await couriers(touched, planned.drafts, release, store)
+      verb: verb, actor: Actor.name, reason: reason, serial: release.serial, at: workspace.clock.now())
+    let couriers = try await couriers(touched, planned.content, release, store)
 
     var tally = RunTally()
     var hosts: [Host] = []
@@ -82,17 +96,35 @@ package struct Applying: Sendable {
     }
     tally.interrupted = Task.isCancelled
     hosts.sort { $0.host < $1.host }
+    let awaiting = hosts.compactMap { Self.awaiting($0, planned.content, release) }
     var recordingFailure: (any Error)?
     do {
+      // First: without them nobody can confirm.
+      try await store.save(awaiting: awaiting)
       try await store.record(reports: reports)
-      try await record(hosts, planned.drafts, release, run, tally, store)
+      try await record(hosts, planned.content, release, run, tally, store)
+      try await Retention.prune(store, at: workspace.clock.now())
     } catch {
       // Hosts were changed: what came of them must reach the person, also when the disk is full.
       recordingFailure = error
       tally.errors += 1
     }
     return Applied(
-      release: release, hosts: hosts, tally: tally, recordingFailure: recordingFailure, leftOut: Self.leftOut(planned))
+      release: release, hosts: hosts, tally: tally, recordingFailure: recordingFailure, awaiting: awaiting,
+      withdrawn: Self.withdrawn(planned), leftOut: Self.leftOut(planned))
+  }
+
+  private static func awaiting(_ host: Host, _ content: ReleaseContent, _ release: StoredRelease) -> AwaitingChange? {
+    guard case .awaiting(let change) = host.result, let said = content.byHost[host.host] else { return nil }
+    return AwaitingChange(
+      host: host.host,
+      confirmation: ChangeConfirmation(
+        transaction: change.transaction, manifest: change.manifest, nonce: change.nonce),
+      content: said.content, serial: release.serial, until: host.at + Int64(change.millisecondsLeft / 1000))
+  }
+
+  private static func withdrawn(_ planned: Planning.Planned) -> [HostID] {
+    planned.plan.hosts.filter { $0.action == .unchanged && $0.mode == Manifest.Mode.withdrawn.rawValue }.map(\.host)
   }
 
   private static func leftOut(_ planned: Planning.Planned) -> [HostID] {
@@ -100,36 +132,38 @@ package struct Applying: Sendable {
   }
 
   private func couriers(
-    _ hosts: [HostID], _ drafts: Drafts, _ release: StoredRelease, _ store: FleetStore
+    _ hosts: [HostID], _ content: ReleaseContent, _ release: StoredRelease, _ store: FleetStore
   ) async throws -> [Courier] {
-    let endpoints = Endpoints(inventory: try workspace.inventory(), configuration: workspace.configuration)
+    let inventory = try workspace.inventory()
+    let endpoints = Endpoints(inventory: inventory, configuration: workspace.configuration)
     let connector = try workspace.connector()
     var couriers: [Courier] = []
     for host in hosts {
-      guard let draft = drafts.byHost[host], let files = try await store.bundleFiles(for: host, serial: release.serial),
-        let manifest = files[.manifest]
+      guard let said = content.byHost[host], let known = inventory.host(named: host.description),
+        let files = try await store.bundleFiles(for: host, serial: release.serial), let manifest = files[.manifest]
       else { throw Failure("apply to \(host)", because: Reason("release \(release.serial) has no bundle for it")) }
-      let compiled = draft.compiled
       couriers.append(
         Courier(
-          connector: connector, endpoint: endpoints.endpoint(of: draft.host, as: .agent),
+          connector: connector, endpoint: endpoints.endpoint(of: known, as: .agent),
           target: .init(
-            host: host, fleet: workspace.configuration.fleet, transaction: .random(), manifest: Digest(of: manifest)),
+            host: host, fleet: workspace.configuration.fleet, transaction: .random(), manifest: Digest(of: manifest),
+            terms: terms),
           files: files, timeout: limits.timeout,
-          source: { compiled.source(of: $0.family, line: $0.line) }))
+          source: said.source))
     }
     return couriers
   }
 
   private func record(
-    _ hosts: [Host], _ drafts: Drafts, _ release: StoredRelease, _ run: RunID, _ tally: RunTally, _ store: FleetStore
+    _ hosts: [Host], _ content: ReleaseContent, _ release: StoredRelease, _ run: RunID, _ tally: RunTally,
+    _ store: FleetStore
   ) async throws {
     var attempts: [HostID: DeliveryAttempt] = [:]
     var silent: [HostID: ContactFailure] = [:]
     for host in hosts {
       let (word, detail) = host.result.words
       attempts[host.host] = DeliveryAttempt(
-        content: drafts.byHost[host.host]!.content, serial: release.serial, result: word, detail: detail, at: host.at)
+        content: content.byHost[host.host]!.content, serial: release.serial, result: word, detail: detail, at: host.at)
       if host.wasTried, case .unreachable(let why) = host.result {
         silent[host.host] = ContactFailure(at: host.at, reason: why)
       }
@@ -143,9 +177,12 @@ package struct Applying: Sendable {
       })
     try await store.endRun(run, exitCode: tally.exitCode.rawValue, at: workspace.clock.now())
   }
+}
 
-  /// The login that started us, for the record: sudo's caller rather than root.
-  private static var actor: String {
+/// Who does something, for the record.
+enum Actor {
+  /// The login that started us: sudo's caller rather than root.
+  static var name: String {
     for name in ["SUDO_USER", "LOGNAME", "USER"] {
       if let value = getenv(name), value.pointee != 0 { return String(cString: value) }
     }
@@ -156,7 +193,9 @@ package struct Applying: Sendable {
 extension DeliveryResult {
   package var words: (result: DeliveryAttempt.Result, detail: String) {
     switch self {
-    case .current: (.committed, "")
+    case .current(_, let warnings): (.committed, warnings.joined(separator: "; "))
+    case .awaiting(let change):
+      (.pending, "waits for 'portcullis confirm', \(change.millisecondsLeft / 1000) s left")
     case .reverted(let why): (.reverted, why)
     case .failed(let why, _): (.failed, why)
     case .unreachable(let why): (.pending, why)

@@ -17,10 +17,11 @@ struct Courier: Sendable {
   private enum Order: Sendable {
     case stage
     case apply
+    case confirm(ChangeConfirmation)
     case askReport(Nonce)
   }
 
-  /// Ends at the deadline at the latest, whatever the host does.
+  /// Ends in time, whatever the host does: within the timeout, or some time after the host must have gone back by itself.
   func deliver() async -> Delivered {
     let afterwards = Mutex<Report?>(nil)
     let result = await run { report in afterwards.withLock { $0 = report } }
@@ -35,8 +36,8 @@ struct Courier: Sendable {
 
   private func run(_ keep: @escaping @Sendable (Report) -> Void) async -> DeliveryResult {
     let start = ContinuousClock.now
-    let end = start.advanced(by: timeout)
     var machine = DeliveryMachine(target: target, deadline: timeout)
+    let end = start.advanced(by: machine.latestEnd)
     // Events carry the number of the connection they come from; those of an abandoned one are dropped.
     let (events, sink) = AsyncStream.makeStream(of: (connection: Int, event: DeliveryMachine.Event).self)
     let ticks = -1
@@ -62,6 +63,7 @@ struct Courier: Sendable {
         case .greet: break  // Opening the conversation says hello.
         case .stage: orders?.yield(.stage)
         case .apply: orders?.yield(.apply)
+        case .confirm(let confirmation): orders?.yield(.confirm(confirmation))
         case .askReport(let nonce): orders?.yield(.askReport(nonce))
         case .wakeUp(let moment):
           timer?.cancel()
@@ -125,17 +127,34 @@ struct Courier: Sendable {
       switch order {
       case .stage: try await link.stage(target.transaction, files)
       case .apply:
+        try await link.apply(target.transaction, manifest: target.manifest, target.terms)
+        let answer = try await link.next()
+        // A change that is to be confirmed must not wait for a report; one that ended is followed by it.
+        if case .applied = answer, !target.terms.isManual {
+          try tell(answer, hear)
+          continue
+        }
+        try await link.askReport(.random())
+        await keepNext(&link, keep)
+        try tell(answer, hear)
+        continue
+      case .confirm(let confirmation):
         // The report is asked for in the same breath, so that a status right after an apply knows what it found.
-        try await link.apply(target.transaction, manifest: target.manifest)
+        try await link.confirm(confirmation)
         try await link.askReport(.random())
         let answer = try await link.next()
-        if case .report(let report)? = try? await link.next() { keep(report) }
+        if case .outcome = answer { await keepNext(&link, keep) }
         try tell(answer, hear)
         continue
       case .askReport(let nonce): try await link.askReport(nonce)
       }
       try await hearOne(&link, hear)
     }
+  }
+
+  private func keepNext(_ link: inout AgentLink, _ keep: @Sendable (Report) -> Void) async {
+    // Without it only the host's last words are older: what came of the delivery is known already.
+    if case .report(let report)? = try? await link.next() { keep(report) }
   }
 
   private func hearOne(_ link: inout AgentLink, _ hear: @Sendable (DeliveryMachine.Event) -> Void) async throws {
@@ -146,12 +165,13 @@ struct Courier: Sendable {
     switch event {
     case .hello(let hello): hear(.hello(hello))
     case .staged(let transaction): hear(.staged(transaction, manifest: target.manifest))
+    case .applied(let change): hear(.applied(change))
     case .outcome(let outcome): hear(.outcome(outcome))
     case .report(let report): hear(.report(report))
     case .refused(_, var refusal):
       if let location = refusal.location.flatMap(source) { refusal.detail = "\(location): \(refusal.detail)" }
       hear(.refused(refusal))
-    case .applied, .done, .text: throw Reason("it sent an answer nobody asked for")
+    case .done, .text: throw Reason("it sent an answer nobody asked for")
     }
   }
 }

@@ -18,9 +18,9 @@ package struct Drafts: Sendable {
     /// Of the manifest without its serial.
     package let content: Digest
 
-    func manifest(fleet: FleetID, serial: Serial) throws -> Manifest {
+    func manifest(fleet: FleetID, serial: Serial, grants: [Grant] = []) throws -> Manifest {
       try Manifest(
-        fleet: fleet, host: host.id, serial: serial, mode: mode, labels: labels, sources: sources,
+        fleet: fleet, host: host.id, serial: serial, grants: grants, mode: mode, labels: labels, sources: sources,
         files: rules.map { _, text in Manifest.File(size: text.bytes.count, digest: text.digest) })
     }
   }

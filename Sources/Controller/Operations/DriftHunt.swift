@@ -27,15 +27,16 @@ package struct DriftHunt: Sendable {
         hint: "enroll them, again if its state was lost: portcullis enroll HOST…")
     }
     let observation = Observation(workspace: workspace, limits: limits)
-    let texts = try await observation.refresh(hosts, store: store, differences: true)
-    let statuses = try await observation.statuses(hosts, store: store)
-    let drifts = statuses.filter { $0.integrity == .drifted && texts[$0.host] != nil }.map { status in
-      HostDrift(
-        host: status.host,
-        texts: texts[status.host]!.map { _, sides in
-          DriftTexts(expected: sides?.expected ?? [], observed: sides?.observed ?? [])
-        })
+    // Compared as each host answers: the texts of a whole fleet are never in memory at once.
+    var compared: [HostID: HostDrift] = [:]
+    try await observation.refresh(hosts, store: store, differences: true) { host, texts in
+      guard texts.ipv4 != nil || texts.ipv6 != nil else { return }
+      compared[host] = HostDrift(
+        host: host,
+        texts: texts.map { _, sides in DriftTexts(expected: sides?.expected ?? [], observed: sides?.observed ?? []) })
     }
+    let statuses = try await observation.statuses(hosts, store: store)
+    let drifts = statuses.filter { $0.integrity == .drifted }.compactMap { compared[$0.host] }
     return Found(drifts: drifts, statuses: statuses)
   }
 }

@@ -18,6 +18,16 @@ package struct Observation: Sendable {
   package func refresh(
     _ hosts: [InventoryHost], store: FleetStore, differences: Bool = false
   ) async throws -> [HostID: PerFamily<Sweep.Sides?>] {
+    var texts: [HostID: PerFamily<Sweep.Sides?>] = [:]
+    try await refresh(hosts, store: store, differences: differences) { host, sides in texts[host] = sides }
+    return texts
+  }
+
+  /// Hands the texts over as they come, so that whoever needs less of them need not hold them all.
+  func refresh(
+    _ hosts: [InventoryHost], store: FleetStore, differences: Bool,
+    compare: (HostID, PerFamily<Sweep.Sides?>) -> Void
+  ) async throws {
     let endpoints = Endpoints(inventory: try workspace.inventory(), configuration: workspace.configuration)
     let enrolled = Set(try await store.enrolments().keys)
     let asked = hosts.filter { enrolled.contains($0.id) }
@@ -25,21 +35,20 @@ package struct Observation: Sendable {
     let sweep = Sweep(connector: try workspace.connector(), limits: limits)
     var reports: [ReceivedReport] = []
     var failures: [HostID: ContactFailure] = [:]
-    var texts: [HostID: PerFamily<Sweep.Sides?>] = [:]
     await sweep.ask(asked, differences: differences) { host, result in
       let now = workspace.clock.now()
       switch result {
       case .answered(let answer):
         reports.append(ReceivedReport(answer.report, receivedAt: now))
-        texts[host] = answer.texts
+        compare(host, answer.texts)
       case .unreachable(let why): failures[host] = ContactFailure(at: now, reason: why)
       }
     }
     // What was learnt is kept, also when the sweep was interrupted.
     try await store.record(reports: reports)
     try await store.record(contactFailures: failures)
+    try await Retention.prune(store, at: workspace.clock.now())
     try Task.checkCancellation()
-    return texts
   }
 
   /// Every host judged by what is known, in inventory order.

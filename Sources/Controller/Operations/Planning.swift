@@ -10,7 +10,7 @@ internal import Wire
 package struct Planning: Sendable {
   package struct Planned: Sendable {
     package let plan: RolloutPlan
-    package let drafts: Drafts
+    package let content: ReleaseContent
     /// The highest serial that a host or a release has and that can be believed: the next one lies above it.
     package let floor: Serial
   }
@@ -19,12 +19,23 @@ package struct Planning: Sendable {
 
   package init(_ workspace: Workspace) { self.workspace = workspace }
 
+  /// What is to become of the fleet.
+  package enum Change: Sendable {
+    /// What the policies say; a host that was withdrawn stays so unless it is named here.
+    case policies(reinstating: Set<HostID> = [])
+    /// The hosts planned for go back to what this release said of them, the others keep what they were released last.
+    case earlier(Serial)
+    /// The hosts planned for give our rules up, the others keep what they were released last.
+    case withdrawal
+  }
+
   /// - Parameter store: nil before the first enrolment.
   /// - Parameter differences: what drifted hosts were just asked for.
   package func plan(
-    _ hosts: [InventoryHost], store: FleetStore?, differences: [HostID: PerFamily<Sweep.Sides?>] = [:]
+    _ hosts: [InventoryHost], store: FleetStore?, change: Change = .policies(),
+    differences: [HostID: PerFamily<Sweep.Sides?>] = [:]
   ) async throws -> Planned {
-    let drafts = try Drafts.compile(workspace, enrolments: try await store?.enrolments() ?? [:])
+    let content = try await content(after: change, hosts, store)
     let observations = try await store?.observations() ?? [:]
     let last = try await store?.lastSerial() ?? .none
     let floor = SerialFloor.floor(
@@ -34,23 +45,81 @@ package struct Planning: Sendable {
     let running = try await runningTexts(hosts, observations, store)
     let released = try await store?.desiredHosts() ?? [:]
     let inputs = hosts.map { host in
-      let draft = drafts.byHost[host.id]
-      let newest = released[host.id].flatMap { $0.content == draft?.content ? nil : $0.serial }
+      let said = content.byHost[host.id]
+      let newest = released[host.id].flatMap { $0.content == said?.content ? nil : $0.serial }
       return PlanInput(
         host: host.id,
-        desired: draft.map { DesiredBundle(content: $0.content, mode: $0.mode.rawValue, rules: $0.rules) },
+        desired: said?.desired,
         knowledge: knowledge(
-          of: host.id, drafts, observations[host.id], running[host.id], differences[host.id], unwanted: newest))
+          of: host.id, content, observations[host.id], running[host.id], differences[host.id], unwanted: newest))
     }
     let plan = try RolloutPlanner(fleet: workspace.configuration.fleet, serialBase: serialBase).plan(inputs)
-    return Planned(plan: plan, drafts: drafts, floor: floor)
+    return Planned(plan: plan, content: content, floor: floor)
+  }
+
+  private func content(
+    after change: Change, _ hosts: [InventoryHost], _ store: FleetStore?
+  ) async throws -> ReleaseContent {
+    let chosen = Set(hosts.map(\.id))
+    switch change {
+    case .policies(let reinstated):
+      var content = ReleaseContent(try Drafts.compile(workspace, enrolments: try await store?.enrolments() ?? [:]))
+      for (host, bundle) in try await store?.withdrawn() ?? [:]
+      where content.byHost[host] != nil && !reinstated.contains(host) {
+        content.byHost[host] = try .withdrawing(bundle)
+      }
+      return content
+    case .earlier(let serial): return try await earlier(serial, chosen, store)
+    case .withdrawal:
+      var content = try await released(doing: "withdraw hosts", store)
+      for (host, bundle) in try await store?.bundles() ?? [:] where chosen.contains(host) && content.byHost[host] != nil
+      {
+        content.byHost[host] = try .withdrawing(bundle)
+      }
+      return try content.requiring(chosen, doing: "withdraw hosts", because: "no release names it")
+    }
+  }
+
+  private func earlier(_ serial: Serial, _ chosen: Set<HostID>, _ store: FleetStore?) async throws -> ReleaseContent {
+    let operation = "go back to release \(serial)"
+    guard let store, try await store.release(serial) != nil else {
+      throw Failure(
+        operation, because: Reason("there is no such release"), hint: "see 'portcullis release list'", kind: .usage)
+    }
+    var content = try await released(doing: operation, store)
+    let then = try await store.bundles(upTo: serial).filter { chosen.contains($0.key) }
+    let texts = try await texts(of: then, store)
+    for host in chosen { content.byHost[host] = nil }
+    for (host, bundle) in then where content.enrolled.contains(host) {
+      content.byHost[host] = try ReleaseContent.Host(bundle, texts: texts)
+    }
+    return try content.requiring(
+      chosen, doing: operation, because: "neither it nor a release before it names the host, or it is not kept")
+  }
+
+  /// What every enrolled host was released last.
+  private func released(doing operation: String, _ store: FleetStore?) async throws -> ReleaseContent {
+    guard let store else {
+      throw Failure(operation, because: Reason("no release was ever made"), kind: .usage)
+    }
+    let enrolled = Set(try await store.enrolments().keys)
+    let bundles = try await store.bundles().filter { enrolled.contains($0.key) }
+    let texts = try await texts(of: bundles, store)
+    return ReleaseContent(
+      fleet: workspace.configuration.fleet,
+      byHost: try bundles.mapValues { try ReleaseContent.Host($0, texts: texts) }, enrolled: enrolled)
+  }
+
+  private func texts(of bundles: [HostID: StoredBundle], _ store: FleetStore) async throws -> [Digest: RulesText] {
+    let digests = bundles.values.compactMap(\.rules).flatMap { [$0.ipv4, $0.ipv6] }
+    return try await store.texts(Set(digests)).mapValues(RulesText.init)
   }
 
   private func knowledge(
-    of host: HostID, _ drafts: Drafts, _ observation: HostObservation?, _ running: PerFamily<RulesText>?,
+    of host: HostID, _ content: ReleaseContent, _ observation: HostObservation?, _ running: PerFamily<RulesText>?,
     _ difference: PerFamily<Sweep.Sides?>?, unwanted: Serial?
   ) -> HostKnowledge {
-    guard drafts.enrolled.contains(host) || drafts.uncovered.contains(host) else { return .notEnrolled }
+    guard content.enrolled.contains(host) || content.uncovered.contains(host) else { return .notEnrolled }
     guard let report = observation?.lastReport?.report else { return .silent }
     let hasDrifted =
       report.degraded
@@ -90,5 +159,18 @@ package struct Planning: Sendable {
       guard let ipv4 = texts[rules.ipv4], let ipv6 = texts[rules.ipv6] else { return nil }
       return PerFamily(ipv4: ipv4, ipv6: ipv6)
     }
+  }
+}
+
+extension ReleaseContent {
+  /// A chosen host that could get nothing is an error: who named it expects something to happen to it.
+  fileprivate func requiring(_ hosts: Set<HostID>, doing operation: String, because why: String) throws -> Self {
+    let missing = hosts.filter { enrolled.contains($0) && byHost[$0] == nil }.sorted()
+    guard missing.isEmpty else {
+      throw Failure(
+        operation, because: Reason("\(why): \(missing.map(\.description).joined(separator: ", "))"),
+        hint: "leave them out with --limit", kind: .usage)
+    }
+    return self
   }
 }

@@ -9,13 +9,19 @@ struct Releasing {
   let store: FleetStore
 
   /// Signed, checked as a host would check it, and kept, before any host sees it.
-  func make(_ drafts: Drafts, above floor: Serial, reason: String) async throws -> StoredRelease {
+  /// - Parameter grants: given to `granted` only, the hosts that somebody said it for.
+  func make(
+    _ content: ReleaseContent, above floor: Serial, reason: String, grants: [Grant] = [], to granted: Set<HostID> = []
+  ) async throws -> StoredRelease {
     let serial = try await store.allocateSerial(above: floor)
     let operation = "make release \(serial)"
     let issued = workspace.clock.now()
     let built = try ReleaseBuilder.build(
-      fleet: drafts.fleet, serial: serial, issued: issued, expires: issued + workspace.configuration.releaseValidity,
-      reason: reason, manifests: try drafts.byHost.values.map { try $0.manifest(fleet: drafts.fleet, serial: serial) })
+      fleet: content.fleet, serial: serial, issued: issued, expires: issued + workspace.configuration.releaseValidity,
+      reason: reason,
+      manifests: try content.byHost.map { host, said in
+        try said.manifest(serial, granted.contains(host) ? grants : [])
+      })
     let statement = built.statement.encode()
     let release = StoredRelease(
       serial: serial, statement: statement,
@@ -23,11 +29,13 @@ struct Releasing {
       issued: issued, expires: built.statement.expires, reason: reason, hosts: built.hosts.count)
     var texts: [Digest: [UInt8]] = [:]
     let bundles = built.hosts.map { host in
-      let rules = drafts.byHost[host.manifest.host]!.rules
-      for family in Family.allCases { texts[rules[family].digest] = rules[family].bytes }
+      let rules = content.byHost[host.manifest.host]!.rules
+      for family in Family.allCases {
+        if let text = rules?[family] { texts[text.digest] = text.bytes }
+      }
       return StoredBundle(
         serial: serial, host: host.manifest.host, manifest: host.manifest.encode(),
-        content: host.manifest.contentDigest, proof: host.proof.encode(), rules: rules.map { _, text in text.digest })
+        content: host.manifest.contentDigest, proof: host.proof.encode(), rules: rules?.map { _, text in text.digest })
     }
     try checkAsHost(release, bundles[0], texts, doing: operation)
     try await store.save(release, bundles: bundles, texts: texts)

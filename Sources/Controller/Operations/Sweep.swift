@@ -28,6 +28,10 @@ package struct Sweep: Sendable {
     case unreachable(String)
   }
 
+  /// What one host may send, in bytes: both sides of both families in all but absurd sizes, and its report. A host that
+  /// sends more is not judged by what came before.
+  static let receivedBytes = 16 << 20
+
   /// Hands each host's answer to `finished` as it comes.
   package func ask(
     _ endpoints: [(host: HostID, fleet: FleetID, endpoint: HostEndpoint)], differences: Bool,
@@ -49,7 +53,8 @@ package struct Sweep: Sendable {
     _ host: HostID, _ fleet: FleetID, _ endpoint: HostEndpoint, _ differences: Bool,
     _ deadline: ContinuousClock.Instant
   ) async throws -> Answer {
-    var link = try await AgentLink.open(endpoint, over: connector, deadline: deadline)
+    var link = try await AgentLink.open(
+      endpoint, over: connector, deadline: deadline, receivedBytes: Self.receivedBytes)
     do {
       let answer = try await converse(&link, host, fleet, differences)
       await link.close()

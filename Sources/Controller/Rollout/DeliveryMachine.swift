@@ -1,84 +1,33 @@
-package import Core
+internal import Core
 package import Wire
 
-/// Brings one bundle to one host, and knows what it may claim. It owns no socket and no clock: each event brings the
-/// time, and returns what to do. `current` is reached only by an outcome of this transaction and this manifest, or a
-/// report, asked for by us after the loss, that shows this manifest committed.
+/// Brings one bundle to one host, confirms it over a new connection, and knows what it may claim. It owns no socket and
+/// no clock: each event brings the time, and returns what to do. `current` is reached only by an outcome of this
+/// transaction and this manifest, or a report, asked for by us after the loss, that shows this manifest committed.
 ///
-/// A lost answer is looked for over a new connection: first a report; when it does not show the bundle, the same
-/// transaction is sent again, which is safe because an agent answers a transaction it knows with the recorded outcome.
+/// A lost answer is looked for over a new connection: first a report; when it shows neither the bundle committed nor
+/// our change waiting, the same transaction is sent again, which is safe because an agent answers a transaction it
+/// knows with the recorded outcome, or with the change that waits.
 ///
 /// The caller hands in events of the newest connection only, and may repeat, lose or delay any of them.
 package struct DeliveryMachine: Sendable {
   /// Since any moment the caller likes; it only has to go forward.
   package typealias Time = Duration
 
-  package struct Target: Hashable, Sendable {
-    package var host: HostID
-    package var fleet: FleetID
-    package var transaction: TransactionID
-    package var manifest: Digest
-    package init(host: HostID, fleet: FleetID, transaction: TransactionID, manifest: Digest) {
-      self.host = host
-      self.fleet = fleet
-      self.transaction = transaction
-      self.manifest = manifest
-    }
-  }
-
-  package struct Limits: Hashable, Sendable {
-    /// How often a connection may fail before anything was asked of the host.
-    package var connectionAttempts: Int
-    package var firstBackOff: Duration
-    package var longestBackOff: Duration
-    package init(
-      connectionAttempts: Int = 2, firstBackOff: Duration = .milliseconds(500), longestBackOff: Duration = .seconds(15)
-    ) {
-      self.connectionAttempts = connectionAttempts
-      self.firstBackOff = firstBackOff
-      self.longestBackOff = longestBackOff
-    }
-  }
-
-  package enum Event: Hashable, Sendable {
-    case connected
-    case hello(AgentHello)
-    case staged(TransactionID, manifest: Digest)
-    case outcome(Outcome)
-    case report(Report)
-    case refused(Refusal)
-    /// The connection could not be made, broke, ended or said nonsense. In words for an operator.
-    case transportFailed(String)
-    /// Time passed: at least to the moment of the last `wakeUp`.
-    case tick
-  }
-
-  package enum Action: Hashable, Sendable {
-    /// Open a connection, and close the one before it if it is open.
-    case connect
-    /// Send hello.
-    case greet
-    /// Send the stage message and all data.
-    case stage
-    /// Send apply.
-    case apply
-    case askReport(Nonce)
-    /// Hand in `tick` no earlier than this; replaces the earlier one.
-    case wakeUp(at: Time)
-    case disconnect
-    case finish(DeliveryResult)
-  }
-
   private enum State: Sendable {
     case idle
     /// A connection failed, or the host was busy, before anything was asked of it; waits before the next.
     case pausing(String)
     /// No connection yet that the host has greeted us on.
-    case connecting(Connecting)
+    case connecting(Errand, greeted: Bool)
     /// The bundle is on its way; nothing has changed on the host by this attempt.
     case staging(Lost?)
     /// The host was told to apply.
     case applying(Lost?)
+    /// The new rules are loaded; waits before the next try to reach the host anew.
+    case unconfirmed(Waiting)
+    /// A new connection reached the host, and the confirmation was sent over it.
+    case confirming(Waiting)
     /// The answer is lost; waits before it connects again to ask.
     case lost(Lost)
     /// Waits for the answer to this nonce. With `final`, the bundle was refused and is not sent again.
@@ -87,29 +36,57 @@ package struct DeliveryMachine: Sendable {
     case answered(DeliveryResult)
   }
 
-  private struct Connecting: Sendable {
-    var greeted = false
-    var lost: Lost?
+  /// What a connection is made for.
+  private enum Errand: Sendable {
+    case deliver
+    case confirm(Waiting)
+    case ask(Lost)
   }
 
-  /// An apply was sent, and its answer did not come.
+  /// A change that the host will take back unless it is confirmed.
+  private struct Waiting: Sendable {
+    let change: AppliedChange
+    /// How long it was to wait when we learnt of it.
+    let window: Duration
+    /// From here on the host may go back at any moment.
+    let end: Time
+    /// Why the last try failed, and how many did.
+    var why = ""
+    var tries = 0
+
+    var lastTry: Time { end - DeliveryTiming.margin(of: window) }
+    var seconds: Int64 { window.components.seconds }
+  }
+
+  /// An apply was sent, and the answer to it or to its confirmation did not come.
   private struct Lost: Sendable {
     var why: String
     /// How often we tried to find out: sets the back-off.
     var tries = 0
+    /// Known when `applied` arrived.
+    var waiting: Waiting?
+    /// Nil until a confirmation was sent; then the host going back is not for want of a connection.
+    var wasConfirmed = false
   }
 
   package let target: Target
+  /// When it is over, whatever the host does: every delivery ends by then.
+  package let latestEnd: Time
   private let limits: Limits
-  private let deadline: Time
   private let makeNonce: @Sendable () -> Nonce
   private var state: State = .idle
+  /// Moves back when the host was told to apply, so that it is still asked after it went back by itself.
+  private var deadline: Time
+  /// The change may wait for us until then, as far as we know.
+  private var windowEnd: Time = .zero
+  private var alarm: Time = .zero
   private var failedConnections = 0
   /// How often, and with which words, the host was busy with something else before it took anything from us.
   private var busy: (times: Int, detail: String)?
-  private var nextTry: Time?
+  private var warnings: [String] = []
 
-  /// - Parameter deadline: when to give up, whatever the state.
+  /// - Parameter deadline: when to give up unless the host was told to apply before; then it has time to go back, and
+  ///   some more.
   package init(
     target: Target, deadline: Time, limits: Limits = Limits(),
     makeNonce: @escaping @Sendable () -> Nonce = { Nonce.random() }
@@ -118,6 +95,7 @@ package struct DeliveryMachine: Sendable {
     self.deadline = deadline
     self.limits = limits
     self.makeNonce = makeNonce
+    latestEnd = deadline + .seconds(Int(target.terms.seconds)) + DeliveryTiming.grace
   }
 
   /// Nil while it is under way.
@@ -128,14 +106,12 @@ package struct DeliveryMachine: Sendable {
   /// Was the host ever told to apply? Then cancelling must leave `unknown`, not `pending`.
   package var mayHaveChangedHost: Bool {
     switch state {
-    case .idle, .pausing: false
-    case .connecting(let connecting): connecting.lost != nil
-    case .staging(let lost): lost != nil
-    case .applying, .lost, .asking: true
+    case .idle, .pausing, .connecting(.deliver, greeted: _), .staging(nil): false
+    case .connecting, .staging, .applying, .unconfirmed, .confirming, .lost, .asking: true
     case .answered(let result):
       switch result {
-      case .current(let touched): touched
-      case .reverted, .unknown: true
+      case .current(let touched, _): touched
+      case .reverted, .unknown, .awaiting: true
       case .failed(_, let refusal): refusal == nil
       case .unreachable: false
       }
@@ -144,8 +120,8 @@ package struct DeliveryMachine: Sendable {
 
   package mutating func start() -> [Action] {
     guard case .idle = state else { return [] }
-    state = .connecting(Connecting())
-    return [.connect, .wakeUp(at: deadline)]
+    state = .connecting(.deliver, greeted: false)
+    return [.connect, wake(at: deadline)]
   }
 
   package mutating func handle(_ event: Event, at now: Time) -> [Action] {
@@ -156,15 +132,16 @@ package struct DeliveryMachine: Sendable {
       switch event {
       case .outcome(let outcome): _ = ended(outcome)
       case .report(let report): _ = reported(report, at: now)
-      case .connected, .hello, .staged, .refused, .transportFailed, .tick: break
+      case .connected, .hello, .staged, .applied, .refused, .transportFailed, .tick: break
       }
       if let result { return [.disconnect, .finish(result)] }
       return giveUp("the deadline passed")
     }
     switch event {
     case .connected: return connected()
-    case .hello(let hello): return greeted(hello)
-    case .staged(let transaction, let manifest): return staged(transaction, manifest)
+    case .hello(let hello): return greeted(hello, at: now)
+    case .staged(let transaction, let manifest): return staged(transaction, manifest, at: now)
+    case .applied(let change): return applied(change, at: now)
     case .outcome(let outcome): return ended(outcome)
     case .report(let report): return reported(report, at: now)
     case .refused(let refusal): return refused(refusal, at: now)
@@ -177,9 +154,12 @@ package struct DeliveryMachine: Sendable {
   package mutating func cancel() -> [Action] {
     switch state {
     case .answered: []
-    case .idle, .pausing, .connecting, .staging, .applying, .lost, .asking: giveUp("the run was interrupted")
+    case .idle, .pausing, .connecting, .staging, .applying, .unconfirmed, .confirming, .lost, .asking:
+      giveUp("the run was interrupted")
     }
   }
+
+  // MARK: - Ends
 
   private mutating func finish(_ result: DeliveryResult) -> [Action] {
     state = .answered(result)
@@ -196,24 +176,54 @@ package struct DeliveryMachine: Sendable {
 
   private var lastWords: String? {
     switch state {
-    case .idle, .answered: nil
+    case .idle, .answered, .connecting(.deliver, greeted: _): nil
     case .pausing(let why): why
-    case .connecting(let connecting): connecting.lost?.why
     case .staging(let lost), .applying(let lost): lost?.why
-    case .lost(let lost), .asking(let lost, _, _): lost.why
+    case .connecting(.ask(let lost), greeted: _), .lost(let lost), .asking(let lost, _, _): lost.why
+    case .connecting(.confirm(let waiting), greeted: _), .unconfirmed(let waiting), .confirming(let waiting):
+      waiting.why.isEmpty ? "the change was not confirmed yet" : waiting.why
     }
   }
 
+  /// It ran the bundle, or says that it does, only if it says so of this very one.
+  private mutating func ended(_ outcome: Outcome) -> [Action] {
+    guard outcome.transaction == target.transaction else { return [] }
+    let lost: Lost?
+    switch state {
+    case .idle, .answered, .pausing, .connecting, .unconfirmed, .lost: return []
+    case .confirming: lost = nil
+    case .staging(let before), .applying(let before): lost = before
+    case .asking(let before, _, _): lost = before
+    }
+    let detail = SafeText.escape(outcome.detail)
+    switch outcome.result {
+    case .committed, .unchanged:
+      guard outcome.manifest == target.manifest else {
+        return finish(.unknown("the host says it committed another manifest, \(outcome.manifest.short)"))
+      }
+      if !detail.isEmpty, !warnings.contains(detail) { warnings.append(detail) }
+      return finish(.current(touched: outcome.result == .committed, warnings: warnings))
+    case .reverted:
+      guard let lost, let waiting = lost.waiting, !lost.wasConfirmed else { return finish(.reverted(detail)) }
+      return finish(
+        .reverted(
+          "no new connection could be made within \(waiting.seconds) s, so the host went back (\(waiting.why)); it says: \(detail)"
+        ))
+    case .failed: return finish(.failed(detail, nil))
+    }
+  }
+
+  // MARK: - Answers
+
   private mutating func connected() -> [Action] {
-    guard case .connecting(var connecting) = state, !connecting.greeted else { return [] }
-    connecting.greeted = true
-    state = .connecting(connecting)
+    guard case .connecting(let errand, greeted: false) = state else { return [] }
+    state = .connecting(errand, greeted: true)
     return [.greet]
   }
 
   /// A connection to another host than the one we mean gets nothing from us: addresses move between machines.
-  private mutating func greeted(_ hello: AgentHello) -> [Action] {
-    guard case .connecting(let connecting) = state, connecting.greeted else { return [] }
+  private mutating func greeted(_ hello: AgentHello, at now: Time) -> [Action] {
+    guard case .connecting(let errand, greeted: true) = state else { return [] }
     var problem: String?
     if hello.version != ProtocolVersion.current {
       problem = "its agent speaks protocol \(hello.version), we speak \(ProtocolVersion.current)"
@@ -222,18 +232,22 @@ package struct DeliveryMachine: Sendable {
     } else if hello.host != target.host {
       problem = "the host that answered is \(hello.host)"
     }
-    guard let lost = connecting.lost else {
+    switch errand {
+    case .deliver:
       if let problem { return finish(.failed(problem, nil)) }
       state = .staging(nil)
       return [.stage]
+    case .confirm(let waiting):
+      // Not the host whose rules wait: as good as no connection.
+      if let problem { return probeFailed(waiting, because: problem, at: now) }
+      return confirm(waiting, at: now)
+    case .ask(let lost):
+      if let problem { return look(for: lost, because: problem, at: now) }
+      return ask(lost, final: nil, at: now)
     }
-    if let problem { return finish(.unknown("\(lost.why); then \(problem)")) }
-    let nonce = makeNonce()
-    state = .asking(lost, nonce, final: nil)
-    return [.askReport(nonce)]
   }
 
-  private mutating func staged(_ transaction: TransactionID, _ manifest: Digest) -> [Action] {
+  private mutating func staged(_ transaction: TransactionID, _ manifest: Digest, at now: Time) -> [Action] {
     guard case .staging(let lost) = state, transaction == target.transaction else { return [] }
     guard manifest == target.manifest else {
       // Other bytes arrived than we sent. Nothing was applied by this attempt, and nothing will be.
@@ -241,111 +255,169 @@ package struct DeliveryMachine: Sendable {
       return finish(lost.map { .unknown("\($0.why); then the host \(words)") } ?? .failed("the host \(words)", nil))
     }
     state = .applying(lost)
-    return [.apply]
+    let window = Duration.seconds(Int(target.terms.seconds))
+    windowEnd = now + window
+    deadline = min(max(deadline, windowEnd + DeliveryTiming.grace), latestEnd)
+    // New rules may cut the connection that the answer comes over, so it is not waited for to the end of the window.
+    return [.apply, wake(at: now + max(DeliveryTiming.patience(lost?.tries ?? 0), window / 3))]
   }
 
-  private mutating func ended(_ outcome: Outcome) -> [Action] {
-    guard outcome.transaction == target.transaction else { return [] }
-    switch state {
-    case .idle, .answered, .pausing, .connecting, .lost: return []
-    case .staging, .applying, .asking: break
+  private mutating func applied(_ change: AppliedChange, at now: Time) -> [Action] {
+    guard case .applying(let lost) = state, change.transaction == target.transaction else { return [] }
+    guard change.manifest == target.manifest else {
+      return finish(.unknown("the host says it applied another manifest, \(change.manifest.short)"))
     }
-    let detail = SafeText.escape(outcome.detail)
-    switch outcome.result {
-    case .committed, .unchanged:
-      guard outcome.manifest == target.manifest else {
-        return finish(.unknown("the host says it committed another manifest, \(outcome.manifest.short)"))
-      }
-      return finish(.current(touched: outcome.result == .committed))
-    case .reverted: return finish(.reverted(detail))
-    case .failed: return finish(.failed(detail, nil))
-    }
+    warnings = change.warnings.map { SafeText.escape($0) }
+    if target.terms.isManual { return finish(.awaiting(change)) }
+    // It cannot be more than was agreed, whatever the host says.
+    let asked = Duration.seconds(Int(target.terms.seconds))
+    let window = min(.milliseconds(Int(change.millisecondsLeft)), asked)
+    windowEnd = now + window
+    return probe(Waiting(change: change, window: window, end: windowEnd, tries: lost?.tries ?? 0), at: now)
+  }
+
+  private mutating func confirm(_ waiting: Waiting, at now: Time) -> [Action] {
+    state = .confirming(waiting)
+    let confirmation = ChangeConfirmation(
+      transaction: target.transaction, manifest: target.manifest, nonce: waiting.change.nonce)
+    return [.confirm(confirmation), wake(at: now + DeliveryTiming.longestProbe)]
+  }
+
+  private mutating func ask(_ lost: Lost, final: Refusal?, at now: Time) -> [Action] {
+    let nonce = makeNonce()
+    state = .asking(lost, nonce, final: final)
+    return [.askReport(nonce), wake(at: now + DeliveryTiming.patience(lost.tries))]
   }
 
   private mutating func reported(_ report: Report, at now: Time) -> [Action] {
     guard case .asking(let lost, let nonce, let final) = state, report.nonce == nonce, report.host == target.host,
       report.fleet == target.fleet
     else { return [] }
-    if report.committed?.manifest == target.manifest { return finish(.current(touched: true)) }
+    if report.committed?.manifest == target.manifest {
+      return finish(.current(touched: true, warnings: warnings))
+    }
+    if let pending = report.pending, pending.transaction == target.transaction, let waiting = lost.waiting {
+      guard now < waiting.lastTry else { return look(for: lost, because: lost.why, at: now) }
+      // This connection is not the one that carried the apply: it was made to ask.
+      var again = waiting
+      again.tries = lost.tries
+      return confirm(again, at: now)
+    }
     if let final {
       // What was sent before the loss may still be on its way to the agent, so this is no proof that it failed.
       return finish(.unknown("\(lost.why); sent again, and refused: \(SafeText.escape(final.detail))"))
     }
     state = .staging(lost)
-    return [.stage]
+    return [.stage, wake(at: now + DeliveryTiming.patience(lost.tries))]
   }
 
   private mutating func refused(_ refusal: Refusal, at now: Time) -> [Action] {
     let detail = SafeText.escape(refusal.detail)
     switch state {
-    case .idle, .answered, .pausing, .lost: return []
-    case .connecting(let connecting):
-      guard let lost = connecting.lost else { return finish(.failed(detail, refusal.code)) }
-      return look(for: lost, because: detail, at: now)
+    case .idle, .answered, .pausing, .lost, .unconfirmed: return []
+    case .connecting(.deliver, greeted: _): return finish(.failed(detail, refusal.code))
+    case .connecting(.confirm(let waiting), greeted: _): return probeFailed(waiting, because: detail, at: now)
+    case .connecting(.ask(let lost), greeted: _): return look(for: lost, because: detail, at: now)
+    case .confirming(let waiting):
+      // It may wait under another nonce, or no longer: a report tells, and the change is asked for anew.
+      return look(for: Lost(why: detail, tries: waiting.tries, wasConfirmed: true), because: detail, at: now)
     case .staging(nil), .applying(nil):
       guard refusal.code == .busy else { return finish(.failed(detail, refusal.code)) }
       let times = busy?.times ?? 0
       busy = (times + 1, detail)
       state = .pausing(detail)
-      return [.disconnect, wait(times, at: now)]
+      return [.disconnect, wake(at: now + backOff(times))]
     case .staging(let lost?), .applying(let lost?):
       // Still applying what we sent before: ask later.
       guard refusal.code != .busy else { return look(for: lost, because: detail, at: now) }
       // It will not take the bundle (again). Whether it has it is what a report tells.
-      let nonce = makeNonce()
-      state = .asking(lost, nonce, final: refusal)
-      return [.askReport(nonce)]
+      return ask(lost, final: refusal, at: now)
     case .asking(let lost, _, _):
       return look(for: lost, because: detail, at: now)
     }
   }
 
+  // MARK: - Losses and time
+
   private mutating func failed(_ why: String, at now: Time) -> [Action] {
     switch state {
-    case .idle, .answered, .pausing, .lost: return []
-    case .connecting(let connecting):
-      if let lost = connecting.lost { return look(for: lost, because: why, at: now) }
-      return connectAgain(because: why, at: now)
-    case .staging(nil): return connectAgain(because: why, at: now)
+    case .idle, .answered, .pausing, .lost, .unconfirmed: return []
+    case .connecting(.deliver, greeted: _), .staging(nil):
+      // Nothing was asked of the host yet.
+      failedConnections += 1
+      guard failedConnections < limits.connectionAttempts else { return finish(.unreachable(why)) }
+      state = .pausing(why)
+      return [.disconnect, wake(at: now + backOff(failedConnections - 1))]
+    case .connecting(.confirm(let waiting), greeted: _): return probeFailed(waiting, because: why, at: now)
+    case .connecting(.ask(let lost), greeted: _): return look(for: lost, because: why, at: now)
     case .applying(nil): return look(for: Lost(why: why), because: why, at: now)
+    case .confirming(let waiting):
+      let lost = Lost(why: why, tries: waiting.tries, waiting: waiting, wasConfirmed: true)
+      return look(for: lost, because: why, at: now)
     case .staging(let lost?), .applying(let lost?), .asking(let lost, _, _):
       return look(for: lost, because: why, at: now)
     }
   }
 
-  /// Nothing was asked of the host yet.
-  private mutating func connectAgain(because why: String, at now: Time) -> [Action] {
-    failedConnections += 1
-    guard failedConnections < limits.connectionAttempts else { return finish(.unreachable(why)) }
-    state = .pausing(why)
-    return [.disconnect, wait(failedConnections - 1, at: now)]
+  /// A connection of its own, bounded so that one that hangs leaves time for another.
+  private mutating func probe(_ waiting: Waiting, at now: Time) -> [Action] {
+    state = .connecting(.confirm(waiting), greeted: false)
+    return [.connect, wake(at: now + DeliveryTiming.probe(within: max(.zero, waiting.lastTry - now)))]
+  }
+
+  private mutating func probeFailed(_ waiting: Waiting, because why: String, at now: Time) -> [Action] {
+    var waiting = waiting
+    let next = now + pause(waiting.tries, at: now)
+    waiting.tries += 1
+    waiting.why = why
+    guard next < waiting.lastTry else {
+      // The host goes back by itself; then it can be asked.
+      let words = "no new connection could be made within \(waiting.seconds) s: \(why)"
+      state = .lost(Lost(why: words, waiting: waiting))
+      return [.disconnect, wake(at: max(now, waiting.end) + DeliveryTiming.afterwards)]
+    }
+    state = .unconfirmed(waiting)
+    return [.disconnect, wake(at: next)]
   }
 
   private mutating func look(for lost: Lost, because why: String, at now: Time) -> [Action] {
     var lost = lost
     lost.why = why
-    let pause = wait(lost.tries, at: now)
+    let next = now + pause(lost.tries, at: now)
     lost.tries += 1
     state = .lost(lost)
-    return [.disconnect, pause]
+    return [.disconnect, wake(at: next)]
   }
 
-  private mutating func wait(_ tries: Int, at now: Time) -> Action {
+  /// Short while a change may wait for us, longer when nothing hurries.
+  private func pause(_ tries: Int, at now: Time) -> Duration {
+    if now < windowEnd { return DeliveryTiming.pauses[min(tries, DeliveryTiming.pauses.count - 1)] }
+    return backOff(tries)
+  }
+
+  private func backOff(_ tries: Int) -> Duration {
     var pause = limits.firstBackOff
     for _ in 0..<min(tries, 16) where pause < limits.longestBackOff { pause = pause * 2 }
-    let moment = min(now + min(pause, limits.longestBackOff), deadline)
-    nextTry = moment
-    return .wakeUp(at: moment)
+    return min(pause, limits.longestBackOff)
+  }
+
+  private mutating func wake(at moment: Time) -> Action {
+    alarm = min(moment, deadline)
+    return .wakeUp(at: alarm)
   }
 
   private mutating func ticked(at now: Time) -> [Action] {
-    guard let moment = nextTry, now >= moment else { return [.wakeUp(at: nextTry ?? deadline)] }
+    guard now >= alarm else { return [.wakeUp(at: alarm)] }
     switch state {
-    case .pausing: state = .connecting(Connecting())
-    case .lost(let lost): state = .connecting(Connecting(lost: lost))
-    case .idle, .connecting, .staging, .applying, .asking, .answered: return [.wakeUp(at: deadline)]
+    case .pausing:
+      state = .connecting(.deliver, greeted: false)
+      return [.connect, wake(at: deadline)]
+    case .unconfirmed(let waiting): return probe(waiting, at: now)
+    case .lost(let lost):
+      state = .connecting(.ask(lost), greeted: false)
+      return [.connect, wake(at: now + DeliveryTiming.patience(lost.tries))]
+    case .connecting(.deliver, greeted: _), .staging(nil), .idle, .answered: return [wake(at: deadline)]
+    case .connecting, .staging, .applying, .confirming, .asking: return failed("it did not answer in time", at: now)
     }
-    nextTry = nil
-    return [.connect, .wakeUp(at: deadline)]
   }
 }

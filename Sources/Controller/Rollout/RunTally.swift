@@ -5,6 +5,8 @@ package struct RunTally: Hashable, Sendable {
   package var reverted = 0
   package var unreachable = 0
   package var unknown = 0
+  /// Changed, and waiting for a person's word.
+  package var awaiting = 0
   /// Something of ours went wrong, whatever the hosts did.
   package var errors = 0
   /// A guard said no: confirmation, approval, stale plan, lockout proof.
@@ -16,8 +18,13 @@ package struct RunTally: Hashable, Sendable {
   package init() {}
 
   package mutating func count(_ result: DeliveryResult) {
+    if result.isRefusedByGuard {
+      refusals += 1
+      return
+    }
     switch result {
     case .current: current += 1
+    case .awaiting: awaiting += 1
     case .reverted: reverted += 1
     case .failed: failed += 1
     case .unreachable: unreachable += 1

@@ -212,6 +212,38 @@ extension FleetStore {
     }
   }
 
+  /// Every host's bundle as of that release: of the newest one, up to it, that names the host.
+  /// - Parameter serial: nil asks for the newest of all.
+  package func bundles(upTo serial: Serial? = nil) async throws(Failure) -> [HostID: StoredBundle] {
+    try await read("read the bundles of release \(serial?.description ?? "last")") { db in
+      var bundles: [HostID: StoredBundle] = [:]
+      let rows = try Row.fetchCursor(
+        db,
+        sql: """
+          SELECT * FROM bundles WHERE id IN (
+            SELECT id FROM (SELECT id, max(serial) FROM bundles WHERE serial <= ? GROUP BY host))
+          """, arguments: [try serial?.column() ?? .max])
+      while let row = try rows.next() {
+        let bundle = try Self.bundle(row)
+        bundles[bundle.host] = bundle
+      }
+      return bundles
+    }
+  }
+
+  /// The hosts that the newest release naming them withdraws, with those bundles.
+  package func withdrawn() async throws(Failure) -> [HostID: StoredBundle] {
+    try await read("read which hosts are withdrawn") { db in
+      let rows = try Row.fetchAll(
+        db,
+        sql: """
+          SELECT * FROM bundles WHERE ipv4 IS NULL AND id IN (
+            SELECT id FROM (SELECT id, max(serial) FROM bundles GROUP BY host))
+          """)
+      return Dictionary(uniqueKeysWithValues: try rows.map { ($0, try Self.bundle($0)) }.map { ($0.1.host, $0.1) })
+    }
+  }
+
   /// Rules by their digest; nil when the store never had them.
   package func text(_ digest: Digest) async throws(Failure) -> [UInt8]? {
     try await read("read rules \(digest.short)") { db in try Self.text(db, digest, required: false) }

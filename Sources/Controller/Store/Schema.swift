@@ -11,8 +11,16 @@ enum Schema {
       try db.execute(sql: "PRAGMA application_id = \(FleetStore.applicationID)")
       for statement in first { try db.execute(sql: statement) }
     }
+    migrator.registerMigration("changes that wait for a person") { db in try db.execute(sql: awaiting) }
     return migrator
   }
+
+  // What a person needs to confirm or cancel a change: without the nonce nobody can.
+  private static let awaiting = """
+    CREATE TABLE awaiting (
+      host TEXT PRIMARY KEY, txn BLOB NOT NULL CHECK (length(txn) = 16), manifest BLOB NOT NULL, nonce BLOB NOT NULL,
+      content BLOB NOT NULL, serial INTEGER NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID
+    """
 
   private static let first = [
     "CREATE TABLE fleet (one INTEGER PRIMARY KEY CHECK (one = 1), name TEXT NOT NULL) STRICT",

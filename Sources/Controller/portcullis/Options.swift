@@ -2,6 +2,8 @@ import ArgumentParser
 import Console
 import Core
 import Operations
+import Release
+import Wire
 
 extension OutputFormat: ExpressibleByArgument {}
 
@@ -66,4 +68,44 @@ struct ApprovalOptions: ParsableArguments {
 
   @Option(help: "Why, for the record: printable ASCII, at most 512 characters")
   var reason: String?
+}
+
+/// Until when, and by whom, a change must be confirmed.
+struct ConfirmationOptions: ParsableArguments {
+  @Option(help: "Seconds until a host that was not confirmed goes back by itself (15 to 600)")
+  var confirmTimeout: Int = 60
+
+  @Option(help: "auto: over a new connection; manual: by 'portcullis confirm'")
+  var confirm: Way = .auto
+
+  enum Way: String, ExpressibleByArgument, CaseIterable { case auto, manual }
+
+  mutating func validate() throws {
+    let allowed = ConfirmationTerms.allowed
+    guard (Int(allowed.lowerBound)...Int(allowed.upperBound)).contains(confirmTimeout) else {
+      throw ValidationError("--confirm-timeout takes \(allowed.lowerBound) to \(allowed.upperBound) seconds")
+    }
+  }
+
+  var value: ConfirmationTerms { ConfirmationTerms(seconds: UInt16(confirmTimeout), isManual: confirm == .manual) }
+}
+
+/// What a person answers for, once.
+struct GrantOptions: ParsableArguments {
+  @Flag(help: "Go on although the rules would shut out the managers; wants --reason")
+  var overrideLockout = false
+
+  @Flag(help: "Move foreign rules that stand above ours and accept, below ours")
+  var takeOver = false
+
+  @Option(help: "Wipe these owners' chains in exclusive mode: docker, calico, …; separated by commas")
+  var evict: String?
+
+  func grants() throws -> [Grant] {
+    var grants: [Grant] = []
+    if overrideLockout { grants.append(.overrideLockout) }
+    if takeOver { grants.append(.takeOver) }
+    if let evict { grants += try Evictions.parse(evict) }
+    return grants
+  }
 }

@@ -16,7 +16,11 @@ struct Portcullis: AsyncParsableCommand {
     version: Version.text,
     groupedSubcommands: [
       CommandGroup(name: "Day one", subcommands: [Init.self, Keys.self, Enroll.self, Lab.self]),
-      CommandGroup(name: "Change", subcommands: [Validate.self, Plan.self, Apply.self, ReleaseVerb.self]),
+      CommandGroup(
+        name: "Change",
+        subcommands: [
+          Validate.self, Plan.self, Apply.self, Confirm.self, Cancel.self, Rollback.self, ReleaseVerb.self,
+        ]),
       CommandGroup(name: "Fleet", subcommands: [Status.self, Drift.self, Hosts.self]),
       CommandGroup(name: "Tools", subcommands: [RulesetVerb.self, VersionVerb.self, Measure.self]),
     ])

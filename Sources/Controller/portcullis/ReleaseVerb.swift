@@ -7,7 +7,8 @@ import Store
 
 struct ReleaseVerb: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "release", abstract: "Signed releases, as they are kept.", subcommands: [Export.self, List.self])
+    commandName: "release", abstract: "Signed releases, as they are kept.",
+    subcommands: [Export.self, List.self, Withdraw.self])
 
   struct Export: FleetVerb {
     static let configuration = CommandConfiguration(
@@ -59,6 +60,45 @@ struct ReleaseVerb: AsyncParsableCommand {
       try store?.close()
       try Terminal.print(ReleasesDocument(releases), output)
       return 0
+    }
+  }
+
+  struct Withdraw: FleetVerb {
+    static let configuration = CommandConfiguration(
+      abstract: "Make hosts give our rules up; they stay enrolled.",
+      discussion: """
+        A release in which these hosts have no rules, brought to them like any other. They stay so until 'portcullis \
+        apply -l HOST --reinstate'.
+        """)
+
+    @Argument(help: "Hosts of the inventory")
+    var hosts: [String]
+
+    @OptionGroup var fleet: FleetOptions
+    @OptionGroup var confirmation: ConfirmationOptions
+    @OptionGroup var contact: ContactOptions
+    @OptionGroup var approval: ApprovalOptions
+    @OptionGroup var output: OutputOptions
+
+    func perform() async throws -> Int32 {
+      let workspace = try open()
+      let inventory = try workspace.inventory()
+      let named = try hosts.map { name in
+        guard let host = inventory.host(named: name) else {
+          throw Failure(
+            "withdraw \(SafeText.escape(name))", because: Reason("the inventory has no such host"),
+            hint: NearestName.to(name, among: inventory.hosts.map(\.id.description)).map { "did you mean '\($0)'?" },
+            kind: .usage)
+        }
+        return host
+      }
+      guard Set(named.map(\.id)).count == named.count else {
+        throw Failure("withdraw hosts", because: Reason("one is named twice"), kind: .usage)
+      }
+      let store = try workspace.store()
+      let planned = try await Planning(workspace).plan(named, store: store, change: .withdrawal)
+      return try await Change(verb: "withdraw", approval: approval, output: output)
+        .carryOut(planned, Applying(workspace, limits: contact.value, terms: confirmation.value), store)
     }
   }
 }

@@ -102,20 +102,23 @@ extension FleetSuite {
     @Test func anAgentOfAnotherProtocolVersionIsNamed() async throws {
       let lab = try await TestLab.mixed
       let hello = AgentMessage.hello(
-        AgentHello(version: 2, agentVersion: "9.9.9", host: HostID(Self.host)!, fleet: FleetID("lab")!)
+        AgentHello(
+          version: ProtocolVersion.current + 1, agentVersion: "9.9.9", host: HostID(Self.host)!, fleet: FleetID("lab")!)
       ).encode()
       let octal = hello.map { "\\" + String($0, radix: 8) }.map { "\\" + "000".dropLast($0.count - 1) + $0.dropFirst() }
       try await lab.shell(Self.host, "printf '\(octal.joined())' > /usr/local/lib/hello-2")
       try await withBridge("cat /usr/local/lib/hello-2; exec sleep 60", in: lab) {
         let refreshed = try await lab.portcullis("status", "--refresh", "-l", Self.host, "--timeout", "10")
         #expect(refreshed.status == 4, "\(refreshed)")
-        #expect(refreshed.out.contains("speaks protocol 2, this one 1"), "\(refreshed)")
+        #expect(
+          refreshed.out.contains("speaks protocol \(ProtocolVersion.current + 1), this one \(ProtocolVersion.current)"),
+          "\(refreshed)")
         #expect(refreshed.seconds < 5)
         // An apply finds out before it sends anything.
         let plan = try await lab.policies(portOpenedFor: "web", 8444)
         let applied = try await lab.portcullis("apply", "--yes", "-l", Self.host, "--policies", plan, "--timeout", "10")
         #expect(applied.status == 3 || applied.status == 4, "\(applied)")
-        #expect(applied.out.contains("protocol 2"), "\(applied)")
+        #expect(applied.out.contains("protocol \(ProtocolVersion.current + 1)"), "\(applied)")
       }
     }
 

@@ -1,0 +1,85 @@
+package import Core
+internal import Policy
+internal import Release
+package import Rollout
+internal import Store
+internal import Wire
+
+/// What a release is to say of every host, wherever that comes from: the policies, or what was released before.
+package struct ReleaseContent: Sendable {
+  package struct Host: Sendable {
+    /// Of the manifest without its serial.
+    package let content: Digest
+    /// As the manifest says it.
+    package let mode: String
+    /// Nil when the host is withdrawn.
+    package let rules: PerFamily<RulesText>?
+    let manifest: @Sendable (Serial, [Grant]) throws -> Manifest
+    /// Where in the policies a line of the rules comes from, when they come from policies.
+    let source: @Sendable (RuleLocation) -> SourceLocation?
+
+    var desired: DesiredBundle { DesiredBundle(content: content, mode: mode, rules: rules) }
+  }
+
+  package let fleet: FleetID
+  package internal(set) var byHost: [HostID: Host]
+  package let enrolled: Set<HostID>
+  /// Hosts of the inventory that no policy applies to.
+  package let uncovered: Set<HostID>
+
+  init(fleet: FleetID, byHost: [HostID: Host], enrolled: Set<HostID>, uncovered: Set<HostID> = []) {
+    self.fleet = fleet
+    self.byHost = byHost
+    self.enrolled = enrolled
+    self.uncovered = uncovered
+  }
+
+  package init(_ drafts: Drafts) {
+    let fleet = drafts.fleet
+    self.init(
+      fleet: fleet,
+      byHost: drafts.byHost.mapValues { draft in
+        Host(
+          content: draft.content, mode: draft.mode.rawValue, rules: draft.rules,
+          manifest: { try draft.manifest(fleet: fleet, serial: $0, grants: $1) },
+          source: { draft.compiled.source(of: $0.family, line: $0.line) })
+      }, enrolled: drafts.enrolled, uncovered: drafts.uncovered)
+  }
+}
+
+extension ReleaseContent.Host {
+  /// What was released before, under a new serial and without its grants: those were for once.
+  init(_ bundle: StoredBundle, texts: [Digest: RulesText]) throws {
+    let manifest = try Manifest.parse(bundle.manifest)
+    let rules = try bundle.rules?.map { family, digest in
+      guard let text = texts[digest] else {
+        throw Failure(
+          "read the \(family) rules of \(bundle.host) in release \(bundle.serial)",
+          because: Reason("they are not kept any more"))
+      }
+      return text
+    }
+    self.init(
+      content: bundle.content, mode: manifest.mode.rawValue, rules: rules,
+      manifest: { try manifest.released(as: $0, grants: $1) }, source: { _ in nil })
+  }
+
+  /// The host gives our rules up; who manages it and which groups it is in stays as it was last released.
+  static func withdrawing(_ bundle: StoredBundle) throws -> ReleaseContent.Host {
+    let last = try Manifest.parse(bundle.manifest)
+    let manifest = try Manifest(
+      fleet: last.fleet, host: last.host, serial: last.serial, mode: .withdrawn, labels: last.labels,
+      sources: last.sources, files: nil)
+    return ReleaseContent.Host(
+      content: manifest.contentDigest, mode: manifest.mode.rawValue, rules: nil,
+      manifest: { try manifest.released(as: $0, grants: $1) }, source: { _ in nil })
+  }
+}
+
+extension Manifest {
+  fileprivate func released(as serial: Serial, grants: [Grant]) throws -> Manifest {
+    try Manifest(
+      fleet: fleet, host: host, serial: serial, grants: grants, mode: mode, forwardsForeign: forwardsForeign,
+      foreignAllowed: foreignAllowed, labels: labels, sources: sources, files: files)
+  }
+}

@@ -1,0 +1,54 @@
+import Console
+import Core
+import Glibc
+import Operations
+import Rollout
+import Store
+
+/// What every verb that changes hosts does with its plan: show it, ask, carry it out, say what came of it.
+struct Change {
+  let verb: String
+  let approval: ApprovalOptions
+  let output: OutputOptions
+  /// By a plan file.
+  var isApproved = false
+
+  func carryOut(_ planned: Planning.Planned, _ applying: Applying, _ store: FleetStore) async throws -> Int32 {
+    let document = PlanDocument(planned.plan)
+    if document.toChange > 0, !isApproved { try approve(document) }
+    let applied = try await applying.apply(
+      planned, store: store, verb: verb, reason: approval.reason ?? "-", told: progress)
+    try store.close()
+    try Terminal.print(ApplyDocument(applied), output)
+    if let failure = applied.recordingFailure {
+      Terminal.complain(
+        Failure(
+          "record what came of it", because: failure,
+          hint: "the hosts above are as shown; make room and run 'portcullis status --refresh'"))
+    }
+    return applied.tally.exitCode.rawValue
+  }
+
+  /// Asks the person at the terminal; a script must have said yes before.
+  private func approve(_ document: PlanDocument) throws {
+    if approval.yes { return }
+    guard Terminal.isInteractive, !approval.noInput else {
+      throw Failure(
+        "\(verb) to \(document.toChange) hosts", because: Reason("nobody is here to approve it"),
+        hint: verb == "apply" ? "look at 'portcullis plan', then say --yes, or apply a plan file" : "say --yes",
+        kind: .refused)
+    }
+    Terminal.say(document.text(TextStyle(colour: Terminal.colour)))
+    // Many hosts take more than a reflex: their number.
+    let wanted = document.toChange > 10 ? String(document.toChange) : "yes"
+    guard Terminal.ask("\(verb.prefix(1).uppercased() + verb.dropFirst())? Type \(wanted): ") == wanted else {
+      throw Failure(verb, because: Reason("it was not approved"), kind: .refused)
+    }
+  }
+
+  /// On a terminal, one line that counts.
+  private func progress(_ host: Applying.Host) {
+    guard isatty(STDERR_FILENO) == 1, output.output == .text else { return }
+    Terminal.say("\(host.host): \(ApplyDocument.word(host.result))")
+  }
+}

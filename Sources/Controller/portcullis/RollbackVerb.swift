@@ -1,0 +1,49 @@
+import ArgumentParser
+import Console
+import Core
+import Inventory
+import Operations
+import Store
+
+struct Rollback: FleetVerb {
+  static let configuration = CommandConfiguration(
+    abstract: "Bring hosts back to what an earlier release said of them, as a new release.",
+    discussion: """
+      The others keep what they were released last. The policy files still say something else, so the next apply moves \
+      forward again: change them too.
+      Example: portcullis rollback -l web --to 41 --reason "INC-42"
+      """)
+
+  @Option(help: "The release's serial (default: the one before the newest)")
+  var to: UInt64?
+
+  @OptionGroup var fleet: FleetOptions
+  @OptionGroup var target: TargetOptions
+  @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var contact: ContactOptions
+  @OptionGroup var approval: ApprovalOptions
+  @OptionGroup var output: OutputOptions
+
+  func perform() async throws -> Int32 {
+    let workspace = try open()
+    let hosts = try workspace.inventory().hosts(matching: target.limit)
+    guard let store = try workspace.existingStore() else {
+      throw Failure("rollback", because: Reason("no release was ever made"), kind: .usage)
+    }
+    let earlier: Serial
+    if let to {
+      earlier = Serial(to)
+    } else {
+      guard let before = try await store.releases(limit: 2).dropFirst().first else {
+        throw Failure(
+          "rollback", because: Reason("there is no release before the newest"),
+          hint: "'portcullis enroll --remove --rules generation-0' goes back to what ran before us", kind: .usage)
+      }
+      earlier = before.serial
+    }
+    let planned = try await Planning(workspace).plan(hosts, store: store, change: .earlier(earlier))
+    Terminal.say("going back to what release \(earlier) said; the next apply from the policy files moves forward again")
+    return try await Change(verb: "rollback", approval: approval, output: output)
+      .carryOut(planned, Applying(workspace, limits: contact.value, terms: confirmation.value), store)
+  }
+}

@@ -1,0 +1,101 @@
+import Core
+import Synchronization
+import Transport
+import Wire
+
+/// Agents that speak the real protocol over connections that exist in memory only. Each connection is one TCP
+/// connection; what was said on which is kept.
+final class FakeAgents: HostConnector {
+  struct State {
+    var connections = 0
+    /// What the last connection was allowed to receive, in bytes.
+    var receivedBytes = 0
+    /// What was said, with the number of its connection.
+    var heard: [(connection: Int, message: ControllerMessage)] = []
+    /// The answer to a message on a connection; nil ends the conversation.
+    var answer: @Sendable (Int, ControllerMessage) -> AgentMessage?
+  }
+
+  let state: Mutex<State>
+
+  init(_ answer: @escaping @Sendable (Int, ControllerMessage) -> AgentMessage?) {
+    state = Mutex(State(answer: answer))
+  }
+
+  var connections: Int { state.withLock { $0.connections } }
+
+  /// The numbers of the connections on which such messages came.
+  func connections(saying matches: (ControllerMessage) -> Bool) -> [Int] {
+    state.withLock { $0.heard.filter { matches($0.message) }.map(\.connection) }
+  }
+
+  func connect(to endpoint: HostEndpoint, limits: ConnectionLimits) async throws(TransportError) -> any HostConnection {
+    let number = state.withLock { state in
+      state.connections += 1
+      state.receivedBytes = limits.receivedBytes
+      return state.connections
+    }
+    return FakeConnection(agents: self, number: number)
+  }
+
+  fileprivate func hear(_ message: ControllerMessage, on connection: Int) -> AgentMessage?? {
+    let answer = state.withLock { state in
+      state.heard.append((connection, message))
+      return state.answer
+    }
+    switch message {
+    case .data, .goodbye: return .some(nil)
+    case .hello, .stage, .apply, .confirm, .cancel, .local, .report, .text:
+      guard let answered = answer(connection, message) else { return nil }
+      return .some(answered)
+    }
+  }
+}
+
+final class FakeConnection: HostConnection {
+  let agents: FakeAgents
+  let number: Int
+  init(agents: FakeAgents, number: Int) {
+    self.agents = agents
+    self.number = number
+  }
+  var remoteAddress: String { "192.0.2.1:22" }
+  func run(_ command: String?, deadline: ContinuousClock.Instant) async throws(TransportError) -> any HostChannel {
+    FakeChannel(agents: agents, number: number)
+  }
+  func close() async {}
+}
+
+final class FakeChannel: HostChannel {
+  private let agents: FakeAgents
+  private let number: Int
+  private let decoder = Mutex(FrameDecoder())
+  private let ended = Mutex(false)
+  private let output: AsyncStream<[UInt8]>
+  private let sink: AsyncStream<[UInt8]>.Continuation
+
+  init(agents: FakeAgents, number: Int) {
+    self.agents = agents
+    self.number = number
+    (output, sink) = AsyncStream.makeStream()
+  }
+
+  func write(_ bytes: [UInt8]) async throws(TransportError) {
+    decoder.withLock { decoder in
+      decoder.feed(bytes)
+      while let frame = try? decoder.next(), let message = try? ControllerMessage(frame: frame) {
+        guard let answer = agents.hear(message, on: number) else { return sink.finish() }
+        if let answer { sink.yield(answer.encode()) }
+      }
+    }
+  }
+
+  func finishWriting() async throws(TransportError) {}
+  func read() async throws(TransportError) -> [UInt8]? {
+    var iterator = output.makeAsyncIterator()
+    return await iterator.next()
+  }
+  func exitStatus() async throws(TransportError) -> Int32? { 0 }
+  func standardError() async -> [UInt8] { [] }
+  func close() async { sink.finish() }
+}
