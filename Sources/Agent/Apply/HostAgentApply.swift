@@ -99,7 +99,7 @@ extension HostAgent {
       try captureGeneration0()
       var new = try knownRules(of: manifest, admitted.rulesets, in: nil)
       // A committed bundle that went bad on disk must not stop its successor, which mends it.
-      var old = ledger.committed == nil ? try oldRules(ledger) : try? oldRules(ledger)
+      var old = ledger.committed == nil ? try oldRules(ledger) : Self.twice { try oldRules(ledger) }
       let saved = try savedRulesets()
       var committedDigests: PerFamily<Digest>?
       switch new.rules {
@@ -213,24 +213,9 @@ extension HostAgent {
     guard let saved = try? savedRulesets() else { return false }
     return Family.allCases.allSatisfy { family in
       guard target.difference(saved[family], family) == nil else { return false }
-      switch known.rules {
-      case .exclusive: return true
-      // A hook may have a foreign accept above it, or a chain to be called from may have come.
-      case .owned:
-        return known.rules.observed(saved[family], family) == target.governed(saved[family], family)
-          && !hasUnhooked(known, saved[family], family)
-      case .nothing: return true
-      }
-    }
-  }
-
-  /// A chain of other people has come that ours is to be called from.
-  private func hasUnhooked(_ known: KnownRules, _ saved: Ruleset, _ family: Family) -> Bool {
-    guard case .owned(let side) = known.rules else { return false }
-    return side.rules[family].hooks.contains { hook in
-      guard hook.isForeign, let chain = saved[table: hook.table]?[chain: hook.chain] else { return false }
-      let target = Array(hook.target.utf8)
-      return !chain.rules.contains { $0.bytes.firstRange(of: target) != nil }
+      // A hook may have a foreign accept above it.
+      return known.rules.isExclusive
+        || known.rules.observed(saved[family], family) == target.governed(saved[family], family)
     }
   }
 

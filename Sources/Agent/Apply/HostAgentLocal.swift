@@ -25,7 +25,7 @@ extension HostAgent {
 
   private func loadSafe(_ order: LocalOrder) throws -> String {
     let ledger = try ledger()
-    let known = ledger.committed.flatMap { try? committedRules($0) }
+    let known = ledger.committed.flatMap { committed in Self.twice { try committedRules(committed) } }
     try append(.localAct(act(order)))
     try loadSafePolicy(why: "root at the console ordered it: \(cut(SafeText.escape(order.reason)))", known: known)
     return "the safe policy is loaded, until the next release or rollback"
@@ -40,7 +40,7 @@ extension HostAgent {
     }
     var new = try committedRules(previous)
     new.expected = nil
-    let old = try? oldRules(ledger)
+    let old = Self.twice { try oldRules(ledger) }
     let name = BundleName(previous.accepted.serial, unique: .random(in: .min ... .max))
     try store.stage(try store.read(previous.name), as: name)
     let plan = OpenTransaction(

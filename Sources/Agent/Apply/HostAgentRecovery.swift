@@ -19,6 +19,8 @@ extension HostAgent {
   package func recover() throws {
     try openJournal()
     try settle()
+    // Whoever promised another process to take its change back need not any more.
+    deadMan.disarm()
     // Enrolment starts the agent, so this keeps what was found on the host. Failing now is no error: the first apply
     // tries again, and refuses when it cannot.
     _ = try? captureGeneration0()
@@ -43,7 +45,7 @@ extension HostAgent {
     }
     var known: KnownRules?
     if ledger.isHeldSafe {
-      known = ledger.committed.flatMap { try? committedRules($0) }
+      known = ledger.committed.flatMap { committed in Self.twice { try committedRules(committed) } }
       let why = ledger.degraded ?? "root at the console ordered it"
       try loadSafePolicy(why: why, known: known)
       return .safePolicy(why: why)
@@ -75,7 +77,7 @@ extension HostAgent {
   package func returnToGeneration0() throws -> Bool {
     guard try store.readGeneration0() != nil else { return false }
     let ledger = try ledger()
-    let committed = ledger.committed.flatMap { try? committedRules($0) }
+    let committed = ledger.committed.flatMap { committed in Self.twice { try committedRules(committed) } }
     var wanted = KnownRules.nothing
     if let found = committed?.found { wanted = .copy(found) }
     guard let target = targets(new: committed, old: wanted, ledger: ledger).old else { return false }
@@ -112,12 +114,14 @@ extension HostAgent {
   /// Whatever boot it is: a transaction that touched the kernel is never resumed.
   private func takeBack(_ open: OpenTransaction, _ ledger: Ledger) throws {
     // What was being applied, as far as its files still tell.
-    var new = try? KnownRules(readmitting: open, by: self)
+    var new = Self.twice { try KnownRules(readmitting: open, by: self) }
     // After a reboot nothing of what was replaced is in the kernel any more; who made it makes it again.
     let isSameBoot = open.deadline.map { $0.bootID == facts.bootID } ?? true
-    var old = try? oldRules(ledger)
+    var old = Self.twice { try oldRules(ledger) }
     new = new?.givingUp(old)
-    if isSameBoot || ledger.committed == nil, let replaced = (try? store.read(.replaced, of: open.bundle)) ?? nil {
+    if isSameBoot || ledger.committed == nil,
+      let replaced = Self.twice({ try store.read(.replaced, of: open.bundle) }) ?? nil
+    {
       var copy = KnownRules.copy(replaced)
       copy.sources = old?.sources ?? []
       old = copy

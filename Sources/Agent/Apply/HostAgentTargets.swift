@@ -49,7 +49,7 @@ extension HostAgent {
   /// The built-in policies before the first bundle; where none were kept, or cannot be read, they count as ACCEPT, as
   /// the kernel has them.
   func foundPolicies() -> PerFamily<Policies> {
-    let texts = (try? store.readGeneration0()) ?? nil
+    let texts = Self.twice { try store.readGeneration0() } ?? nil
     return PerFamily { family in
       guard let text = texts?[family], !text.isEmpty,
         let ruleset = try? Ruleset.parse(save: text, file: "generation-0/\(family).rules")
@@ -67,6 +67,9 @@ extension HostAgent {
     writeSafeFiles(sources: [], beside: nil)
     return true
   }
+
+  /// For what we can do without, but should not for a fault that passes. Nil when it stays.
+  static func twice<Value>(_ read: () throws -> Value) -> Value? { (try? read()) ?? (try? read()) }
 
   /// Where the host goes back to when no transaction says otherwise.
   func oldRules(_ ledger: Ledger) throws -> KnownRules {

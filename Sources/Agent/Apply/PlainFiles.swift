@@ -14,9 +14,11 @@ enum PlainFile {
     var text: [UInt8] = []
     for table in ruleset.declaringAllBuiltInChains().tables {
       text += line("*\(table.name)")
-      let builtIn = table.chains.filter { $0.policy != nil }
-      for chain in builtIn { text += line(":\(chain.name) \(chain.policy ?? "ACCEPT") [0:0]") }
+      // Emptied first: the nft programs make a chain they flush, as ACCEPT, where the kernel has none yet.
       text += line("-F") + line("-X")
+      for chain in table.chains {
+        if let policy = chain.policy { text += line(":\(chain.name) \(policy) [0:0]") }
+      }
       for chain in table.chains where chain.policy == nil { text += line("-N \(chain.name)") }
       for chain in table.chains {
         for rule in chain.rules { text += rule.bytes + [newline] }

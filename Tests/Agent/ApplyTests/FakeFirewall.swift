@@ -1,5 +1,6 @@
 import Apply
 import Core
+import Glibc
 import Ruleset
 import Wire
 
@@ -29,6 +30,8 @@ final class FakeFirewall: HostFirewall {
   var withoutLive: String?
   private(set) var rehearsals: [Rehearsal] = []
   private(set) var limits: [Duration] = []
+  /// So many of the next loads are refused, with nothing changed.
+  var refusals = 0
   private(set) var loads = 0
 
   init(faults: Faults) { self.faults = faults }
@@ -62,6 +65,10 @@ final class FakeFirewall: HostFirewall {
     limits.append(limit)
     if verdict == .nothing { throw broken("restore", family) }
     loads += 1
+    if refusals > 0 {
+      refusals -= 1
+      throw FirewallProblem(.refused, program: "restore", family: family, words: "it does not fit")
+    }
     // Restore commits table by table: a failure may leave the first ones changed.
     var part: Int?
     if verdict != .proceed {
@@ -134,6 +141,12 @@ final class FakeFirewall: HostFirewall {
   }
 
   private func broken(_ program: String, _ family: Family?) -> FirewallProblem {
-    FirewallProblem(.unavailable, program: program, family: family, words: "no such luck")
+    let kind: FirewallProblem.Kind =
+      switch faults.errno {
+      case ENOSPC: .refused
+      case ENOMEM: .timedOut
+      default: .unavailable
+      }
+    return FirewallProblem(kind, program: program, family: family, words: "no such luck")
   }
 }
