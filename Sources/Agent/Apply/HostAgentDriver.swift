@@ -54,11 +54,11 @@ extension HostAgent {
     while true {
       switch action {
       case .refuse(let refusal):
-        deadMan.disarm()
+        disarmAfterEnd()
         store.remove(drive.plan.bundle)
         throw refusal
       case .answer(let outcome):
-        deadMan.disarm()
+        disarmAfterEnd()
         cleanUp()
         return .outcome(outcome)
       case .wait(let nonce, let deadline): return .waiting(nonce, deadline)
@@ -93,6 +93,11 @@ extension HostAgent {
         }
       }
     }
+  }
+
+  /// An end that could not be written down is none for whoever only reads the journal.
+  private func disarmAfterEnd() {
+    if journal?.ledger.open == nil { deadMan.disarm() }
   }
 
   private func attempt(

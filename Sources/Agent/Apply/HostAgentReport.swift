@@ -22,7 +22,8 @@ extension HostAgent {
         nonce: nonce, host: host, fleet: fleet, time: clock.now(), bootID: facts.bootID,
         agentVersion: ProductVersion.current, architecture: facts.architecture, kernel: facts.kernel,
         backend: programs.backend, iptablesVersion: programs.version, committed: ledger.committed?.asReported,
-        lastFailure: ledger.lastFailure, pending: waiting.map(pending), localAct: ledger.localAct, families: families,
+        lastFailure: ledger.lastFailure, pending: ledger.open.flatMap(pending), localAct: ledger.localAct,
+        families: families,
         owners: owners, otherBackendRules: try firewall.otherBackendRules(),
         conflicts: facts.conflicts, degraded: ledger.degraded != nil, managementSource: managementSource)
     } catch {
@@ -47,11 +48,12 @@ extension HostAgent {
     }
   }
 
-  private func pending(_ waiting: WaitingChange) -> PendingChange {
-    let plan = waiting.drive.plan
+  /// From the journal, so that a process beside the daemon knows it too.
+  private func pending(_ open: OpenTransaction) -> PendingChange? {
+    guard open.phase == .applied, let deadline = open.deadline, deadline.bootID == facts.bootID else { return nil }
     return PendingChange(
-      transaction: plan.id, manifest: plan.release.manifest, serial: plan.release.serial,
-      millisecondsLeft: millisecondsLeft(waiting.deadline), isManual: plan.isManual)
+      transaction: open.id, manifest: open.release.manifest, serial: open.release.serial,
+      millisecondsLeft: millisecondsLeft(deadline), isManual: open.isManual)
   }
 
   /// In exclusive mode, and before the first commit, everything the save program prints is observed: a table that the

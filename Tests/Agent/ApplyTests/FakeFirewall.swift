@@ -1,5 +1,6 @@
 import Apply
 import Core
+import Glibc
 import Ruleset
 import Wire
 
@@ -140,6 +141,12 @@ final class FakeFirewall: HostFirewall {
   }
 
   private func broken(_ program: String, _ family: Family?) -> FirewallProblem {
-    FirewallProblem(.unavailable, program: program, family: family, words: "no such luck")
+    let kind: FirewallProblem.Kind =
+      switch faults.errno {
+      case ENOSPC: .refused
+      case ENOMEM: .timedOut
+      default: .unavailable
+      }
+    return FirewallProblem(kind, program: program, family: family, words: "no such luck")
   }
 }

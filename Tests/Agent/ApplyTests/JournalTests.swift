@@ -62,6 +62,18 @@ import Wire
     #expect(throws: ByteReader.Problem.self) { try JournalRecord(decoding: (bytes + [0])[...]) }
   }
 
+  @Test func `what agents wrote that did not wait for confirmations is still read`() throws {
+    // A transaction without the five flags at its end, ARMED without a deadline, a snapshot without its last three.
+    let staged = [1] + JournalRecord.staged(Self.open).encode().dropFirst().dropLast(5)
+    #expect(try JournalRecord(decoding: staged[...]) == .staged(Self.open))
+    let armed = [2] + JournalRecord.armed(Self.accepted, nil).encode().dropFirst().dropLast(1)
+    #expect(try JournalRecord(decoding: armed[...]) == .armed(Self.accepted, nil))
+    var ledger = Ledger()
+    ledger.replay(.armed(Self.accepted, nil))
+    let snapshot = [0] + JournalRecord.snapshot(ledger).encode().dropFirst().dropLast(3)
+    #expect(try JournalRecord(decoding: snapshot[...]) == .snapshot(ledger))
+  }
+
   @Test func `the checksum is CRC-32C`() {
     // RFC 3720 appendix B.4: 32 bytes of zeros, and the customary check value.
     #expect(CRC32C.checksum([UInt8](repeating: 0, count: 32)) == 0x8a91_36aa)

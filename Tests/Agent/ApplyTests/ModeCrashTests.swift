@@ -102,7 +102,12 @@ import Wire
     #expect(number > 40)
   }
 
-  @Test(arguments: scenarios, [EIO, ENOSPC, ENOMEM])
+  /// The programs fail with it as ones that cannot be run, that refuse, and that are killed at their limit.
+  static let faults: [(scenario: Scenario, errno: Int32)] =
+    scenarios.map { ($0, EIO) } + scenarios.prefix(1).flatMap { [($0, ENOSPC), ($0, ENOMEM)] }
+    + scenarios[3...3].flatMap { [($0, ENOSPC), ($0, ENOMEM)] }
+
+  @Test(arguments: faults)
   func `a single call that fails leaves the old rules or the new, and other people's`(
     scenario: Scenario, errno: Int32
   ) throws {
@@ -126,5 +131,33 @@ import Wire
     }
     print("fault points of \(scenario), errno \(errno): \(number - 1)")
     #expect(number > 40)
+  }
+
+  @Test(arguments: scenarios.filter { $0.change != nil })
+  func `a process that dies in any call of its recovery recovers the next time`(scenario: Scenario) throws {
+    let model = try Self.model(scenario, .nft)
+    let (probe, probing) = try Self.prepare(scenario, .nft)
+    probe.faults.restart()
+    try Self.perform(scenario, probe, probing)
+    // Dying in the middle of the second family's load leaves the most to do.
+    let loading = try #require(probe.faults.log.lastIndex(of: "load ipv4")) + 1
+    var number = 0
+    while true {
+      number += 1
+      let (host, agent) = try Self.prepare(scenario, .nft)
+      let floor = try host.ledger().floor?.serial
+      host.faults.arm(.die(loading))
+      _ = try? Self.perform(scenario, host, agent)
+      host.faults.arm(.die(number))
+      _ = try? host.agent().recover()
+      guard host.faults.isDead else { break }
+      let place: Comment = "\(scenario), call \(number) of recovery: \(host.faults.log.last ?? "")"
+      host.faults.restart()
+      _ = try host.recoveredAgent()
+      try Self.check(host, model, isBoot: false, place, floor: floor)
+      #expect(host.canonical == model.old, place)
+    }
+    print("crash points of the recovery of \(scenario): \(number - 1)")
+    #expect(number > 20)
   }
 }

@@ -5,95 +5,6 @@ import Ruleset
 import Testing
 import Wire
 
-/// Bundles of every mode, and a host on which Docker and fail2ban keep rules of their own.
-enum Modes {
-  static let owned4 = """
-    *filter
-    :INPUT DROP [0:0]
-    :FORWARD DROP [0:0]
-    :web - [0:0]
-    -A INPUT -i lo -j ACCEPT
-    -A INPUT -j web
-    -A web -p tcp -m tcp --dport 443 -j ACCEPT
-    COMMIT
-
-    """
-  static let owned6 = "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n"
-  static let next4 = """
-    *filter
-    :INPUT DROP [0:0]
-    -A INPUT -i lo -j ACCEPT
-    -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
-    COMMIT
-    *nat
-    :POSTROUTING ACCEPT [0:0]
-    -A POSTROUTING -o eth0 -j MASQUERADE
-    COMMIT
-
-    """
-  static let next6 = "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\n-A INPUT -p ipv6-icmp -j ACCEPT\nCOMMIT\n"
-
-  typealias Bundle = Result<Samples.Bundle, any Error>
-
-  static func bundle(_ serial: UInt64, _ mode: Manifest.Mode, _ grants: [Grant] = []) -> Bundle {
-    Result {
-      try SignedBundles.bundle(
-        serial: serial, ipv4: serial % 2 == 0 ? owned4 : next4, ipv6: serial % 2 == 0 ? owned6 : next6, mode: mode,
-        grants: grants)
-    }
-  }
-
-  static let evict: [Grant] = [.evict(.docker), .evict(.fail2ban)]
-  static let owned2 = bundle(2, .owned)
-  static let owned3 = bundle(3, .owned)
-  static let owned5 = bundle(5, .owned)
-  static let taking3 = bundle(3, .owned, [.takeOver])
-  static let exclusive2 = bundle(2, .exclusive, evict)
-  static let exclusive3 = bundle(3, .exclusive, evict)
-  static let exclusiveMild3 = bundle(3, .exclusive)
-  static let withdrawn3 = bundle(3, .withdrawn)
-  static let withdrawn4 = bundle(4, .withdrawn)
-
-  static let docker = """
-    *filter
-    :INPUT ACCEPT [0:0]
-    :FORWARD DROP [0:0]
-    :OUTPUT ACCEPT [0:0]
-    :DOCKER-USER - [0:0]
-    :f2b-sshd - [0:0]
-    -A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd
-    -A FORWARD -j DOCKER-USER
-    -A FORWARD -o docker0 -j ACCEPT
-    -A DOCKER-USER -j RETURN
-    -A f2b-sshd -s 203.0.113.9/32 -j REJECT --reject-with icmp-port-unreachable
-    -A f2b-sshd -j RETURN
-    COMMIT
-    *nat
-    :PREROUTING ACCEPT [0:0]
-    :INPUT ACCEPT [0:0]
-    :OUTPUT ACCEPT [0:0]
-    :POSTROUTING ACCEPT [0:0]
-    :DOCKER - [0:0]
-    -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
-    -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
-    COMMIT
-
-    """
-
-  static func host(_ backend: Backend = .nft) throws -> FakeHost {
-    let host = try FakeHost()
-    host.firewall.backend = backend
-    try settle(docker, on: host)
-    return host
-  }
-
-  static func settle(_ text: String, on host: FakeHost) throws {
-    for table in try Ruleset.parse(save: Array(text.utf8), file: "foreign").tables {
-      host.firewall.kernel.ipv4[table.name] = table
-    }
-  }
-}
-
 @Suite struct ModeTests {
   let host: FakeHost
   let agent: HostAgent
@@ -146,6 +57,22 @@ enum Modes {
     try host.apply(agent, Modes.exclusive2)
     #expect(!host.canonical.ipv4.contains("DOCKER"))
     #expect(try host.apply(agent, Modes.withdrawn3).result == .committed)
+    #expect(host.canonical == found)
+  }
+
+  @Test func `what was found is remembered through every mode and renewed release`() throws {
+    try host.apply(agent, Modes.owned2)
+    try host.apply(agent, Modes.exclusive3)
+    #expect(try host.apply(agent, Modes.bundle(5, .exclusive, Modes.evict)).result == .unchanged)
+    #expect(try host.apply(agent, Modes.bundle(6, .exclusive, Modes.evict)).result == .committed)
+    #expect(try host.apply(try host.recoveredAgent(), Modes.bundle(7, .withdrawn)).result == .committed)
+    #expect(host.canonical == found)
+  }
+
+  @Test func `removal in exclusive mode loads what was found`() throws {
+    try host.apply(agent, Modes.owned2)
+    try host.apply(agent, Modes.exclusive3)
+    #expect(try host.recoveredAgent().returnToGeneration0())
     #expect(host.canonical == found)
   }
 
@@ -272,115 +199,5 @@ enum Modes {
     let words = String(decoding: text, as: UTF8.self)
     #expect(words.contains(":FORWARD DROP"))
     #expect(!words.contains("-A") && !words.contains("DOCKER"))
-  }
-
-  @Test func `the safe policy leaves other people's chains alone in owned mode`() throws {
-    try host.apply(agent, Modes.owned2)
-    _ = try agent.obey(LocalOrder(deed: .safe, reason: "a drill"))
-    #expect(Self.foreign(host.canonical.ipv4) == Self.foreign(found.ipv4))
-    #expect(host.canonical.ipv4.contains("-s 192.0.2.7 -p tcp -m tcp --dport 22 -j ACCEPT"))
-    let report = try agent.report(.random(), managementSource: "")
-    #expect(report.degraded)
-    #expect(report.localAct?.deed == .safe)
-    // It stays so over a restart and a reboot, until the next release.
-    let safe = host.canonical
-    _ = try host.recoveredAgent()
-    #expect(host.canonical == safe)
-    host.cutPower()
-    guard case .safePolicy = try host.agent().restore() else {
-      Issue.record("root's order was forgotten at boot")
-      return
-    }
-    #expect(host.canonical.ipv4.contains("-s 192.0.2.7 -p tcp -m tcp --dport 22 -j ACCEPT"))
-    let next = try host.recoveredAgent()
-    #expect(try host.apply(next, Modes.owned3).result == .committed)
-    #expect(try next.report(.random(), managementSource: "").localAct == nil)
-    #expect(try !next.report(.random(), managementSource: "").degraded)
-  }
-
-  @Test func `root goes back to the bundle before, and the report says so until the next commit`() throws {
-    #expect(throws: Refusal.self) { try agent.obey(LocalOrder(deed: .rollback, reason: "none yet")) }
-    try host.apply(agent, Modes.owned2)
-    let old = host.canonical
-    try host.apply(agent, Modes.owned3)
-    #expect(host.canonical != old)
-    _ = try agent.obey(LocalOrder(deed: .rollback, reason: "the web is down"))
-    #expect(host.canonical == old)
-    let report = try agent.report(.random(), managementSource: "")
-    #expect(report.committed?.serial == Serial(2))
-    #expect(report.localAct?.reason == "the web is down")
-    #expect(try host.ledger().floor?.serial == Serial(3))
-    #expect(try host.recoveredAgent().report(.random(), managementSource: "").localAct?.deed == .rollback)
-    let next = try host.recoveredAgent()
-    #expect(try host.apply(next, Modes.owned3).result == .committed)
-    #expect(try next.report(.random(), managementSource: "").localAct == nil)
-  }
-
-  @Test func `a local order takes a waiting change back first`() throws {
-    try host.apply(agent, Modes.owned2)
-    try host.apply(agent, Modes.owned3)
-    let bundle = try Modes.owned5.get()
-    let transaction = TransactionID.random()
-    _ = try ConfirmTests.begin(agent, Modes.withdrawn4, transaction, from: host.connection())
-    _ = try agent.obey(LocalOrder(deed: .rollback, reason: "now"))
-    #expect(try host.ledger().outcome(of: transaction)?.result == .reverted)
-    #expect(try host.ledger().committed?.accepted.serial == Serial(2))
-    #expect(bundle.manifest != (try Modes.owned2.get()).manifest)
-  }
-}
-
-@Suite struct KnockTests {
-  let host: FakeHost
-  let agent: HostAgent
-
-  init() throws {
-    host = try Modes.host()
-    agent = try host.recoveredAgent()
-  }
-
-  static let shut = KnockResult.shut([
-    ShutPath(family: .ipv4, source: "192.0.2.7", port: 22, culprit: "-A INPUT -s 192.0.2.0/24 -j DROP")
-  ])
-
-  @Test func `every way in is tried beside the host's own rules`() throws {
-    try host.apply(agent, Modes.owned2)
-    let rehearsal = try #require(host.firewall.rehearsals.first { !$0.knock.isEmpty })
-    #expect(rehearsal.live.map { String(decoding: $0.ipv4, as: UTF8.self) }?.contains("DOCKER-USER") == true)
-    #expect(rehearsal.knock == [KnockPath(source: "192.0.2.7", destination: "192.0.2.1", ports: [22])])
-  }
-
-  @Test(arguments: [Modes.owned2, Modes.exclusive2])
-  func `a shut way in refuses, and names family, source, port and rule`(
-    bundle: Modes.Bundle
-  ) throws {
-    host.firewall.knock = { _ in Self.shut }
-    let before = host.canonical
-    let refusal = #expect(throws: Refusal.self) { try host.apply(agent, bundle) }
-    #expect(refusal?.code == .lockout)
-    for word in ["ipv4", "192.0.2.7", "port 22", "-A INPUT -s 192.0.2.0/24 -j DROP"] {
-      #expect(refusal?.detail.contains(word) == true)
-    }
-    #expect(host.canonical == before)
-    #expect(host.firewall.loads == 0)
-  }
-
-  @Test func `a shut way in goes on when it is ordered, and says so`() throws {
-    host.firewall.knock = { _ in Self.shut }
-    let outcome = try host.apply(agent, Modes.bundle(2, .owned, [.overrideLockout]))
-    #expect(outcome.result == .committed)
-    #expect(outcome.detail.contains("192.0.2.0/24"))
-  }
-
-  @Test func `a knock that cannot tell warns`() throws {
-    host.firewall.knock = { _ in .undecided("a rule uses NFQUEUE") }
-    let change = try ConfirmTests.begin(agent, Modes.owned2, .random(), from: host.connection())
-    #expect(change.warnings.contains { $0.contains("NFQUEUE") })
-  }
-
-  @Test func `live rules that do not load beside ours warn, and the apply goes on`() throws {
-    host.firewall.withoutLive = "no such match"  // Then our text, made for them, does not load either.
-    let outcome = try host.apply(agent, Modes.owned2)
-    #expect(outcome.result == .committed)
-    #expect(outcome.detail.contains("which did not load"))
   }
 }

@@ -1,0 +1,73 @@
+import Apply
+import Core
+import Release
+import Ruleset
+import Testing
+import Wire
+
+/// What root does at the console.
+@Suite struct LocalOrderTests {
+  let host: FakeHost
+  let agent: HostAgent
+  let found: PerFamily<String>
+
+  init() throws {
+    host = try Modes.host()
+    found = host.canonical
+    agent = try host.recoveredAgent()
+  }
+
+  @Test func `the safe policy leaves other people's chains alone in owned mode`() throws {
+    try host.apply(agent, Modes.owned2)
+    _ = try agent.obey(LocalOrder(deed: .safe, reason: "a drill"))
+    #expect(ModeTests.foreign(host.canonical.ipv4) == ModeTests.foreign(found.ipv4))
+    #expect(host.canonical.ipv4.contains("-s 192.0.2.7 -p tcp -m tcp --dport 22 -j ACCEPT"))
+    let report = try agent.report(.random(), managementSource: "")
+    #expect(report.degraded)
+    #expect(report.localAct?.deed == .safe)
+    // It stays so over a restart and a reboot, until the next release.
+    let safe = host.canonical
+    _ = try host.recoveredAgent()
+    #expect(host.canonical == safe)
+    host.cutPower()
+    guard case .safePolicy = try host.agent().restore() else {
+      Issue.record("root's order was forgotten at boot")
+      return
+    }
+    #expect(host.canonical.ipv4.contains("-s 192.0.2.7 -p tcp -m tcp --dport 22 -j ACCEPT"))
+    let next = try host.recoveredAgent()
+    #expect(try host.apply(next, Modes.owned3).result == .committed)
+    #expect(try next.report(.random(), managementSource: "").localAct == nil)
+    #expect(try !next.report(.random(), managementSource: "").degraded)
+  }
+
+  @Test func `root goes back to the bundle before, and the report says so until the next commit`() throws {
+    #expect(throws: Refusal.self) { try agent.obey(LocalOrder(deed: .rollback, reason: "none yet")) }
+    try host.apply(agent, Modes.owned2)
+    let old = host.canonical
+    try host.apply(agent, Modes.owned3)
+    #expect(host.canonical != old)
+    _ = try agent.obey(LocalOrder(deed: .rollback, reason: "the web is down"))
+    #expect(host.canonical == old)
+    let report = try agent.report(.random(), managementSource: "")
+    #expect(report.committed?.serial == Serial(2))
+    #expect(report.localAct?.reason == "the web is down")
+    #expect(try host.ledger().floor?.serial == Serial(3))
+    #expect(try host.recoveredAgent().report(.random(), managementSource: "").localAct?.deed == .rollback)
+    let next = try host.recoveredAgent()
+    #expect(try host.apply(next, Modes.owned3).result == .committed)
+    #expect(try next.report(.random(), managementSource: "").localAct == nil)
+  }
+
+  @Test func `a local order takes a waiting change back first`() throws {
+    try host.apply(agent, Modes.owned2)
+    try host.apply(agent, Modes.owned3)
+    let bundle = try Modes.owned5.get()
+    let transaction = TransactionID.random()
+    _ = try ConfirmTests.begin(agent, Modes.withdrawn4, transaction, from: host.connection())
+    _ = try agent.obey(LocalOrder(deed: .rollback, reason: "now"))
+    #expect(try host.ledger().outcome(of: transaction)?.result == .reverted)
+    #expect(try host.ledger().committed?.accepted.serial == Serial(2))
+    #expect(bundle.manifest != (try Modes.owned2.get()).manifest)
+  }
+}
