@@ -94,6 +94,19 @@ expect 0 portcullis apply --limit h003 --yes --reason "remove a port opened by h
 expect 0 portcullis drift
 says "no drift"
 
+say "A tidy-minded colleague deletes the rule that lets the controllers in. No host takes it: each knocked at its own door."
+cp -r policies policies.good
+expect 0 sed -i "/dports 22,2222/d" policies/web/rules.v4 policies/web/rules.v6
+expect 5 portcullis apply --limit h001,h002 --yes --reason "tidy up"
+says "the management path would be shut"
+
+say "Forced, the hosts take it, hear from nobody within 15 seconds, and go back by themselves: both families."
+expect 3 portcullis apply --limit h001,h002 --yes --override-lockout --confirm-timeout 15 --reason "I know what I am doing"
+says "went back"
+rm -r policies && mv policies.good policies
+expect 0 portcullis status --refresh --limit h001,h002
+says "2 intact"
+
 say "Somebody pulls a host's plug: its rules come back with it."
 expect 0 portcullis lab reboot h005 --dir "$lab"
 expect 0 portcullis status --refresh --limit h005

@@ -16,6 +16,8 @@ package struct EnrollDocument: Document {
     let architecture: String?
     let backend: String?
     let managedFrom: [String]
+    /// Addresses of the host that did not answer.
+    let silentAddresses: [String]
     let service: String?
     let generationZero: String?
     let conflicts: [String]
@@ -32,7 +34,8 @@ package struct EnrollDocument: Document {
         return Host(
           name: host.host.description, result: word, detail: "", hints: [], architecture: enrolled.architecture,
           backend: enrolled.report.backend.name, managedFrom: enrolled.managementSources.map { SafeText.escape($0) },
-          service: answer.service.rawValue, generationZero: answer.generationZero.rawValue, conflicts: answer.conflicts)
+          silentAddresses: enrolled.silentAddresses.map { SafeText.escape($0) }, service: answer.service.rawValue,
+          generationZero: answer.generationZero.rawValue, conflicts: answer.conflicts)
       case .removed: return Self.plain(host, "removed")
       case .absent: return Self.plain(host, "absent")
       case .failed(let chain): return Self.plain(host, "failed", chain)
@@ -44,7 +47,8 @@ package struct EnrollDocument: Document {
   private static func plain(_ host: Enrolling.Host, _ result: String, _ chain: ErrorChain? = nil) -> Host {
     Host(
       name: host.host.description, result: result, detail: chain?.message ?? "", hints: chain?.hints ?? [],
-      architecture: nil, backend: nil, managedFrom: [], service: nil, generationZero: nil, conflicts: [])
+      architecture: nil, backend: nil, managedFrom: [], silentAddresses: [], service: nil, generationZero: nil,
+      conflicts: [])
   }
 
   package var exitCode: Int32 {
@@ -77,6 +81,11 @@ package struct EnrollDocument: Document {
       "\(host.result), \(architecture), \(host.backend ?? "-")",
       "managed from \(host.managedFrom.joined(separator: " and "))",
     ]
+    if !host.silentAddresses.isEmpty {
+      words.append(
+        "no answer over \(host.silentAddresses.joined(separator: " and ")): enroll again when there is, or rules that name "
+          + "controllers may shut that way")
+    }
     if host.generationZero == "captured" { words.append("the rules found are kept as generation 0") }
     if host.service == "detached" { words.append("no systemd there, so the daemon runs detached") }
     if !host.conflicts.isEmpty {

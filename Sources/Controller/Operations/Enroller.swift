@@ -27,6 +27,8 @@ package struct Enroller: Sendable {
     package let report: Report
     /// Every address the host saw us come from, over each of its own addresses that answers.
     package let managementSources: [String]
+    /// Its addresses that did not answer, so that nobody knows where it would see us come from over those.
+    package let silentAddresses: [String]
   }
 
   package struct Request: Sendable {
@@ -59,24 +61,16 @@ package struct Enroller: Sendable {
     let installed = try await onHost(request.administrator, until: deadline) { shell in
       try await install(request, executables, shell)
     }
-    return Enrolled(
-      architecture: installed.architecture, agent: installed.agent, uploaded: installed.uploaded,
-      installation: installed.answer, report: try await firstReport(request.login, request, deadline),
-      managementSources: await managementSources(request, deadline))
-  }
-
-  /// A host with several addresses sees us come from several too, one for each family at least. Rules that admit only
-  /// the one of today would shut the others.
-  private func managementSources(_ request: Request, _ deadline: ContinuousClock.Instant) async -> [String] {
-    var sources = Set<String>()
-    for address in request.login.addresses {
+    let report = try await firstReport(request.login, request, deadline)
+    let ways = await ManagementWays.learn(first: report.managementSource, over: request.login.addresses) { address in
       var login = request.login
       login.addresses = [address]
       let patience = min(deadline, ContinuousClock.now.advanced(by: .seconds(5)))
-      // An address that does not answer is no way in; the first report proved that one does.
-      if let report = try? await firstReport(login, request, patience) { sources.insert(report.managementSource) }
+      return try await firstReport(login, request, patience).managementSource
     }
-    return sources.sorted()
+    return Enrolled(
+      architecture: installed.architecture, agent: installed.agent, uploaded: installed.uploaded,
+      installation: installed.answer, report: report, managementSources: ways.sources, silentAddresses: ways.silent)
   }
 
   private struct Installed {
