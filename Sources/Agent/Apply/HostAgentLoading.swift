@@ -36,10 +36,9 @@ extension HostAgent {
     try PerFamily { family in
       let saved = try firewall.save(family)
       if let table = Self.unspeakableTable(saved) {
-        throw Failure(
-          "read the \(family) rules",
-          because: Reason("table \(table) holds rules that only nft can show, so they can neither be kept nor checked"),
-          hint: "find them with 'nft list ruleset', and move them to a table of another name")
+        throw Reason(
+          "table \(table) of \(family) holds rules that only nft can show, so they can neither be kept nor checked; find "
+            + "them with 'nft list ruleset', and move them to a table of another name")
       }
       return try parse(saved: saved, family)
     }

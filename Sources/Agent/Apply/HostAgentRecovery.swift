@@ -99,7 +99,7 @@ extension HostAgent {
       _ = try judge(rehearsed, paths: knockPaths(sources: sources, from: nil), grants: [])
     } catch {
       throw Failure(
-        "go back to what was found before the first release", because: error,
+        "go back to what was found before the first release", because: Reason(error.detail),
         hint: "let the managers in by rules of your own first, or remove with --rules keep")
     }
   }
