@@ -100,7 +100,7 @@ extension HostAgent {
       var new = try knownRules(of: manifest, admitted.rulesets, in: nil)
       // A committed bundle that went bad on disk must not stop its successor, which mends it.
       var old = ledger.committed == nil ? try oldRules(ledger) : Self.twice { try oldRules(ledger) }
-      let saved = try savedRulesets()
+      let saved = try changeableRulesets()
       var committedDigests: PerFamily<Digest>?
       switch new.rules {
       case .exclusive:

@@ -113,7 +113,7 @@ extension HostAgent {
     guard let target = drive.targets[side] else { throw Reason("they cannot be read from disk") }
     if family == .ipv6 {
       if side == .wholeSafe { try? append(.safePolicyIsWhole) }
-      drive.targets.read = target.needsRead ? try savedRulesets() : nil
+      drive.targets.read = target.needsRead ? try rulesets(before: side) : nil
     }
     let read = drive.targets.read?[family]
     guard side == .new else { return try load(target, family, read: read) }
@@ -127,6 +127,14 @@ extension HostAgent {
       taken = union
     }
     noteTaken(taken, &drive)
+  }
+
+  /// The last resort takes whole tables, and must not fail because nobody can read what is in them.
+  private func rulesets(before side: ApplyMachine.Side) throws -> PerFamily<Ruleset> {
+    switch side {
+    case .new, .old, .safe: try savedRulesets()
+    case .wholeSafe: (try? savedRulesets()) ?? PerFamily { _ in Ruleset() }
+    }
   }
 
   /// What the new side took is what the old one gives back.

@@ -19,7 +19,40 @@ extension HostAgent {
   func savedRulesets() throws -> PerFamily<Ruleset> { try PerFamily { family in try savedRuleset(family) } }
 
   func parse(saved bytes: [UInt8], _ family: Family) throws -> Ruleset {
-    bytes.isEmpty ? Ruleset() : try Ruleset.parse(save: bytes, file: "\(family) rules of the kernel")
+    guard !bytes.isEmpty else { return Ruleset() }
+    let file = "\(family) rules of the kernel"
+    do {
+      return try Ruleset.parse(save: bytes, file: file)
+    } catch {
+      // A line feed in somebody's comment must not keep us from taking a change back.
+      guard let joined = Ruleset.joiningBrokenLines(of: bytes) else { throw error }
+      return try Ruleset.parse(save: joined, file: file)
+    }
+  }
+
+  /// Like `savedRulesets`, for whoever is about to change them: a table that the save program leaves out, because it
+  /// holds what only nft can say, would count as empty, and after a load could not be read back.
+  func changeableRulesets() throws -> PerFamily<Ruleset> {
+    try PerFamily { family in
+      let saved = try firewall.save(family)
+      if let table = Self.unspeakableTable(saved) {
+        throw Reason(
+          "table \(table) of \(family) holds rules that only nft can show, so they can neither be kept nor checked; find "
+            + "them with 'nft list ruleset', and move them to a table of another name")
+      }
+      return try parse(saved: saved, family)
+    }
+  }
+
+  /// "# Table `filter' is incompatible, use 'nft' tool." is all the programs print of such a table, and they call that
+  /// a success. Base chains of other names are no such thing: the programs live with those.
+  static func unspeakableTable(_ saved: [UInt8]) -> String? {
+    let (start, end) = (Array("# Table `".utf8), Array("' is incompatible".utf8))
+    for line in saved.split(separator: UInt8(ascii: "\n")) where line.starts(with: start) {
+      let rest = line.dropFirst(start.count)
+      if let found = rest.firstRange(of: end) { return SafeText.escape(rest[..<found.lowerBound]) }
+    }
+    return nil
   }
 
   /// How long the programs of one load may take: a change that is not yet confirmed by then is to be undone.
@@ -59,8 +92,16 @@ extension HostAgent {
   }
 
   /// Loads both families outside of a transaction, read before the first is changed, and re-read.
-  func loadBoth(_ target: LoadTarget) throws {
-    let read = target.needsRead ? try savedRulesets() : nil
+  ///
+  /// - Parameter evenUnread: the last resort must not fail because nobody can read what is there.
+  func loadBoth(_ target: LoadTarget, evenUnread: Bool = false) throws {
+    var read: PerFamily<Ruleset>?
+    if target.needsRead {
+      do { read = try savedRulesets() } catch {
+        guard evenUnread else { throw error }
+        read = PerFamily { _ in Ruleset() }
+      }
+    }
     for family in [Family.ipv6, .ipv4] { try load(target, family, read: read?[family]) }
   }
 

@@ -48,7 +48,7 @@ extension HostAgent {
       localAct: act(order))
     var drive: Drive
     do {
-      let saved = try savedRulesets()
+      let saved = try changeableRulesets()
       var committedDigests: PerFamily<Digest>?
       switch new.rules {
       case .exclusive:

@@ -73,7 +73,7 @@ extension HostAgent {
 
   /// For removal: our rules go; in owned mode what others have stays, rules taken over stand where they stood, and
   /// policies are as they were found; in exclusive mode what was found is loaded again. False when it was never captured;
-  /// then nothing is touched.
+  /// then nothing is touched. Nor is it when that would shut the managers out: nobody is left to take it back.
   package func returnToGeneration0() throws -> Bool {
     guard try store.readGeneration0() != nil else { return false }
     let ledger = try ledger()
@@ -81,9 +81,27 @@ extension HostAgent {
     var wanted = KnownRules.nothing
     if let found = committed?.found { wanted = .copy(found) }
     guard let target = targets(new: committed, old: wanted, ledger: ledger).old else { return false }
+    try requireWayIn(target, sources: committed?.sources ?? [])
     try loadBoth(target)
     try requireLoadedAfterUpgrade(target)
     return true
+  }
+
+  /// A policy of DROP was found, say, and the accepts that went with it are gone since.
+  private func requireWayIn(_ target: LoadTarget, sources: [String]) throws {
+    guard !sources.isEmpty else { return }
+    let live = target.rules.isExclusive ? nil : try savedRulesets()
+    // Where it cannot be rehearsed nothing is known, as with any change.
+    guard let rehearsed = try? rehearse(target, live: live, knock: knockPaths(sources: sources, from: nil)) else {
+      return
+    }
+    do {
+      _ = try judge(rehearsed, paths: knockPaths(sources: sources, from: nil), grants: [])
+    } catch {
+      throw Failure(
+        "go back to what was found before the first release", because: Reason(error.detail),
+        hint: "let the managers in by rules of your own first, or remove with --rules keep")
+    }
   }
 
   private func openJournal() throws {
@@ -146,7 +164,7 @@ extension HostAgent {
       do {
         if isLast, journal != nil { try? append(.safePolicyIsWhole) }
         let target = isLast ? targets.wholeSafe : targets.safe
-        try loadBoth(target)
+        try loadBoth(target, evenUnread: isLast)
         try requireLoaded(target)
         if isLast { keepSafePrinted() }
         return

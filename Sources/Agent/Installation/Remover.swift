@@ -30,7 +30,15 @@ package struct Remover {
     if goesBack, !HostFiles.exists(paths.generationZero) { throw Self.neverCaptured }
     let services = ServiceManager(paths: paths, runner: runner)
     try services.stop()
-    if goesBack, !(try rules.returnToGenerationZero()) { throw Self.neverCaptured }
+    if goesBack {
+      do {
+        guard try rules.returnToGenerationZero() else { throw Self.neverCaptured }
+      } catch {
+        // The host stays enrolled, so somebody has to watch over its rules.
+        try? services.start()
+        throw error
+      }
+    }
     try LoginUser(paths: paths, runner: runner).remove()
     try HostFiles.removeTree(paths.removedState)
     if HostFiles.exists(paths.state) { try HostFiles.rename(paths.state, paths.removedState) }

@@ -62,7 +62,12 @@ private struct LiveRules: RulesKeeper {
     try HostAgent.live(root: root, access: .reading).captureGeneration0()
   }
 
-  func returnToGenerationZero() throws -> Bool { try HostAgent.live(root: root).returnToGeneration0() }
+  func returnToGenerationZero() throws -> Bool {
+    let agent = try HostAgent.live(root: root)
+    // A change that its daemon could not end has touched more than the committed bundle tells.
+    try agent.recover()
+    return try agent.returnToGeneration0()
+  }
 
   func conflicts() -> [String] { LinuxFacts(root: root).conflicts }
 }

@@ -59,4 +59,17 @@ import Wire
     #expect(outcome.result == .committed)
     #expect(outcome.detail.contains("which did not load"))
   }
+
+  @Test func `a removal that would shut the managers out changes nothing`() throws {
+    let host = try FakeHost()
+    let agent = try host.recoveredAgent()
+    try host.apply(agent, Modes.owned2)
+    let before = host.canonical
+    host.firewall.knock = { _ in Self.shut }
+    #expect(throws: Failure.self) { try agent.returnToGeneration0() }
+    #expect(host.canonical == before)
+    host.firewall.knock = { _ in .passed }
+    #expect(try agent.returnToGeneration0())
+    #expect(host.canonical != before)
+  }
 }

@@ -15,6 +15,7 @@ final class FakeHost: ProgramRunning, RulesKeeper {
   var commands: [String] = []
   var hasCaptured = false
   var returns = 0
+  var refusesToReturn = false
   private var daemon: GreetingDaemon?
 
   init() throws {
@@ -94,6 +95,7 @@ final class FakeHost: ProgramRunning, RulesKeeper {
 
   func returnToGenerationZero() throws -> Bool {
     returns += 1
+    if refusesToReturn { throw Reason("the managers would be shut out") }
     return hasCaptured
   }
 

@@ -168,6 +168,15 @@ struct InstallTests {
     #expect(host.commands.isEmpty && host.exists(host.paths.agent))
   }
 
+  @Test func `a removal whose rules cannot go back leaves the host enrolled and its daemon running`() throws {
+    _ = try host.install("v1")
+    host.refusesToReturn = true
+    host.commands = []
+    #expect(throws: Reason.self) { try host.remove(.generationZero) }
+    #expect(host.commands.last?.contains("restart") == true)
+    #expect(host.exists(host.paths.state) && host.exists(host.paths.trust) && host.exists(host.paths.agent))
+  }
+
   @Test func `a removal cut short after the rules were back can be run again`() throws {
     _ = try host.install("v1")
     // It was cut while it took the state away.
