@@ -19,7 +19,7 @@ let agentExecutable: String? = CommandLine.arguments
 /// nothing but `play`, so that it can be killed and stopped like an agent.
 final class StandIn {
   /// How the change came to be pending.
-  enum How: String {
+  enum How: String, CaseIterable {
     /// The journal and the kernel were brought there by hand, with any deadline.
     case crafted
     /// A signed release was applied, and waits for its confirmation.
