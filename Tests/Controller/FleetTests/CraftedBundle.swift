@@ -85,11 +85,9 @@ struct Conversation {
 extension TestLab {
   /// Sends these very bytes as the controller would, with OpenSSH's own client, and hears everything that comes back.
   func say(_ input: Command.Input, to host: String, timeout: Int = 30) async throws -> Conversation {
-    let finished = try await exec(
-      "controller", "/usr/bin/ssh", "-F", "none", "-T", "-i", path("keys/controller"), "-o",
-      "UserKnownHostsFile=\(path("known_hosts"))", "-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes", "-o",
-      "KexAlgorithms=curve25519-sha256", "-o", "ConnectTimeout=5", "-o", "LogLevel=ERROR", "portcullis@\(host)",
-      input: input, timeout: timeout)
+    let finished = try await Command.run(
+      Machine.portcullis, ["lab", "exec", "controller", "--dir", folder, "--"] + sshCommand(to: host), input: input,
+      in: folder, timeout: timeout)
     var decoder = FrameDecoder()
     decoder.feed(finished.bytes)
     var messages: [AgentMessage] = []
@@ -101,7 +99,7 @@ extension TestLab {
     try await say(.bytes(messages.flatMap { $0.encode() }), to: host)
   }
 
-  /// Stages and applies, all at once.
+  /// Stages and applies, all at once; a change that waits is confirmed over a connection of its own.
   func push(_ files: CraftedBundle.Files, to host: String) async throws -> Conversation {
     let transaction = TransactionID.random()
     var session = ControllerSession()
@@ -109,7 +107,13 @@ extension TestLab {
     for message in session.stage(transaction, files.content) { messages.append(message) }
     messages.append(session.apply(transaction, manifest: files.manifest, .standard))
     messages.append(session.goodbye())
-    return try await say(messages, to: host)
+    let answer = try await say(messages, to: host)
+    for case .applied(let change) in answer.messages {
+      let confirmation = ChangeConfirmation(
+        transaction: transaction, manifest: files.manifest, nonce: change.nonce)
+      return try await say([session.hello(), .confirm(confirmation), .goodbye], to: host)
+    }
+    return answer
   }
 
   func push(_ bundle: CraftedBundle, to host: String) async throws -> Conversation {

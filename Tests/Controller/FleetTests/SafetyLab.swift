@@ -78,6 +78,10 @@ struct SafetyPolicy: Sendable {
   var fillers = 0
   /// Nobody gets in by SSH any more, not even over connections that are open.
   var shutsOut = false
+  /// Before all others, in each family.
+  var first: (ipv4: [String], ipv6: [String]) = ([], [])
+  /// SSH from the controllers.
+  var lettingIn = "-A INPUT -s controllers -p tcp -m tcp --dport 22 -j ACCEPT"
 
   func write(to folder: String) throws {
     try FleetTests.write(
@@ -89,11 +93,12 @@ struct SafetyPolicy: Sendable {
 
   private func text(isSix: Bool) -> String {
     var lines = ["*filter", ":INPUT DROP", ":FORWARD DROP", ":OUTPUT ACCEPT"]
+    lines += isSix ? first.ipv6 : first.ipv4
     if shutsOut { lines.append("-A INPUT -p tcp -m tcp --dport 22 -j DROP") }
     lines.append("-A INPUT -i lo -j ACCEPT")
     lines.append("-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
     if isSix { lines.append("-A INPUT -p ipv6-icmp -j ACCEPT") }
-    lines.append("-A INPUT -s controllers -p tcp -m tcp --dport 22 -j ACCEPT")
+    lines.append(lettingIn)
     lines.append("-A INPUT -p tcp -m tcp --dport \(port) -j ACCEPT")
     for number in 0..<fillers {
       let source =
