@@ -41,7 +41,7 @@ package struct Planning: Sendable {
     let observations = try await store?.observations() ?? [:]
     let last = try await store?.lastSerial() ?? .none
     let floor = SerialFloor.floor(
-      last: last, claims: observations.values.compactMap { $0.lastReport?.report.committed?.serial })
+      last: last, claims: observations.values.compactMap { $0.lastReport.flatMap { SerialFloor.claim(of: $0.report) } })
     let serialBase = max(floor, last)
 
     let running = try await runningTexts(hosts, observations, store)

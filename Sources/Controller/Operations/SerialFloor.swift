@@ -1,4 +1,5 @@
 package import Core
+package import Wire
 
 /// The serial that the next release must lie above, from what we gave out and what hosts say they have.
 ///
@@ -22,5 +23,10 @@ package enum SerialFloor {
     let (sum, overflow) = base.value.addingReportingOverflow(slack)
     let highest = Serial(overflow ? .max : sum)
     return voices.last { $0 <= highest } ?? base
+  }
+
+  /// The highest serial that a host says it took, whether or not it kept the release: it takes none twice.
+  package static func claim(of report: Report) -> Serial? {
+    [report.committed?.serial, report.lastFailure?.serial, report.pending?.serial].compactMap { $0 }.max()
   }
 }

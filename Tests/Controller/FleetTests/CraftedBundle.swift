@@ -124,6 +124,7 @@ extension TestLab {
   func serial(of host: String) async throws -> UInt64 {
     let answer = try await say([.hello(version: ProtocolVersion.current), .report(Nonce.random()), .goodbye], to: host)
     let report = try #require(answer.reports.first, "\(answer.finished)")
-    return report.committed?.serial.value ?? 0
+    return [report.committed?.serial, report.lastFailure?.serial, report.pending?.serial]
+      .compactMap { $0?.value }.max() ?? 0
   }
 }

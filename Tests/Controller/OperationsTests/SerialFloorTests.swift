@@ -1,6 +1,7 @@
 import Core
 import Operations
 import Testing
+import Wire
 
 struct SerialFloorTests {
   static let cases: [(last: UInt64, claims: [UInt64], floor: UInt64, why: String)] = [
@@ -19,6 +20,21 @@ struct SerialFloorTests {
     (0, [41, 1 << 62], 41, "of two that disagree, the one that claims less"),
     (.max, [.max], .max, "the end of all serials is no trap"),
   ]
+
+  /// Its serial is spent on the host, although what runs there is older.
+  @Test func `a release that a host took back, or that waits on it, counts as well`() {
+    let digest = Digest(of: [1])
+    var report = FleetFolder.report("h1", owners: [])
+    report.committed = nil
+    #expect(SerialFloor.claim(of: report) == nil)
+    report.committed = Committed(serial: Serial(4), manifest: digest, content: digest, at: FleetFolder.now)
+    #expect(SerialFloor.claim(of: report) == Serial(4))
+    report.lastFailure = LastFailure(serial: Serial(5), result: .reverted, detail: "")
+    #expect(SerialFloor.claim(of: report) == Serial(5))
+    report.pending = PendingChange(
+      transaction: .random(), manifest: digest, serial: Serial(6), millisecondsLeft: 1000, isManual: true)
+    #expect(SerialFloor.claim(of: report) == Serial(6))
+  }
 
   @Test(arguments: cases)
   func `the floor is above what can be believed`(
