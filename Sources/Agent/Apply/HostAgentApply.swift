@@ -135,27 +135,19 @@ extension HostAgent {
   ) throws {
     let before = old
     let evicts = grants.contains { if case .evict = $0 { true } else { false } }
-    guard let before, before.rules.isExclusive, !evicts else {
+    let takesMore = before.map { !$0.rules.isExclusive || new.takesMore(of: saved, than: $0) } ?? true
+    if takesMore || evicts {
       // What cannot be read back from disk is no worse in the kernel.
       if old == nil && ledger.committed != nil { return }
-      try store.keep(.replaced, saved.map { _, ruleset in ruleset.canonical() }, of: plan.bundle)
-      if let before, before.rules.isExclusive {
-        new.found = before.found
-      } else {
-        let policies = foundPolicies()
-        new.found = saved.map { family, ruleset in
-          var ours: Policies = [:]
-          if case .owned(let side) = before?.rules { ours = side.rules[family].policies }
-          return ruleset.withoutOurs(givingBack: before?.taken[family] ?? [], policies: policies[family], ours: ours)
-        }
-      }
-      var copy = KnownRules.copy(saved)
+      let replaced = new.replaced(of: saved, over: before)
+      try store.keep(.replaced, replaced.map { _, ruleset in ruleset.canonical() }, of: plan.bundle)
+      var copy = KnownRules.copy(replaced)
+      copy.ownTables = before?.exclusiveTables ?? copy.ownTables
       copy.sources = before?.sources ?? []
       copy.taken = before?.taken ?? .none
       old = copy
-      return try keepFound(new, plan)
     }
-    new.found = before.found
+    new.found = new.found(in: saved, over: before, policies: foundPolicies())
     try keepFound(new, plan)
   }
 

@@ -53,7 +53,8 @@ extension HostAgent {
       switch new.rules {
       case .exclusive:
         if let old, !old.rules.isExclusive {
-          try store.keep(.replaced, saved.map { _, ruleset in ruleset.canonical() }, of: name)
+          try store.keep(
+            .replaced, new.replaced(of: saved, over: old).map { _, ruleset in ruleset.canonical() }, of: name)
         }
         if let found = new.found { try store.keep(.found, found.map { _, text in text.canonical() }, of: name) }
       case .owned:

@@ -22,10 +22,12 @@ struct Leftovers {
     for family in Family.allCases {
       switch other.rules {
       case .exclusive(let rulesets):
-        tables[family].formUnion(rulesets[family].tableNames)
-        // A copy may have been taken of rules that held ours.
-        if other.isCopy { holdsOwned = true }
-        if !other.isCopy {
+        if other.isCopy {
+          // A copy may have been taken of rules that held ours; its other tables are their owners'.
+          holdsOwned = true
+          tables[family].formUnion(other.ownTables[family])
+        } else {
+          tables[family].formUnion(rulesets[family].tableNames)
           replaced[family] = replaced[family].merged(with: other.printed?[family] ?? rulesets[family])
         }
       case .owned: holdsOwned = true

@@ -61,14 +61,16 @@ struct KnownRules {
   var printed: PerFamily<Ruleset>?
   /// Foreign rules that were moved below our hooks.
   var taken = PerFamily<[TakenRule]>(ipv4: [], ipv6: [])
-  /// Exclusive: what the host held before it became so, for giving it up again.
+  /// Exclusive: what each table held before it became ours, for giving it up again.
   var found: PerFamily<Ruleset>?
   /// A copy of what was found on the host: nothing in it is ours to delete rule by rule.
   var isCopy = false
+  /// Of a copy: tables that were wholly ours when it was taken.
+  var ownTables = PerFamily<Set<String>>(ipv4: [], ipv6: [])
 
   static let nothing = KnownRules(rules: .nothing, expected: PerFamily { _ in Ruleset().digest })
 
-  /// The whole of what was found on the host.
+  /// What was found on the host, in some of its tables.
   static func copy(_ found: PerFamily<Ruleset>) -> KnownRules {
     KnownRules(rules: .exclusive(found), expected: found.map { _, ruleset in ruleset.digest }, isCopy: true)
   }
@@ -81,6 +83,14 @@ struct KnownRules {
     known.expected = found.map { _, ruleset in ruleset.digest }
     known.isCopy = true
     return known
+  }
+
+  /// Tables that are wholly ours under these rules; nil in owned mode.
+  var exclusiveTables: PerFamily<Set<String>>? {
+    switch rules {
+    case .exclusive(let rulesets): isCopy ? nil : rulesets.map { _, ruleset in Set(ruleset.tableNames) }
+    case .owned, .nothing: nil
+    }
   }
 
   /// Built-in chains whose policy these rules set, by table.

@@ -100,9 +100,16 @@ struct GuardTests {
   }
 
   @Test func `a guard leaves the change to an agent that was quicker`() throws {
+    // Who gets a lock that becomes free is the kernel's choice: we try until it is us.
+    for _ in 0..<10 where try isLeftToQuickerAgent() { return }
+    Issue.record("the guard was quicker ten times")
+  }
+
+  /// False when the guard was quicker.
+  private func isLeftToQuickerAgent() throws -> Bool {
+    var result = false
     try onRealHost(.nft) { host in
       let standIn = try StandIn(host, executable: agentExecutable!, milliseconds: 60_000)
-      // Waits in line for the lock, so that it is ours the moment the agent is gone.
       let raw = open("\(standIn.paths.state)/lock", O_RDWR | O_CLOEXEC)
       defer { close(raw) }
       kill(standIn.process, SIGSTOP)
@@ -113,9 +120,11 @@ struct GuardTests {
       waiter.join()
       _ = standIn.reap()
       #expect(eventually { !StandIn.isRunning(standIn.guardProcess) })
+      guard try Journal.read(from: LinuxDisk(standIn.paths.state)).open?.id == StandIn.transaction else { return }
       #expect(try holds(host, port: 2222))
-      #expect(try Journal.read(from: LinuxDisk(standIn.paths.state)).open?.id == StandIn.transaction)
+      result = true
     }
+    return result
   }
 
   private func withJournal(_ body: @escaping (RealHost, Guard, inout Journal) throws -> Void) throws {

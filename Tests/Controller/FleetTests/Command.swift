@@ -39,26 +39,22 @@ enum Command {
     let name = "\(try Machine.scratch())/run-\(UInt64.random(in: .min ... .max))"
     defer { for end in ["in", "out", "err"] { unlink("\(name).\(end)") } }
     for end in ["out", "err"] { try write([], to: "\(name).\(end)") }
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
-    process.arguments = ["--kill-after=2", "\(timeout)", path] + arguments
-    process.environment = [
-      "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": try Machine.scratch(),
-      "LANG": "C.UTF-8", "LOGNAME": "root", "USER": "root",
-    ]
-    if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
-    process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: "\(name).out"))
-    process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: "\(name).err"))
+    let output = try FileHandle(forWritingTo: URL(fileURLWithPath: "\(name).out"))
+    let errors = try FileHandle(forWritingTo: URL(fileURLWithPath: "\(name).err"))
+    var given: FileHandle
     var dripping: Task<Void, Never>?
     switch input {
-    case .nothing: process.standardInput = FileHandle.nullDevice
+    case .nothing: given = FileHandle.nullDevice
     case .bytes(let bytes):
       try write(bytes, to: "\(name).in")
-      process.standardInput = try FileHandle(forReadingFrom: URL(fileURLWithPath: "\(name).in"))
+      given = try FileHandle(forReadingFrom: URL(fileURLWithPath: "\(name).in"))
     case .drip(let bytes):
       signal(SIGPIPE) { _ in }
       let pipe = Pipe()
-      process.standardInput = pipe
+      for end in [pipe.fileHandleForReading, pipe.fileHandleForWriting] {
+        _ = fcntl(end.fileDescriptor, F_SETFD, FD_CLOEXEC)
+      }
+      given = pipe.fileHandleForReading
       dripping = Task {
         for byte in bytes {
           guard (try? pipe.fileHandleForWriting.write(contentsOf: Data([byte]))) != nil else { return }
@@ -68,10 +64,12 @@ enum Command {
       }
     }
     let start = ContinuousClock.now
-    let status = try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Int32, any Error>) in
-      process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
-      do { try process.run() } catch { continuation.resume(throwing: error) }
-    }
+    let pid = try spawn(
+      ["/usr/bin/timeout", "--kill-after=2", "\(timeout)", path] + arguments, in: folder,
+      streams: [given.fileDescriptor, output.fileDescriptor, errors.fileDescriptor])
+    // Ours are not needed any more; a reader of the pipe who is gone is what stops the dripping.
+    for handle in [given, output, errors] where handle !== FileHandle.nullDevice { try? handle.close() }
+    let status = await exitStatus(of: pid)
     dripping?.cancel()
     let command = "\(path.split(separator: "/").last ?? "") \(arguments.joined(separator: " "))"
     let out = try bytes(of: "\(name).out")
@@ -81,6 +79,51 @@ enum Command {
       throw TookTooLong(command: command, seconds: timeout, said: String(decoding: out, as: UTF8.self) + err)
     }
     return Finished(command: command, status: status, bytes: out, err: err, seconds: seconds)
+  }
+
+  /// Not Foundation's Process: it says that a program ended when everything that program started has ended too.
+  private static func spawn(_ command: [String], in folder: String?, streams: [Int32]) throws -> pid_t {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    // Above the three first, so that none is closed before it is copied.
+    let copies = streams.map { fcntl($0, F_DUPFD_CLOEXEC, 3) }
+    defer { for copy in copies { close(copy) } }
+    for (target, copy) in copies.enumerated() { posix_spawn_file_actions_adddup2(&actions, copy, Int32(target)) }
+    let scratch = try Machine.scratch()
+    let environment = [
+      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=\(scratch)", "LANG=C.UTF-8",
+      "LOGNAME=root", "USER=root",
+    ]
+    let command = (folder.map { ["/usr/bin/env", "--chdir=\($0)"] } ?? []) + command
+    let words = command.map { strdup($0) } + [nil]
+    let variables = environment.map { strdup($0) } + [nil]
+    defer { for word in words + variables { free(word) } }
+    // Threads of the pool block signals, and timeout(1) lives by them.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    var all = sigset_t()
+    sigfillset(&all)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setsigdefault(&attributes, &all)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+    var pid: pid_t = 0
+    let code = posix_spawn(&pid, command[0], &actions, &attributes, words, variables)
+    guard code == 0 else { throw POSIXError(POSIXErrorCode(rawValue: code) ?? .EIO) }
+    return pid
+  }
+
+  private static func exitStatus(of pid: pid_t) async -> Int32 {
+    await withCheckedContinuation { continuation in
+      Thread.detachNewThread {
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        continuation.resume(returning: status & 0x7f == 0 ? status >> 8 & 0xff : 128 + (status & 0x7f))
+      }
+    }
   }
 
   /// As `run`, and anything but 0 ends the test.

@@ -82,10 +82,14 @@ struct SafetyPolicy: Sendable {
   var first: (ipv4: [String], ipv6: [String]) = ([], [])
   /// SSH from the controllers.
   var lettingIn = "-A INPUT -s controllers -p tcp -m tcp --dport 22 -j ACCEPT"
+  /// Further lines of policy.yaml.
+  var lines = ""
+  /// A table of its own besides filter, as in a rules file.
+  var table = ""
 
   func write(to folder: String) throws {
     try FleetTests.write(
-      "policy: all\ndescription: for tests\napplies_to: all\nrules:\n  ipv4: rules.v4\n  ipv6: rules.v6\n",
+      "policy: all\ndescription: for tests\napplies_to: all\nrules:\n  ipv4: rules.v4\n  ipv6: rules.v6\n\(lines)",
       to: "\(folder)/policy.yaml")
     try FleetTests.write(text(isSix: false), to: "\(folder)/rules.v4")
     try FleetTests.write(text(isSix: true), to: "\(folder)/rules.v6")
@@ -105,6 +109,6 @@ struct SafetyPolicy: Sendable {
         isSix ? "2001:db8::\(String(number + 1, radix: 16))/128" : "10.9.\(number / 250).\(number % 250 + 1)/32"
       lines.append("-A INPUT -s \(source) -p tcp -m tcp --dport \(port) -j ACCEPT")
     }
-    return (lines + ["COMMIT"]).joined(separator: "\n") + "\n"
+    return (lines + ["COMMIT"]).joined(separator: "\n") + "\n" + table
   }
 }
