@@ -3,6 +3,7 @@ import Console
 import Core
 import Inventory
 import Operations
+import Rollout
 import Store
 
 struct Rollback: FleetVerb {
@@ -42,6 +43,12 @@ struct Rollback: FleetVerb {
       earlier = before.serial
     }
     let planned = try await Planning(workspace).plan(hosts, store: store, change: .earlier(earlier))
+    // Who names no release wants the last change undone, and it was before that: not a success.
+    guard to != nil || !planned.plan.touched.isEmpty else {
+      throw Failure(
+        "rollback", because: Reason("release \(earlier), the one before the newest, says of these hosts what they run"),
+        hint: "name the release to go back to with --to; 'portcullis release list' shows them", kind: .usage)
+    }
     Terminal.say("going back to what release \(earlier) said; the next apply from the policy files moves forward again")
     return try await Change(verb: "rollback", approval: approval, output: output)
       .carryOut(planned, Applying(workspace, limits: contact.value, terms: confirmation.value), store)
