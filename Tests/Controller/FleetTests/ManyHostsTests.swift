@@ -77,6 +77,9 @@ extension FleetSuite {
       let plan = try await lab.succeed("plan", "--refresh", "-l", "h005")
       #expect(plan.out.contains("repair h005") && plan.out.contains("-:INPUT ACCEPT"), "\(plan)")
       try await lab.succeed("apply", "--yes", "-l", "h001,h005")
+      // Ours is above it again; it is not ours to delete.
+      #expect(try await lab.shell("h001", "iptables -S INPUT 1").contains("-j PCL-INPUT"))
+      try await lab.shell("h001", "iptables -D INPUT -s 203.0.113.9 -j ACCEPT")
       let rest = try await lab.portcullis("drift")
       #expect(rest.status == 2 && rest.out.hasSuffix("3 drifted; 17 of 20 intact\n"), "\(rest)")
       try await lab.succeed("apply", "--yes", "-l", changed.joined(separator: ","))
