@@ -43,17 +43,19 @@ extension FleetSuite {
     @Test func changesMadeByHandAreFoundShownFoldedAndRepaired() async throws {
       let lab = try await TestLab.mixed
       try await lab.settle()
-      try await lab.shell("h001", "iptables -I INPUT 3 -s 203.0.113.9 -j ACCEPT")
-      try await lab.shell("h013", "ip6tables -A FORWARD -d 2001:db8::7 -j ACCEPT")
-      try await lab.shell("h005", "iptables -P FORWARD ACCEPT")
+      try await lab.shell("h001", "iptables -I INPUT -s 203.0.113.9 -j ACCEPT")
+      try await lab.shell("h013", "ip6tables -I PCL-FORWARD -d 2001:db8::7 -j ACCEPT")
+      try await lab.shell("h005", "iptables -P INPUT ACCEPT")
+      // Below our hook it opens nothing, and is nobody's business.
+      try await lab.shell("h002", "iptables -A INPUT -s 203.0.113.9 -j ACCEPT")
       // The same on two hosts of other backends and userlands.
-      for host in ["h016", "h018"] { try await lab.shell(host, "iptables -A INPUT -p tcp --dport 8081 -j ACCEPT") }
+      for host in ["h016", "h018"] { try await lab.shell(host, "iptables -I PCL-INPUT -p tcp --dport 8081 -j ACCEPT") }
 
       let drift = try await lab.portcullis("drift")
       #expect(drift.status == 2, "\(drift)")
       #expect(drift.out.contains("+-A INPUT -s 203.0.113.9/32 -j ACCEPT"))
       #expect(drift.out.contains("+-A FORWARD -d 2001:db8::7/128 -j ACCEPT"))
-      #expect(drift.out.contains("-:FORWARD DROP") && drift.out.contains("+:FORWARD ACCEPT"))
+      #expect(drift.out.contains("-:INPUT DROP") && drift.out.contains("+:INPUT ACCEPT"))
       #expect(drift.out.contains("drifted h[016,018]   2 hosts") || drift.out.contains("drifted h016,h018   2 hosts"))
       #expect(drift.out.components(separatedBy: "--dport 8081").count == 2, "one group for both hosts")
       #expect(drift.out.hasSuffix("5 drifted; 15 of 20 intact\n"))
@@ -61,6 +63,8 @@ extension FleetSuite {
       for host in Set(names(1...20)).subtracting(changed) {
         #expect(!drift.out.contains(host), "\(host)\n\(drift.out)")
       }
+
+      try await lab.shell("h002", "iptables -D INPUT -s 203.0.113.9 -j ACCEPT")
 
       let document = try JSON(try await lab.portcullis("drift", "-o", "json"))
       #expect(document["groups"].list.count == 4)
@@ -71,8 +75,11 @@ extension FleetSuite {
       #expect(named.out == "h013\n" && named.status == 2, "\(named)")
 
       let plan = try await lab.succeed("plan", "--refresh", "-l", "h005")
-      #expect(plan.out.contains("repair h005") && plan.out.contains("-:FORWARD ACCEPT"), "\(plan)")
+      #expect(plan.out.contains("repair h005") && plan.out.contains("-:INPUT ACCEPT"), "\(plan)")
       try await lab.succeed("apply", "--yes", "-l", "h001,h005")
+      // Ours is above it again; it is not ours to delete.
+      #expect(try await lab.shell("h001", "iptables -S INPUT 1").contains("-j PCL-INPUT"))
+      try await lab.shell("h001", "iptables -D INPUT -s 203.0.113.9 -j ACCEPT")
       let rest = try await lab.portcullis("drift")
       #expect(rest.status == 2 && rest.out.hasSuffix("3 drifted; 17 of 20 intact\n"), "\(rest)")
       try await lab.succeed("apply", "--yes", "-l", changed.joined(separator: ","))
