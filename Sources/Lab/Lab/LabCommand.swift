@@ -12,6 +12,10 @@ package struct LabCommand: Sendable, Hashable {
   package func execute() throws(Failure) -> Never {
     let vector = arguments.map { strdup($0) } + [nil]
     let variables = environment.sorted { $0.key < $1.key }.map { strdup("\($0.key)=\($0.value)") } + [nil]
+    // Our threads block signals, and a program keeps what it was started with: timeout(1) would wait for ever.
+    var none = sigset_t()
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, nil)
     execve(path, vector, variables)
     let error = LabFiles.failed("execve", path)
     for pointer in vector + variables { free(pointer) }

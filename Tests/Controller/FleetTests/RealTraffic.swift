@@ -28,13 +28,9 @@ extension TestLab {
 
   /// Whether a new TCP connection is greeted.
   func connects(_ from: String, _ address: String, _ port: Int) async throws -> Bool {
-    let script = """
-      exec 3<>/dev/tcp/\(address)/\(port) || exit 1
-      read -r -t 3 line <&3 || exit 1
-      case $line in SSH-*) exit 0;; esac
-      exit 1
-      """
-    return try await exec(from, "/usr/bin/timeout", "4", "/bin/bash", "-c", script).status == 0
+    // It waits no longer than it is told, whatever the rules do to its packets.
+    let scanned = try await exec(from, "/usr/bin/ssh-keyscan", "-T", "3", "-t", "ed25519", "-p", "\(port)", address)
+    return scanned.out.contains("ssh-ed25519")
   }
 }
 
