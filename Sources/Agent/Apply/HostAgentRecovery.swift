@@ -56,7 +56,8 @@ extension HostAgent {
       do {
         let rules = try committedRules(committed)
         known = rules
-        guard let target = targets(new: nil, old: rules, ledger: ledger).old else { break }
+        guard var target = targets(new: nil, old: rules, ledger: ledger).old else { break }
+        target.preparesForeignChains = true
         try loadBoth(target)
         try requireLoadedAfterUpgrade(target)
         // Not being able to say so is no reason to undo it.

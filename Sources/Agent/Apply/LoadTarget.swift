@@ -12,6 +12,8 @@ struct LoadTarget {
   let takesOver: Bool
   /// Rules taken over by another side, to be put back where they stood.
   var givingBack: PerFamily<[TakenRule]>
+  /// Make Docker's chain for our hook where it is not there: at boot, before Docker starts.
+  var preparesForeignChains = false
   /// Whole tables; nil in owned mode.
   let inputs: PerFamily<RestoreInput>?
 
@@ -66,7 +68,7 @@ struct LoadTarget {
       OwnedChange.Request(
         wanted: wanted, saved: saved, allowed: allowed, takesOver: takesOver, givingBack: givingBack[family],
         policies: leftovers.policies(family, besides: wanted.policies, in: saved),
-        replacing: replaced.tables.isEmpty ? nil : replaced))
+        replacing: replaced.tables.isEmpty ? nil : replaced, preparesForeignChains: preparesForeignChains))
   }
 
   /// The part of what a save program printed that this side answers for.

@@ -28,7 +28,11 @@ enum PlainFile {
     return text
   }
 
-  /// Empties and fills our chains; what others have stays. Our hooks are set once more each time, which does no harm.
+  /// Empties and fills our chains; what others have stays. Our hooks are set once more each time it is loaded: no command
+  /// of a restore asks what is there, `-I` always adds one and `-D` always takes one, or fails and the file with it. So no
+  /// text leaves one hook after none and after one. The second call decides nothing that the first did not, though
+  /// packets that our chains let go on are logged and counted twice; our next load leaves one hook of each.
+  /// Rules for containers are left to us: Docker's chain cannot be named where it may or may not be.
   static func owned(_ rules: OwnedRules) -> [UInt8] {
     OwnedChange(OwnedChange.Request(wanted: rules, saved: Ruleset())).text
   }

@@ -12,6 +12,7 @@ package final class Daemon {
   private let hello: AgentHello
   private let lock: InstanceLock
   private let worker: Worker
+  private let clock: BootTimer
 
   private var listener: Descriptor?
   private var connections: [Connection] = []
@@ -36,6 +37,7 @@ package final class Daemon {
       fleet: operations.fleet)
     lock = try InstanceLock(in: configuration.directory)
     worker = try Worker()
+    clock = try BootTimer()
   }
 
   /// Brings the host to a known state, then serves until `stop` can be read; a running apply is finished first, and a
@@ -58,6 +60,7 @@ package final class Daemon {
 
   private enum Source {
     case stop
+    case clock
     case worker
     case listener
     case connection(ConnectionID)
@@ -65,8 +68,9 @@ package final class Daemon {
 
   private func turn(_ stop: Int32) throws {
     turns += 1
-    var sources: [Source] = [.worker]
-    var polled = [pollfd(fd: worker.descriptor, events: Int16(POLLIN), revents: 0)]
+    try clock.set(to: nextDeadline())
+    var sources: [Source] = [.worker, .clock]
+    var polled = [worker.descriptor, clock.descriptor].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
     if !isStopping {
       sources.append(.stop)
       polled.append(pollfd(fd: stop, events: Int16(POLLIN), revents: 0))
@@ -83,13 +87,15 @@ package final class Daemon {
       sources.append(.connection(connection.id))
       polled.append(pollfd(fd: socket.number, events: Int16(events), revents: 0))
     }
-    if poll(&polled, nfds_t(polled.count), timeout()) < 0 {
+    if poll(&polled, nfds_t(polled.count), -1) < 0 {
       guard errno == EINTR else { throw SystemCallError.last("poll", configuration.socket) }
       return
     }
     for (source, result) in zip(sources, polled) where result.revents != 0 {
       switch source {
       case .stop: beginStopping()
+      // What is due is looked for below, in every turn.
+      case .clock: break
       case .worker: worker.takeResults().forEach(deliver)
       case .listener: accept()
       case .connection(let id): serve(id, Int32(result.revents))
@@ -102,10 +108,8 @@ package final class Daemon {
     if hadConnections, connections.isEmpty { CodeMemory.release() }
   }
 
-  /// Milliseconds to the next deadline; -1 when there is none.
-  private func timeout() -> Int32 {
-    let deadlines = connections.compactMap { $0.deadline?.at } + [acceptAgain, timer.deadline].compactMap { $0 }
-    return deadlines.min()?.millisecondsFrom(.now) ?? -1
+  private func nextDeadline() -> BootTime? {
+    (connections.compactMap { $0.deadline?.at } + [acceptAgain, timer.deadline].compactMap { $0 }).min()
   }
 
   private func accept() {

@@ -45,10 +45,10 @@ struct GuardVigil {
   /// A pidfd of the agent, or -1.
   let agent: Int32
 
-  /// How long after the deadline an agent may take to begin with going back, and, once its journal says it is at it,
+  /// How long after the deadline, or after the machine woke up past it, an agent may take to begin with going back, and, once its journal says it is at it,
   /// to be done. Then it hangs, or is stopped.
-  private static let grace = Duration.seconds(1)
-  private static let longGrace = Duration.seconds(30)
+  private static let grace = 1_000
+  private static let longGrace = 30_000
   /// The journal is looked at this often, in milliseconds.
   private static let step = 250
   private static let attempts = 5
@@ -56,6 +56,8 @@ struct GuardVigil {
   func keep() -> Int32 {
     let clock = LinuxBootClock()
     var wasOpen = false
+    /// When the deadline was first seen to have passed, in milliseconds of the clock that stands still in sleep.
+    var overdueSince: Int?
     while true {
       switch wait(Self.step) {
       case .dismissed: return 0
@@ -72,8 +74,11 @@ struct GuardVigil {
       case .open, .goingBack: wasOpen = true
       case .unknown: break
       }
-      let patience = pending == .goingBack ? Self.longGrace : Self.grace
-      guard clock.now() >= deadline + patience else { continue }
+      guard clock.now() >= deadline else { continue }
+      let now = monotonicMilliseconds()
+      let since = overdueSince ?? now
+      overdueSince = since
+      guard now - since >= (pending == .goingBack ? Self.longGrace : Self.grace) else { continue }
       guard agent >= 0 else {
         say("the agent lets the deadline of transaction \(transaction) pass, and cannot be ended safely")
         return 1

@@ -48,6 +48,25 @@ enum RouteMessages {
     NetlinkMessage(19, flags: change, fixed: link(index: index, flags: up, changed: up), attributes: [])
   }
 
+  /// RTM_SETLINK: no check of the reverse path on this interface, which /proc/sys cannot be asked for where it is
+  /// read-only. That of the whole namespace stays as it is.
+  static func acceptAnyPath(index: Int32) -> NetlinkMessage {
+    // IFLA_AF_SPEC 26; AF_INET; IFLA_INET_CONF 1; IPV4_DEVCONF_RP_FILTER 8.
+    let settings = NetlinkMessage.nested(1, NetlinkMessage.attribute(8, number: 0))
+    return NetlinkMessage(
+      19, flags: change, fixed: link(index: index),
+      attributes: [NetlinkMessage.nested(26, NetlinkMessage.nested(2, settings))])
+  }
+
+  /// RTM_SETLINK: no IPv6 address of the kernel's own making, so no router solicitations and no reports of multicast
+  /// groups. Before the link is up.
+  static func silence(index: Int32) -> NetlinkMessage {
+    // IFLA_AF_SPEC 26; AF_INET6; IFLA_INET6_ADDR_GEN_MODE 8; IN6_ADDR_GEN_MODE_NONE.
+    NetlinkMessage(
+      19, flags: change, fixed: link(index: index),
+      attributes: [NetlinkMessage.nested(26, NetlinkMessage.nested(10, NetlinkMessage.attribute(8, [1])))])
+  }
+
   /// RTM_GETLINK; the answer is an RTM_NEWLINK.
   static func link(index: Int32) -> NetlinkMessage {
     NetlinkMessage(18, flags: NetlinkMessage.Flag.request, fixed: link(index: index), attributes: [])
@@ -82,6 +101,18 @@ enum RouteMessages {
       24, flags: make,
       fixed: [number(destination.number), UInt8(length), 0, 0, main, fixed, scope, unicast, 0, 0, 0, 0],
       attributes: attributes)
+  }
+
+  /// RTM_NEWROUTE of IPv4 to everywhere by all these links at once: a packet that comes in by any of them has come the
+  /// way its answer would go, however strictly that is checked. A socket that is bound to one sends by that one.
+  static func routeByAll(_ indices: [Int32], metric: UInt32) -> NetlinkMessage {
+    let (inet, main, fixed, link, unicast): (UInt8, UInt8, UInt8, UInt8, UInt8) = (2, 254, 4, 253, 1)
+    // struct rtmsg; RTA_PRIORITY 6, RTA_MULTIPATH 9; struct rtnexthop.
+    var hops: [UInt8] = []
+    for index in indices { hops += NetlinkMessage.native(UInt16(8)) + [0, 0] + NetlinkMessage.native(index) }
+    return NetlinkMessage(
+      24, flags: make, fixed: [inet, 0, 0, 0, main, fixed, link, unicast, 0, 0, 0, 0],
+      attributes: [NetlinkMessage.attribute(6, number: metric), NetlinkMessage.attribute(9, hops)])
   }
 
   /// RTM_NEWNEIGH, permanent: whether ARP and neighbour discovery get through is not what is asked here.

@@ -74,6 +74,16 @@ struct GuardTests {
     }
   }
 
+  @Test func `after a sleep over its deadline an agent that hangs has a moment before it is ended`() throws {
+    try onRealHost(.nft) { host in
+      let standIn = try StandIn(host, executable: agentExecutable!, milliseconds: -30_000)
+      kill(standIn.process, SIGSTOP)
+      #expect(standIn.reap() == SIGKILL)
+      #expect(LinuxBootClock().now() - standIn.opened >= .seconds(1))
+      try expectTakenBack(host, standIn)
+    }
+  }
+
   @Test func `a release that waits for its confirmation is taken back when its agent dies`() throws {
     try onRealHost(.nft) { host in
       let standIn = try StandIn(host, executable: agentExecutable!, milliseconds: 0, how: .applied)

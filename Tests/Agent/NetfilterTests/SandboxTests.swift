@@ -77,3 +77,51 @@ struct SandboxTests {
     }
   }
 }
+
+/// What the stage does without /proc/sys.
+@Suite(.enabled(if: isRoot, "needs root, for network namespaces")) struct StageTests {
+  private static func setting(_ name: String) -> String? { SmallFile.line("/proc/sys/net/\(name)") }
+
+  private static func checkStrictly() {
+    for name in ["all", "default"] {
+      let raw = open("/proc/sys/net/ipv4/conf/\(name)/rp_filter", O_WRONLY | O_CLOEXEC)
+      defer { close(raw) }
+      #expect(write(raw, "1", 1) == 1)
+    }
+  }
+
+  /// Two managers behind two interfaces, who know the host by the same address.
+  private static func plan() throws -> KnockPlan {
+    func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text)) }
+    let paths = try [("192.0.2.7", "eth0"), ("198.51.100.7", "eth1")].map { source, interface in
+      KnockPlan.Path(
+        asked: source, source: try address(source), destination: try address("192.0.2.1"), interface: interface,
+        ports: [22])
+    }
+    return KnockPlan(
+      paths: paths, addresses: [HostStack.Address(interface: "eth0", address: try address("192.0.2.1"), length: 24)])
+  }
+
+  @Test func `its interfaces make no noise and check no reverse path, by netlink alone`() throws {
+    try inNamespace {
+      // What new interfaces inherit.
+      Self.checkStrictly()
+      let stage = try KnockStage(Self.plan())
+      #expect(Self.setting("ipv4/conf/eth0/rp_filter") == "0")
+      #expect(Self.setting("ipv6/conf/eth0/addr_gen_mode") == "1")
+      #expect(try stage.visit { Self.setting("ipv6/conf/out1/addr_gen_mode") } == "1")
+    }
+  }
+
+  @Test func `two interfaces stand a strict check of reverse paths`() throws {
+    try inNamespace {
+      let plan = try Self.plan()
+      let stage = try KnockStage(plan)
+      // Where /proc/sys is read-only nobody sets it back.
+      Self.checkStrictly()
+      try stage.visit { Self.checkStrictly() }
+      let targets = plan.paths.indices.map { KnockTarget(path: $0, port: 22) }
+      #expect(try KnockAttempt(stage, plan).run(targets, milliseconds: 1000) == [.open, .open])
+    }
+  }
+}

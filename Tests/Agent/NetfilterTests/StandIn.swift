@@ -30,6 +30,8 @@ final class StandIn {
   let guardProcess: pid_t
   let paths: AgentPaths
   let deadline: BootTime
+  /// Not before the journal said that the change is open.
+  let opened: BootTime
   private var isReaped = false
 
   static let before = "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n"
@@ -60,11 +62,13 @@ final class StandIn {
       ],
       &actions, flags: clinux_spawn_new_session())
     var armed: [String] = []
-    for _ in 0..<1000 where armed.count != 2 && Self.isRunning(process) {
+    for _ in 0..<1000 where armed.count != 3 && Self.isRunning(process) {
       usleep(20_000)
       armed = (SmallFile.line("\(host.root)/armed") ?? "").split(separator: " ").map(String.init)
     }
-    guard armed.count == 2, let watcher = pid_t(armed[0]), let nanoseconds = UInt64(armed[1]) else {
+    guard armed.count == 3, let watcher = pid_t(armed[0]), let nanoseconds = UInt64(armed[1]),
+      let since = UInt64(armed[2])
+    else {
       kill(process, SIGKILL)
       var status: Int32 = 0
       waitpid(process, &status, 0)
@@ -72,6 +76,7 @@ final class StandIn {
     }
     guardProcess = watcher
     deadline = BootTime(nanoseconds: nanoseconds)
+    opened = BootTime(nanoseconds: since)
   }
 
   deinit {
@@ -124,6 +129,7 @@ final class StandIn {
     let outcome = try agent.apply(1, before, before)
     guard outcome.result == .committed else { throw Reason(outcome.detail) }
     let deadline: BootTime
+    var opened = LinuxBootClock().now()
     if orders[3] == How.applied.rawValue {
       let bundle = try SignedBundles.bundle(serial: 2, ipv4: after, ipv6: after)
       let answer = try agent.apply(
@@ -132,16 +138,18 @@ final class StandIn {
       guard case .applied = answer, let end = agent.confirmBy else { throw Reason("\(answer)") }
       deadline = end
     } else {
-      deadline = LinuxBootClock().now() + .milliseconds(Int(orders[2])!)
+      // May have passed.
+      deadline = BootTime(nanoseconds: UInt64(max(1, Int64(opened.nanoseconds) + Int64(orders[2])! * 1_000_000)))
       try deadMan.arm(transaction, until: deadline)
       var journal = try Journal(on: LinuxDisk(paths.state))
-      try journal.append(.staged(opened(.applying)))
+      opened = LinuxBootClock().now()
+      try journal.append(.staged(Self.opened(.applying)))
       for family in [Family.ipv6, .ipv4] {
         try firewall.load(RestoreText(Array(after.utf8)), into: family, within: .seconds(5))
       }
     }
     let disk = try LinuxDisk(paths.base)
-    try disk.create("armed.new", Array("\(deadMan.process!) \(deadline.nanoseconds)\n".utf8))
+    try disk.create("armed.new", Array("\(deadMan.process!) \(deadline.nanoseconds) \(opened.nanoseconds)\n".utf8))
     try disk.rename("armed.new", to: "armed")
     withExtendedLifetime((agent, deadMan)) { for _ in 0..<60 { sleep(1) } }
   }

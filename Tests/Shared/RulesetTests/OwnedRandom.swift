@@ -64,7 +64,15 @@ struct OwnedRandom {
     return text
   }
 
-  mutating func foreign() -> [UInt8] { Array(tables(Self.foreignChains, 6).utf8) }
+  mutating func foreign() -> [UInt8] {
+    // As Docker leaves its chain: one that held nothing but our hook would be taken for one that we made.
+    let tables = tables(Self.foreignChains, 6).replacing("COMMIT\n", with: "COMMIT\n#").split(separator: "#")
+    return tables.flatMap { table in
+      let isThere = table.contains(":DOCKER-USER ")
+      let closed = table.replacing("COMMIT\n", with: (isThere ? "-A DOCKER-USER -j RETURN\n" : "") + "COMMIT\n")
+      return Array(closed.utf8)
+    }
+  }
 
   mutating func wanted() throws -> OwnedRules {
     OwnedRules(try policy(tables(Self.policyChains, 5), family), forwardsForeign: random.below(3) == 0)

@@ -17,9 +17,25 @@ extension Ruleset {
 extension RuleTable {
   fileprivate var ownedChains: [(chain: String, owner: ForeignOwner)] {
     let hasFirewalld = chains.contains { ForeignChains.owner(of: $0.name) == .firewalld }
-    return chains.compactMap { chain in
+    return chains.filter { !isOnlyPrepared($0.name) }.compactMap { chain in
       let owner = ForeignChains.owner(of: chain.name) ?? (hasFirewalld ? ForeignChains.zoneOwner(of: chain.name) : nil)
       return owner.map { (chain.name, $0) }
+    }
+  }
+}
+
+extension RuleTable {
+  /// Whether a chain of Docker's is there only because we made it for our hook (docs/adr/0007-docker-at-boot.md): it
+  /// holds nothing else, and nobody calls it, as Docker does from the moment it starts.
+  func isOnlyPrepared(_ name: String) -> Bool {
+    guard self.name == "filter", name == OwnedRules.containersHook, let chain = self[chain: name], !chain.rules.isEmpty,
+      chain.rules.allSatisfy(\.callsOurs)
+    else { return false }
+    return !chains.flatMap(\.rules).contains { rule in
+      switch RuleShape(rule).target {
+      case .jump(name), .goTo(name): true
+      case .jump, .goTo, .none, .unclear: false
+      }
     }
   }
 }

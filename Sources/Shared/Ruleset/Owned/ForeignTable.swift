@@ -6,6 +6,7 @@ struct ForeignTable {
   private let saved: RuleTable
   private var verdicts: ForeignVerdicts
   private(set) var lines: [[UInt8]] = []
+  private(set) var madeChains: [String] = []
   private(set) var deletedChains: [String] = []
   private(set) var findings: [ForeignAccept] = []
   private(set) var taken: [TakenRule] = []
@@ -20,8 +21,13 @@ struct ForeignTable {
   mutating func edit() {
     var chains = saved.chains.filter { !OwnedNames.isOurs($0.name) }
     let hooks = request.wanted.hooks.filter { $0.table == name }
-    for hook in hooks where !hook.isForeign && saved[chain: hook.chain] == nil {
-      chains.append(RuleChain(name: hook.chain, policy: "ACCEPT"))
+    for hook in hooks where saved[chain: hook.chain] == nil {
+      if !hook.isForeign {
+        chains.append(RuleChain(name: hook.chain, policy: "ACCEPT"))
+      } else if request.preparesForeignChains {
+        chains.append(RuleChain(name: hook.chain, policy: nil))
+        madeChains.append(hook.chain)
+      }
     }
     chains.sort { bytewise($0.name, $1.name) }
     var edited: [ChainEditor] = []
@@ -33,6 +39,16 @@ struct ForeignTable {
       lines += editor.lines
     }
     deleteReplacedChains(among: edited)
+    deletePreparedChain(among: edited, hooks)
+  }
+
+  /// The chain that we made for Docker, which did not start since: nobody calls it, and it held nothing but our hook.
+  private mutating func deletePreparedChain(among edited: [ChainEditor], _ hooks: [OwnedRules.Hook]) {
+    let name = OwnedRules.containersHook
+    guard saved.isOnlyPrepared(name), !hooks.contains(where: { $0.chain == name }), !deletedChains.contains(name),
+      edited.contains(where: { $0.chain == name && $0.rules.isEmpty })
+    else { return }
+    deletedChains.append(name)
   }
 
   // MARK: Rules of a bundle that owned whole tables

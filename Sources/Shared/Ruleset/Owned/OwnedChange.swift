@@ -15,10 +15,13 @@ package struct OwnedChange: Hashable, Sendable {
     package var policies: [String: [String: String]]
     /// A bundle in exclusive mode that ran until now: its rules, as printed, go one by one.
     package var replacing: Ruleset?
+    /// Make the chains of other software that we hook, where they are not there yet: before it starts.
+    package var preparesForeignChains: Bool
 
     package init(
       wanted: OwnedRules, saved: Ruleset, allowed: [String] = [], takesOver: Bool = false,
-      givingBack: [TakenRule] = [], policies: [String: [String: String]] = [:], replacing: Ruleset? = nil
+      givingBack: [TakenRule] = [], policies: [String: [String: String]] = [:], replacing: Ruleset? = nil,
+      preparesForeignChains: Bool = false
     ) {
       self.wanted = wanted
       self.saved = saved
@@ -27,6 +30,7 @@ package struct OwnedChange: Hashable, Sendable {
       self.givingBack = givingBack
       self.policies = policies
       self.replacing = replacing
+      self.preparesForeignChains = preparesForeignChains
     }
   }
 

@@ -33,6 +33,8 @@ struct OwnedChangeBuilder {
     // Hooks, and other people's rules that move or go.
     var foreign = ForeignTable(request, name: name, saved: saved)
     foreign.edit()
+    // Fails when somebody else was quicker, where a declaration would empty his chain.
+    for chain in foreign.madeChains { add("-N \(chain)") }
     for line in foreign.lines { lines.append((line, 0)) }
     findings += foreign.findings
     taken += foreign.taken

@@ -53,6 +53,14 @@ int clinux_accept(int listener);
 /// pipe2(2) with O_CLOEXEC and O_NONBLOCK. 0, or -1 with errno.
 int clinux_pipe(int ends[2]);
 
+/// timerfd_create(2) of CLOCK_BOOTTIME, close-on-exec and never blocking: readable as soon as its time has come, also when
+/// that was while the machine slept. The descriptor, or -1 with errno.
+int clinux_boot_timer(void);
+
+/// timerfd_settime(2): to a time of CLOCK_BOOTTIME in nanoseconds, or to none with 0. It is not readable until then. 0, or
+/// -1 with errno.
+int clinux_boot_timer_set(int timer, uint64_t nanoseconds);
+
 /// memfd_create(2) with MFD_CLOEXEC and MFD_ALLOW_SEALING: a file in memory only. The descriptor, or -1 with errno.
 int clinux_memory_file(void);
 
