@@ -108,17 +108,19 @@ extension HostAgent {
     return done(&drive.machine, moment)
   }
 
-  /// Both families are read before the first is loaded, so that they differ for no longer than a load takes.
+  /// Both families are read, and both texts made, before the first is loaded, so that they differ for no longer than a
+  /// load takes.
   private func load(_ side: ApplyMachine.Side, _ family: Family, _ drive: inout Drive) throws {
     guard let target = drive.targets[side] else { throw Reason("they cannot be read from disk") }
     if family == .ipv6 {
       if side == .wholeSafe { try? append(.safePolicyIsWhole) }
-      drive.targets.read = target.needsRead ? try rulesets(before: side) : nil
+      drive.targets.prepared = nil
+      drive.targets.prepared = try prepare(target, evenUnread: side == .wholeSafe)
     }
-    let read = drive.targets.read?[family]
-    guard side == .new else { return try load(target, family, read: read) }
+    guard let prepared = drive.targets.prepared?[family] else { throw Reason("they were not read before") }
+    guard side == .new else { return try load(target, family, prepared) }
     var taken = drive.targets.taken
-    try load(target, family, read: read, within: loadLimit(until: drive.deadline)) { more in
+    try load(target, family, prepared, within: loadLimit(until: drive.deadline)) { more in
       var all = PerFamily<[TakenRule]>.none
       all[family] = more
       let union = taken.union(all)
@@ -127,14 +129,6 @@ extension HostAgent {
       taken = union
     }
     noteTaken(taken, &drive)
-  }
-
-  /// The last resort takes whole tables, and must not fail because nobody can read what is in them.
-  private func rulesets(before side: ApplyMachine.Side) throws -> PerFamily<Ruleset> {
-    switch side {
-    case .new, .old, .safe: try savedRulesets()
-    case .wholeSafe: (try? savedRulesets()) ?? PerFamily { _ in Ruleset() }
-    }
   }
 
   /// What the new side took is what the old one gives back.
@@ -147,6 +141,7 @@ extension HostAgent {
 
   private func reread(_ side: ApplyMachine.Side, _ drive: inout Drive) throws {
     guard let target = drive.targets[side] else { throw Reason("they cannot be read from disk") }
+    drive.targets.prepared = nil
     switch side {
     case .new, .safe: try requireLoaded(target)
     case .old: try requireLoadedAfterUpgrade(target)

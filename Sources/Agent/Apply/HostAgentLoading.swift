@@ -61,48 +61,55 @@ extension HostAgent {
     return max(Self.shortestLoadLimit, min(Self.loadLimit, deadline.time - bootClock.now()))
   }
 
+  private func savedRulesets(orElse fallback: PerFamily<Ruleset>?) throws -> PerFamily<Ruleset> {
+    do { return try savedRulesets() } catch {
+      guard let fallback else { throw error }
+      return fallback
+    }
+  }
+
+  /// Reads both families and makes the texts of both, so that nothing but the loads themselves is left to do.
+  ///
+  /// - Parameter evenUnread: the last resort takes whole tables, and must not fail because nobody can read what is there.
+  func prepare(_ target: LoadTarget, evenUnread: Bool = false) throws -> PerFamily<PreparedLoad> {
+    let nothing = PerFamily { _ in Ruleset() }
+    let read = target.needsRead ? try savedRulesets(orElse: evenUnread ? nothing : nil) : nothing
+    return read.map { family, saved in target.prepare(family, from: saved) }
+  }
+
   /// Loads one family. Somebody who changed the rules after they were read makes it start from a fresh read.
   ///
   /// - Parameter note: makes durable what is about to be taken over, before it is.
   func load(
-    _ target: LoadTarget, _ family: Family, read: Ruleset?, within limit: Duration = HostAgent.loadLimit,
+    _ target: LoadTarget, _ family: Family, _ prepared: PreparedLoad, within limit: Duration = HostAgent.loadLimit,
     noting note: ([TakenRule]) throws -> Void = { _ in }
   ) throws {
-    var saved = try read ?? (target.needsRead ? savedRuleset(family) : Ruleset())
+    var prepared = prepared
     let start = bootClock.now()
     var attempt = 1
     while true {
-      let (texts, change) = target.change(family, from: saved)
-      if let change, !change.taken.isEmpty { try note(change.taken) }
+      if !prepared.taken.isEmpty { try note(prepared.taken) }
       do throws(FirewallProblem) {
         // Nothing to declare and nothing to empty; the programs would take an empty text for a success anyway.
-        for text in texts where !text.bytes.isEmpty {
+        for text in prepared.texts where !text.bytes.isEmpty {
           let left = limit - (bootClock.now() - start)
           try firewall.load(text, into: family, within: max(Self.shortestLoadLimit, left))
         }
         return
       } catch {
         guard target.needsRead, attempt < Self.maximumLoads, bootClock.now() - start < limit,
-          let fresh = try? savedRuleset(family), fresh != saved
+          let fresh = try? savedRuleset(family), fresh != prepared.saved
         else { throw error }
-        saved = fresh
+        prepared = target.prepare(family, from: fresh)
         attempt += 1
       }
     }
   }
 
-  /// Loads both families outside of a transaction, read before the first is changed, and re-read.
-  ///
-  /// - Parameter evenUnread: the last resort must not fail because nobody can read what is there.
+  /// Loads both families outside of a transaction. Whether they hold then is the caller's to ask.
   func loadBoth(_ target: LoadTarget, evenUnread: Bool = false) throws {
-    var read: PerFamily<Ruleset>?
-    if target.needsRead {
-      do { read = try savedRulesets() } catch {
-        guard evenUnread else { throw error }
-        read = PerFamily { _ in Ruleset() }
-      }
-    }
-    for family in [Family.ipv6, .ipv4] { try load(target, family, read: read?[family]) }
+    let prepared = try prepare(target, evenUnread: evenUnread)
+    for family in [Family.ipv6, .ipv4] { try load(target, family, prepared[family]) }
   }
 
   /// Throws with words when the kernel does not hold the target.

@@ -40,6 +40,12 @@ struct LoadTarget {
     }
   }
 
+  /// - Parameter saved: a fresh read, where one is needed.
+  func prepare(_ family: Family, from saved: Ruleset) -> PreparedLoad {
+    let (texts, owned) = change(family, from: saved)
+    return PreparedLoad(saved: saved, texts: texts, taken: owned?.taken ?? [])
+  }
+
   /// What has to be loaded, in this order, so that a kernel that holds `saved` comes to hold this side.
   func change(_ family: Family, from saved: Ruleset) -> (texts: [RestoreText], owned: OwnedChange?) {
     switch rules {
@@ -108,6 +114,15 @@ struct LoadTarget {
   }
 }
 
+/// What one family's programs are to be fed.
+struct PreparedLoad {
+  /// The read it was made from.
+  let saved: Ruleset
+  let texts: [RestoreText]
+  /// Foreign rules that it moves below our hooks.
+  let taken: [TakenRule]
+}
+
 /// Everything one apply may need, built in memory before the host is touched, so that going back asks nothing of the
 /// disk.
 struct Targets {
@@ -118,8 +133,8 @@ struct Targets {
   var wholeSafe: LoadTarget
   /// What the new side moved below its hooks, as it is on disk beside its bundle.
   var taken = PerFamily<[TakenRule]>(ipv4: [], ipv6: [])
-  /// What both families held before the first of them was loaded.
-  var read: PerFamily<Ruleset>?
+  /// Of the side that is being loaded, for both families, made before the first of them is loaded.
+  var prepared: PerFamily<PreparedLoad>?
 
   subscript(side: ApplyMachine.Side) -> LoadTarget? {
     switch side {

@@ -19,6 +19,10 @@ extension FleetSuite {
       sub digests { my $t = `for p in iptables-save ip6tables-save; do
         \$p | sed -n -e 's/ \\[[0-9]*:[0-9]*\\]\$//' -e '/^[-:*]/p' | sha256sum | cut -c 1-64; done`;
         join ' ', split ' ', $t; }
+      # What is there, for whoever has to find out: chains, how many rules of which port each has, and the agent's words.
+      sub shape { my $t = `for p in iptables-save ip6tables-save; do echo \$p; \$p | sed -n -E -e '/^[*:]/p' \\
+        -e '/^-A/s/^-A ([^ ]*).*--dport ([0-9]*).*/\\1 port \\2/' -e '/^-A|port/p' | uniq -c; done
+        tail -5 /var/lib/portcullis/agent.log 2>&1; date; ps ax -o pid,ppid,etimes,args | grep portcullis-agent`; $t }
       my ($kills, $wrong, @seen) = (0, 0);
       my $before = written(); my $end = time + $wait;
       while (written() eq $before) { if (time > $end) { print "0 0\n"; exit } sleep 0.0005; }
@@ -41,7 +45,7 @@ extension FleetSuite {
         unless ($back) { $wrong++; push @seen, 'no daemon came back'; last }
         my ($pair, $until) = ('', time + 10);
         while (time < $until) { $pair = digests(); last if $good{$pair}; sleep 0.2 }
-        unless ($good{$pair}) { $wrong++; push @seen, "between: $pair" }
+        unless ($good{$pair}) { $wrong++; push @seen, "between: $pair\n" . shape() }
         last;
       }
       print "$kills $wrong @seen\n";

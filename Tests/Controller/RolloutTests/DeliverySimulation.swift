@@ -233,6 +233,18 @@ struct DeliverySimulation {
     return nil
   }
 
+  /// The worst that can be claimed: that the host runs what it does not.
+  var isFalseSuccess: Bool {
+    guard case .current? = result else { return false }
+    return committedThen != wanted || host.committed != wanted
+  }
+
+  /// It did not end, or a host was left between two bundles.
+  var isStuck: Bool {
+    finishes != 1 || result == nil || steps >= 4_000 || finishedAt > latestEnd || host.pending != nil
+      || host.loaded != host.committed
+  }
+
   /// It staged other bytes than were sent.
   private var machineMayDistrust: Bool { weather.hostMayRefuse }
 }

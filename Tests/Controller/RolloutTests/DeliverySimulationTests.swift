@@ -37,11 +37,12 @@ import Wire
   static let runs = number("PORTCULLIS_SIMULATION_RUNS") ?? 20_000
   static let seed = number("PORTCULLIS_SIMULATION_SEED") ?? .random(in: .min ... .max)
 
-  @Test func `whatever happens, what is claimed of a host is true and every delivery ends`() {
+  @Test func `whatever happens, what is claimed of a host is true and every delivery ends`() throws {
     let each = max(1, Self.runs / UInt64(Self.weathers.count))
     let clock = ContinuousClock()
     let start = clock.now
     var violations = 0
+    var (falseSuccesses, stuck) = (0, 0)
     for (name, weather) in Self.weathers {
       var counts: [String: Int] = [:]
       for index in 0..<each {
@@ -50,6 +51,8 @@ import Wire
         counts[run.result.map(Self.word) ?? "none", default: 0] += 1
         guard let violation = run.violation else { continue }
         violations += 1
+        if run.isFalseSuccess { falseSuccesses += 1 }
+        if run.isStuck { stuck += 1 }
         if violations <= 5 { Issue.record("\(name), seed \(seed): \(violation)") }
       }
       print(
@@ -67,6 +70,19 @@ import Wire
       "delivery simulation: \(each * UInt64(Self.weathers.count)) runs from seed \(Self.seed), \(violations) violations, \(seconds) s"
     )
     #expect(violations == 0)
+    try Self.record([
+      ("simulation_runs", each * UInt64(Self.weathers.count)), ("simulation_violations", UInt64(violations)),
+      ("simulation_false_success", UInt64(falseSuccesses)), ("simulation_stuck", UInt64(stuck)),
+    ])
+  }
+
+  /// For the table of `make bench-safety`.
+  private static func record(_ figures: [(String, UInt64)]) throws {
+    guard let path = ProcessInfo.processInfo.environment["PORTCULLIS_FIGURES"] else { return }
+    let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+    defer { try? file.close() }
+    try file.seekToEnd()
+    try file.write(contentsOf: Data(figures.map { "\($0.0) \($0.1)\n" }.joined().utf8))
   }
 
   @Test func `rules that shut every way in are reported as such once the host went back`() {
