@@ -45,7 +45,8 @@ package final class AgentLock {
           "start the agent", because: Taken(process: agent.pid),
           hint: "ask that one; two agents would undo each other's work")
       }
-      holders.child?.kill()
+      // What a living guard runs is what takes the host back; only what nobody watches any more may be ended.
+      if !(holders.guard?.isAlive ?? false) { holders.child?.kill() }
       guard monotonicMilliseconds() < deadline else {
         throw Failure(
           "start the agent", because: Reason("a program that an earlier agent started does not end"),
@@ -74,17 +75,26 @@ package final class AgentLock {
     return Array(bytes.prefix(max(0, count)))
   }
 
-  private static func holders(in content: [UInt8]) -> (agent: ProcessIdentity?, child: ProcessIdentity?) {
+  private struct Holders {
     var agent: ProcessIdentity?
+    var `guard`: ProcessIdentity?
     var child: ProcessIdentity?
+  }
+
+  private static func holders(in content: [UInt8]) -> Holders {
+    var holders = Holders()
     for line in String(decoding: content, as: UTF8.self).split(separator: "\n") {
       let words = line.split(separator: " ")
       guard words.count == 3, let pid = pid_t(words[1]), let start = UInt64(words[2]) else { continue }
       let identity = ProcessIdentity(pid, start: start)
-      if words[0] == "agent" { agent = identity }
-      if words[0] == "child" { child = identity }
+      switch words[0] {
+      case "agent": holders.agent = identity
+      case "guard": holders.guard = identity
+      case "child": holders.child = identity
+      default: continue
+      }
     }
-    return (agent, child)
+    return holders
   }
 }
 

@@ -79,6 +79,25 @@ import Wire
     }
   }
 
+  @Test func `what a living guard has started is waited for, and never ended`() throws {
+    try withTemporaryDirectory { root in
+      let path = "\(root)/lock"
+      let script = "exec 9>>\(path); flock -n 9 || exit 1; exec 3>&-; sleep 1.5 >/dev/null 2>&1 & echo $!"
+      let output = try SignedBundles.run("/bin/sh", ["-c", script])
+      let child = try #require(pid_t(String(decoding: output, as: UTF8.self).dropLast()))
+      func start(_ process: String) throws -> String {
+        let statistics = try #require(SmallFile.read("/proc/\(process)/stat"))
+        let fields = statistics[(statistics.lastIndex(of: UInt8(ascii: ")"))! + 1)...].split(separator: 32)
+        return String(decoding: fields[19], as: UTF8.self)
+      }
+      let lines = "guard \(getpid()) \(try start("self"))\nchild \(child) \(try start("\(child)"))\n"
+      try LinuxDisk(root).append("lock", Array(lines.utf8))
+      let begin = monotonicMilliseconds()
+      _ = try AgentLock(path)
+      #expect(monotonicMilliseconds() - begin > 700, "what takes the host back was ended by who waits for it")
+    }
+  }
+
   @Test func `a number that another process has by now is not killed`() throws {
     try withTemporaryDirectory { root in
       let path = "\(root)/lock"

@@ -60,10 +60,12 @@ struct SafetyLab: Sendable {
     return try JSON(applied).hosts
   }
 
-  /// Digests of both families' rules, one line, by the host's own tools.
+  /// Digests of both families' rules, one line, by the host's own tools: chains by name, since the kernel lists them in the
+  /// order they were made, and a policy of ACCEPT left out, since a table that is not there says the same.
   static let digests = """
     for p in iptables-save ip6tables-save; do
-      $p | sed -n -e 's/ \\[[0-9]*:[0-9]*\\]$//' -e '/^[-:*]/p' | sha256sum | cut -c 1-64
+      $p | awk '/^[*]/ { t = $1 } /^:/ && $2 != "ACCEPT" { print t, substr($1, 2), 0, $2 } /^-A/ { print t, $2, 1, $0 }' |
+        sort -s -k 1,3 | sha256sum | cut -c 1-64
     done | paste -s -d ' '
     """
 
