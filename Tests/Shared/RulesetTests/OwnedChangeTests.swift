@@ -224,6 +224,21 @@ struct OwnedChangeTests {
     #expect(bypassed.digest != present.digest)
   }
 
+  @Test("DOCKER-USER as Docker makes it bans nobody, so accepts above it are no finding; with bans in it they are")
+  func emptyDockerUser() throws {
+    func change(_ user: [String]) throws -> OwnedChange {
+      let kernel = try saved(
+        ["FORWARD -j LIBVIRT_FWX", "FORWARD -j DOCKER-USER", "LIBVIRT_FWX -j ACCEPT"] + user,
+        chains: ["LIBVIRT_FWX", "DOCKER-USER"])
+      return OwnedChange(OwnedChange.Request(wanted: try sshOnly(), saved: kernel))
+    }
+    let plain = try change(["DOCKER-USER -j RETURN"])
+    #expect(plain.found == [])
+    #expect(plain.foreignLines.contains("-I FORWARD 1 -j PCL-FORWARD"))
+    #expect(try change(["DOCKER-USER -j PCL-CONTAINERS", "DOCKER-USER -j RETURN"]).found == [])
+    #expect(try change(["DOCKER-USER -s 192.0.2.1/32 -j DROP"]).found == ["-A FORWARD -j LIBVIRT_FWX"])
+  }
+
   @Test("A bundle that owned its tables goes rule by rule, and what others added stays")
   func replacing() throws {
     let old = try saved(

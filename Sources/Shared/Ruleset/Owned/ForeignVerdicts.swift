@@ -56,6 +56,12 @@ struct ForeignVerdicts {
     // told to use DOCKER-USER.
     let owner = ForeignChains.owner(of: name)
     guard owner == nil || owner == .fail2ban || name == OwnedRules.containersHook else { return false }
+    // As Docker makes it, that chain only returns, and bans nobody.
+    if name == OwnedRules.containersHook {
+      var bans = false
+      for rule in chains[name]?.rules ?? [] where !rule.callsOurs { bans = bans || mayDrop(rule) }
+      guard bans else { return false }
+    }
     return !mayAccept(chain: name, depth: 0)
   }
 
