@@ -101,7 +101,8 @@ extension FleetSuite {
       #expect(try await rules(of: host, in: lab) == found)
       try await lab.succeed("apply", "--yes", "-l", host)
       let ours = try await rules(of: host, in: lab)
-      #expect(ours != found && !ours.contains("--dport 25"))
+      // What was found stays, below ours.
+      #expect(ours.contains("-A INPUT -j PCL-INPUT") && ours.contains("--dport 25"))
 
       let unsaid = try await lab.portcullis("enroll", "--remove", host)
       #expect(unsaid.status == 64 && unsaid.err.contains("--rules"), "\(unsaid)")
@@ -124,7 +125,7 @@ extension FleetSuite {
       let ours = try await rules(of: host, in: lab)
       let removed = try await lab.portcullis("enroll", "--remove", "--rules", "keep", host)
       #expect(removed.status == 0, "\(removed)")
-      #expect(try await rules(of: host, in: lab) == ours && ours.contains("-A INPUT -i lo -j ACCEPT"))
+      #expect(try await rules(of: host, in: lab) == ours && ours.contains("-A PCL-INPUT -i lo -j ACCEPT"))
       #expect(try await self.traces(of: host, in: lab) == traces)
       // And it can come back.
       let (back, result) = try await enroll(lab, host)

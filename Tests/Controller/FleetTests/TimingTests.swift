@@ -57,7 +57,7 @@ extension FleetSuite {
 
     @Test(arguments: ["nft", "legacy"])
     func theFamiliesDifferForAMomentOnly(backend: String) async throws {
-      let trials = Safety.count("PORTCULLIS_GAP_TRIALS", 10)
+      let trials = Safety.count("PORTCULLIS_GAP_TRIALS", 4)
       try await SafetyLab.with("gap-\(backend)", hosts: 1, backend: backend) { fleet in
         try fleet.set(SafetyPolicy(port: 4001, fillers: 1000))
         _ = try await fleet.apply()
@@ -82,7 +82,7 @@ extension FleetSuite {
     /// From the moment the bundle was written down to the end of the last program, over the programs' own time.
     @Test(arguments: ["nft", "legacy"])
     func anApplyCostsLittleMoreThanItsPrograms(backend: String) async throws {
-      let trials = Safety.count("PORTCULLIS_OVERHEAD_TRIALS", 3)
+      let trials = Safety.count("PORTCULLIS_OVERHEAD_TRIALS", 1)
       try await SafetyLab.with("overhead-\(backend)", hosts: 1, backend: backend) { fleet in
         try fleet.set(SafetyPolicy(port: 4001, fillers: 10_000))
         _ = try await fleet.apply(timeout: 240)
