@@ -99,6 +99,13 @@ extension FleetSuite {
       #expect(try await lab.portcullis("plan", "-l", "h002", "--detailed-exitcode").status == 0)
     }
 
+    /// A boot prepares Docker's own chain for our hook, before Docker comes; that is not what was committed.
+    private static func withoutDocker(_ families: [String]) -> [String] {
+      families.map { text in
+        text.split(separator: "\n").filter { !$0.contains("DOCKER-USER") }.joined(separator: "\n")
+      }
+    }
+
     @Test(arguments: ["h001", "h004", "h002", "h003"])
     func aPowerCutTakesTheRulesAndTheBootBringsThemBack(_ host: String) async throws {
       let lab = try await TestLab.mixed
@@ -111,11 +118,14 @@ extension FleetSuite {
       #expect(reboot.out.hasPrefix("\(host) is back"))
       #expect(reboot.out.contains("agent up"))
       // Without any word from the controller.
-      #expect(try await lab.rules(of: host) == before)
+      #expect(Self.withoutDocker(try await lab.rules(of: host)) == Self.withoutDocker(before))
       let refreshed = try await lab.succeed("status", "--refresh", "-l", host, "-o", "json")
       let status = try JSON(refreshed).hosts[host]
       #expect(status?["integrity"].text == "intact" && status?["contact"].text == "fresh", "\(refreshed)")
-      for family in ["ipv4", "ipv6"] { #expect(status?[family]["save"].text == saves?[family]["save"].text) }
+      for family in ["ipv4", "ipv6"] {
+        #expect(status?[family]["observed"].text != nil)
+        #expect(status?[family]["observed"].text == saves?[family]["observed"].text)
+      }
       #expect(try await lab.portcullis("drift", "-l", host).status == 0)
     }
   }
