@@ -70,11 +70,16 @@ final class FakeHost {
   /// Some time passes; nobody waits for it.
   func pass(_ duration: Duration) { boot.time = boot.time + duration }
 
+  /// The next connection comes from another one; at random it would once in a while be the same.
+  private var nextPort: UInt16 = 40000
+
   /// A new TCP connection from where the managers are.
-  func connection(port: UInt16 = .random(in: 1024 ... .max)) -> ManagementConnection {
+  func connection(port: UInt16? = nil) -> ManagementConnection {
+    nextPort = nextPort == .max ? 1024 : nextPort + 1
     pass(.milliseconds(1))
     return ManagementConnection(
-      source: "192.0.2.7", sourcePort: port, destination: "192.0.2.1", destinationPort: 22, opened: boot.now())
+      source: "192.0.2.7", sourcePort: port ?? nextPort, destination: "192.0.2.1", destinationPort: 22,
+      opened: boot.now())
   }
 
   /// The machine starts anew: the kernel is empty, the boot clock begins again, what was not synced is gone.

@@ -66,7 +66,7 @@ private func courier(_ agents: FakeAgents, _ terms: ConfirmationTerms = .standar
   Courier(
     connector: agents, endpoint: HostEndpoint(name: "h001", addresses: [], user: "portcullis"),
     target: .init(host: h001, fleet: lab, transaction: transaction, manifest: digest, terms: terms),
-    files: [.manifest: manifest], timeout: .seconds(20), source: { _ in nil })
+    files: [.manifest: manifest], timeout: patience, source: { _ in nil })
 }
 
 struct DeliveringTests {

@@ -97,7 +97,7 @@ struct DriftSweepTests {
     let endpoints = names.map { name in
       (host: HostID(name)!, fleet: FleetID("lab")!, endpoint: HostEndpoint(name: name, addresses: [], user: "p"))
     }
-    await Sweep(connector: host, limits: ContactLimits(parallel: 8, timeout: .seconds(10)))
+    await Sweep(connector: host, limits: ContactLimits(parallel: 8, timeout: patience))
       .ask(endpoints, differences: differences) { name, result in
         guard case .answered(let answer) = result else {
           Issue.record("\(name): \(result)")

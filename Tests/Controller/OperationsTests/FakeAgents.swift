@@ -3,6 +3,9 @@ import Synchronization
 import Transport
 import Wire
 
+/// For hosts that answer at once: other tests may keep a task waiting for its turn for longer than any network would.
+let patience = Duration.seconds(600)
+
 /// Agents that speak the real protocol over connections that exist in memory only. Each connection is one TCP
 /// connection; what was said on which is kept.
 final class FakeAgents: HostConnector {
