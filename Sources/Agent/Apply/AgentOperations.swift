@@ -28,8 +28,9 @@ package protocol AgentOperations: AnyObject {
   /// When the waiting change must be taken back, or nil when none waits.
   var confirmBy: BootTime? { get }
 
-  /// Takes the waiting change back, if there is one: its deadline passed, or the agent is to stop.
-  func expire(because why: String)
+  /// Takes the waiting change back: its deadline passed, or the agent is to stop. Returns how that ended; nil when none
+  /// waited.
+  @discardableResult func expire(because why: String) -> Result<Outcome, Refusal>?
 
   /// Does what root on this host orders. In words what was done.
   func obey(_ order: LocalOrder) throws(Refusal) -> String

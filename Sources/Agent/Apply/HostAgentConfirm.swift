@@ -48,12 +48,12 @@ extension HostAgent {
     throw Refusal(code: .notConfirmable, detail: "no such change waits for a confirmation")
   }
 
-  package func expire(because why: String) {
-    guard let waiting else { return }
+  @discardableResult package func expire(because why: String) -> Result<Outcome, Refusal>? {
+    guard let waiting else { return nil }
     var drive = waiting.drive
     let first = drive.machine.takenBack(because: why)
-    // Its end is in the journal; where it could not be written, the transaction stays open and is ended before the next.
-    _ = try? finish(&drive, from: first)
+    // Where its end cannot be written, the transaction stays open and is ended before the next, or by the guard.
+    return Result { () throws(Refusal) in try finish(&drive, from: first) }
   }
 
   private func finish(_ drive: inout Drive, from first: ApplyMachine.Action) throws(Refusal) -> Outcome {

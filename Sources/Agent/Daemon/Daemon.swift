@@ -169,9 +169,9 @@ package final class Daemon {
       note(answer, from: id)
       with(id) { connection, room in connection.finish(answer, room: room, now: .now) }
       if isStopping { sendAway(id) }
-    case .expired(let why):
+    case .expired(let why, let end):
       timer.expired(result.confirmBy, at: .now)
-      configuration.log(Notes.expired(because: why, from: changedFrom, isGone: result.confirmBy == nil))
+      if let end { configuration.log(Notes.expired(because: why, end, from: changedFrom)) }
     case .nothingToExpire: timer.expired(result.confirmBy, at: .now)
     }
   }

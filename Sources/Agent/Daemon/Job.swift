@@ -74,7 +74,8 @@ enum Answer: Sendable {
 struct JobResult: Sendable {
   enum End: Sendable {
     case answered(Answer, ConnectionID)
-    case expired(because: String)
+    /// Nil when no change waited after all.
+    case expired(because: String, Result<Outcome, Refusal>?)
     /// The change that was meant had ended before the worker came to it.
     case nothingToExpire
   }

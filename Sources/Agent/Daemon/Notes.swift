@@ -24,9 +24,14 @@ enum Notes {
     }
   }
 
-  /// The change that came from `source` was, or was not, taken back without anyone asking.
-  static func expired(because why: String, from source: String, isGone: Bool) -> String {
-    line("expire the apply", source, isGone ? "taken back: \(why)" : "could not be taken back, though \(why)")
+  /// How the change that came from `source` ended without anyone asking.
+  static func expired(because why: String, _ end: Result<Outcome, Refusal>, from source: String) -> String {
+    let ended =
+      switch end {
+      case .success(let outcome): words(outcome)
+      case .failure(let refusal): words(refusal)
+      }
+    return line("expire the apply", source, "\(why); \(ended)")
   }
 
   private static func line(_ what: String, _ source: String, _ words: String) -> String {

@@ -121,8 +121,7 @@ final class Worker: Sendable {
       guard let confirmBy = operations.confirmBy, order.due.map({ confirmBy <= $0 }) ?? true else {
         return .nothingToExpire
       }
-      operations.expire(because: order.why)
-      return .expired(because: order.why)
+      return .expired(because: order.why, operations.expire(because: order.why))
     case .work(let work, let connection): return .answered(perform(work, operations), connection)
     }
   }

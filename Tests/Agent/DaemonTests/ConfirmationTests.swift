@@ -48,7 +48,8 @@ import Wire
     #expect(lateness.max()! < .seconds(2))
     #expect(
       daemon.log.filter {
-        $0 == "expire the apply from 192.0.2.7: taken back: no confirmation came before the deadline"
+        $0 == "expire the apply from 192.0.2.7: no confirmation came before the deadline; reverted serial 1 "
+          + "(manifest \(Sample.manifest.short))"
       }
       .count == 5)
   }
@@ -196,7 +197,9 @@ import Wire
     #expect(times[1] - times[0] >= .milliseconds(990))
     #expect(daemon.stop() == nil)
     #expect(daemon.turns < 25)
-    #expect(daemon.log.contains { $0.hasPrefix("expire the apply from 192.0.2.7: could not be taken back") })
+    let expiries = daemon.log.filter { $0.hasPrefix("expire the apply from 192.0.2.7: ") }
+    #expect(expiries.first?.hasSuffix("; refused: appending a record to the journal: disk full") == true)
+    #expect(expiries.last?.contains("; reverted serial 1") == true)
   }
 
   @Test func `a change that recovery found has its deadline too`() throws {
@@ -227,8 +230,10 @@ import Wire
     #expect(daemon.end() == nil)
     #expect(operations.state.withLock { $0.expiries.map(\.why) } == ["the agent is stopping"])
     let end =
-      failures == 0 ? "taken back: the agent is stopping" : "could not be taken back, though the agent is stopping"
-    #expect(daemon.log.last == "expire the apply from 192.0.2.7: \(end)")
+      failures == 0
+      ? "reverted serial 1 (manifest \(Sample.manifest.short))"
+      : "refused: appending a record to the journal: disk full"
+    #expect(daemon.log.last == "expire the apply from 192.0.2.7: the agent is stopping; \(end)")
   }
 
   @Test func `a change that begins to wait while the agent stops is taken back too`() throws {

@@ -28,6 +28,11 @@ final class FakeOperations: AgentOperations, Sendable {
     var change: AppliedChange
     var deadline: BootTime
     var connection: ManagementConnection
+
+    func outcome(_ result: Outcome.Result) -> Outcome {
+      Outcome(
+        transaction: change.transaction, result: result, serial: Serial(1), manifest: change.manifest, detail: "")
+    }
   }
 
   let host = HostID("h001")!
@@ -120,22 +125,22 @@ final class FakeOperations: AgentOperations, Sendable {
       return pending
     }
     guard let pending else { throw Refusal(code: .notConfirmable, detail: "not this one") }
-    return Outcome(
-      transaction: pending.change.transaction, result: result, serial: Serial(1), manifest: pending.change.manifest,
-      detail: "")
+    return pending.outcome(result)
   }
 
   var confirmBy: BootTime? { state.withLock { $0.pending?.deadline } }
 
-  func expire(because why: String) {
+  func expire(because why: String) -> Result<Outcome, Refusal>? {
     note("expire")
-    state.withLock { state in
+    return state.withLock { state in
       state.expiries.append((why, .now))
+      guard let pending = state.pending else { return nil }
       if state.failingExpiries > 0 {
         state.failingExpiries -= 1
-      } else {
-        state.pending = nil
+        return .failure(Refusal(code: .diskFull, detail: "appending a record to the journal: disk full"))
       }
+      state.pending = nil
+      return .success(pending.outcome(.reverted))
     }
   }
 
