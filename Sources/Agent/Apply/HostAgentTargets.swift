@@ -97,7 +97,7 @@ extension HostAgent {
 
   /// - Parameters:
   ///   - old: nil when it cannot be read.
-  ///   - takesOver: the new side's grant; what was taken before stays taken.
+  ///   - takesOver: the new side's own grant, for whatever stands in the way; rules taken before need none.
   func targets(new: KnownRules?, old: KnownRules?, takesOver: Bool = false, ledger: Ledger) -> Targets {
     let found = foundPolicies()
     let sides = [new, old].compactMap { $0 }
@@ -113,12 +113,11 @@ extension HostAgent {
     return Targets(
       new: new.map {
         LoadTarget(
-          $0, over: leftovers([old]), takesOver: takesOver || !newTaken.isEmpty,
-          givingBack: oldTaken.subtracting(newTaken))
+          $0, over: leftovers([old]), takesOver: takesOver, givingBack: oldTaken.subtracting(newTaken))
       },
       old: old.map {
         LoadTarget(
-          $0, over: leftovers([new]), takesOver: !oldTaken.isEmpty, givingBack: newTaken.subtracting(oldTaken))
+          $0, over: leftovers([new]), givingBack: newTaken.subtracting(oldTaken))
       },
       safe: LoadTarget(safe, over: leftovers([new, old])),
       wholeSafe: LoadTarget(wholeSafe, over: leftovers([new, old])), taken: newTaken)

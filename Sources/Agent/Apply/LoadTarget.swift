@@ -10,6 +10,8 @@ struct LoadTarget {
   let leftovers: Leftovers
   /// Owned mode: foreign accepts in the way of our hooks are moved below them.
   let takesOver: Bool
+  /// Rules that were taken over before: that grant still holds for them, and for no others.
+  let takenBefore: PerFamily<[TakenRule]>
   /// Rules taken over by another side, to be put back where they stood.
   var givingBack: PerFamily<[TakenRule]>
   /// Make Docker's chain for our hook where it is not there: at boot, before Docker starts.
@@ -24,6 +26,7 @@ struct LoadTarget {
     expected = known.expected
     self.leftovers = leftovers
     self.takesOver = takesOver
+    takenBefore = known.taken
     self.givingBack = givingBack ?? PerFamily(ipv4: [], ipv6: [])
     switch known.rules {
     case .exclusive(let rulesets):
@@ -72,7 +75,8 @@ struct LoadTarget {
     let replaced = leftovers.replaced[family].restricted(to: Set(saved.tableNames))
     return OwnedChange(
       OwnedChange.Request(
-        wanted: wanted, saved: saved, allowed: allowed, takesOver: takesOver, givingBack: givingBack[family],
+        wanted: wanted, saved: saved, allowed: allowed, takesOver: takesOver, takenBefore: takenBefore[family],
+        givingBack: givingBack[family],
         policies: leftovers.policies(family, besides: wanted.policies, in: saved),
         replacing: replaced.tables.isEmpty ? nil : replaced, preparesForeignChains: preparesForeignChains))
   }

@@ -9,12 +9,12 @@ struct OwnedChangeTests {
 
   private func change(
     _ rules: [String], chains: [String] = [], allowed: [String] = [], takesOver: Bool = false,
-    givingBack: [TakenRule] = [], wanted: OwnedRules? = nil
+    takenBefore: [TakenRule] = [], givingBack: [TakenRule] = [], wanted: OwnedRules? = nil
   ) throws -> OwnedChange {
     OwnedChange(
       .init(
         wanted: try wanted ?? sshOnly(), saved: try saved(rules, chains: chains), allowed: allowed,
-        takesOver: takesOver, givingBack: givingBack))
+        takesOver: takesOver, takenBefore: takenBefore, givingBack: givingBack))
   }
 
   @Test("An empty kernel gets chains, hooks and policies in one transaction")
@@ -175,6 +175,32 @@ struct OwnedChangeTests {
       [accept80, ban, accept443, "INPUT -j f2b-sshd"] + f2b, chains: ["f2b-sshd"], givingBack: taking.taken,
       wanted: OwnedRules.none)
     #expect(back.text.isEmpty)
+  }
+
+  @Test("What was taken over once is moved below again without a grant; what nobody granted is found")
+  func takenBefore() throws {
+    let accept80 = "INPUT -p tcp -m tcp --dport 80 -j ACCEPT"
+    let accept443 = "INPUT -p tcp -m tcp --dport 443 -j ACCEPT"
+    let ban = "INPUT -s 192.0.2.1/32 -j DROP"
+    let taken = try change([accept80, ban], takesOver: true).taken
+    #expect(taken.count == 1)
+    let back = try change([accept80, accept443, ban], takenBefore: taken)
+    #expect(back.found == ["-A \(accept443)"])
+    #expect(back.taken.map { String(decoding: $0.rule, as: UTF8.self) } == ["-A \(accept80)"])
+    #expect(
+      back.foreignLines.filter { $0.contains(" INPUT ") } == [
+        "-D \(accept80)", "-I INPUT 3 -j PCL-INPUT", "-I INPUT 4 -p tcp -m tcp --dport 80 -j ACCEPT",
+      ])
+    // The same words in another chain are another rule.
+    let elsewhere = taken.map { TakenRule(table: $0.table, chain: "FORWARD", rule: $0.rule, position: 1) }
+    #expect(try change([accept80, ban], takenBefore: elsewhere).taken.isEmpty)
+    // Above the hook that is there: only what may be moved stays a reason not to move the hook above the ban.
+    let above = try change([accept80, ban, hook], chains: ["PCL-INPUT"], takenBefore: taken)
+    #expect(above.foreignLines.first { $0.contains(" INPUT ") } == "-D \(accept80)")
+    #expect(above.taken.count == 1)
+    let strange = try change([accept443, ban, hook], chains: ["PCL-INPUT"], takenBefore: taken)
+    #expect(strange.taken.isEmpty)
+    #expect(strange.foreignLines.filter { $0.contains(" INPUT ") } == ["-D \(hook)", "-I INPUT 1 -j PCL-INPUT"])
   }
 
   @Test("A rule whose words cannot be told apart is not moved, but found")

@@ -105,11 +105,11 @@ struct ForeignTable {
     let judge = BypassJudge(hook, in: request.wanted, allowed: request.allowed)
     var verdicts = self.verdicts
     let place = HookPlace(
-      foreign, present: present, mayTakeOver: request.takesOver, isBan: { verdicts.isBan($0) },
+      foreign, present: present, mayTakeOver: { mayTakeOver($0, in: hook.chain) }, isBan: { verdicts.isBan($0) },
       isForbidden: { judge.forbids($0, &verdicts) })
     self.verdicts = verdicts
 
-    let movable = place.inTheWay.filter { request.takesOver && foreign[$0].canBeFedBack }
+    let movable = place.inTheWay.filter { mayTakeOver(foreign[$0], in: hook.chain) && foreign[$0].canBeFedBack }
     for index in place.inTheWay where !movable.contains(index) {
       findings.append(ForeignAccept(table: name, chain: hook.chain, rule: foreign[index].text))
     }
@@ -124,6 +124,11 @@ struct ForeignTable {
       editor.insert(rule, at: target)
     }
     for (offset, index) in movable.enumerated() { editor.insert(foreign[index], at: target + 1 + offset) }
+  }
+
+  private func mayTakeOver(_ rule: Rule, in chain: String) -> Bool {
+    request.takesOver
+      || request.takenBefore.contains { $0.table == name && $0.chain == chain && rule.bytes.elementsEqual($0.rule) }
   }
 
   /// Moves rules that were taken over back to where they stood, counted without our hook; those that are gone stay gone.

@@ -12,15 +12,15 @@ struct HookPlace {
   /// - Parameters:
   ///   - foreign: all rules of the chain but ours.
   ///   - present: how many of them stand above the hook that is there.
-  ///   - mayTakeOver: accepts may be moved below the hook rather than it above the bans that follow them.
+  ///   - mayTakeOver: an accept may be moved below the hook rather than it above the bans that follow.
   init(
-    _ foreign: [Rule], present: Int?, mayTakeOver: Bool, isBan: (Rule) -> Bool, isForbidden: (Rule) -> Bool
+    _ foreign: [Rule], present: Int?, mayTakeOver: (Rule) -> Bool, isBan: (Rule) -> Bool, isForbidden: (Rule) -> Bool
   ) {
     if let present {
       position = present
       inTheWay = foreign.indices.prefix(present).filter { isForbidden(foreign[$0]) }
       guard let first = inTheWay.first else { return }
-      if mayTakeOver, foreign[first..<present].contains(where: isBan) { return }
+      if inTheWay.allSatisfy({ mayTakeOver(foreign[$0]) }), foreign[first..<present].contains(where: isBan) { return }
       position = first
       inTheWay = []
     } else {

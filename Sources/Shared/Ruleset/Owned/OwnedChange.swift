@@ -9,6 +9,8 @@ package struct OwnedChange: Hashable, Sendable {
     package var allowed: [String]
     /// Move foreign accepts below our hook, where they are in the way.
     package var takesOver: Bool
+    /// Rules that were taken over before, under the grant of their time: these may be moved below again without one.
+    package var takenBefore: [TakenRule]
     /// Rules taken over before, to be put back where they stood; those that are gone are left out.
     package var givingBack: [TakenRule]
     /// Built-in policies to set besides those of `wanted`, which win: what was found before us.
@@ -20,13 +22,15 @@ package struct OwnedChange: Hashable, Sendable {
 
     package init(
       wanted: OwnedRules, saved: Ruleset, allowed: [String] = [], takesOver: Bool = false,
-      givingBack: [TakenRule] = [], policies: [String: [String: String]] = [:], replacing: Ruleset? = nil,
+      takenBefore: [TakenRule] = [], givingBack: [TakenRule] = [], policies: [String: [String: String]] = [:],
+      replacing: Ruleset? = nil,
       preparesForeignChains: Bool = false
     ) {
       self.wanted = wanted
       self.saved = saved
       self.allowed = allowed
       self.takesOver = takesOver
+      self.takenBefore = takenBefore
       self.givingBack = givingBack
       self.policies = policies
       self.replacing = replacing
