@@ -24,6 +24,7 @@ package final class HostAgent: AgentOperations {
   var waiting: WaitingChange?
   /// The committed bundle's rules, for reports only.
   var shown: (name: BundleName, rules: KnownRules)?
+  var parsedRules = ParsedRules()
   /// Nil until `recover` or `restore`.
   var journal: Journal?
 
@@ -97,18 +98,8 @@ package final class HostAgent: AgentOperations {
     } catch {
       throw Refusal(error)
     }
-    let rulesets = try bundle.rules?.map { (family, bytes) throws(Refusal) in try Self.parse(bytes, family) }
+    let rulesets = try bundle.rules.map { (rules) throws(Refusal) in try parsedRules.parse(rules) }
     return Admitted(bundle: bundle, rulesets: rulesets)
-  }
-
-  /// Signed or not, rules are parsed by the strict grammar here too, so that nothing reaches a program that the
-  /// controller's compiler could not have meant.
-  static func parse(_ rules: [UInt8], _ family: Family) throws(Refusal) -> Ruleset {
-    do {
-      return try Ruleset.parse(policy: rules, file: BundleFile.rules(family).fileName, family: family)
-    } catch {
-      throw Refusal(error, in: family)
-    }
   }
 
   package func check(_ files: [BundleFile: [UInt8]]) throws(Refusal) {

@@ -180,7 +180,7 @@ extension HostAgent {
 extension KnownRules {
   init(readmitting open: OpenTransaction, by agent: HostAgent) throws {
     let bundle = try agent.readmitted(open.bundle, accepted: open.release)
-    let rulesets = try bundle.rules?.map { family, bytes in try HostAgent.parse(bytes, family) }
+    let rulesets = try bundle.rules.map { try agent.parsedRules.parse($0) }
     self = try agent.knownRules(of: bundle.manifest, rulesets, in: open.bundle)
   }
 }

@@ -18,7 +18,7 @@ extension HostAgent {
   /// The committed bundle as it is on disk, still exactly what was signed.
   func committedRules(_ committed: CommittedBundle) throws -> KnownRules {
     let bundle = try readmitted(committed.name, accepted: committed.accepted)
-    let rulesets = try bundle.rules?.map { family, bytes in try Self.parse(bytes, family) }
+    let rulesets = try bundle.rules.map { try parsedRules.parse($0) }
     var known = try knownRules(of: bundle.manifest, rulesets, in: committed.name)
     known.expected = committed.expectation.digests
     return known

@@ -69,7 +69,7 @@ struct KnockVerdict {
   }
 
   /// Whether a path that opened may still depend on a program that is not there.
-  static func needsCounters(_ saved: [UInt8]) -> Bool { saved.firstRange(of: Array("QUEUE".utf8)) != nil }
+  static func needsCounters(_ saved: [UInt8]) -> Bool { saved.withUnsafeBufferPointer { $0.holds("QUEUE") } }
 
   private var moved: [CountedRules.Rule] { after.moved(since: before) }
 }

@@ -72,7 +72,7 @@ struct RuleCheck {
 
   /// Begins with `-`, without quotes. A lone `-` is none.
   private static func isOption(_ word: RuleWord) -> Bool {
-    !word.isQuoted && word.value.count > 1 && word.value[0] == UInt8(ascii: "-")
+    !word.isQuoted && word.value.count > 1 && word.value.first == UInt8(ascii: "-")
   }
 
   private mutating func check(_ option: RuleWord, _ values: [RuleWord], isNegated: Bool, chain: String) {
@@ -93,7 +93,7 @@ struct RuleCheck {
   }
 
   private mutating func kind(of option: RuleWord) -> OptionKind {
-    let key = NameKey(option.value[...])
+    let key = NameKey(option.value)
     if let known = kinds[key] { return known }
     let kind = OptionKind(option.text)
     kinds[key] = kind
@@ -220,7 +220,7 @@ struct RuleCheck {
 
   private mutating func target(_ word: RuleWord, isGoto: Bool) {
     let name = word.text
-    if chains.isUserChain(word.value[...]) { return }
+    if chains.isUserChain(word.value) { return }
     if BuiltInChains.allNames.contains(name) {
       return add(
         word, "rules cannot jump to the built-in chain \(name)", hint: "move the rules into a chain of their own")

@@ -15,7 +15,7 @@ extension RuleCheck {
     case .any: break
     case .text(let limit, let kept): text(word, limit: limit, kept: kept)
     case .ports(let separator, let isList): ports(word, separator: separator, isList: isList, option: option)
-    case .address: addresses(word, in: word.value[...])
+    case .address: addresses(word, in: word.value)
     case .addressAndMask: addressAndMask(word)
     case .addressRange:
       for part in word.value.split(separator: dash, maxSplits: 1, omittingEmptySubsequences: false) {
@@ -69,7 +69,7 @@ extension RuleCheck {
   /// `A`, `A-B`, `A:PORT`, `A-B:PORT-PORT`, `:PORT`; IPv6 addresses before a port stand in brackets; DNAT's
   /// `:PORT-PORT/BASE` too.
   private mutating func translation(_ word: RuleWord) {
-    var hosts = word.value[...]
+    var hosts = word.value
     var ports: ArraySlice<UInt8> = []
     switch family {
     case .ipv4:

@@ -4,11 +4,11 @@ internal import Core
 package struct RuleWord: Hashable, Sendable {
   /// Where the word stands in the rule's text, with its quotes.
   package let range: Range<Int>
-  /// What it says, without quotes and escapes.
-  package let value: [UInt8]
+  /// What it says, without quotes and escapes. A view into the rule where that is possible: a ruleset has a million words.
+  package let value: ArraySlice<UInt8>
   package let isQuoted: Bool
 
-  package init(range: Range<Int>, value: [UInt8], isQuoted: Bool) {
+  package init(range: Range<Int>, value: ArraySlice<UInt8>, isQuoted: Bool) {
     self.range = range
     self.value = value
     self.isQuoted = isQuoted
@@ -31,6 +31,7 @@ extension Rule {
   /// byte plain.
   package func words() throws(RuleWordProblem) -> [RuleWord] {
     var words: [RuleWord] = []
+    words.reserveCapacity(16)
     let origin = bytes.startIndex
     var index = bytes.startIndex
     while index < bytes.endIndex {
@@ -39,8 +40,9 @@ extension Rule {
         continue
       }
       let start = index
-      var value: [UInt8] = []
+      let value: ArraySlice<UInt8>
       if bytes[start] == quote {
+        var unescaped: [UInt8] = []
         index += 1
         var isOpen = true
         while isOpen, index < bytes.endIndex {
@@ -48,8 +50,8 @@ extension Rule {
           case quote: isOpen = false
           case UInt8(ascii: "\\") where index + 1 < bytes.endIndex:
             index += 1
-            value.append(bytes[index])
-          case let byte: value.append(byte)
+            unescaped.append(bytes[index])
+          case let byte: unescaped.append(byte)
           }
           index += 1
         }
@@ -63,6 +65,7 @@ extension Rule {
             offset: index - origin, message: "after closing quotes there must be a space",
             hint: "iptables-restore would read two words here")
         }
+        value = unescaped[...]
       } else {
         while index < bytes.endIndex, bytes[index] != space {
           guard bytes[index] != quote else {
@@ -72,7 +75,7 @@ extension Rule {
           }
           index += 1
         }
-        value = Array(bytes[start..<index])
+        value = bytes[start..<index]
       }
       words.append(RuleWord(range: start - origin..<index - origin, value: value, isQuoted: bytes[start] == quote))
     }

@@ -102,7 +102,7 @@ struct ForeignTable {
     if let moved = giveBack(givingBack, in: &editor, hook: isPlaced ? rule : nil) { present = moved }
 
     let foreign = editor.rules.filter { $0 != rule }
-    let judge = BypassJudge(hook, in: request.wanted, allowed: request.allowed)
+    var judge = BypassJudge(hook, in: request.wanted, allowed: request.allowed)
     var verdicts = self.verdicts
     let place = HookPlace(
       foreign, present: present, mayTakeOver: { mayTakeOver($0, in: hook.chain) }, isBan: { verdicts.isBan($0) },

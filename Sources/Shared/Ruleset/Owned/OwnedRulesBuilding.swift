@@ -82,6 +82,7 @@ private struct OwnedRulesBuilder {
   }
 
   private func renamed(_ rule: Rule, into chain: String, _ names: [String: String]) -> Rule {
+    guard !names.isEmpty else { return rule.moved(into: chain) }
     // The parser of policies took these words apart before, so they are in order.
     guard let words = try? rule.words(), words.count > 1 else { return rule }
     var renamed = rule
@@ -89,5 +90,19 @@ private struct OwnedRulesBuilder {
       if let name = names[value.text] { renamed = renamed.replacing(value.range, with: name) }
     }
     return renamed.replacing(words[1].range, with: chain)
+  }
+}
+
+extension Rule {
+  /// The same for another chain, for rules that jump to none of ours: most of a large policy.
+  fileprivate func moved(into chain: String) -> Rule {
+    let name = bytes.dropFirst(3).drop { $0 == space }
+    let rest = name[(name.firstIndex(of: space) ?? name.endIndex)...]
+    var text: [UInt8] = []
+    text.reserveCapacity(4 + chain.utf8.count + rest.count)
+    text += "-A ".utf8
+    text += chain.utf8
+    text += rest
+    return Rule(text: text, line: line)
   }
 }

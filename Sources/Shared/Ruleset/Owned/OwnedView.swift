@@ -36,7 +36,7 @@ package struct OwnedView: Hashable, Sendable {
       shown.rules = chain.rules.filter(\.callsOurs)
       let hook = hooks.first { $0.chain == chain.name }
       if showsBypasses, let hook, let place = chain.rules.firstIndex(of: Self.rule(of: hook)) {
-        let judge = BypassJudge(hook, in: rules, allowed: allowed)
+        var judge = BypassJudge(hook, in: rules, allowed: allowed)
         shown.rules = chain.rules.enumerated().compactMap { index, rule in
           if rule.callsOurs { return rule }
           return index < place && judge.forbids(rule, &verdicts) ? rule : nil

@@ -1,3 +1,5 @@
+internal import Core
+
 /// What matters of a rule for where the packets go that it matches.
 struct RuleShape {
   enum Target: Hashable {
@@ -76,21 +78,10 @@ extension Rule {
   /// Whether it calls a chain of ours.
   var callsOurs: Bool {
     // Most rules are told by this alone, and there may be a hundred thousand.
-    guard bytes.contains(UInt8(ascii: "P")), contains("PCL") else { return false }
+    guard bytes.contains(UInt8(ascii: "P")), bytes.withUnsafeBufferPointer({ $0.holds("PCL") }) else { return false }
     switch RuleShape(self).target {
     case .jump(let chain), .goTo(let chain): return OwnedNames.isOurs(chain)
     case .none, .unclear: return false
-    }
-  }
-
-  private func contains(_ text: StaticString) -> Bool {
-    text.withUTF8Buffer { pattern in
-      bytes.withUnsafeBufferPointer { buffer in
-        guard buffer.count >= pattern.count else { return false }
-        return (0...(buffer.count - pattern.count)).contains { start in
-          buffer[start] == pattern[0] && pattern.indices.allSatisfy { buffer[start + $0] == pattern[$0] }
-        }
-      }
     }
   }
 }
