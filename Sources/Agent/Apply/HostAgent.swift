@@ -22,9 +22,7 @@ package final class HostAgent: AgentOperations {
   let deadMan: any DeadMan
   /// A change that is loaded and not confirmed.
   var waiting: WaitingChange?
-  /// The committed bundle's rules, for reports only.
-  var shown: (name: BundleName, rules: KnownRules)?
-  var parsedRules = ParsedRules()
+  var sides = BundleSides()
   /// Nil until `recover` or `restore`.
   var journal: Journal?
 
@@ -67,15 +65,10 @@ package final class HostAgent: AgentOperations {
 
   // MARK: - Verifying
 
-  /// A bundle that may be installed here, and its rules.
-  struct Admitted {
-    let bundle: VerifiedBundle
-    /// Nil exactly when the mode is withdrawn.
-    let rulesets: PerFamily<Ruleset>?
-  }
-
+  /// A bundle that may be installed here, with rules that can be parsed.
+  ///
   /// Trust is read from disk each time: a key taken off the list counts no more from that moment on.
-  func admit(_ files: [BundleFile: [UInt8]]) throws(Refusal) -> Admitted {
+  func admit(_ files: [BundleFile: [UInt8]]) throws(Refusal) -> VerifiedBundle {
     let signers: AllowedSigners
     let installed: InstalledRelease?
     do {
@@ -98,8 +91,8 @@ package final class HostAgent: AgentOperations {
     } catch {
       throw Refusal(error)
     }
-    let rulesets = try bundle.rules.map { (rules) throws(Refusal) in try parsedRules.parse(rules) }
-    return Admitted(bundle: bundle, rulesets: rulesets)
+    _ = try sides.side(of: bundle)
+    return bundle
   }
 
   package func check(_ files: [BundleFile: [UInt8]]) throws(Refusal) {

@@ -21,12 +21,12 @@ extension HostAgent {
       guard known.manifest == manifest else { throw Self.otherBundle(transaction) }
       return .outcome(known)
     }
-    let admitted = try admit(files)
-    guard admitted.bundle.manifestDigest == manifest else {
+    let bundle = try admit(files)
+    guard bundle.manifestDigest == manifest else {
       throw Refusal(code: .malformed, detail: "the bundle's manifest is not the one that was to be applied")
     }
-    if let outcome = try answerWithoutChange(admitted, files, transaction, ledger) { return .outcome(outcome) }
-    return try change(to: admitted, files, transaction, terms, from: connection, ledger)
+    if let outcome = try answerWithoutChange(bundle, files, transaction, ledger) { return .outcome(outcome) }
+    return try change(to: bundle, files, transaction, terms, from: connection, ledger)
   }
 
   private static func otherBundle(_ transaction: TransactionID) -> Refusal {
@@ -64,17 +64,17 @@ extension HostAgent {
   // MARK: - A change
 
   private func change(
-    to admitted: Admitted, _ files: [BundleFile: [UInt8]], _ transaction: TransactionID, _ terms: ConfirmationTerms,
+    to bundle: VerifiedBundle, _ files: [BundleFile: [UInt8]], _ transaction: TransactionID, _ terms: ConfirmationTerms,
     from connection: ManagementConnection, _ ledger: Ledger
   ) throws(Refusal) -> ApplyAnswer {
-    let manifest = admitted.bundle.manifest
+    let manifest = bundle.manifest
     let name = try stage(files, serial: manifest.serial)
     let plan = OpenTransaction(
-      id: transaction, bundle: name, release: admitted.bundle.asInstalled, content: manifest.contentDigest,
+      id: transaction, bundle: name, release: bundle.asInstalled, content: manifest.contentDigest,
       isManual: terms.isManual)
     var drive: Drive
     do throws(Refusal) {
-      drive = try self.drive(to: admitted, plan, terms, from: connection, ledger)
+      drive = try self.drive(to: bundle, plan, terms, from: connection, ledger)
     } catch {
       store.remove(name)
       throw error
@@ -91,13 +91,13 @@ extension HostAgent {
 
   /// Everything the change may need, on disk and in memory, before it begins.
   private func drive(
-    to admitted: Admitted, _ plan: OpenTransaction, _ terms: ConfirmationTerms,
+    to bundle: VerifiedBundle, _ plan: OpenTransaction, _ terms: ConfirmationTerms,
     from connection: ManagementConnection, _ ledger: Ledger
   ) throws(Refusal) -> Drive {
-    let manifest = admitted.bundle.manifest
+    let manifest = bundle.manifest
     do {
       try captureGeneration0()
-      var new = try knownRules(of: manifest, admitted.rulesets, in: nil)
+      var new = try knownRules(of: bundle, in: nil)
       // A committed bundle that went bad on disk must not stop its successor, which mends it.
       var old = ledger.committed == nil ? try oldRules(ledger) : Self.twice { try oldRules(ledger) }
       let saved = try changeableRulesets()
@@ -160,9 +160,8 @@ extension HostAgent {
 
   /// The host already runs exactly this and nobody touched it: only a newer serial, if it is one, is recorded.
   private func answerWithoutChange(
-    _ admitted: Admitted, _ files: [BundleFile: [UInt8]], _ transaction: TransactionID, _ ledger: Ledger
+    _ bundle: VerifiedBundle, _ files: [BundleFile: [UInt8]], _ transaction: TransactionID, _ ledger: Ledger
   ) throws(Refusal) -> Outcome? {
-    let bundle = admitted.bundle
     guard let committed = ledger.committed, ledger.degraded == nil,
       committed.content == bundle.manifest.contentDigest, let known = try? committedRules(committed),
       isIntact(committed, known)

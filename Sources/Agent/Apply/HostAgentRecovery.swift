@@ -180,7 +180,6 @@ extension HostAgent {
 extension KnownRules {
   init(readmitting open: OpenTransaction, by agent: HostAgent) throws {
     let bundle = try agent.readmitted(open.bundle, accepted: open.release)
-    let rulesets = try bundle.rules.map { try agent.parsedRules.parse($0) }
-    self = try agent.knownRules(of: bundle.manifest, rulesets, in: open.bundle)
+    self = try agent.knownRules(of: bundle, in: open.bundle)
   }
 }

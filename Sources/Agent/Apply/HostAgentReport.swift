@@ -67,10 +67,7 @@ extension HostAgent {
 
   /// What the committed bundle calls ours; nil when it cannot be read, so that everything is shown.
   private func shownRules(_ committed: CommittedBundle) -> SideRules? {
-    if let shown, shown.name == committed.name { return shown.rules.rules }
-    guard let known = try? committedRules(committed) else { return nil }
-    shown = (committed.name, known)
-    return known.rules
+    sides[committed.accepted.manifest] ?? (try? committedRules(committed))?.rules
   }
 
   /// What the rehearsal of the committed bundle printed, if the disk still says so.

@@ -18,31 +18,21 @@ extension HostAgent {
   /// The committed bundle as it is on disk, still exactly what was signed.
   func committedRules(_ committed: CommittedBundle) throws -> KnownRules {
     let bundle = try readmitted(committed.name, accepted: committed.accepted)
-    let rulesets = try bundle.rules.map { try parsedRules.parse($0) }
-    var known = try knownRules(of: bundle.manifest, rulesets, in: committed.name)
+    var known = try knownRules(of: bundle, in: committed.name)
     known.expected = committed.expectation.digests
     return known
   }
 
-  /// What a manifest asks for, and what this host keeps beside its bundle.
-  func knownRules(
-    of manifest: Manifest, _ rulesets: PerFamily<Ruleset>?, in name: BundleName?
-  ) throws -> KnownRules {
-    var known = KnownRules(rules: .nothing)
-    switch (manifest.mode, rulesets) {
-    case (.exclusive, let rulesets?):
-      known.rules = .exclusive(rulesets)
+  /// What a bundle asks for, and what this host keeps beside it.
+  func knownRules(of bundle: VerifiedBundle, in name: BundleName?) throws -> KnownRules {
+    var known = KnownRules(rules: try sides.side(of: bundle), sources: bundle.manifest.sources)
+    switch known.rules {
+    case .exclusive:
       known.printed = name.flatMap { store.printed($0) }
       known.found = try name.flatMap { try store.read(.found, of: $0) }
-    case (.owned, let rulesets?):
-      known.rules = .owned(
-        OwnedSide(rulesets, allowed: manifest.foreignAllowed, forwardsForeign: manifest.forwardsForeign))
-      known.taken = try name.map { try store.readTaken(of: $0) } ?? .none
-    case (.withdrawn, nil): known.expected = KnownRules.nothing.expected
-    case (.exclusive, nil), (.owned, nil), (.withdrawn, .some):
-      throw Reason("the bundle's files are not those of mode \(manifest.mode.rawValue)")
+    case .owned: known.taken = try name.map { try store.readTaken(of: $0) } ?? .none
+    case .nothing: known.expected = KnownRules.nothing.expected
     }
-    known.sources = manifest.sources
     return known
   }
 

@@ -15,7 +15,7 @@ struct Rollback: FleetVerb {
       Example: portcullis rollback -l web --to 41 --reason "INC-42"
       """)
 
-  @Option(help: "The release's serial (default: the one before the newest)")
+  @Option(help: "The release's serial (default: the last one that said something else of these hosts)")
   var to: UInt64?
 
   @OptionGroup var fleet: FleetOptions
@@ -35,20 +35,14 @@ struct Rollback: FleetVerb {
     if let to {
       earlier = Serial(to)
     } else {
-      guard let before = try await store.releases(limit: 2).dropFirst().first else {
+      guard let before = try await store.lastSayingOtherwise(of: hosts.map(\.id)) else {
         throw Failure(
-          "rollback", because: Reason("there is no release before the newest"),
+          "rollback", because: Reason("no release that is kept said anything else of these hosts"),
           hint: "'portcullis enroll --remove --rules generation-0' goes back to what ran before us", kind: .usage)
       }
-      earlier = before.serial
+      earlier = before
     }
     let planned = try await Planning(workspace).plan(hosts, store: store, change: .earlier(earlier))
-    // Who names no release wants the last change undone, and it was before that: not a success.
-    guard to != nil || !planned.plan.touched.isEmpty else {
-      throw Failure(
-        "rollback", because: Reason("release \(earlier), the one before the newest, says of these hosts what they run"),
-        hint: "name the release to go back to with --to; 'portcullis release list' shows them", kind: .usage)
-    }
     Terminal.say("going back to what release \(earlier) said; the next apply from the policy files moves forward again")
     return try await Change(verb: "rollback", approval: approval, output: output)
       .carryOut(planned, Applying(workspace, limits: contact.value, terms: confirmation.value), store)

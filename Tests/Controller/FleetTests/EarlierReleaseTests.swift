@@ -30,6 +30,14 @@ extension FleetSuite {
         #expect(opens(4003, try await lab.rules(of: "h002")))
         #expect(try await serial(lab) > serials[2])
 
+        // The one before the newest says of h002 what it runs: its last change was earlier.
+        let two = try await lab.succeed("rollback", "-l", "h002", "--yes", "-o", "json")
+        #expect(try JSON(two).hosts.mapValues { $0["result"].text } == ["h002": "committed"], "\(two)")
+        #expect(opens(4002, try await lab.rules(of: "h002")))
+        // Undoing that is going forward again.
+        _ = try await lab.succeed("rollback", "-l", "h002", "--yes")
+        #expect(opens(4003, try await lab.rules(of: "h002")))
+
         let both = try await lab.succeed("rollback", "--to", "\(serials[0])", "--yes", "-o", "json")
         #expect(try JSON(both).hosts.mapValues { $0["result"].text } == ["h001": "committed", "h002": "committed"])
         for host in fleet.hosts { #expect(opens(4001, try await lab.rules(of: host)), "\(host)") }

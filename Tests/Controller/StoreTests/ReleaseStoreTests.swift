@@ -70,6 +70,22 @@ struct ReleaseStoreTests {
     #expect(files.count == 7)
   }
 
+  @Test func `the last release that said something else is found for the hosts that are asked about`() async throws {
+    #expect(try await store.lastSayingOtherwise(of: [host(0)]) == nil)
+    let first = try await save(4, rules: "a")
+    #expect(try await store.lastSayingOtherwise(of: [host(0), host(3)]) == nil)
+    let second = try await save(4, rules: "b")
+    // Only hosts 0 and 1 change after that.
+    _ = try await save(2, rules: "c")
+    #expect(try await store.lastSayingOtherwise(of: [host(0)]) == second)
+    #expect(try await store.lastSayingOtherwise(of: [host(3)]) == first)
+    #expect(try await store.lastSayingOtherwise(of: [host(3), host(0)]) == second)
+    // Saying the same again changes nothing.
+    _ = try await save(2, rules: "c")
+    #expect(try await store.lastSayingOtherwise(of: [host(0)]) == second)
+    #expect(try await store.lastSayingOtherwise(of: []) == nil)
+  }
+
   @Test func `rules are kept once for all hosts and releases`() async throws {
     for _ in 0..<3 { _ = try await save(100) }
     let count = try await store.read("count") { try Int.fetchOne($0, sql: "SELECT count(*) FROM texts") }
