@@ -6,52 +6,11 @@ package import Wire
 /// one action the driver performs next and reports back about. No effect happens in here.
 ///
 /// Before APPLYING a failure is a refusal: nothing was changed. From APPLYING on it puts both families back, at most
-/// `maximumRollbacks` times, and then loads the safe policy. Once both families read back it waits to be confirmed; the
+/// `maximumRollbacks` times, and then loads the safe policy. When even that does not load, it answers and leaves the
+/// transaction open for another try. Once both families read back it waits to be confirmed; the
 /// deadline, which runs from ARMED on, takes the change back like a failure does. After COMMITTED nothing can fail any
 /// more, because recovery finishes what is left.
 package struct ApplyMachine: Sendable {
-  /// Which rules an action is about.
-  package enum Side: Hashable, Sendable {
-    case new
-    /// The last committed bundle, or generation 0 before there is one.
-    case old
-    case safe
-    /// The safe policy again, in place of whole tables: when it cannot stand beside other people's rules.
-    case wholeSafe
-  }
-
-  /// When something happened, by the clock people read and by the one that deadlines run on.
-  package struct Moment: Hashable, Sendable {
-    package var time: UTCTime
-    package var sinceBoot: BootTime
-
-    package init(time: UTCTime, sinceBoot: BootTime) {
-      self.time = time
-      self.sinceBoot = sinceBoot
-    }
-  }
-
-  package enum Action: Hashable, Sendable {
-    /// Write the record durably: then `journalled` or `failed`.
-    case journal(JournalRecord)
-    /// Load into a scratch stack and judge what is printed: then `rehearsed` or `failed`.
-    case rehearse
-    /// Get the promise that the change is taken back at the deadline, whatever dies: then `promised` or `failed`.
-    case arm(ArmedDeadline)
-    /// Then `loaded` or `failed`.
-    case load(Side, Family)
-    /// Read both families back and compare with what is expected of this side: then `matched` or `failed`.
-    case reread(Side)
-    /// Wait for whichever comes first, `confirmed` or `takenBack`.
-    case wait(Nonce, ArmedDeadline)
-    /// Point `committed` at the bundle: then `flipped` or `failed`.
-    case flip(BundleName)
-    /// The end: nothing was changed.
-    case refuse(Refusal)
-    /// The end: this outcome is in the journal.
-    case answer(Outcome)
-  }
-
   package static let maximumRollbacks = 3
   package static let maximumSafeLoads = 3
 
@@ -313,7 +272,10 @@ package struct ApplyMachine: Sendable {
     case .savingHost(let why, let attempt, _), .savedHost(let why, let attempt):
       let more = why.and(refusal)
       if attempt < Self.maximumSafeLoads { return saveHost(more, attempt: attempt + 1) }
-      return end(.failed, { .safePolicy(why: more.words, $0) }, more)
+      // Nothing of what was tried is loaded, so this is no end: the transaction stays open, and the guard, or whoever
+      // opens the journal next, tries again.
+      state = .ended
+      return .answer(outcome(.failed, detail: more.words))
     case .committed(let change):
       // The record decides; recovery flips the pointer.
       state = .ended

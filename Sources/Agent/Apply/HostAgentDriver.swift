@@ -120,6 +120,8 @@ extension HostAgent {
     guard let prepared = drive.targets.prepared?[family] else { throw Reason("they were not read before") }
     guard side == .new else { return try load(target, family, prepared) }
     var taken = drive.targets.taken
+    // Also when a later part of the load fails: what moved has to be put back.
+    defer { noteTaken(taken, &drive) }
     try load(target, family, prepared, within: loadLimit(until: drive.deadline)) { more in
       var all = PerFamily<[TakenRule]>.none
       all[family] = more
@@ -128,7 +130,6 @@ extension HostAgent {
       try store.keep(taken: union, of: drive.plan.bundle)
       taken = union
     }
-    noteTaken(taken, &drive)
   }
 
   /// What the new side took is what the old one gives back.
@@ -184,7 +185,9 @@ extension HostAgent {
   /// After an end: what is not needed any more goes, and what works without us says what is committed.
   func cleanUp() {
     guard let ledger = journal?.ledger else { return }
-    store.removeAll(except: [ledger.committed?.name, ledger.previous?.name].compactMap { $0 })
+    // Of a transaction that stays open, whoever takes it back has to know what it put into the kernel.
+    store.removeAll(
+      except: [ledger.committed?.name, ledger.previous?.name, ledger.open?.bundle].compactMap { $0 })
     writePlainFiles()
   }
 }

@@ -26,9 +26,12 @@ extension HostAgent {
   private func loadSafe(_ order: LocalOrder) throws -> String {
     let ledger = try ledger()
     let known = ledger.committed.flatMap { committed in Self.twice { try committedRules(committed) } }
-    try append(.localAct(act(order)))
+    // A full disk must not keep it from whoever stands locked out before the host.
+    let isRecorded = (try? append(.localAct(act(order)))) != nil
     try loadSafePolicy(why: "root at the console ordered it: \(cut(SafeText.escape(order.reason)))", known: known)
-    return "the safe policy is loaded, until the next release or rollback"
+    return isRecorded
+      ? "the safe policy is loaded, until the next release or rollback"
+      : "the safe policy is loaded, but that could not be recorded: the next boot loads the committed rules again"
   }
 
   /// The bundle before the committed one, by the same way as any other, but for the confirmation: who orders it stands

@@ -79,6 +79,13 @@ extension HostAgent {
     guard try store.readGeneration0() != nil else { return false }
     let ledger = try ledger()
     let committed = ledger.committed.flatMap { committed in Self.twice { try committedRules(committed) } }
+    guard committed != nil || ledger.committed == nil else {
+      // Without it nobody knows which policies are ours, nor what it replaced, nor who must get in.
+      throw Failure(
+        "go back to what was found before the first release",
+        because: Reason("the committed bundle cannot be read, so what it changed is not known"),
+        hint: "apply a release first, which mends it, or remove with --rules keep")
+    }
     var wanted = KnownRules.nothing
     if let found = committed?.found { wanted = .copy(found) }
     guard let target = targets(new: committed, old: wanted, ledger: ledger).old else { return false }
@@ -149,9 +156,12 @@ extension HostAgent {
       machine: ApplyMachine(open), plan: open, targets: targets(new: new, old: old, ledger: ledger))
     let first = drive.machine.resume(
       because: "the agent was interrupted while it applied release \(open.release.serial)")
-    _ = try run(&drive, from: first)
-    // When even that could not be recorded, the transaction stays open and nothing new may begin.
-    if journal?.ledger.open != nil { throw Reason("the end of transaction \(open.id) cannot be recorded") }
+    let end = try run(&drive, from: first)
+    // When nothing could be loaded, or that could not be recorded, it stays open and nothing new may begin.
+    guard journal?.ledger.open != nil else { return }
+    var why = "its end cannot be recorded"
+    if case .outcome(let outcome) = end, outcome.result == .failed { why = outcome.detail }
+    throw Reason("transaction \(open.id) is not taken back: \(why)")
   }
 
   /// Outside of a transaction: beside other people's rules if it can be, in place of whole tables if not.

@@ -41,7 +41,7 @@ package enum SystemdUnit: String, Sendable, CaseIterable {
     # apply end, and stops. When it ends in any other way, SIGKILL ends all it started, its guard too: what was begun is then
     # taken back by the daemon that Restart= starts, so that never two of them work on the rules.
     KillMode=mixed
-    TimeoutStopSec=90
+    TimeoutStopSec=300
     # The firewall's keeper is the last one to go when memory runs out.
     OOMScoreAdjust=-900
     MemoryMax=512M

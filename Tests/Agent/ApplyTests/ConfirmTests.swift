@@ -206,6 +206,26 @@ import Wire
     #expect(host.canonical == before)
   }
 
+  @Test func `a change that nothing can take back is not over, and the next one who can takes it back`() throws {
+    // The programs of one family fail from now on, the disk works.
+    host.faults.breaks = "load ipv4"
+    host.pass(.seconds(61))
+    let end = try #require(agent.expire(because: "late")).get()
+    #expect(end.result == .failed)
+    #expect(host.canonical != before)
+    let ledger = try host.ledger()
+    #expect(ledger.open?.id == transaction)
+    #expect(ledger.degraded == nil, "the safe policy is not loaded")
+    #expect(host.promise.armed?.transaction == transaction, "whoever promised must still be bound")
+    #expect(throws: (any Error).self) { try host.recoveredAgent() }
+    #expect(throws: Refusal.self) { try host.apply(agent, Samples.oldAgain) }
+    host.faults.breaks = nil
+    _ = try host.recoveredAgent()
+    #expect(host.canonical == before)
+    #expect(try host.ledger().open == nil)
+    #expect(try host.ledger().outcome(of: transaction)?.result == .reverted)
+  }
+
   @Test func `a load that outlasts the deadline is taken back without waiting`() throws {
     _ = try agent.cancel(transaction)
     host.firewall.beforeLoad = { [host] _, _ in host.pass(.seconds(61)) }

@@ -41,6 +41,16 @@ import Wire
     #expect(try !next.report(.random(), managementSource: "").degraded)
   }
 
+  @Test func `the safe policy is loaded although it cannot be recorded, and says so`() throws {
+    try host.apply(agent, Modes.owned2)
+    host.faults.breaks = "append journal"
+    let words = try agent.obey(LocalOrder(deed: .safe, reason: "the disk is full"))
+    #expect(words.contains("could not be recorded"))
+    #expect(host.canonical.ipv4.contains("-s 192.0.2.7 -p tcp -m tcp --dport 22 -j ACCEPT"))
+    host.faults.breaks = nil
+    #expect(try host.ledger().localAct == nil)
+  }
+
   @Test func `root goes back to the bundle before, and the report says so until the next commit`() throws {
     #expect(throws: Refusal.self) { try agent.obey(LocalOrder(deed: .rollback, reason: "none yet")) }
     try host.apply(agent, Modes.owned2)

@@ -21,6 +21,19 @@ import Wire
     text.split(separator: "\n").map(String.init).filter { $0.hasPrefix("-A") && !$0.contains("PCL") }
   }
 
+  @Test(arguments: [Modes.owned2, Modes.exclusive2])
+  func `removal without a readable bundle is refused: nobody knows what it changed`(bundle: Modes.Bundle) throws {
+    let host = try Modes.host()
+    let agent = try host.recoveredAgent()
+    try host.apply(agent, bundle)
+    let before = host.canonical
+    let name = try #require(try host.ledger().committed?.name)
+    host.disk.tamper("bundles/\(name)/\(BundleFile.rules(.ipv4).fileName)", Array("*filter\nCOMMIT\n".utf8))
+    let next = try host.recoveredAgent()
+    #expect(throws: Failure.self) { try next.returnToGeneration0() }
+    #expect(host.canonical == before)
+  }
+
   @Test func `owned rules stand beside other people's, and the report is of ours alone`() throws {
     #expect(try host.apply(agent, Modes.owned2).result == .committed)
     #expect(Self.foreign(host.canonical.ipv4) == Self.foreign(found.ipv4))
