@@ -34,7 +34,7 @@ enum PlainFile {
   /// packets that our chains let go on are logged and counted twice; our next load leaves one hook of each.
   /// Rules for containers are left to us: Docker's chain cannot be named where it may or may not be.
   static func owned(_ rules: OwnedRules) -> [UInt8] {
-    OwnedChange(OwnedChange.Request(wanted: rules, saved: Ruleset())).text
+    rules.standaloneText()
   }
 
   /// - Parameter name: below the directory of our state.

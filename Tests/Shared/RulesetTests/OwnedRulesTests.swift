@@ -31,6 +31,19 @@ struct OwnedRulesTests {
     #expect(rules.tables[0][chain: "PCL-INPUT"]?.rules.map(\.line) == [6, 0])
   }
 
+  @Test("The text for a kernel nobody has looked at says every policy, and empties every chain of ours")
+  func standalone() throws {
+    let rules = try owned(
+      "*filter\n:INPUT ACCEPT\n:FORWARD DROP\n:OUTPUT ACCEPT\n-A INPUT -s 192.0.2.1 -j DROP\nCOMMIT\n")
+    let lines = String(decoding: rules.standaloneText(), as: UTF8.self).split(separator: "\n").map(String.init)
+    for chain in ["INPUT ACCEPT", "FORWARD DROP", "OUTPUT ACCEPT", "PCL-INPUT -", "PCL-FORWARD -", "PCL-OUTPUT -"] {
+      #expect(lines.contains(":\(chain) [0:0]"), "\(chain)")
+    }
+    #expect(lines.filter { $0.hasPrefix("-I") } == ["-I FORWARD 1 -j PCL-FORWARD", "-I INPUT 1 -j PCL-INPUT"])
+    let none = try owned("*nat\n:PREROUTING ACCEPT\nCOMMIT\n")
+    #expect(String(decoding: none.standaloneText(), as: UTF8.self).contains(":PCL-INPUT - [0:0]"))
+  }
+
   @Test("What leaves a chain by RETURN or -g still meets its DROP", arguments: ["-j RETURN", "-g web"])
   func leaving(target: String) throws {
     let rules = try owned(
