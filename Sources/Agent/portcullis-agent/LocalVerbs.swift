@@ -22,8 +22,8 @@ struct Safe: ParsableCommand {
     try console.order(
       .safe, root,
       next: """
-        this host shows as degraded until a release is applied (on the controller: portcullis apply) or you go back \
-        with: portcullis-agent rollback --local --reason TEXT
+        this host shows as degraded until a release is applied, on the controller: portcullis apply --refresh -l HOST. \
+        portcullis-agent rollback --local --reason TEXT goes to the release before the one that ran
         """)
   }
 }
@@ -43,8 +43,8 @@ struct Rollback: ParsableCommand {
     try console.order(
       .rollback, root,
       next: """
-        mend the policy before the next release (on the controller: portcullis apply), which ends this; if even the \
-        earlier rules are wrong: portcullis-agent safe --local --reason TEXT
+        mend the policy before the next release, which ends this (on the controller: portcullis apply --refresh -l HOST); \
+        if even the earlier rules are wrong: portcullis-agent safe --local --reason TEXT
         """)
   }
 }
@@ -86,7 +86,7 @@ struct Console: ParsableArguments {
       words = try Self.obeyHere(order, root)
     }
     Edge.print(SafeText.escape(words) + "\n")
-    Edge.say("recorded with your reason; it is reported to the controller")
+    Edge.say("recorded with your reason; the controller learns of it when it asks next")
     Edge.say("next: \(next)")
   }
 
@@ -96,7 +96,9 @@ struct Console: ParsableArguments {
     do {
       return try agent.obey(order)
     } catch {
-      throw Failure("\(order.deed) --local", because: Reason(SafeText.escape(error.detail)))
+      throw Failure(
+        "\(order.deed) --local", because: Reason(SafeText.escape(error.detail)),
+        hint: "the plain files need no agent: docs/recovery.md, 'The agent is gone'")
     }
   }
 }

@@ -103,7 +103,7 @@ struct Restore: ParsableCommand {
       _ = Edge.report(
         Failure(
           "load the committed rules; the safe policy is loaded instead", because: Reason(why),
-          hint: "portcullis-agent report shows what is wrong; apply a release to get out of it"))
+          hint: "mend it, then on the controller: portcullis apply --refresh -l HOST"))
       throw ExitCode(Self.safePolicyIsLoaded)
     }
   }

@@ -16,6 +16,13 @@ package struct Finding: Hashable, Sendable {
 }
 
 extension Finding {
+  /// Not `--now`: stopping nftables.service flushes every rule of every family, and ufw's file decides, not its unit.
+  private static func hint(disabling service: String) -> String {
+    let how =
+      service == "ufw" ? "set ENABLED=no in /etc/ufw/ufw.conf" : "systemctl disable \(service), without --now"
+    return "move what is needed into the policy, then on the host: \(how) (stopping it can flush every rule, ours too)"
+  }
+
   /// What a host's last report gives to worry about besides drift, which has a verb of its own.
   ///
   /// - Parameter otherBackendRules: as the host reported.
@@ -31,17 +38,18 @@ extension Finding {
         "stale", status.age == nil ? "it never reported" : "its last report is old",
         "portcullis status --refresh asks it")
     case .unreachable:
-      add("unreachable", "it did not answer when last asked", "portcullis status --refresh says why")
+      add("unreachable", "the controller could not talk to it when last asked", "portcullis status --refresh says why")
     }
     if status.modifiers.contains(.degraded) {
       add(
         "degraded", "the safe policy is loaded, which lets the managers in and nothing else",
-        "portcullis apply loads its own again; portcullis status says why it was loaded")
+        "portcullis apply --refresh loads its own again; on the host, journalctl -b -u portcullis-restore "
+          + "-u portcullis-agent says why it was loaded")
     }
     for service in status.conflicts {
       add(
         "conflict", "\(service) is enabled too, and loads rules of its own at boot",
-        "on the host: systemctl disable --now \(service), after moving what is needed into the policy")
+        Self.hint(disabling: service))
     }
     if otherBackendRules > 0 {
       add(

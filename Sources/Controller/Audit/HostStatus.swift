@@ -91,7 +91,8 @@ package struct StatusJudge: Sendable {
   /// Why the safe policy is loaded, unless root loaded it.
   private static func degradation(_ report: Report?) -> String? {
     guard let report, report.degraded, report.localAct?.deed != .safe else { return nil }
-    return "the safe policy is loaded: neither the new bundle nor the old one could be"
+    return "the safe policy is loaded, because the committed rules could not be; on the host, "
+      + "'journalctl -b -u portcullis-restore -u portcullis-agent' says why"
   }
 
   typealias Judgement<State> = (state: State, reason: String?)

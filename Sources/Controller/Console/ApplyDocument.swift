@@ -82,10 +82,11 @@ package struct ApplyDocument: Document {
   package func text(_ style: TextStyle) -> String {
     var left = leftOut.isEmpty ? "" : "left out, not enrolled or without a policy: \(Folding.fold(leftOut))\n"
     if !withdrawn.isEmpty {
-      left += "withdrawn, and left so until 'portcullis apply --reinstate': \(Folding.fold(withdrawn))\n"
+      left += "withdrawn, and left so until 'portcullis apply -l HOST --reinstate': \(Folding.fold(withdrawn))\n"
     }
     guard let release else {
-      return "Nothing to do: every \(leftOut.isEmpty ? "" : "other ")host runs what it should.\n" + left
+      return "Nothing to do: by its last report, every \(leftOut.isEmpty ? "" : "other ")host runs what it should "
+        + "(--refresh asks them).\n" + left
     }
     var text = "Release \(release.serial), installable until \(release.expires): \(SafeText.escape(release.reason))\n"
     let words = Self.words

@@ -16,6 +16,8 @@ package struct Applying: Sendable {
     let at: UTCTime
     /// False: the run was interrupted before its turn, so its silence says nothing.
     var wasTried = true
+
+    fileprivate var runsWhatItShould: Bool { if case .current = result { true } else { false } }
   }
 
   package struct Applied: Sendable {
@@ -101,6 +103,7 @@ package struct Applying: Sendable {
     do {
       // First: without them nobody can confirm.
       try await store.save(awaiting: awaiting)
+      try await store.forgetAwaiting(of: hosts.filter(\.runsWhatItShould).map(\.host))
       try await store.record(reports: reports)
       try await record(hosts, planned.content, release, run, tally, store)
       try await Retention.prune(store, at: workspace.clock.now())

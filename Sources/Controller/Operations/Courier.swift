@@ -113,7 +113,7 @@ struct Courier: Sendable {
       }
       await link.close()
     } catch {
-      hear(.transportFailed(ErrorChain(error).message))
+      hear(.transportFailed(ErrorChain(error).line))
     }
   }
 

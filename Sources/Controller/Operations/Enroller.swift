@@ -96,11 +96,23 @@ package struct Enroller: Sendable {
     return Installed(architecture: architecture, agent: executable.digest, uploaded: uploaded, answer: answer)
   }
 
+  /// What is left of us on a host, in one word. Only an answer counts: a login that may not look knows nothing.
+  private static let leftovers =
+    "sh -c 'if test -x \(agent); then echo agent; elif test -e /etc/portcullis || test -e /var/lib/portcullis; "
+    + "then echo rest; else echo none; fi'"
+
   /// Takes agent, units, login and trust away. False: there was nothing of ours.
   package func remove(_ administrator: HostEndpoint, rules: RemovedRules) async throws -> Bool {
     try await onHost(administrator, until: ContinuousClock.now.advanced(by: timeout)) { shell in
-      let found = try await shell.run("test -x \(Self.agent)", privileged: true)
-      guard found.status == 0 else { return false }
+      let found = try await shell.succeed(Self.leftovers, privileged: true, doing: "look for the agent")
+      switch found.text {
+      case "none\n": return false
+      case "agent\n": break
+      default:
+        throw Failure(
+          "remove the agent", because: Reason("it is gone, but its units, its state or its rules may not be"),
+          hint: "enroll the host again, then remove it; or 'Stopping everything' in docs/recovery.md")
+      }
       _ = try await shell.succeed(
         "\(Self.agent) uninstall --rules \(rules.rawValue)", privileged: true, doing: "remove the agent")
       return true

@@ -138,7 +138,7 @@ package struct Planning: Sendable {
     return .reported(
       HostFacts(
         committed: report.committed, running: running, hasDrifted: hasDrifted,
-        drift: hasDrifted ? drift(difference) : nil, unwanted: unwanted))
+        drift: hasDrifted ? drift(difference) : nil, isDegraded: report.degraded, unwanted: unwanted))
   }
 
   /// A family that was not asked for has no difference to show.
@@ -177,7 +177,7 @@ extension ReleaseContent {
     guard missing.isEmpty else {
       throw Failure(
         operation, because: Reason("\(why): \(missing.map(\.description).joined(separator: ", "))"),
-        hint: "leave them out with --limit", kind: .usage)
+        hint: "leave them out", kind: .usage)
     }
     return self
   }

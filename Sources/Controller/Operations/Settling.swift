@@ -145,7 +145,7 @@ extension Settling {
           throw error
         }
       } catch {
-        why = ErrorChain(error).message
+        why = ErrorChain(error).line
       }
     }
     return (wasSaid ? .unknown(why) : .unreachable(why), nil)

@@ -61,7 +61,7 @@ package struct Sweep: Sendable {
       do {
         return Result.answered(try await ask(item.host, item.fleet, item.endpoint, differences, deadline))
       } catch {
-        return Result.unreachable(ErrorChain(error).message)
+        return Result.unreachable(ErrorChain(error).line)
       }
     } finished: { item, result in
       try finished(item.host, result)

@@ -60,6 +60,8 @@ package struct HostFacts: Sendable {
   package var hasDrifted: Bool
   /// For a drifted host, what was found and what belongs there, both in the host's own words. Nil when nobody asked.
   package var drift: PerFamily<Texts>?
+  /// It runs the safe policy, which nobody changed by hand.
+  package var isDegraded: Bool
   /// The newest release that names it, when that says something else than the policies do now: one that failed, or was
   /// never brought to it, and is not wanted any more. It is signed, so it has to be overtaken, not forgotten.
   package var unwanted: Serial?
@@ -75,12 +77,13 @@ package struct HostFacts: Sendable {
 
   package init(
     committed: Committed?, running: PerFamily<RulesText>? = nil, hasDrifted: Bool = false,
-    drift: PerFamily<Texts>? = nil, unwanted: Serial? = nil
+    drift: PerFamily<Texts>? = nil, isDegraded: Bool = false, unwanted: Serial? = nil
   ) {
     self.committed = committed
     self.running = running
     self.hasDrifted = hasDrifted
     self.drift = drift
+    self.isDegraded = isDegraded
     self.unwanted = unwanted
   }
 }

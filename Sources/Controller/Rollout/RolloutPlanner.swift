@@ -58,7 +58,11 @@ package struct RolloutPlanner: Sendable {
         found.isEmpty
         ? "the manifest changes (mode, labels or management sources), the rules do not" : "the rules change"
       if facts.running == nil { reason = "the rules change; what it runs now is not in the store" }
-      if facts.hasDrifted { reason += "; what was changed by hand goes" }
+      if facts.isDegraded {
+        reason += "; the safe policy goes"
+      } else if facts.hasDrifted {
+        reason += "; what was changed by hand goes"
+      }
       return host(.change, reason, facts, found)
     }
     guard facts.hasDrifted else {
@@ -67,12 +71,13 @@ package struct RolloutPlanner: Sendable {
         .change, "runs what it should, but release \(unwanted), which says something else, must be overtaken", facts,
         .nothing)
     }
+    let why = facts.isDegraded ? "runs the safe policy" : "was changed by hand"
     guard let drift = facts.drift else {
-      return host(.repair, "was changed by hand; the difference was not asked for", facts, .nothing)
+      return host(.repair, "\(why); the difference was not asked for", facts, .nothing)
     }
     let found = comparison.compare(
       from: drift.map { _, texts in texts.observed }, to: drift.map { _, texts in texts.expected })
-    return host(.repair, "was changed by hand", facts, found)
+    return host(.repair, why, facts, found)
   }
 }
 

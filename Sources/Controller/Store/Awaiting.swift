@@ -66,4 +66,14 @@ extension FleetStore {
       }
     }
   }
+
+  /// Something else was committed on these hosts, so nothing waits there.
+  package func forgetAwaiting(of hosts: [HostID]) async throws(Failure) {
+    guard !hosts.isEmpty else { return }
+    try await write("forget changes that were overtaken") { db in
+      for host in hosts {
+        try db.execute(sql: "DELETE FROM awaiting WHERE host = ?", arguments: [host.description])
+      }
+    }
+  }
 }

@@ -104,7 +104,9 @@ extension Connection {
   private func refused(_ keys: String) {
     fail(
       .authenticationRefused, "\(SafeText.escape(endpoint.user)) is not let in with \(keys)",
-      hint: "its public half must be in the user's authorized_keys on the host")
+      hint:
+        "its public half must be in the user's authorized_keys, and the user's shell must exist: where the agent was "
+        + "deleted, 'portcullis enroll' brings it back")
   }
 
   private func refusedPartial() {

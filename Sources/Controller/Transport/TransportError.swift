@@ -1,5 +1,7 @@
+internal import Core
+
 /// Why a host could not be talked to. Everything in the texts that came from the host was made safe to print.
-package struct TransportError: Error, Hashable, Sendable, CustomStringConvertible {
+package struct TransportError: Hinted, Hashable, Sendable, CustomStringConvertible {
   package enum Kind: Hashable, Sendable {
     /// No address, refused, no route, nothing answered in time, or the connection broke.
     case unreachable

@@ -27,6 +27,8 @@ struct Apply: FleetVerb {
   @OptionGroup var grants: GrantOptions
   @Flag(help: "Take withdrawn hosts that --limit names back under the policies")
   var reinstate = false
+  @Flag(help: "Ask the hosts first: without it, apply goes by their last reports")
+  var refresh = false
   @OptionGroup var contact: ContactOptions
   @OptionGroup var approval: ApprovalOptions
   @OptionGroup var output: OutputOptions
@@ -39,9 +41,10 @@ struct Apply: FleetVerb {
     if plan != nil, limit != nil {
       throw ValidationError("a plan file says which hosts; --limit cannot say otherwise")
     }
-    if grants.overrideLockout, approval.reason == nil {
-      throw ValidationError("--override-lockout needs a --reason, which is signed with the release")
+    if plan != nil, refresh {
+      throw ValidationError("a plan file is refused when anything moved; make it with 'plan --refresh --out'")
     }
+    try grants.requireReason(approval)
     if reinstate, limit == nil {
       throw ValidationError("--reinstate wants --limit, so that no host comes back by accident")
     }
@@ -55,8 +58,12 @@ struct Apply: FleetVerb {
     }
     let hosts = try workspace.inventory().hosts(matching: approved?.limit ?? limit ?? "all")
     let store = try workspace.store()
+    let differences =
+      refresh
+      ? try await Observation(workspace: workspace, limits: contact.value).refreshWithTexts(hosts, store: store) : [:]
     let planned = try await Planning(workspace).plan(
-      hosts, store: store, change: .policies(reinstating: reinstate ? Set(hosts.map(\.id)) : []))
+      hosts, store: store, change: .policies(reinstating: reinstate ? Set(hosts.map(\.id)) : []),
+      differences: differences)
     try approved?.approve(planned.plan)
     return try await Change(
       verb: "apply", approval: approval, output: output, isApproved: approved != nil

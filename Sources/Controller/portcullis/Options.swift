@@ -101,6 +101,12 @@ struct GrantOptions: ParsableArguments {
   @Option(help: "Wipe these owners' chains in exclusive mode: docker, calico, …; separated by commas")
   var evict: String?
 
+  func requireReason(_ approval: ApprovalOptions) throws {
+    if overrideLockout, approval.reason == nil {
+      throw ValidationError("--override-lockout needs a --reason, which is signed with the release")
+    }
+  }
+
   func grants() throws -> [Grant] {
     var grants: [Grant] = []
     if overrideLockout { grants.append(.overrideLockout) }

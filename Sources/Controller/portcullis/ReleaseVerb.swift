@@ -76,19 +76,29 @@ struct ReleaseVerb: AsyncParsableCommand {
 
     @OptionGroup var fleet: FleetOptions
     @OptionGroup var confirmation: ConfirmationOptions
+    @OptionGroup var grants: GrantOptions
     @OptionGroup var contact: ContactOptions
     @OptionGroup var approval: ApprovalOptions
     @OptionGroup var output: OutputOptions
 
+    private static func hint(for name: String, in inventory: HostInventory) -> String? {
+      if UInt64(name) != nil {
+        return "this verb takes hosts; 'portcullis rollback --to SERIAL' goes back to a release"
+      }
+      return NearestName.to(name, among: inventory.hosts.map(\.id.description)).map { "did you mean '\($0)'?" }
+    }
+
+    func validate() throws { try grants.requireReason(approval) }
+
     func perform() async throws -> Int32 {
+      let granted = try grants.grants()
       let workspace = try open()
       let inventory = try workspace.inventory()
       let named = try hosts.map { name in
         guard let host = inventory.host(named: name) else {
           throw Failure(
             "withdraw \(SafeText.escape(name))", because: Reason("the inventory has no such host"),
-            hint: NearestName.to(name, among: inventory.hosts.map(\.id.description)).map { "did you mean '\($0)'?" },
-            kind: .usage)
+            hint: Self.hint(for: name, in: inventory), kind: .usage)
         }
         return host
       }
@@ -98,7 +108,8 @@ struct ReleaseVerb: AsyncParsableCommand {
       let store = try workspace.store()
       let planned = try await Planning(workspace).plan(named, store: store, change: .withdrawal)
       return try await Change(verb: "withdraw", approval: approval, output: output)
-        .carryOut(planned, Applying(workspace, limits: contact.value, terms: confirmation.value), store)
+        .carryOut(
+          planned, Applying(workspace, limits: contact.value, terms: confirmation.value, grants: granted), store)
     }
   }
 }

@@ -21,11 +21,15 @@ struct Rollback: FleetVerb {
   @OptionGroup var fleet: FleetOptions
   @OptionGroup var target: TargetOptions
   @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var grants: GrantOptions
   @OptionGroup var contact: ContactOptions
   @OptionGroup var approval: ApprovalOptions
   @OptionGroup var output: OutputOptions
 
+  func validate() throws { try grants.requireReason(approval) }
+
   func perform() async throws -> Int32 {
+    let granted = try grants.grants()
     let workspace = try open()
     let hosts = try workspace.inventory().hosts(matching: target.limit)
     guard let store = try workspace.existingStore() else {
@@ -45,6 +49,7 @@ struct Rollback: FleetVerb {
     let planned = try await Planning(workspace).plan(hosts, store: store, change: .earlier(earlier))
     Terminal.say("going back to what release \(earlier) said; the next apply from the policy files moves forward again")
     return try await Change(verb: "rollback", approval: approval, output: output)
-      .carryOut(planned, Applying(workspace, limits: contact.value, terms: confirmation.value), store)
+      .carryOut(
+        planned, Applying(workspace, limits: contact.value, terms: confirmation.value, grants: granted), store)
   }
 }

@@ -73,6 +73,7 @@ package struct ErrorChain: Sendable {
         if let hint = diagnostic.hint { hints.append(hint) }
       default:
         words.append("\(current)")
+        if let hint = (current as? any Hinted)?.hint { hints.append(hint) }
       }
     }
     message = words.joined(separator: ": ")
@@ -80,4 +81,14 @@ package struct ErrorChain: Sendable {
     self.hints = hints.filter { seen.insert($0).inserted }
     self.kind = kind ?? .error
   }
+}
+
+/// An error that is no `Failure` and knows what to do about it all the same.
+package protocol Hinted: Error {
+  var hint: String? { get }
+}
+
+extension ErrorChain {
+  /// For places that have one line per host.
+  package var line: String { message + (hints.first.map { " (\($0))" } ?? "") }
 }

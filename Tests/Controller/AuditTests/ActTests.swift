@@ -38,7 +38,7 @@ struct ActTests {
     #expect(back.reasons == ["rolled back at the console by root at 2026-11-21T00:00:00Z"])
     #expect(!back.isGood && back.concern == .pending)
     // Without root's hand, a degraded host says why it is.
-    #expect(status(makeReport(degraded: true)).reasons.contains { $0.hasPrefix("the safe policy is loaded: neither") })
+    #expect(status(makeReport(degraded: true)).reasons.contains { $0.hasPrefix("the safe policy is loaded, because") })
   }
 
   @Test func `owners are passed on`() {

@@ -35,6 +35,14 @@ struct AwaitingTests {
     #expect(try await store.awaiting().isEmpty)
   }
 
+  @Test func `what a later delivery overtook is forgotten, of no other host`() async throws {
+    let scratch = try Scratch()
+    let store = try scratch.open()
+    try await store.save(awaiting: [change(1), change(2)])
+    try await store.forgetAwaiting(of: [host(1), host(3)])
+    #expect(try await store.awaiting() == [change(2)])
+  }
+
   @Test func `what hosts were told as of a release is the newest up to it that names them`() async throws {
     let scratch = try Scratch()
     let store = try scratch.open()
