@@ -7,9 +7,9 @@ package import Wire
 ///
 /// Before APPLYING a failure is a refusal: nothing was changed. From APPLYING on it puts both families back, at most
 /// `maximumRollbacks` times, and then loads the safe policy. When even that does not load, it answers and leaves the
-/// transaction open for another try. Once both families read back it waits to be confirmed; the
-/// deadline, which runs from ARMED on, takes the change back like a failure does. After COMMITTED nothing can fail any
-/// more, because recovery finishes what is left.
+/// transaction open for another try. Once both families read back it waits to be confirmed; the deadline, which runs from
+/// ARMED on, takes the change back like a failure does. After COMMITTED nothing can fail any more, because recovery
+/// finishes what is left.
 package struct ApplyMachine: Sendable {
   package static let maximumRollbacks = 3
   package static let maximumSafeLoads = 3

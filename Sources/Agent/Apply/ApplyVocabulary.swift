@@ -42,7 +42,7 @@ extension ApplyMachine {
     case flip(BundleName)
     /// The end: nothing was changed.
     case refuse(Refusal)
-    /// The end: this outcome is in the journal.
+    /// The end: this outcome is in the journal, or the transaction stays open there for another try.
     case answer(Outcome)
   }
 }

@@ -52,7 +52,7 @@ extension HostAgent {
     guard let waiting else { return nil }
     var drive = waiting.drive
     let first = drive.machine.takenBack(because: why)
-    // Where its end cannot be written, the transaction stays open and is ended before the next, or by the guard.
+    // Where nothing can be loaded, or its end cannot be written, the transaction stays open and is ended before the next, or by the guard.
     return Result { () throws(Refusal) in try finish(&drive, from: first) }
   }
 

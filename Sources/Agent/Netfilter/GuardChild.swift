@@ -45,8 +45,8 @@ struct GuardVigil {
   /// A pidfd of the agent, or -1.
   let agent: Int32
 
-  /// How long after the deadline, or after the machine woke up past it, an agent may take to begin with going back, and, once its journal says it is at it,
-  /// to be done. Then it hangs, or is stopped.
+  /// How many milliseconds after the deadline, or after the machine woke up past it, an agent may take to begin with going
+  /// back, and, once its journal says it is at it, to be done. Then it hangs, or is stopped.
   private static let grace = 1_000
   private static let longGrace = 30_000
   /// The journal is looked at this often, in milliseconds.

@@ -86,7 +86,7 @@ struct Console: ParsableArguments {
       words = try Self.obeyHere(order, root)
     }
     Edge.print(SafeText.escape(words) + "\n")
-    Edge.say("recorded with your reason; the controller learns of it when it asks next")
+    Edge.say("what was recorded of it, with your reason, the controller learns when it asks next")
     Edge.say("next: \(next)")
   }
 

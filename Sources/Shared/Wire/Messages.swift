@@ -188,7 +188,7 @@ package struct Outcome: Hashable, Sendable {
     case unchanged = 1
     /// It failed after the first change; both families are back on the last committed bundle.
     case reverted = 2
-    /// It failed, and so did going back; the safe policy is loaded.
+    /// It failed, and so did going back; the safe policy is loaded, or, when not even that could be, the host tries again.
     case failed = 3
   }
   package var transaction: TransactionID
