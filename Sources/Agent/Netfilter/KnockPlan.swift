@@ -40,7 +40,9 @@ struct KnockPlan: Hashable, Sendable {
       let socket = try NetlinkSocket()
       for path in asked.prefix(Self.maximumPaths) {
         do throws(Undecided) {
-          paths.append(try Self.path(path, stack, socket))
+          let played = try Self.path(path, stack, socket)
+          paths.append(played)
+          if let doubt = Self.tunnel(played, socket) { undecided.append("\(SafeText.escape(path.source)): \(doubt)") }
         } catch {
           undecided.append("\(SafeText.escape(path.source)): \(error.why)")
         }
@@ -90,6 +92,20 @@ struct KnockPlan: Hashable, Sendable {
     return Path(
       asked: path.source, source: source, destination: answer,
       interface: isOwn || interface == "lo" ? nil : interface, ports: Array(path.ports.prefix(maximumPorts)))
+  }
+
+  /// The rules are asked about what comes out of a tunnel. Whether they let the tunnel's own packets in is not asked, and
+  /// the flow that carries them now goes on after rules that let no new one in.
+  private static func tunnel(_ path: Path, _ socket: NetlinkSocket) -> String? {
+    guard let interface = path.interface else { return nil }
+    let index = Int32(bitPattern: if_nametoindex(interface))
+    // RTM_NEWLINK
+    guard let link = try? socket.ask(RouteMessages.link(index: index), "look at \(interface)", wanting: 16) else {
+      return nil
+    }
+    return RouteMessages.tunnel(link).map {
+      "it comes through \(SafeText.escape(interface)) (\($0)), whose own packets the rules may shut out"
+    }
   }
 
   private static func route(

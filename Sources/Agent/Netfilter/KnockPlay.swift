@@ -36,9 +36,9 @@ struct KnockPlay {
     _ undecided: inout [String]
   ) throws {
     let families = Set(plan.paths.map(\.source.family))
-    let queues = families.filter { KnockVerdict.needsCounters(saved[$0]) }
+    let counted = families.filter { KnockVerdict.needsCounters(saved[$0]) }
     var before: [Family: CountedRules] = [:]
-    for family in queues { before[family] = try count(family) }
+    for family in counted { before[family] = try count(family) }
     var ends: [Int: [KnockEnd]] = [:]
     for path in plan.paths.indices { ends[path] = [] }
     for _ in 0..<Self.tries {
@@ -52,11 +52,11 @@ struct KnockPlay {
       let results = try attempt.run(targets, milliseconds: Self.patience)
       for path in Set(targets.map(\.path)) { ends[path] = zip(targets, results).filter { $0.0.path == path }.map(\.1) }
     }
-    for family in queues {
+    for family in counted {
       guard let earlier = before[family] else { continue }
       let later = try count(family)
       let verdict = KnockVerdict(before: earlier, after: later, reachedTCP: true)
-      if let doubt = verdict.doubt, doubt.hasPrefix("a program") { undecided.append(doubt) }
+      if let doubt = verdict.doubtOfOpen { undecided.append(doubt) }
     }
     var explained = 0
     for (index, path) in plan.paths.enumerated() {

@@ -17,6 +17,8 @@ struct KnockVerdict {
     "physdev", "realm", "cgroup", "bpf", "psd", "cluster", "osf", "tcpmss", "length", "tos", "dscp", "connlimit",
     "hashlimit", "limit", "rateest", "dnetmap", "account", "nfacct", "devgroup",
   ]
+  /// Targets after which the next rule is tried.
+  private static let continuing: Set<String> = ["LOG", "NFLOG", "MARK", "CONNMARK", "SET"]
   private static let translators: Set<String> = ["DNAT", "REDIRECT", "NETMAP", "TPROXY"]
 
   /// In the order a packet to the host meets them, and its answer.
@@ -59,7 +61,7 @@ struct KnockVerdict {
     for rule in after.onTheWay where !rule.isForOthers && !Self.uncertain.isDisjoint(with: rule.matches) {
       guard let target = rule.target else { continue }
       let denies = Self.droppers.contains(target)
-      let letsOthersThrough = ["LOG", "NFLOG", "MARK", "CONNMARK", "SET"].contains(target)
+      let letsOthersThrough = Self.continuing.contains(target)
       // A rule that took the packet may have done so for now; one that did not may let it in another time.
       if moved.contains(rule) ? denies : !denies && !letsOthersThrough {
         return "'\(rule.shown)' cannot be played here"
@@ -68,8 +70,29 @@ struct KnockVerdict {
     return nil
   }
 
-  /// Whether a path that opened may still depend on a program that is not there.
-  static func needsCounters(_ saved: [UInt8]) -> Bool { saved.withUnsafeBufferPointer { $0.holds("QUEUE") } }
+  /// Matches that let a packet in now and another one not at another time.
+  private static let passing: Set<String> = ["time", "recent", "condition", "quota", "quota2", "statistic"]
+
+  /// Why paths that opened may be shut another time; nil when no rule says so.
+  var doubtOfOpen: String? {
+    if let rule = moved.first(where: { $0.target == "NFQUEUE" || $0.target == "QUEUE" }) {
+      return "a program decides behind '\(rule.shown)'"
+    }
+    let opener = moved.first { rule in
+      guard let target = rule.target, !rule.isForOthers else { return false }
+      return !Self.passing.isDisjoint(with: rule.matches) && !Self.droppers.contains(target)
+        && !Self.continuing.contains(target)
+    }
+    return opener.map { "'\($0.shown)' may not let it in at another time" }
+  }
+
+  /// Whether a path that opened may still depend on something that is not there.
+  static func needsCounters(_ saved: [UInt8]) -> Bool {
+    saved.withUnsafeBufferPointer { text in
+      text.holds("QUEUE") || text.holds("-m time") || text.holds("-m recent") || text.holds("-m condition")
+        || text.holds("-m quota") || text.holds("-m statistic")
+    }
+  }
 
   private var moved: [CountedRules.Rule] { after.moved(since: before) }
 }

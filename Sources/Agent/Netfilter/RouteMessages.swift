@@ -76,6 +76,24 @@ enum RouteMessages {
     (link.number(at: 8, as: UInt32.self) ?? 0) & running != 0
   }
 
+  /// The kind of a link whose packets travel inside others, `wireguard` say; nil for any other link.
+  static func tunnel(_ link: NetlinkReply) -> String? {
+    // IFLA_LINKINFO 18, IFLA_INFO_KIND 1.
+    let kind = link.attributes(after: 16)[18]
+      .flatMap { NetlinkReply(type: 0, sequence: 0, payload: $0).attributes(after: 0)[1] }
+      .map { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    if let kind, tunnelKinds.contains(kind) { return kind }
+    guard let hardware = link.number(at: 2, as: UInt16.self), tunnelHardware.contains(hardware) else { return nil }
+    return kind ?? "tunnel"
+  }
+
+  private static let tunnelKinds: Set<String> = [
+    "bareudp", "erspan", "geneve", "gre", "gretap", "ip6erspan", "ip6gre", "ip6gretap", "ip6tnl", "ipip", "ppp", "sit",
+    "tun", "vti", "vti6", "vxlan", "wireguard", "xfrm",
+  ]
+  /// ARPHRD_PPP, _TUNNEL, _TUNNEL6, _SIT, _IPGRE, _IP6GRE, _NONE: of linux/if_arp.h.
+  private static let tunnelHardware: Set<UInt16> = [512, 768, 769, 776, 778, 823, 0xfffe]
+
   /// RTM_NEWADDR. IFA_F_NODAD: usable at once, without asking for a second whether another has it.
   static func address(_ address: IPAddress, length: Int, index: Int32) -> NetlinkMessage {
     let nodad: UInt8 = 0x02

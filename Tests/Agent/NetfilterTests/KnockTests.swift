@@ -54,6 +54,41 @@ import Wire
     }
   }
 
+  @Test(arguments: ["tuntap add t0 mode tun", "link add t0 type vxlan id 1 dstport 4789"])
+  func `a door that is reached through a tunnel is played, and cannot be told`(making: String) throws {
+    try onRealHost(.nft) { host in
+      for words in ["link set lo up", making, "link set t0 up", "addr add 192.0.2.1/24 dev t0"] {
+        _ = try SignedBundles.run("/usr/sbin/ip", words.split(separator: " ").map(String.init))
+      }
+      let paths = [KnockPath(source: "192.0.2.7", ports: [22])]
+      guard case .undecided(let why) = try knock(host, Self.filter(Self.letIn), Self.filter(Self.letIn), paths) else {
+        Issue.record("a tunnel was taken for a wire")
+        return
+      }
+      #expect(why.contains("t0") && why.contains("own packets"))
+      // That the rules shut it is certain all the same.
+      guard case .shut = try knock(host, Self.filter(), Self.filter(), paths) else {
+        Issue.record("a shut door was not noticed")
+        return
+      }
+    }
+  }
+
+  @Test(arguments: Backend.allCases) func `a door that is open now and then cannot be told`(backend: Backend) throws {
+    try onRealHost(backend) { host in
+      try Self.wire()
+      let now = "-A INPUT -p tcp -m tcp --dport 22 -m time --datestart 2000-01-01T00:00:00 -j ACCEPT"
+      guard case .undecided(let why) = try knock(host, Self.filter(now), Self.filter(Self.letIn)) else {
+        Issue.record("the clock was not thought of")
+        return
+      }
+      #expect(why.contains("at another time"))
+      // A rule that nobody met decides nothing.
+      let other = "-A INPUT -p udp -m time --datestart 2000-01-01T00:00:00 -j ACCEPT"
+      #expect(try knock(host, Self.filter(Self.letIn, other), Self.filter(Self.letIn)) == .passed)
+    }
+  }
+
   static let culprits: [(ipv4: String, ipv6: String, family: Family, culprit: String)] = [
     (filter("-A INPUT -s 192.0.2.0/24 -j DROP", letIn), filter(letIn), .ipv4, "-A INPUT -s 192.0.2.0/24 -j DROP"),
     (
