@@ -15,7 +15,7 @@ final class Guard: DeadMan {
 
   private let root: String
   private let executable: String
-  private var watch: Watch?
+  private(set) var watch: Watch?
 
   /// How long a guard may take to give its word, and to leave, in milliseconds.
   private static let patience = 5000

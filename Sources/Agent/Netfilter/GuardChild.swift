@@ -52,6 +52,8 @@ struct GuardVigil {
   /// The journal is looked at this often, in milliseconds.
   private static let step = 250
   private static let attempts = 5
+  /// How many seconds an agent may take to die.
+  private static let dying = 600
 
   func keep() -> Int32 {
     let clock = LinuxBootClock()
@@ -123,24 +125,37 @@ struct GuardVigil {
     return ledger.outcome(of: transaction) == nil ? .absent : .ended
   }
 
-  /// Waits for what the agent left running, and for a successor that was quicker.
+  /// Waits for what the agent left running, for the agent itself while it is dying, and for a successor that was quicker.
   private func takeBack() -> Int32 {
-    for attempt in 1...Self.attempts {
+    var attempt = 1
+    var patience = Self.dying
+    while true {
       do {
         let successor = try HostAgent.liveGuard(root: root)
         // Ends what the journal calls open; when somebody else did that meanwhile, nothing is changed.
         try successor.recover()
         return 0
       } catch let failure as Failure where failure.cause is AgentLock.Taken {
-        // A restarted agent takes it back itself.
-        say(ErrorChain(failure).message)
-        return 0
+        // The agent we guard is no successor: its socket closes before it is gone, and a disk may hold it for long.
+        guard patience > 0, !agentIsGone() else {
+          say(ErrorChain(failure).message)
+          return 0
+        }
+        patience -= 1
       } catch {
         say("take back transaction \(transaction), attempt \(attempt): \(ErrorChain(error).message)")
-        if attempt < Self.attempts { usleep(1_000_000) }
+        guard attempt < Self.attempts else { return 1 }
+        attempt += 1
+        usleep(1_000_000)
       }
     }
-    return 1
+  }
+
+  /// Waits for its end for up to a second. Where the kernel cannot say, it counts as gone.
+  private func agentIsGone() -> Bool {
+    guard agent >= 0 else { return true }
+    var waiting = pollfd(fd: agent, events: Int16(POLLIN), revents: 0)
+    return poll(&waiting, 1, 1000) > 0
   }
 
   private func say(_ words: String) {

@@ -60,6 +60,14 @@ struct GuardTests {
     }
   }
 
+  @Test func `a guard does not take the agent it guards for a successor while that is dying`() throws {
+    try onRealHost(.nft) { host in
+      let standIn = try StandIn(host, executable: agentExecutable!, milliseconds: 60_000, how: .dying)
+      #expect(standIn.reap() == SIGKILL)
+      try expectTakenBack(host, standIn)
+    }
+  }
+
   @Test func `an agent that is stopped is ended after its deadline, and the change is taken back`() throws {
     try onRealHost(.nft) { host in
       let standIn = try StandIn(host, executable: agentExecutable!, milliseconds: 1000)

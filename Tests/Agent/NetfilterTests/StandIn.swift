@@ -24,6 +24,8 @@ final class StandIn {
     case crafted
     /// A signed release was applied, and waits for its confirmation.
     case applied
+    /// As crafted; then it lets go of its guard's socket two seconds before it dies, as a process does that a disk holds.
+    case dying
   }
 
   let process: pid_t
@@ -151,6 +153,11 @@ final class StandIn {
     let disk = try LinuxDisk(paths.base)
     try disk.create("armed.new", Array("\(deadMan.process!) \(deadline.nanoseconds) \(opened.nanoseconds)\n".utf8))
     try disk.rename("armed.new", to: "armed")
+    if orders[3] == How.dying.rawValue, let socket = deadMan.watch?.socket {
+      shutdown(socket.raw, Int32(SHUT_RDWR))
+      sleep(2)
+      kill(getpid(), SIGKILL)
+    }
     withExtendedLifetime((agent, deadMan)) { for _ in 0..<60 { sleep(1) } }
   }
 }
