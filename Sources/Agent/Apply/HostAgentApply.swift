@@ -112,14 +112,17 @@ extension HostAgent {
         committedDigests = new.expected
         new = new.givingUp(old)
       }
-      let targets = targets(
+      var targets = targets(
         new: new, old: old, takesOver: manifest.grants.contains(.takeOver), ledger: ledger)
+      // A safe policy of ours before the first release makes it no later one.
+      let isFirst = ledger.committed == nil || !(old?.rules.isOwned ?? false)
+      targets.new?.isFirst = isFirst
       if let target = targets.new, manifest.mode == .exclusive {
         try requireEvictable(target, saved, old: old ?? .nothing, grants: manifest.grants)
       }
       let rehearsal = RehearsalPlan(
         terms: terms, paths: knockPaths(sources: manifest.sources, from: connection), grants: manifest.grants,
-        live: new.rules.isExclusive ? nil : saved, isFirst: !(old?.rules.isOwned ?? false),
+        live: new.rules.isExclusive ? nil : saved, isFirst: isFirst,
         committedDigests: committedDigests)
       return Drive(machine: ApplyMachine(plan), plan: plan, targets: targets, rehearsal: rehearsal)
     } catch {

@@ -10,6 +10,8 @@ struct LoadTarget {
   let leftovers: Leftovers
   /// Owned mode: foreign accepts in the way of our hooks are moved below them.
   let takesOver: Bool
+  /// Owned mode: our rules were never here.
+  var isFirst = false
   /// Rules that were taken over before: that grant still holds for them, and for no others.
   let takenBefore: PerFamily<[TakenRule]>
   /// Rules taken over by another side, to be put back where they stood.
@@ -75,7 +77,7 @@ struct LoadTarget {
     let replaced = leftovers.replaced[family].restricted(to: Set(saved.tableNames))
     return OwnedChange(
       OwnedChange.Request(
-        wanted: wanted, saved: saved, allowed: allowed, takesOver: takesOver, takenBefore: takenBefore[family],
+        wanted: wanted, saved: saved, allowed: allowed, takesOver: takesOver, isFirst: isFirst, takenBefore: takenBefore[family],
         givingBack: givingBack[family],
         policies: leftovers.policies(family, besides: wanted.policies, in: saved),
         replacing: replaced.tables.isEmpty ? nil : replaced, preparesForeignChains: preparesForeignChains))

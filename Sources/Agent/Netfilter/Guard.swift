@@ -8,7 +8,7 @@ internal import Wire
 /// own, with nothing of ours but one end of a socket. It knows that we are gone when the other end is closed, which
 /// the kernel does whatever becomes of us. There is one only while something is pending.
 final class Guard: DeadMan {
-  private struct Watch {
+  struct Watch {
     let process: pid_t
     let socket: Descriptor
   }

@@ -9,12 +9,12 @@ struct OwnedChangeTests {
 
   private func change(
     _ rules: [String], chains: [String] = [], allowed: [String] = [], takesOver: Bool = false,
-    takenBefore: [TakenRule] = [], givingBack: [TakenRule] = [], wanted: OwnedRules? = nil
+    isFirst: Bool = true, takenBefore: [TakenRule] = [], givingBack: [TakenRule] = [], wanted: OwnedRules? = nil
   ) throws -> OwnedChange {
     OwnedChange(
       .init(
         wanted: try wanted ?? sshOnly(), saved: try saved(rules, chains: chains), allowed: allowed,
-        takesOver: takesOver, takenBefore: takenBefore, givingBack: givingBack))
+        takesOver: takesOver, isFirst: isFirst, takenBefore: takenBefore, givingBack: givingBack))
   }
 
   @Test("An empty kernel gets chains, hooks and policies in one transaction")
@@ -175,6 +175,19 @@ struct OwnedChangeTests {
       [accept80, ban, accept443, "INPUT -j f2b-sshd"] + f2b, chains: ["f2b-sshd"], givingBack: taking.taken,
       wanted: OwnedRules.none)
     #expect(back.text.isEmpty)
+  }
+
+  @Test("A hook that somebody flushed comes back above the accepts that came in its place")
+  func hookIsGone() throws {
+    let rules = [
+      "INPUT -s 192.0.2.7/32 -j DROP", "INPUT -p tcp -m tcp --dport 80 -j ACCEPT", "INPUT -s 192.0.2.1/32 -j DROP",
+    ]
+    let later = try change(rules, chains: ["PCL-INPUT"], isFirst: false)
+    #expect(later.foreignLines.contains("-I INPUT 2 -j PCL-INPUT"))
+    #expect(later.findings.isEmpty)
+    let first = try change(rules)
+    #expect(first.foreignLines.contains("-I INPUT 4 -j PCL-INPUT"))
+    #expect(first.found == ["-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT"])
   }
 
   @Test("What was taken over once is moved below again without a grant; what nobody granted is found")

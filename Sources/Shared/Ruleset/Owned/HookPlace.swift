@@ -12,9 +12,10 @@ struct HookPlace {
   /// - Parameters:
   ///   - foreign: all rules of the chain but ours.
   ///   - present: how many of them stand above the hook that is there.
+  ///   - isFirst: there never was a hook, so that its place above an accept is not known to be right.
   ///   - mayTakeOver: an accept may be moved below the hook rather than it above the bans that follow.
   init(
-    _ foreign: [Rule], present: Int?, mayTakeOver: (Rule) -> Bool, isBan: (Rule) -> Bool, isForbidden: (Rule) -> Bool
+    _ foreign: [Rule], present: Int?, isFirst: Bool, mayTakeOver: (Rule) -> Bool, isBan: (Rule) -> Bool, isForbidden: (Rule) -> Bool
   ) {
     if let present {
       position = present
@@ -28,6 +29,10 @@ struct HookPlace {
       let reached = foreign.firstIndex { Self.endsChain($0) } ?? foreign.count
       position = foreign[..<reached].lastIndex(where: isBan).map { $0 + 1 } ?? 0
       inTheWay = foreign.indices.prefix(position).filter { isForbidden(foreign[$0]) }
+      if !isFirst, let first = inTheWay.first, !inTheWay.allSatisfy({ mayTakeOver(foreign[$0]) }) {
+        position = first
+        inTheWay = []
+      }
     }
   }
 

@@ -9,6 +9,9 @@ package struct OwnedChange: Hashable, Sendable {
     package var allowed: [String]
     /// Move foreign accepts below our hook, where they are in the way.
     package var takesOver: Bool
+    /// Our rules were never here: where a foreign accept stands above bans, it is not for us to decide between them.
+    /// Later the hook stands above the accept, as it would if it had never gone.
+    package var isFirst: Bool
     /// Rules that were taken over before, under the grant of their time: these may be moved below again without one.
     package var takenBefore: [TakenRule]
     /// Rules taken over before, to be put back where they stood; those that are gone are left out.
@@ -21,7 +24,7 @@ package struct OwnedChange: Hashable, Sendable {
     package var preparesForeignChains: Bool
 
     package init(
-      wanted: OwnedRules, saved: Ruleset, allowed: [String] = [], takesOver: Bool = false,
+      wanted: OwnedRules, saved: Ruleset, allowed: [String] = [], takesOver: Bool = false, isFirst: Bool = true,
       takenBefore: [TakenRule] = [], givingBack: [TakenRule] = [], policies: [String: [String: String]] = [:],
       replacing: Ruleset? = nil,
       preparesForeignChains: Bool = false
@@ -30,6 +33,7 @@ package struct OwnedChange: Hashable, Sendable {
       self.saved = saved
       self.allowed = allowed
       self.takesOver = takesOver
+      self.isFirst = isFirst
       self.takenBefore = takenBefore
       self.givingBack = givingBack
       self.policies = policies
