@@ -118,7 +118,10 @@ extension HostAgent {
       drive.targets.prepared = try prepare(target, evenUnread: side == .wholeSafe)
     }
     guard let prepared = drive.targets.prepared?[family] else { throw Reason("they were not read before") }
-    guard side == .new else { return try load(target, family, prepared) }
+    guard side == .new else {
+      // A writer that never pauses must not keep a family from being what it never ceased to be.
+      return holds(target, family) ? () : try load(target, family, prepared)
+    }
     var taken = drive.targets.taken
     // Also when a later part of the load fails: what moved has to be put back.
     defer { noteTaken(taken, &drive) }
@@ -130,6 +133,14 @@ extension HostAgent {
       try store.keep(taken: union, of: drive.plan.bundle)
       taken = union
     }
+  }
+
+  /// Of whole tables, which are otherwise loaded over themselves.
+  private func holds(_ target: LoadTarget, _ family: Family) -> Bool {
+    guard target.rules.isExclusive, !target.leftovers.holdsOwned, let expected = target.expected?[family],
+      let saved = try? savedRuleset(family)
+    else { return false }
+    return target.governed(saved, family).digest == expected
   }
 
   /// What the new side took is what the old one gives back.

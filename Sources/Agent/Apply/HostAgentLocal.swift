@@ -41,7 +41,8 @@ extension HostAgent {
     guard let previous = ledger.previous else {
       throw Refusal(code: .notConfirmable, detail: "no bundle was committed before the one that runs")
     }
-    var new = try committedRules(previous)
+    let bundle = try readmitted(previous.name, accepted: previous.accepted)
+    var new = try knownRules(of: bundle, in: previous.name)
     new.expected = nil
     let old = Self.twice { try oldRules(ledger) }
     let name = BundleName(previous.accepted.serial, unique: .random(in: .min ... .max))
@@ -59,7 +60,10 @@ extension HostAgent {
           try store.keep(
             .replaced, new.replaced(of: saved, over: old).map { _, ruleset in ruleset.canonical() }, of: name)
         }
-        if let found = new.found { try store.keep(.found, found.map { _, text in text.canonical() }, of: name) }
+        // Looked at anew: what was found when that release first came does not know who came since.
+        let found = new.found(in: saved, over: old, policies: foundPolicies())
+        new.found = found
+        try store.keep(.found, found.map { _, text in text.canonical() }, of: name)
       case .owned:
         new.taken = new.taken.union(old?.taken ?? .none)
         if !new.taken.isEmpty { try store.keep(taken: new.taken, of: name) }
@@ -73,6 +77,10 @@ extension HostAgent {
         rehearsal: RehearsalPlan(
           terms: .standard, paths: [], grants: [], live: new.rules.isExclusive ? nil : saved, isFirst: false,
           isLocal: true, committedDigests: committedDigests))
+      if let target = drive.targets.new {
+        // It may wipe what it was allowed to wipe then, and nobody who came since.
+        try requireEvictable(target, saved, old: old ?? .nothing, grants: bundle.manifest.grants)
+      }
     } catch {
       store.remove(name)
       throw error

@@ -77,7 +77,8 @@ struct LoadTarget {
     let replaced = leftovers.replaced[family].restricted(to: Set(saved.tableNames))
     return OwnedChange(
       OwnedChange.Request(
-        wanted: wanted, saved: saved, allowed: allowed, takesOver: takesOver, isFirst: isFirst, takenBefore: takenBefore[family],
+        wanted: wanted, saved: saved, allowed: allowed, takesOver: takesOver, isFirst: isFirst,
+        takenBefore: takenBefore[family],
         givingBack: givingBack[family],
         policies: leftovers.policies(family, besides: wanted.policies, in: saved),
         replacing: replaced.tables.isEmpty ? nil : replaced, preparesForeignChains: preparesForeignChains))

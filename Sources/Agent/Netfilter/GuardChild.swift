@@ -130,6 +130,7 @@ struct GuardVigil {
     var attempt = 1
     var patience = Self.dying
     while true {
+      let isGone = agentEnds(within: 0)
       do {
         let successor = try HostAgent.liveGuard(root: root)
         // Ends what the journal calls open; when somebody else did that meanwhile, nothing is changed.
@@ -137,11 +138,12 @@ struct GuardVigil {
         return 0
       } catch let failure as Failure where failure.cause is AgentLock.Taken {
         // The agent we guard is no successor: its socket closes before it is gone, and a disk may hold it for long.
-        guard patience > 0, !agentIsGone() else {
+        guard patience > 0, !isGone else {
           say(ErrorChain(failure).message)
           return 0
         }
         patience -= 1
+        _ = agentEnds(within: 1000)
       } catch {
         say("take back transaction \(transaction), attempt \(attempt): \(ErrorChain(error).message)")
         guard attempt < Self.attempts else { return 1 }
@@ -151,11 +153,11 @@ struct GuardVigil {
     }
   }
 
-  /// Waits for its end for up to a second. Where the kernel cannot say, it counts as gone.
-  private func agentIsGone() -> Bool {
+  /// - Parameter milliseconds: to wait for it. Where the kernel cannot say, it counts as ended.
+  private func agentEnds(within milliseconds: Int32) -> Bool {
     guard agent >= 0 else { return true }
     var waiting = pollfd(fd: agent, events: Int16(POLLIN), revents: 0)
-    return poll(&waiting, 1, 1000) > 0
+    return poll(&waiting, 1, milliseconds) > 0
   }
 
   private func say(_ words: String) {

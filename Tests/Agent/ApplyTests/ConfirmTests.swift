@@ -206,6 +206,15 @@ import Wire
     #expect(host.canonical == before)
   }
 
+  @Test func `a family that never changed needs no load to go back`() throws {
+    _ = try agent.cancel(transaction)
+    host.faults.breaks = "load ipv6"
+    let outcome = try host.apply(agent, Samples.new)
+    #expect(outcome.result == .reverted, "\(outcome.detail)")
+    #expect(host.canonical == before)
+    #expect(try host.ledger().open == nil)
+  }
+
   @Test func `a change that nothing can take back is not over, and the next one who can takes it back`() throws {
     // The programs of one family fail from now on, the disk works.
     host.faults.breaks = "load ipv4"

@@ -41,6 +41,24 @@ import Wire
     #expect(try !next.report(.random(), managementSource: "").degraded)
   }
 
+  @Test
+  func `going back to a release that takes whole tables wipes nobody who came since`() throws {
+    try host.apply(agent, Modes.exclusive2)
+    try host.apply(agent, Modes.owned3)
+    // Somebody moved in after the tables were given up.
+    let ban = "*filter\n:INPUT DROP [0:0]\n:LIBVIRT_INP - [0:0]\n-A LIBVIRT_INP -p udp -j ACCEPT\nCOMMIT\n"
+    try host.firewall.load(
+      RestoreText(Array(ban.utf8), keepsOthers: true), into: .ipv4, within: .seconds(1))
+    let before = host.canonical
+    let refusal = #expect(throws: Refusal.self) {
+      try agent.obey(LocalOrder(deed: .rollback, reason: "back"))
+    }
+    #expect(refusal?.code == .foreignChains)
+    #expect(refusal?.detail.contains("libvirt") == true)
+    #expect(host.canonical == before)
+    #expect(try host.ledger().open == nil)
+  }
+
   @Test func `the safe policy is loaded although it cannot be recorded, and says so`() throws {
     try host.apply(agent, Modes.owned2)
     host.faults.breaks = "append journal"

@@ -105,7 +105,8 @@ struct ForeignTable {
     var judge = BypassJudge(hook, in: request.wanted, allowed: request.allowed)
     var verdicts = self.verdicts
     let place = HookPlace(
-      foreign, present: present, isFirst: request.isFirst, mayTakeOver: { mayTakeOver($0, in: hook.chain) }, isBan: { verdicts.isBan($0) },
+      foreign, present: present, isFirst: request.isFirst, mayTakeOver: { mayTakeOver($0, in: hook.chain) },
+      isBan: { verdicts.isBan($0) },
       isForbidden: { judge.forbids($0, &verdicts) })
     self.verdicts = verdicts
 

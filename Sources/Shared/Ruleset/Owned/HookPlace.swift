@@ -15,7 +15,8 @@ struct HookPlace {
   ///   - isFirst: there never was a hook, so that its place above an accept is not known to be right.
   ///   - mayTakeOver: an accept may be moved below the hook rather than it above the bans that follow.
   init(
-    _ foreign: [Rule], present: Int?, isFirst: Bool, mayTakeOver: (Rule) -> Bool, isBan: (Rule) -> Bool, isForbidden: (Rule) -> Bool
+    _ foreign: [Rule], present: Int?, isFirst: Bool, mayTakeOver: (Rule) -> Bool, isBan: (Rule) -> Bool,
+    isForbidden: (Rule) -> Bool
   ) {
     if let present {
       position = present
