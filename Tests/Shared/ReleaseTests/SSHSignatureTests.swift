@@ -100,9 +100,12 @@ private let namespace = SigningNamespace.release.rawValue
 
   @Test(arguments: wrong) func aSignatureWithOnePartWrongIsRefused(_ case: Wrong) throws {
     let signer = TestSigner(`case`.kind)
-    let armored = try signer.sign(Self.message, `case`.wrong)
-    let problem = #expect(throws: SSHFormatProblem.self) { try Self.verdict(armored) }
-    #expect(problem?.description.contains(`case`.says) == true, "\(String(describing: problem))")
+    // Numbers are drawn anew for every signature, so one alone would show little.
+    for _ in 0..<20 {
+      let armored = try signer.sign(Self.message, `case`.wrong)
+      let problem = #expect(throws: SSHFormatProblem.self) { try Self.verdict(armored) }
+      #expect(problem?.description.contains(`case`.says) == true, "\(String(describing: problem))")
+    }
   }
 
   @Test(arguments: [

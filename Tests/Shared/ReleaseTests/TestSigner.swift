@@ -52,6 +52,7 @@ struct TestSigner: Sendable {
     var trailing: [UInt8] = []
     var innerTrailing: [UInt8] = []
     var numbersTrailing: [UInt8] = []
+    /// r and s with a zero byte before it that they do not need.
     var paddedNumbers = false
     /// r and s without the zero byte that keeps a number with its highest bit set positive.
     var negativeNumbers = false
@@ -81,7 +82,10 @@ struct TestSigner: Sendable {
     case .ed25519(let key): inner.string(Array(try key.signature(for: toSign)))
     case .p256(let key):
       var raw = Array(try key.signature(for: toSign).rawRepresentation)
-      while wrong.negativeNumbers && (raw[0] < 0x80 || raw[32] < 0x80) {
+      // Only a number with its highest bit set needs a zero, and only one without it can have a zero too many.
+      while wrong.negativeNumbers && (raw[0] < 0x80 || raw[32] < 0x80)
+        || wrong.paddedNumbers && (raw[0] >= 0x80 || raw[32] >= 0x80)
+      {
         raw = Array(try key.signature(for: toSign).rawRepresentation)
       }
       var numbers = ByteWriter()
@@ -89,7 +93,7 @@ struct TestSigner: Sendable {
         let digits = half.drop { $0 == 0 }
         let needsZero = digits.first.map { $0 >= 0x80 } == true && !wrong.negativeNumbers
         let shortest = needsZero ? [0] + digits : Array(digits)
-        numbers.string(wrong.paddedNumbers && shortest.count < 33 ? [0] + shortest : shortest)
+        numbers.string(wrong.paddedNumbers ? [0] + shortest : shortest)
       }
       numbers.raw(wrong.numbersTrailing)
       inner.string(numbers.bytes)
