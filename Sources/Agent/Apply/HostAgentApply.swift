@@ -83,7 +83,7 @@ extension HostAgent {
     case .outcome(let outcome): return .outcome(outcome)
     case .waiting(let nonce, let deadline):
       let change = WaitingChange(
-        drive: drive, nonce: nonce, deadline: deadline, connection: connection, applied: bootClock.now())
+        drive: drive, nonce: nonce, deadline: deadline, applied: bootClock.now())
       waiting = change
       return .applied(appliedChange(change))
     }
@@ -124,7 +124,8 @@ extension HostAgent {
         terms: terms, paths: knockPaths(sources: manifest.sources, from: connection), grants: manifest.grants,
         live: new.rules.isExclusive ? nil : saved, isFirst: isFirst,
         committedDigests: committedDigests)
-      return Drive(machine: ApplyMachine(plan), plan: plan, targets: targets, rehearsal: rehearsal)
+      return Drive(
+        machine: ApplyMachine(plan), plan: plan, targets: targets, rehearsal: rehearsal, origin: connection)
     } catch {
       throw Refusal("keep what runs now, to go back to", error)
     }

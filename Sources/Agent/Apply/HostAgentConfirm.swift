@@ -23,8 +23,7 @@ extension HostAgent {
       throw Refusal(
         code: .notConfirmable, detail: "the change that waits has another manifest or nonce than the confirmation")
     }
-    // That the old connection lives proves nothing: it may pass for being an established one.
-    if connection.isOverSSH, connection.isSameTCP(as: waiting.connection) || connection.opened <= waiting.applied {
+    guard connection.isConsole || proves(connection, waiting) else {
       throw Refusal(
         code: .notConfirmable,
         detail: "a change is confirmed over a connection that was opened after it was applied, not over this one")
@@ -32,6 +31,13 @@ extension HostAgent {
     var drive = waiting.drive
     let first = drive.machine.confirmed(at: moment)
     return try finish(&drive, from: first)
+  }
+
+  /// That an old TCP connection lives proves nothing: it may pass for being an established one, and a channel within
+  /// it may be as new as can be.
+  private func proves(_ connection: ManagementConnection, _ waiting: WaitingChange) -> Bool {
+    guard let ends = connection.ends else { return false }
+    return connection.opened > waiting.applied && !waiting.drive.connectedBefore.contains(ends)
   }
 
   package func cancel(_ transaction: TransactionID) throws(Refusal) -> Outcome {

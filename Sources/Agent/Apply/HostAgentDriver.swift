@@ -13,6 +13,10 @@ struct Drive {
   /// Nil where going back is all there is to do.
   var rehearsal: RehearsalPlan?
   var deadline: ArmedDeadline?
+  /// Where it was ordered from.
+  var origin: ManagementConnection?
+  /// Whoever was connected before the new rules could be asked for more than what they let live on.
+  var connectedBefore: Set<ConnectionEnds> = []
   var warnings: [String] = []
 }
 
@@ -36,7 +40,6 @@ struct WaitingChange {
   var drive: Drive
   let nonce: Nonce
   let deadline: ArmedDeadline
-  let connection: ManagementConnection
   /// When it began to wait.
   let applied: BootTime
 }
@@ -155,12 +158,20 @@ extension HostAgent {
     guard let target = drive.targets[side] else { throw Reason("they cannot be read from disk") }
     drive.targets.prepared = nil
     switch side {
-    case .new, .safe: try requireLoaded(target)
+    case .new:
+      try requireLoaded(target)
+      if drive.plan.needsConfirmation { drive.connectedBefore = try connectionsNow(drive.origin) }
+    case .safe: try requireLoaded(target)
     case .old: try requireLoadedAfterUpgrade(target)
     case .wholeSafe:
       try requireLoaded(target)
       keepSafePrinted()
     }
+  }
+
+  private func connectionsNow(_ origin: ManagementConnection?) throws -> Set<ConnectionEnds> {
+    let ports = Set(facts.sshPorts + [origin?.ends?.destinationPort].compactMap { $0 })
+    return try facts.connections(to: ports).union([origin?.ends].compactMap { $0 })
   }
 
   private func rehearseNew(_ drive: inout Drive) throws(Refusal) -> Expectation {

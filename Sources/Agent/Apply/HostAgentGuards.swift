@@ -65,12 +65,9 @@ extension HostAgent {
   func knockPaths(sources: [String], from connection: ManagementConnection?) -> [KnockPath] {
     var paths: [KnockPath] = []
     var ports = facts.sshPorts
-    if let connection, connection.isOverSSH {
-      if connection.destinationPort != 0 { ports = Array(Set(ports + [connection.destinationPort])).sorted() }
-      paths.append(
-        KnockPath(
-          source: connection.source, destination: connection.destination.isEmpty ? nil : connection.destination,
-          ports: connection.destinationPort == 0 ? ports : [connection.destinationPort]))
+    if let ends = connection?.ends {
+      ports = Array(Set(ports + [ends.destinationPort])).sorted()
+      paths.append(KnockPath(source: ends.source, destination: ends.destination, ports: [ends.destinationPort]))
     }
     let others = sources.filter { $0 != connection?.source }
     return paths + others.map { KnockPath(source: $0, ports: ports) }

@@ -10,4 +10,6 @@ package protocol HostFacts: AnyObject {
   var conflicts: [String] { get }
   /// Where sshd listens, for the safe policy; 22 when that cannot be told.
   var sshPorts: [UInt16] { get }
+  /// The TCP connections that peers have to these ports of ours now, also those that are still being opened.
+  func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds>
 }

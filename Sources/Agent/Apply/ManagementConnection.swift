@@ -1,32 +1,42 @@
 package import Core
 
-/// The SSH connection that a request came over, as sshd told the bridge.
-package struct ManagementConnection: Hashable, Sendable {
-  /// Numeric, without a zone; empty when it did not come over SSH.
-  package var source: String
-  package var sourcePort: UInt16
-  /// The host's own address and sshd's port; empty and 0 when unknown.
-  package var destination: String
-  package var destinationPort: UInt16
-  /// When the agent first saw it.
-  package var opened: BootTime
+/// The two ends of a TCP connection.
+package struct ConnectionEnds: Hashable, Sendable {
+  /// Numeric addresses of either family, without a zone, as inet_ntop(3) writes them.
+  package let source: String
+  package let sourcePort: UInt16
+  /// The host's own address, and sshd's port.
+  package let destination: String
+  package let destinationPort: UInt16
 
-  package init(
-    source: String, sourcePort: UInt16 = 0, destination: String = "", destinationPort: UInt16 = 0,
-    opened: BootTime = BootTime(nanoseconds: 0)
-  ) {
+  package init(source: String, sourcePort: UInt16, destination: String, destinationPort: UInt16) {
     self.source = source
     self.sourcePort = sourcePort
     self.destination = destination
     self.destinationPort = destinationPort
+  }
+}
+
+/// Where a request came from.
+package struct ManagementConnection: Hashable, Sendable {
+  /// Of the SSH connection, as sshd told the bridge; nil when it did not come over one.
+  package let ends: ConnectionEnds?
+  /// Root on the host itself, who needs no way in.
+  package let isConsole: Bool
+  /// When the agent first saw it.
+  package let opened: BootTime
+
+  package init(ends: ConnectionEnds?, isConsole: Bool = false, opened: BootTime) {
+    self.ends = ends
+    self.isConsole = isConsole && ends == nil
     self.opened = opened
   }
 
-  package var isOverSSH: Bool { !source.isEmpty }
-
-  /// Channels of one TCP connection have the same ends.
-  package func isSameTCP(as other: ManagementConnection) -> Bool {
-    (source, sourcePort, destination, destinationPort)
-      == (other.source, other.sourcePort, other.destination, other.destinationPort)
+  package static func console(opened: BootTime) -> ManagementConnection {
+    ManagementConnection(ends: nil, isConsole: true, opened: opened)
   }
+
+  /// Empty when it did not come over SSH.
+  package var source: String { ends?.source ?? "" }
+  package var isOverSSH: Bool { ends != nil }
 }

@@ -12,7 +12,7 @@ struct Connection {
   private(set) var socket: Descriptor?
   /// What is on the other side; known when the preamble is there.
   private(set) var management: ManagementConnection
-  private let user: UInt32
+  private let isRoot: Bool
   /// An answer of ours is awaited.
   private(set) var isWorking = false
   /// That answer is the outcome of an apply, which is never given up for others.
@@ -38,13 +38,13 @@ struct Connection {
   private var stagingBegan: BootTime?
 
   init(
-    _ id: ConnectionID, _ socket: Descriptor, of user: UInt32, hello: AgentHello, limits: DaemonLimits, now: BootTime
+    _ id: ConnectionID, _ socket: Descriptor, isRoot: Bool, hello: AgentHello, limits: DaemonLimits, now: BootTime
   ) {
     self.id = id
     self.socket = socket
-    self.user = user
+    self.isRoot = isRoot
     self.limits = limits
-    management = ManagementConnection(source: "", opened: now)
+    management = ManagementConnection(ends: nil, opened: now)
     session = AgentSession(hello: hello)
     endOfLife = now + limits.life
     lastActivity = now
@@ -55,8 +55,8 @@ struct Connection {
 
   var reservedBytes: Int { session.reservedBytes }
 
-  /// A process of that user on this host itself, with no SSH connection behind it.
-  func isLocal(_ user: UInt32) -> Bool { self.user == user && !management.isOverSSH }
+  /// A process of root's on this host itself, with no SSH connection behind it.
+  var isConsole: Bool { management.isConsole }
 
   /// Nothing is left to do for it.
   var isOver: Bool { socket == nil && !isWorking }
@@ -174,7 +174,7 @@ struct Connection {
       return true
     }
     guard let read = Preamble(line: line) else { return false }
-    management = read.connection(opened: management.opened)
+    management = ManagementConnection(ends: read.ends, isConsole: isRoot, opened: management.opened)
     preamble = nil
     bytes = bytes[(end + 1)...]
     lastActivity = now

@@ -127,7 +127,8 @@ package final class Daemon {
         return
       }
       connections.append(
-        Connection(nextID, socket, of: user, hello: hello, limits: configuration.limits, now: now))
+        Connection(
+          nextID, socket, isRoot: user == configuration.root, hello: hello, limits: configuration.limits, now: now))
       nextID += 1
     } catch {
       // Out of descriptors or memory: the waiting connection keeps the listener readable, so look away for a second.
@@ -213,7 +214,7 @@ package final class Daemon {
       guard worker.hasApply else { return nil }
       return .applied(.failure(Refusal(code: .busy, detail: "another apply is running on this host")))
     case .local(let order):
-      guard !connection.isLocal(configuration.root) else { return nil }
+      guard !connection.isConsole else { return nil }
       let refusal = Refusal(code: .notLocal, detail: "only root on the host itself may order this, never over SSH")
       let answer = Answer.obeyed(order, .failure(refusal))
       note(answer, from: connection.id)

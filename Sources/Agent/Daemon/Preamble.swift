@@ -1,5 +1,5 @@
 package import Apply
-package import Core
+internal import Core
 internal import Glibc
 
 /// The one line that comes before the protocol on the unix socket: `source ADDRESS PORT ADDRESS PORT`, the two ends of
@@ -9,17 +9,8 @@ package struct Preamble: Hashable, Sendable {
   package static let maximumLength = 7 + 2 * (longestAddress + 1 + 5) + 1 + 1
   private static let longestAddress = Int(INET6_ADDRSTRLEN) - 1
 
-  /// The two ends of a TCP connection.
-  package struct Ends: Hashable, Sendable {
-    /// Numeric addresses of either family, without a zone.
-    package let source: String
-    package let sourcePort: UInt16
-    package let destination: String
-    package let destinationPort: UInt16
-  }
-
   /// Nil when it did not come over SSH.
-  package let ends: Ends?
+  package let ends: ConnectionEnds?
 
   /// Where the SSH connection came from, or empty.
   package var source: String { ends?.source ?? "" }
@@ -29,7 +20,7 @@ package struct Preamble: Hashable, Sendable {
   package init(sshConnection: String?) {
     let fields = (sshConnection ?? "").utf8.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
     let withoutZones = fields.map { Array($0.prefix { $0 != UInt8(ascii: "%") }) }
-    ends = Ends(withoutZones)
+    ends = ConnectionEnds(withoutZones)
   }
 
   /// Reads the line without its line feed; nil unless it is exactly of the form.
@@ -42,22 +33,14 @@ package struct Preamble: Hashable, Sendable {
       return
     }
     let fields = value.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
-    guard let ends = Ends(fields.map(Array.init)) else { return nil }
+    guard let ends = ConnectionEnds(fields.map(Array.init)) else { return nil }
     self.ends = ends
   }
 
   package var bytes: [UInt8] { Array("source \(ends.map(\.words) ?? "-")\n".utf8) }
-
-  /// What the agent knows of the connection; `opened` is when it first saw it.
-  package func connection(opened: BootTime) -> ManagementConnection {
-    guard let ends else { return ManagementConnection(source: "", opened: opened) }
-    return ManagementConnection(
-      source: ends.source, sourcePort: ends.sourcePort, destination: ends.destination,
-      destinationPort: ends.destinationPort, opened: opened)
-  }
 }
 
-extension Preamble.Ends {
+extension ConnectionEnds {
   /// Nil unless there are two numeric addresses, each with a port behind it.
   fileprivate init?(_ fields: [[UInt8]]) {
     guard fields.count == 4, let source = Self.address(fields[0]), let sourcePort = Self.port(fields[1]),
@@ -75,7 +58,14 @@ extension Preamble.Ends {
     let text = String(decoding: bytes, as: UTF8.self)
     var v4 = in_addr()
     var v6 = in6_addr()
-    return inet_pton(AF_INET, text, &v4) == 1 || inet_pton(AF_INET6, text, &v6) == 1 ? text : nil
+    if inet_pton(AF_INET, text, &v4) == 1 { return written(AF_INET, &v4) }
+    return inet_pton(AF_INET6, text, &v6) == 1 ? written(AF_INET6, &v6) : nil
+  }
+
+  private static func written(_ family: Int32, _ address: UnsafeRawPointer) -> String? {
+    var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+    guard inet_ntop(family, address, &text, socklen_t(text.count)) != nil else { return nil }
+    return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   /// 1 to 65535, in the one way to write it.

@@ -7,6 +7,7 @@ internal import Wire
 /// Keeps the promise of a dead man's switch with a process of its own: this executable, run again, in a session of its
 /// own, with nothing of ours but one end of a socket. It knows that we are gone when the other end is closed, which
 /// the kernel does whatever becomes of us. There is one only while something is pending.
+/// Whoever gives this object up without `disarm` has failed, and leaves the change to it.
 final class Guard: DeadMan {
   struct Watch {
     let process: pid_t
@@ -27,8 +28,6 @@ final class Guard: DeadMan {
     self.root = root
     self.executable = executable
   }
-
-  deinit { disarm() }
 
   func arm(_ transaction: TransactionID, until deadline: BootTime) throws {
     disarm()

@@ -1,4 +1,4 @@
-internal import Apply
+package import Apply
 internal import Glibc
 
 /// What this machine says of itself.
@@ -31,6 +31,10 @@ package final class LinuxFacts: HostFacts {
     let dropIns = Self.list("\(directory)/sshd_config.d").filter { $0.hasSuffix(".conf") }
     let files = ["\(directory)/sshd_config"] + dropIns.map { "\(directory)/sshd_config.d/\($0)" }
     return SSHPorts(files.map { SmallFile.read($0) ?? [] }).ports
+  }
+
+  package func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds> {
+    try TCPConnections.read(to: ports)
   }
 
   private static func name<Field>(_ field: KeyPath<utsname, Field>) -> String {

@@ -67,18 +67,38 @@ import Wire
   }
 
   @Test func `the connection of the apply, and any that was open by then, do not count`() throws {
-    var same = connection
-    same.opened = host.boot.now() + .seconds(1)
-    let older = ManagementConnection(
-      source: connection.source, sourcePort: 40_001, destination: connection.destination, destinationPort: 22,
-      opened: connection.opened)
-    for stale in [connection, same, older] {
+    let later = host.boot.now() + .seconds(1)
+    let same = ManagementConnection(ends: connection.ends, opened: later)
+    let older = ManagementConnection(ends: FakeHost.ends(40_001), opened: connection.opened)
+    // Neither sshd nor root says where it comes from.
+    let unknown = ManagementConnection(ends: nil, opened: later)
+    for stale in [connection, same, older, unknown] {
       let refusal = #expect(throws: Refusal.self) { try agent.confirm(right, from: stale) }
       #expect(refusal?.code == .notConfirmable)
     }
     #expect(try host.ledger().committed?.accepted.serial == Serial(7))
     // Root at the console needs no way in.
-    #expect(try agent.confirm(right, from: ManagementConnection(source: "")).result == .committed)
+    #expect(try agent.confirm(right, from: .console(opened: later)).result == .committed)
+  }
+
+  @Test func `a new channel of a TCP connection that was open by then does not count`() throws {
+    try #require(try agent.cancel(transaction).result == .reverted)
+    host.facts.connections = .success([FakeHost.ends(40_001)])
+    let next = TransactionID.random()
+    let change = try Self.begin(agent, Samples.new, next, from: host.connection())
+    let right = ChangeConfirmation(transaction: next, manifest: change.manifest, nonce: change.nonce)
+    let refusal = #expect(throws: Refusal.self) { try agent.confirm(right, from: host.connection(port: 40_001)) }
+    #expect(refusal?.code == .notConfirmable)
+    #expect(try agent.confirm(right, from: host.connection(port: 40_002)).result == .committed)
+  }
+
+  @Test func `a host that cannot tell who is connected takes the change back`() throws {
+    try #require(try agent.cancel(transaction).result == .reverted)
+    host.facts.connections = .failure(Reason("no /proc"))
+    let outcome = try host.apply(agent, Samples.new)
+    #expect(outcome.result == .reverted)
+    #expect(outcome.detail.contains("no /proc"))
+    #expect(host.canonical == before)
   }
 
   @Test func `at the deadline it is too late, whoever notices first`() throws {

@@ -10,6 +10,11 @@ final class FakeHost {
     let kernel = "6.1.0"
     let conflicts: [String] = []
     let sshPorts: [UInt16] = [22]
+    /// Of peers to sshd's port.
+    var connections: Result<Set<ConnectionEnds>, Reason> = .success([])
+    func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds> {
+      try connections.get().filter { ports.contains($0.destinationPort) }
+    }
   }
 
   final class Clock: WallClock, @unchecked Sendable {
@@ -73,13 +78,15 @@ final class FakeHost {
   /// The next connection comes from another one; at random it would once in a while be the same.
   private var nextPort: UInt16 = 40000
 
+  static func ends(_ port: UInt16) -> ConnectionEnds {
+    ConnectionEnds(source: "192.0.2.7", sourcePort: port, destination: "192.0.2.1", destinationPort: 22)
+  }
+
   /// A new TCP connection from where the managers are.
   func connection(port: UInt16? = nil) -> ManagementConnection {
     nextPort = nextPort == .max ? 1024 : nextPort + 1
     pass(.milliseconds(1))
-    return ManagementConnection(
-      source: "192.0.2.7", sourcePort: port ?? nextPort, destination: "192.0.2.1", destinationPort: 22,
-      opened: boot.now())
+    return ManagementConnection(ends: Self.ends(port ?? nextPort), opened: boot.now())
   }
 
   /// The machine starts anew: the kernel is empty, the boot clock begins again, what was not synced is gone.

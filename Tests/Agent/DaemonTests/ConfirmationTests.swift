@@ -87,8 +87,7 @@ import Wire
     usleep(900_000)
     #expect(!operations.log.contains("expire"))
     let seen = operations.state.withLock { $0.connections }
-    #expect(seen.map(\.sourcePort) == [51515, 51515, 51515, 51516])
-    #expect(seen.allSatisfy { $0.source == "192.0.2.7" && $0.destination == "192.0.2.1" && $0.destinationPort == 22 })
+    #expect(seen.map(\.ends) == [51515, 51515, 51515, 51516].map { Sample.ends($0) })
     #expect(seen[0].opened > before && seen[0].opened < between)
     #expect(seen[1].opened == seen[0].opened)
     #expect(seen[2].opened > between && seen[3].opened > seen[2].opened)
@@ -209,7 +208,8 @@ import Wire
       warnings: [])
     operations.state.withLock {
       $0.pending = FakeOperations.Pending(
-        change: change, deadline: .now + .milliseconds(200), connection: ManagementConnection(source: "192.0.2.7"))
+        change: change, deadline: .now + .milliseconds(200),
+        connection: ManagementConnection(ends: Sample.ends(51515), opened: .now))
     }
     let daemon = try RunningDaemon(operations)
     defer { daemon.stop() }

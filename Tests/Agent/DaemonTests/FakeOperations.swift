@@ -102,11 +102,11 @@ final class FakeOperations: AgentOperations, Sendable {
   func confirm(
     _ confirmation: ChangeConfirmation, from connection: ManagementConnection
   ) throws(Refusal) -> Outcome {
-    note("confirm from \(connection.source):\(connection.sourcePort)")
+    note("confirm from \(connection.source):\(connection.ends?.sourcePort ?? 0)")
     return try decide(.committed, connection) { pending in
       let change = pending.change
       return confirmation.transaction == change.transaction && confirmation.manifest == change.manifest
-        && confirmation.nonce == change.nonce && !connection.isSameTCP(as: pending.connection)
+        && confirmation.nonce == change.nonce && connection.ends != pending.connection.ends
     }
   }
 

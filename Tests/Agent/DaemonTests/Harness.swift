@@ -1,3 +1,4 @@
+import Apply
 import CLinux
 import Core
 import Daemon
@@ -169,6 +170,9 @@ final class TestPeer {
 }
 
 enum Sample {
+  static func ends(_ port: UInt16) -> ConnectionEnds {
+    ConnectionEnds(source: "192.0.2.7", sourcePort: port, destination: "192.0.2.1", destinationPort: 22)
+  }
   static let transaction = TransactionID(bytes: Array(repeating: 1, count: 16))!
   static let nonce = Nonce(bytes: Array(repeating: 2, count: 32))!
   static let manifest = Digest(of: Array("manifest".utf8))

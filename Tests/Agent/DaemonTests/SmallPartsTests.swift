@@ -23,22 +23,17 @@ import Testing
 
   @Test func `the longest connection there can be fits the preamble`() {
     let address = "2001:0db8:1111:2222:3333:4444:255.255.255.255"
-    let preamble = Preamble(sshConnection: "\(address) 65535 \(address) 65535")
-    #expect(preamble.source == address)
-    #expect(preamble.bytes.count == Preamble.maximumLength)
+    let line = Array("source \(address) 65535 \(address) 65535".utf8)
+    #expect(line.count + 1 == Preamble.maximumLength)
+    #expect(Preamble(line: line)?.source == "2001:db8:1111:2222:3333:4444:ffff:ffff")
   }
 
-  @Test func `a preamble becomes both ends of a connection, and when it was first seen`() {
-    let opened = BootTime(nanoseconds: 5)
-    let over = Preamble(sshConnection: "2001:db8::5 4000 2001:db8::1 22").connection(opened: opened)
+  @Test func `a preamble names both ends, each address in the one way to write it`() {
+    let ends = Preamble(sshConnection: "2001:DB8:0::5%eth0 4000 2001:db8:0:0::1 22").ends
     #expect(
-      over
-        == ManagementConnection(
-          source: "2001:db8::5", sourcePort: 4000, destination: "2001:db8::1", destinationPort: 22, opened: opened))
-    #expect(over.isOverSSH)
-    let here = Preamble(sshConnection: nil).connection(opened: opened)
-    #expect(here == ManagementConnection(source: "", opened: opened))
-    #expect(!here.isOverSSH)
+      ends
+        == ConnectionEnds(source: "2001:db8::5", sourcePort: 4000, destination: "2001:db8::1", destinationPort: 22))
+    #expect(Preamble(sshConnection: nil).ends == nil)
   }
 
   static let accounts = Array(

@@ -105,6 +105,13 @@ struct GuardTests {
     }
   }
 
+  @Test func `an agent that gives up without a word does not dismiss its guard`() throws {
+    try onRealHost(.nft) { host in
+      let standIn = try StandIn(host, executable: agentExecutable!, milliseconds: 0, how: .leaving)
+      try expectTakenBack(host, standIn)
+    }
+  }
+
   @Test func `a guard does not need its executable any more`() throws {
     try onRealHost(.nft) { host in
       let copy = "\(host.root)/agent"

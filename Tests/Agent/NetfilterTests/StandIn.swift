@@ -26,6 +26,9 @@ final class StandIn {
     case applied
     /// As crafted; then it lets go of its guard's socket two seconds before it dies, as a process does that a disk holds.
     case dying
+    /// As applied; then it lets go of the agent and lives on, as a process does whose loop failed and that is on its way out.
+    case leaving
+    var isApplied: Bool { self == .applied || self == .leaving }
   }
 
   let process: pid_t
@@ -113,6 +116,19 @@ final class StandIn {
 
   /// What the child does. Never returns while nobody ends it.
   static func play(_ orders: [String]) throws {
+    let how = How(rawValue: orders[3])
+    var held: (HostAgent, Guard)? = try pend(orders, how)
+    if how == .dying, let socket = held?.1.watch?.socket {
+      shutdown(socket.raw, Int32(SHUT_RDWR))
+      sleep(2)
+      kill(getpid(), SIGKILL)
+    }
+    if how == .leaving { held = nil }
+    withExtendedLifetime(held) { for _ in 0..<60 { sleep(1) } }
+  }
+
+  private static func pend(_ orders: [String], _ how: How?) throws -> (HostAgent, Guard) {
+    let isApplied = how?.isApplied == true
     let paths = AgentPaths(root: orders[0])
     try LinuxDisk.makePath(paths.state)
     // Bundles are signed with a key of each process's own.
@@ -126,17 +142,17 @@ final class StandIn {
     let agent = try HostAgent(
       state: LinuxDisk(paths.state), trust: LinuxDisk(paths.trust), firewall: firewall,
       facts: LinuxFacts(root: paths.base), clock: RealHost.FixedClock(), bootClock: LinuxBootClock(),
-      deadMan: orders[3] == How.applied.rawValue ? deadMan : NoDeadMan())
+      deadMan: isApplied ? deadMan : NoDeadMan())
     try agent.recover()
     let outcome = try agent.apply(1, before, before)
     guard outcome.result == .committed else { throw Reason(outcome.detail) }
     let deadline: BootTime
     var opened = LinuxBootClock().now()
-    if orders[3] == How.applied.rawValue {
+    if isApplied {
       let bundle = try SignedBundles.bundle(serial: 2, ipv4: after, ipv6: after)
       let answer = try agent.apply(
         bundle.files, transaction: transaction, manifest: bundle.manifest, terms: .standard,
-        from: ManagementConnection(source: ""))
+        from: .console(opened: opened))
       guard case .applied = answer, let end = agent.confirmBy else { throw Reason("\(answer)") }
       deadline = end
     } else {
@@ -153,12 +169,7 @@ final class StandIn {
     let disk = try LinuxDisk(paths.base)
     try disk.create("armed.new", Array("\(deadMan.process!) \(deadline.nanoseconds) \(opened.nanoseconds)\n".utf8))
     try disk.rename("armed.new", to: "armed")
-    if orders[3] == How.dying.rawValue, let socket = deadMan.watch?.socket {
-      shutdown(socket.raw, Int32(SHUT_RDWR))
-      sleep(2)
-      kill(getpid(), SIGKILL)
-    }
-    withExtendedLifetime((agent, deadMan)) { for _ in 0..<60 { sleep(1) } }
+    return (agent, deadMan)
   }
 }
 

@@ -116,7 +116,8 @@ extension HostAgent {
   ) throws -> Outcome {
     func connection(_ port: UInt16) -> ManagementConnection {
       ManagementConnection(
-        source: "192.0.2.7", sourcePort: port, destination: "192.0.2.1", destinationPort: 22,
+        ends: ConnectionEnds(
+          source: "192.0.2.7", sourcePort: port, destination: "192.0.2.1", destinationPort: 22),
         opened: LinuxBootClock().now())
     }
     let answer = try apply(

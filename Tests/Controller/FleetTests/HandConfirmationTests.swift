@@ -84,7 +84,10 @@ extension FleetSuite {
     }
 
     /// That an established connection goes on living proves nothing about a new one.
-    @Test(arguments: ["the same channel", "another channel of the same connection", "an older connection"])
+    @Test(arguments: [
+      "the same channel", "another channel of the same connection", "an older connection",
+      "a new channel of an older connection",
+    ])
     func onlyAConnectionMadeAfterTheChangeConfirmsIt(over way: String) async throws {
       let lab = try await TestLab.mixed
       for host in ["h001", "h004"] {
@@ -95,7 +98,8 @@ extension FleetSuite {
         let socket = "\(try Machine.scratch())/mux-\(UInt32.random(in: .min ... .max))"
         let shared = way == "another channel of the same connection"
         let mux = ["-o", "ControlPath=\(socket)"]
-        let older = try LiveConversation(with: host, of: lab)
+        let revived = way == "a new channel of an older connection"
+        let older = try LiveConversation(with: host, of: lab, revived ? mux + ["-o", "ControlMaster=yes"] : [])
         defer { older.end() }
         _ = try await older.hear(0)
         let carrier = try LiveConversation(with: host, of: lab, shared ? mux + ["-o", "ControlMaster=yes"] : [])
