@@ -148,9 +148,12 @@ struct Services {
     if let due = sshd.due, due <= now(), (try? sshd.start()) == nil { sshd.ended() }
     if let due = relay?.due, due <= now(), (try? relay?.start()) == nil { relay?.ended() }
     guard let due = serve?.due, due <= now() else { return }
-    // Not after `enroll --remove`, and not beside a daemon that an upgrade started: that one holds the lock.
-    if !Self.isEnrolled || Self.agentListens {
+    // Not after `enroll --remove`, and not beside a daemon that an upgrade started: that one holds the lock. A child that
+    // the old daemon was just starting has its socket for a moment, too, so ask again.
+    if !Self.isEnrolled {
       serve = nil
+    } else if Self.agentListens {
+      serve?.due = now() + Self.shortestPause
     } else if (try? serve?.start()) == nil {
       serve?.ended()
     }

@@ -5,6 +5,9 @@ import Testing
 
 /// Numbers that `make bench-safety` makes large and CI leaves small, and figures that it prints.
 enum Safety {
+  /// Figures are asked for: runs may take hours.
+  static var isMeasuring: Bool { getenv("PORTCULLIS_FIGURES") != nil }
+
   static func count(_ variable: String, _ otherwise: Int) -> Int {
     getenv(variable).flatMap { Int(String(cString: $0)) } ?? otherwise
   }
