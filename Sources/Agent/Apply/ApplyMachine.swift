@@ -22,17 +22,17 @@ package struct ApplyMachine: Sendable {
     /// STAGED is durable; the rehearsal runs.
     case staged
     /// The rehearsal passed; the ARMED record, which raises the serial floor, is being written.
-    case rehearsed(Change)
+    case rehearsed(Terms)
     /// ARMED is durable; the promise to take the change back is being asked for.
-    case arming(Change)
+    case arming(Terms)
     /// The promise is given; the APPLYING record is being written.
-    case armed(Change)
+    case armed(Terms)
     /// The new IPv6 rules are being loaded.
-    case applyingV6(Change)
+    case applyingV6(Terms)
     /// The new IPv6 rules are loaded, IPv4 is being loaded.
-    case applyingV4(Change)
+    case applyingV4(Terms)
     /// Both are loaded and are being read back.
-    case rereading(Change)
+    case rereading(Terms)
     /// Read back as rehearsed; the APPLIED record is being written.
     case announcing(Change, Nonce)
     /// APPLIED is durable; nobody has confirmed yet.
@@ -59,12 +59,16 @@ package struct ApplyMachine: Sendable {
     case ended
   }
 
-  /// What the rehearsal told, and until when it has to be confirmed.
-  private struct Change: Hashable, Sendable {
-    var expectation: Expectation
+  /// Until when it has to be confirmed, and what the operator should know although it goes on.
+  private struct Terms: Hashable, Sendable {
     var deadline: ArmedDeadline
-    /// What the operator should know although it goes on.
     var warnings: [String]
+  }
+
+  /// The new rules as they were read back.
+  private struct Change: Hashable, Sendable {
+    var terms: Terms
+    var expectation: Expectation
   }
 
   /// Every reason so far, first cause first.
@@ -110,15 +114,15 @@ package struct ApplyMachine: Sendable {
     case .staging:
       state = .staged
       return .rehearse
-    case .rehearsed(let change):
-      state = .arming(change)
-      return .arm(change.deadline)
-    case .armed(let change):
-      state = .applyingV6(change)
+    case .rehearsed(let terms):
+      state = .arming(terms)
+      return .arm(terms.deadline)
+    case .armed(let terms):
+      state = .applyingV6(terms)
       return .load(.new, .ipv6)
     case .announcing(let change, let nonce):
       state = .applied(change)
-      return .wait(nonce, change.deadline)
+      return .wait(nonce, change.terms.deadline)
     case .committing(let change):
       state = .committed(change)
       return .flip(plan.bundle)
@@ -136,13 +140,11 @@ package struct ApplyMachine: Sendable {
     }
   }
 
-  /// The scratch stack printed what the bundle means; this is what the host must print.
-  package mutating func rehearsed(
-    _ expectation: Expectation, deadline: ArmedDeadline, warnings: [String] = []
-  ) -> Action {
+  /// The scratch stack printed what the bundle means, or the host has none and the warnings say so.
+  package mutating func rehearsed(deadline: ArmedDeadline, warnings: [String] = []) -> Action {
     switch state {
     case .staged:
-      state = .rehearsed(Change(expectation: expectation, deadline: deadline, warnings: warnings))
+      state = .rehearsed(Terms(deadline: deadline, warnings: warnings))
       return .journal(.armed(plan.release, deadline))
     case .idle, .staging, .rehearsed, .arming, .armed, .applyingV6, .applyingV4, .rereading, .announcing, .applied,
       .committing, .committed, .turningBack, .rollingBack, .rolledBack, .ending, .savingHost, .savedHost,
@@ -154,8 +156,8 @@ package struct ApplyMachine: Sendable {
   /// Someone who outlives us promised to take the change back.
   package mutating func promised() -> Action {
     switch state {
-    case .arming(let change):
-      state = .armed(change)
+    case .arming(let terms):
+      state = .armed(terms)
       return .journal(.applying(plan.id))
     case .idle, .staging, .staged, .rehearsed, .armed, .applyingV6, .applyingV4, .rereading, .announcing, .applied,
       .committing, .committed, .turningBack, .rollingBack, .rolledBack, .ending, .savingHost, .savedHost,
@@ -166,13 +168,13 @@ package struct ApplyMachine: Sendable {
 
   package mutating func loaded(at now: BootTime) -> Action {
     switch state {
-    case .applyingV6(let change):
-      if now >= change.deadline.time { return failed(Self.overdue) }
-      state = .applyingV4(change)
+    case .applyingV6(let terms):
+      if now >= terms.deadline.time { return failed(Self.overdue) }
+      state = .applyingV4(terms)
       return .load(.new, .ipv4)
-    case .applyingV4(let change):
-      if now >= change.deadline.time { return failed(Self.overdue) }
-      state = .rereading(change)
+    case .applyingV4(let terms):
+      if now >= terms.deadline.time { return failed(Self.overdue) }
+      state = .rereading(terms)
       return .reread(.new)
     case .rollingBack(let why, let attempt, .ipv6):
       state = .rollingBack(why, attempt: attempt, .ipv4)
@@ -194,14 +196,20 @@ package struct ApplyMachine: Sendable {
 
   /// Both families read back as this side should.
   ///
-  /// - Parameter nonce: what a confirmation will have to name.
-  package mutating func matched(at now: Moment, nonce: Nonce) -> Action {
+  /// - Parameters:
+  ///   - nonce: what a confirmation will have to name.
+  ///   - expectation: what the host prints of the new side from now on.
+  package mutating func matched(at now: Moment, nonce: Nonce, expectation: Expectation?) -> Action {
     switch state {
-    case .rereading(let change):
-      if now.sinceBoot >= change.deadline.time { return failed(Self.overdue) }
+    case .rereading(let terms):
+      if now.sinceBoot >= terms.deadline.time { return failed(Self.overdue) }
+      guard let expectation else {
+        return failed(Refusal(code: .internalError, detail: "nothing says what the host is to print"))
+      }
+      let change = Change(terms: terms, expectation: expectation)
       guard plan.needsConfirmation else { return commit(change, at: now.time) }
       state = .announcing(change, nonce)
-      return .journal(.applied(plan.id, nonce, change.deadline))
+      return .journal(.applied(plan.id, nonce, terms.deadline))
     case .rolledBack(let why, _):
       return end(.reverted, JournalRecord.rolledBack, why)
     case .savedHost(let why, _):
@@ -216,7 +224,7 @@ package struct ApplyMachine: Sendable {
   package mutating func confirmed(at now: Moment) -> Action {
     switch state {
     case .applied(let change):
-      if now.sinceBoot >= change.deadline.time { return failed(Self.overdue) }
+      if now.sinceBoot >= change.terms.deadline.time { return failed(Self.overdue) }
       return commit(change, at: now.time)
     case .idle, .staging, .staged, .rehearsed, .arming, .armed, .applyingV6, .applyingV4, .rereading, .announcing,
       .committing, .committed, .turningBack, .rollingBack, .rolledBack, .ending, .savingHost, .savedHost,
@@ -305,7 +313,7 @@ package struct ApplyMachine: Sendable {
   }
 
   private func committed(_ change: Change) -> Outcome {
-    outcome(.committed, detail: change.warnings.joined(separator: "; "))
+    outcome(.committed, detail: change.terms.warnings.joined(separator: "; "))
   }
 
   private mutating func turnBack(_ why: Why) -> Action {

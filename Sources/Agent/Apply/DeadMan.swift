@@ -15,4 +15,5 @@ package protocol DeadMan: AnyObject {
 /// CLOCK_BOOTTIME.
 package protocol BootClock {
   func now() -> BootTime
+  func sleep(for duration: Duration)
 }

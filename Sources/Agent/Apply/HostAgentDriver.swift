@@ -13,11 +13,15 @@ struct Drive {
   /// Nil where going back is all there is to do.
   var rehearsal: RehearsalPlan?
   var deadline: ArmedDeadline?
+  /// What the host prints of the new side: known from the rehearsal, or else once it is loaded and read back.
+  var expectation: Expectation?
   /// Where it was ordered from.
   var origin: ManagementConnection?
   /// Whoever was connected before the new rules could be asked for more than what they let live on.
   var connectedBefore: Set<ConnectionEnds> = []
   var warnings: [String] = []
+  /// Tries of going back so far.
+  var triesBack = 0
 }
 
 /// What the rehearsal of the new side is to try.
@@ -70,11 +74,11 @@ extension HostAgent {
         }
       case .rehearse:
         do throws(Refusal) {
-          let expectation = try rehearseNew(&drive)
+          try rehearseNew(&drive)
           let seconds = drive.rehearsal?.terms.seconds ?? ConfirmationTerms.standard.seconds
           let deadline = ArmedDeadline(time: bootClock.now() + .seconds(Int(seconds)), bootID: facts.bootID)
           drive.deadline = deadline
-          action = drive.machine.rehearsed(expectation, deadline: deadline, warnings: drive.warnings)
+          action = drive.machine.rehearsed(deadline: deadline, warnings: drive.warnings)
         } catch {
           action = drive.machine.failed(error)
         }
@@ -87,8 +91,11 @@ extension HostAgent {
           machine.loaded(at: now.sinceBoot)
         }
       case .reread(let side):
-        action = attempt(&drive, "read \(side) rules back", { try reread(side, &$0) }) { machine, now in
-          machine.matched(at: now, nonce: .random())
+        do {
+          let expectation = try reread(side, &drive)
+          action = drive.machine.matched(at: moment, nonce: .random(), expectation: expectation)
+        } catch {
+          action = drive.machine.failed(Refusal("read \(side) rules back", error))
         }
       case .flip(let name):
         action = attempt(&drive, "flip the committed bundle", { _ in try store.flip(to: name) }) { machine, _ in
@@ -114,6 +121,10 @@ extension HostAgent {
   /// Both families are read, and both texts made, before the first is loaded, so that they differ for no longer than a
   /// load takes.
   private func load(_ side: ApplyMachine.Side, _ family: Family, _ drive: inout Drive) throws {
+    if side != .new, family == .ipv6 {
+      pause(before: drive.triesBack)
+      drive.triesBack += 1
+    }
     guard let target = drive.targets[side] else { throw Reason("they cannot be read from disk") }
     if family == .ipv6 {
       if side == .wholeSafe { try? append(.safePolicyIsWhole) }
@@ -138,6 +149,13 @@ extension HostAgent {
     }
   }
 
+  /// A lack of memory or another writer may pass; a host between two bundles should not wait long: 0.1 s before the second
+  /// try, then twice as long each time, 3.1 s in all before the sixth and last.
+  func pause(before attempt: Int) {
+    guard attempt > 0 else { return }
+    bootClock.sleep(for: .milliseconds(50 << min(attempt, 5)))
+  }
+
   /// Of whole tables, which are otherwise loaded over themselves.
   private func holds(_ target: LoadTarget, _ family: Family) -> Bool {
     guard target.rules.isExclusive, !target.leftovers.holdsOwned, let expected = target.expected?[family],
@@ -154,19 +172,30 @@ extension HostAgent {
     drive.targets.old?.givingBack = old.givingBack.union(more)
   }
 
-  private func reread(_ side: ApplyMachine.Side, _ drive: inout Drive) throws {
+  /// - Returns: what this host prints of the rules that it was to hold, and does; of the new side only.
+  private func reread(_ side: ApplyMachine.Side, _ drive: inout Drive) throws -> Expectation? {
     guard let target = drive.targets[side] else { throw Reason("they cannot be read from disk") }
     drive.targets.prepared = nil
     switch side {
     case .new:
-      try requireLoaded(target)
+      let saved = try requireLoaded(target)
+      if drive.expectation == nil {
+        // Nothing was rehearsed: only their shape says that these are the rules that were loaded.
+        let texts = saved.map { family, ruleset in target.governed(ruleset, family).canonical() }
+        try store.keep(expected: texts, of: drive.plan.bundle)
+        drive.expectation = Expectation(
+          digests: texts.map { _, text in Digest(of: text) }, programs: try firewall.programs().description)
+      }
       if drive.plan.needsConfirmation { drive.connectedBefore = try connectionsNow(drive.origin) }
+      if let digests = drive.rehearsal?.committedDigests { drive.expectation?.digests = digests }
+      return drive.expectation
     case .safe: try requireLoaded(target)
     case .old: try requireLoadedAfterUpgrade(target)
     case .wholeSafe:
       try requireLoaded(target)
       keepSafePrinted()
     }
+    return nil
   }
 
   private func connectionsNow(_ origin: ManagementConnection?) throws -> Set<ConnectionEnds> {
@@ -174,22 +203,34 @@ extension HostAgent {
     return try facts.connections(to: ports).union([origin?.ends].compactMap { $0 })
   }
 
-  private func rehearseNew(_ drive: inout Drive) throws(Refusal) -> Expectation {
+  private func rehearseNew(_ drive: inout Drive) throws(Refusal) {
     guard var new = drive.targets.new, let plan = drive.rehearsal else {
       throw Refusal(code: .internalError, detail: "there is nothing to rehearse")
     }
     if let live = plan.live, new.rules.isOwned {
       drive.warnings += try judge(findings: findings(new, live), isFirst: plan.isFirst && !plan.isLocal)
     }
-    let rehearsed = try rehearse(new, live: plan.live, knock: plan.paths)
-    if !plan.isLocal { drive.warnings += try judge(rehearsed, paths: plan.paths, grants: plan.grants) }
-    if let why = rehearsed.withoutLive {
-      drive.warnings.append("rehearsed without the host's own rules, which did not load: \(SafeText.escape(why))")
+    let rehearsed: RehearsedSide?
+    do throws(RehearsalProblem) {
+      rehearsed = try rehearse(new, live: plan.live, knock: plan.paths)
+    } catch {
+      guard case .noNamespace(let why) = error else { throw error.refusal }
+      rehearsed = nil
+      drive.warnings.append(
+        "neither rehearsed nor knocked, only its deadline protects this change: \(SafeText.escape(why))")
     }
-    new.expected = rehearsed.expectation.digests
+    if let rehearsed {
+      if !plan.isLocal { drive.warnings += try judge(rehearsed, paths: plan.paths, grants: plan.grants) }
+      if let why = rehearsed.withoutLive {
+        drive.warnings.append("rehearsed without the host's own rules, which did not load: \(SafeText.escape(why))")
+      }
+      drive.expectation = rehearsed.expectation
+    }
+    // What was rehearsed of rules that go is that nothing of them is left.
+    new.expected = rehearsed?.expectation.digests
     drive.targets.new = new
     do {
-      try store.keep(expected: rehearsed.texts, of: drive.plan.bundle)
+      if let rehearsed { try store.keep(expected: rehearsed.texts, of: drive.plan.bundle) }
       if let live = plan.live {
         let taken = PerFamily { family in new.change(family, from: live[family]).owned?.taken ?? [] }
         let union = drive.targets.taken.union(taken)
@@ -199,9 +240,6 @@ extension HostAgent {
     } catch {
       throw Refusal("store what the rehearsal printed", error)
     }
-    var expectation = rehearsed.expectation
-    if let digests = plan.committedDigests { expectation.digests = digests }
-    return expectation
   }
 
   /// After an end: what is not needed any more goes, and what works without us says what is committed.

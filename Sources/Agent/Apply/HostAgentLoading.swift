@@ -113,11 +113,13 @@ extension HostAgent {
   }
 
   /// Throws with words when the kernel does not hold the target.
-  func requireLoaded(_ target: LoadTarget) throws {
-    for family in Family.allCases {
-      if let difference = target.difference(try savedRuleset(family), family) {
+  @discardableResult func requireLoaded(_ target: LoadTarget) throws -> PerFamily<Ruleset> {
+    try PerFamily { family in
+      let saved = try savedRuleset(family)
+      if let difference = target.difference(saved, family) {
         throw Reason("the rules read back differ from what was loaded: \(difference)")
       }
+      return saved
     }
   }
 

@@ -53,6 +53,7 @@ extension HostAgent {
     guard let committed = ledger.committed else { return .nothingCommitted }
     var why = ""
     for attempt in 1...ApplyMachine.maximumRollbacks {
+      pause(before: attempt - 1)
       do {
         let rules = try committedRules(committed)
         known = rules
@@ -171,6 +172,7 @@ extension HostAgent {
     if journal != nil { try? append(.safePolicy(why: why, nil)) }
     var last: (any Error)?
     for attempt in 1...ApplyMachine.maximumSafeLoads {
+      pause(before: attempt - 1)
       let isLast = attempt == ApplyMachine.maximumSafeLoads
       do {
         if isLast, journal != nil { try? append(.safePolicyIsWhole) }

@@ -15,6 +15,21 @@ struct RehearsedSide {
   var withoutLive: String?
 }
 
+/// Why there was none.
+enum RehearsalProblem: Error {
+  /// The rules are at fault, or a program.
+  case refused(Refusal)
+  /// The host has no place for one.
+  case noNamespace(String)
+
+  var refusal: Refusal {
+    switch self {
+    case .refused(let refusal): refusal
+    case .noNamespace(let why): Refusal(code: .internalError, detail: cut("rehearse: \(why)"))
+    }
+  }
+}
+
 extension HostAgent {
   /// What this host's programs print after loading a side into a stack of their own, judged: a program that loads half
   /// of it, or nothing, says it succeeded all the same.
@@ -23,21 +38,21 @@ extension HostAgent {
   ///   is nil, only those chains of other people stand in for it that ours are called from.
   func rehearse(
     _ target: LoadTarget, live: PerFamily<Ruleset>?, knock: [KnockPath]
-  ) throws(Refusal) -> RehearsedSide {
+  ) throws(RehearsalProblem) -> RehearsedSide {
     switch target.rules {
     case .exclusive: return try rehearse(target, from: nil, knock: knock)
     case .owned, .nothing:
       let saved: PerFamily<Ruleset>
-      do { saved = try live ?? savedRulesets() } catch { throw Refusal("read the host's rules", error) }
+      do { saved = try live ?? savedRulesets() } catch { throw .refused(Refusal("read the host's rules", error)) }
       var why: String?
       if live != nil {
-        do throws(Refusal) {
+        do throws(RehearsalProblem) {
           let rehearsed = try rehearse(target, from: saved, knock: knock)
           guard let reason = rehearsed.withoutLive else { return rehearsed }
           why = reason
         } catch {
-          guard error.code == .rulesDoNotLoad else { throw error }
-          why = error.detail
+          guard case .refused(let refusal) = error, refusal.code == .rulesDoNotLoad else { throw error }
+          why = refusal.detail
         }
       }
       var rehearsed = try rehearse(target, from: Self.skeleton(of: saved, for: target), knock: [])
@@ -63,7 +78,7 @@ extension HostAgent {
 
   private func rehearse(
     _ target: LoadTarget, from saved: PerFamily<Ruleset>?, knock: [KnockPath]
-  ) throws(Refusal) -> RehearsedSide {
+  ) throws(RehearsalProblem) -> RehearsedSide {
     let changes = PerFamily { family in target.change(family, from: saved?[family] ?? Ruleset()) }
     let texts = changes.map { _, change in change.texts.last ?? RestoreText([]) }
     let programs: FirewallPrograms
@@ -73,14 +88,18 @@ extension HostAgent {
       let live = saved.map { $0.map { _, ruleset in ruleset.canonical() } }
       rehearsed = try firewall.rehearse(Rehearsal(live: live, texts: texts, knock: knock))
     } catch {
-      throw Refusal(rehearsing: error, line: culprit(error, target, changes.map { _, change in change.owned }))
+      guard error.kind != .noNamespace else { throw .noNamespace(error.words) }
+      let line = culprit(error, target, changes.map { _, change in change.owned })
+      throw .refused(Refusal(rehearsing: error, line: line))
     }
-    let printed = try rehearsed.saved.map { (family, text) throws(Refusal) in
+    let printed = try rehearsed.saved.map { (family, text) throws(RehearsalProblem) in
       let loaded: Ruleset
-      do { loaded = try parse(saved: text, family) } catch { throw Refusal("read rehearsed \(family) rules", error) }
+      do { loaded = try parse(saved: text, family) } catch {
+        throw .refused(Refusal("read rehearsed \(family) rules", error))
+      }
       if rehearsed.withoutLive == nil, let difference = target.rehearsalDifference(loaded, family) {
-        throw Refusal(
-          code: .rehearsalDiffers, detail: cut("\(family) rules did not load as they are written: \(difference)"))
+        let words = "\(family) rules did not load as they are written: \(difference)"
+        throw .refused(Refusal(code: .rehearsalDiffers, detail: cut(words)))
       }
       return (target.rules.isExclusive ? loaded : target.governed(loaded, family)).canonical()
     }

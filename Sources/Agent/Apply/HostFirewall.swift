@@ -89,6 +89,8 @@ package struct FirewallProblem: Error, Hashable, Sendable, CustomStringConvertib
     case refused
     /// It printed more than we are ready to read.
     case flooded
+    /// There is no stack of its own to rehearse in: the agent may not make network namespaces here.
+    case noNamespace
   }
   package var kind: Kind
   /// "ip6tables-restore"

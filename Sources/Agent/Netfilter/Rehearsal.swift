@@ -106,6 +106,7 @@ package enum RehearsalAnswer: Hashable, Sendable {
         case .timedOut: 1
         case .refused: 2
         case .flooded: 3
+        case .noNamespace: 4
         }
       out.uint8(kind)
       out.text(problem.program)
@@ -130,7 +131,7 @@ package enum RehearsalAnswer: Hashable, Sendable {
       }
       self = .rehearsed(Rehearsed(saved: saved, withoutLive: withoutLive, knock: knock))
     case 1:
-      let kinds: [FirewallProblem.Kind] = [.unavailable, .timedOut, .refused, .flooded]
+      let kinds: [FirewallProblem.Kind] = [.unavailable, .timedOut, .refused, .flooded, .noNamespace]
       let kind = Int(try reader.uint8("kind"))
       guard kinds.indices.contains(kind) else { throw .malformed(field: "kind") }
       let program = try reader.text("program", atMost: 4096)

@@ -60,9 +60,11 @@ extension RehearsalRequest {
   private static func enterFreshNamespace() throws(FirewallProblem) {
     // CLONE_NEWNET (clone(2)).
     guard clinux_unshare(0x4000_0000) != 0 else { return }
-    let cause = String(cString: strerror(errno))
+    let number = errno
+    // No right to (a container), a limit of 0 (user.max_net_namespaces), a kernel without: it will be so next time too.
+    let isLasting = [EPERM, ENOSPC, EINVAL, ENOSYS].contains(number)
     throw FirewallProblem(
-      .unavailable, program: "unshare", family: nil,
-      words: "no network namespace for the rehearsal: \(cause) (the agent needs CAP_SYS_ADMIN)")
+      isLasting ? .noNamespace : .unavailable, program: "unshare", family: nil,
+      words: "no network namespace for the rehearsal: \(String(cString: strerror(number)))")
   }
 }

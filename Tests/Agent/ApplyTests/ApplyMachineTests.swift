@@ -22,10 +22,10 @@ import Wire
     case .begin: machine.begin()
     case .resume: machine.resume(because: "interrupted")
     case .journalled: machine.journalled()
-    case .rehearsed: machine.rehearsed(JournalTests.expectation, deadline: JournalTests.deadline)
+    case .rehearsed: machine.rehearsed(deadline: JournalTests.deadline)
     case .promised: machine.promised()
     case .loaded: machine.loaded(at: early.sinceBoot)
-    case .matched: machine.matched(at: early, nonce: JournalTests.nonce)
+    case .matched: machine.matched(at: early, nonce: JournalTests.nonce, expectation: JournalTests.expectation)
     case .confirmed: machine.confirmed(at: early)
     case .takenBack: machine.takenBack(because: "cancelled")
     case .flipped: machine.flipped()
@@ -105,10 +105,11 @@ import Wire
     while words.count < 40 {
       switch action {
       case .journal: action = machine.journalled()
-      case .rehearse: action = machine.rehearsed(JournalTests.expectation, deadline: JournalTests.deadline)
+      case .rehearse: action = machine.rehearsed(deadline: JournalTests.deadline)
       case .arm: action = machine.promised()
       case .load: action = machine.loaded(at: early.sinceBoot)
-      case .reread: action = machine.matched(at: early, nonce: JournalTests.nonce)
+      case .reread:
+        action = machine.matched(at: early, nonce: JournalTests.nonce, expectation: JournalTests.expectation)
       case .wait: action = machine.confirmed(at: early)
       case .flip: action = machine.flipped()
       case .refuse, .answer: return words.joined(separator: " ")
@@ -239,7 +240,7 @@ import Wire
     let action =
       switch steps {
       case 6, 7: machine.loaded(at: Self.late.sinceBoot)
-      case 8: machine.matched(at: Self.late, nonce: JournalTests.nonce)
+      case 8: machine.matched(at: Self.late, nonce: JournalTests.nonce, expectation: JournalTests.expectation)
       default: machine.confirmed(at: Self.late)
       }
     #expect(

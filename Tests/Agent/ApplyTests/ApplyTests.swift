@@ -132,6 +132,19 @@ import Wire
     #expect(host.canonical == before)
   }
 
+  @Test func `what keeps us from going back has time to pass`() throws {
+    try host.apply(agent, Samples.old)
+    let before = host.canonical
+    host.firewall.beforeSave = { [host] firewall, _ in
+      if host.boot.sleeps.count < 2 { firewall.append("-A INPUT -j ACCEPT", to: "filter", .ipv4) }
+    }
+    let outcome = try host.apply(agent, Samples.new)
+    #expect(outcome.result == .reverted)
+    #expect(host.canonical == before)
+    // The first try is made at once.
+    #expect(host.boot.sleeps == [.milliseconds(100), .milliseconds(200)])
+  }
+
   @Test func `when neither new nor old loads the safe policy does, and the report says so`() throws {
     try host.apply(agent, Samples.old)
     host.firewall.beforeSave = { firewall, _ in

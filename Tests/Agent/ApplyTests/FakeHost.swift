@@ -26,6 +26,11 @@ final class FakeHost {
   final class Boot: BootClock {
     var time = BootTime(nanoseconds: 1_000_000_000_000)
     func now() -> BootTime { time }
+    private(set) var sleeps: [Duration] = []
+    func sleep(for duration: Duration) {
+      sleeps.append(duration)
+      time = time + duration
+    }
   }
 
   /// Someone who promises; like a process of its own, he is there even when the agent is gone.

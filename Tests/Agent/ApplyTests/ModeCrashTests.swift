@@ -12,6 +12,7 @@ import Wire
     let before: [Modes.Bundle]
     /// Nil for what root does at the console: a rollback.
     let change: Modes.Bundle?
+    var hasNamespaces = true
   }
 
   static let scenarios = [
@@ -22,6 +23,9 @@ import Wire
     Scenario(description: "exclusive to owned", before: [Modes.exclusive2], change: Modes.owned3),
     Scenario(description: "exclusive to withdrawn", before: [Modes.exclusive2], change: Modes.withdrawn3),
     Scenario(description: "withdrawn to owned", before: [Modes.owned2, Modes.withdrawn3], change: Modes.owned5),
+    Scenario(
+      description: "owned to exclusive, without a rehearsal", before: [Modes.owned2], change: Modes.exclusive3,
+      hasNamespaces: false),
     Scenario(description: "local rollback", before: [Modes.owned2, Modes.owned3], change: nil),
   ]
 
@@ -35,6 +39,9 @@ import Wire
 
   static func prepare(_ scenario: Scenario, _ backend: Backend) throws -> (FakeHost, HostAgent) {
     let host = try Modes.host(backend)
+    if !scenario.hasNamespaces {
+      host.firewall.rehearsalProblem = FirewallProblem(.noNamespace, program: "unshare", family: nil, words: "")
+    }
     let agent = try host.recoveredAgent()
     for bundle in scenario.before { try host.apply(agent, bundle) }
     return (host, agent)

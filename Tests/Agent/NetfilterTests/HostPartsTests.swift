@@ -178,6 +178,7 @@ import Wire
       .rehearsed(Rehearsed(saved: PerFamily(ipv4: [], ipv6: []), knock: .passed)),
       .failed(FirewallProblem(.refused, program: "p", family: .ipv6, line: 7, words: "w")),
       .failed(FirewallProblem(.timedOut, program: "p", family: nil, words: "")),
+      .failed(FirewallProblem(.noNamespace, program: "p", family: nil, words: "w")),
     ]
     for answer in answers {
       let bytes = answer.encode()

@@ -79,7 +79,7 @@ extension FleetSuite {
         try #require(pairs.values.allSatisfy { $0.count == 2 }, "the two policies are not told apart")
 
         var (kills, violations, serials) = (0, [String](), [String: Int]())
-        var round = 0
+        var (round, told) = (0, 0)
         while kills < trials {
           round += 1
           try #require(round <= trials, "the killers do not kill: \(kills) in \(round) rounds")
@@ -116,6 +116,8 @@ extension FleetSuite {
             }
             serials[host] = serial
           }
+          for violation in violations.dropFirst(told) { print(violation) }
+          told = violations.count
           if kills == before { print("round \(round): nobody was killed") }
           // A long run that is interrupted has still shown what it has shown.
           if kills / 500 > before / 500 {
