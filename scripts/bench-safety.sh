@@ -58,7 +58,7 @@ passes() {
 }
 
 declare -A passed
-sweeps='^ApplyTests\..*(Crash|Fault|Power|Sweep)'
+sweeps='^ApplyTests\..*(Crash|Fault|Power|Sweep)|^NetfilterTests\.InjectedFault'
 simulation='^RolloutTests\..*Simulation'
 run 'crash points and failing calls' "$sweeps"
 run 'protocol simulation' "$simulation"

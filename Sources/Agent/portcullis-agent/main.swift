@@ -3,6 +3,13 @@ import Daemon
 import Glibc
 import Netfilter
 
+// Swift looks for the arguments in /proc/self/maps and has none where it cannot read that. Then we do not know what was asked
+// for, and help with success would pass for having done it: at boot, for having loaded the rules.
+guard !CommandLine.arguments.isEmpty else {
+  Edge.say("portcullis-agent: error: its arguments cannot be read; is /proc mounted, and is there memory?")
+  exit(1)
+}
+
 // Four ways in. The first three are for machines and come before any parsing of arguments.
 
 /// What this executable was called as, without its folder.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Core
+import Glibc
 
 @main
 struct Portcullis: AsyncParsableCommand {
@@ -24,4 +25,15 @@ struct Portcullis: AsyncParsableCommand {
       CommandGroup(name: "Fleet", subcommands: [Status.self, Drift.self, DoctorVerb.self, Hosts.self]),
       CommandGroup(name: "Tools", subcommands: [RulesetVerb.self, VersionVerb.self, Measure.self]),
     ])
+
+  /// Swift looks for the arguments in /proc/self/maps and has none where it cannot read that. Help with success would then
+  /// pass for what was asked.
+  static func main() async {
+    guard !CommandLine.arguments.isEmpty else {
+      let words = "portcullis: error: its arguments cannot be read; is /proc mounted, and is there memory?\n"
+      _ = write(STDERR_FILENO, words, words.utf8.count)
+      Glibc.exit(1)
+    }
+    await main(nil)
+  }
 }
