@@ -41,6 +41,23 @@ import Wire
     }
   }
 
+  @Test func `a rehearsal does not wait for the host's lock`() throws {
+    try onRealHost(.legacy) { host in
+      _ = try SignedBundles.run("/usr/bin/mount", ["-t", "tmpfs", "none", "/run"])
+      let holder = try Background("/usr/bin/flock", ["/run/xtables.lock", "/usr/bin/sleep", "20"])
+      defer { holder.end() }
+      usleep(300_000)
+      let begin = monotonicMilliseconds()
+      let texts = PerFamily(RealFirewallTests.base4, RealFirewallTests.base6)
+      let rehearsed = try host.firewall().rehearse(
+        Rehearsal(live: texts.map { _, text in text.bytes }, texts: texts))
+      #expect(String(decoding: rehearsed.saved.ipv4, as: UTF8.self).contains("--dport 22"))
+      // Those who wait do so for 30 s.
+      #expect(monotonicMilliseconds() - begin < 10_000)
+      #expect(StandIn.isRunning(holder.process))
+    }
+  }
+
   @Test func `whoever holds the lock of the legacy programs is named`() throws {
     try onRealHost(.legacy) { host in
       // Not the machine's own lock: this test is in a mount namespace of its own.

@@ -42,6 +42,7 @@ extension FleetSuite {
     }
 
     private static let daemon = "^[^ ]*portcullis-agent serve "
+    private static let itsGuard = "^[^ ]* guard-child "
 
     /// A change that waits for a person on both hosts.
     private func pending(_ fleet: SafetyLab, _ port: Int) async throws -> (
@@ -105,12 +106,28 @@ extension FleetSuite {
         for host in fleet.hosts { _ = try await fleet.lab.exec(host, "/usr/bin/pkill", "-CONT", "portcullis-agen") }
         try await expectBack(change.old, fleet, within: 1, next: 4005)
 
-        // The power fails: the boot brings what was committed, although the deadline has not come.
+        // Its guard is killed: the daemon keeps the deadline all the same.
         change = try await pending(fleet, 4006)
+        for host in fleet.hosts { try await signal("KILL", Self.itsGuard, host, fleet) }
+        let rest = 17 - (change.since.duration(to: .now) / .seconds(1))
+        for (host, rules) in zip(fleet.hosts, change.old) { try await hold(rules, host, fleet, within: rest) }
+        try await expectBack(change.old, fleet, within: 0, next: 4007)
+
+        // Both are killed: the daemon that is started again takes it back.
+        change = try await pending(fleet, 4008)
+        for host in fleet.hosts {
+          try await signal("KILL", Self.itsGuard, host, fleet)
+          try await signal("KILL", Self.daemon, host, fleet)
+        }
+        for (host, rules) in zip(fleet.hosts, change.old) { try await hold(rules, host, fleet, within: 12) }
+        try await expectBack(change.old, fleet, within: 0, next: 4009)
+
+        // The power fails: the boot brings what was committed, although the deadline has not come.
+        change = try await pending(fleet, 4010)
         for host in fleet.hosts {
           try await fleet.lab.succeed("lab", "reboot", host, "--dir", fleet.lab.folder)
         }
-        try await expectBack(change.old, fleet, within: 0, next: 4007)
+        try await expectBack(change.old, fleet, within: 0, next: 4011)
       }
     }
 
