@@ -25,7 +25,7 @@ extension HostAgent {
         lastFailure: ledger.lastFailure, pending: ledger.open.flatMap(pending), localAct: ledger.localAct,
         families: families,
         owners: owners, otherBackendRules: try firewall.otherBackendRules(),
-        conflicts: facts.conflicts, degraded: ledger.degraded != nil, managementSource: managementSource)
+        conflicts: facts.conflicts, degraded: ledger.degraded, managementSource: managementSource)
     } catch {
       throw Refusal("report", error)
     }

@@ -140,7 +140,8 @@ extension Document {
       ("ipv4", family(report.families.ipv4)), ("ipv6", family(report.families.ipv6)),
       ("owners", .array(report.owners.map { .string($0.rawValue) })),
       ("other_backend_rules", .number(UInt64(clamping: report.otherBackendRules))),
-      ("conflicts", .array(report.conflicts.map { .string($0) })), ("degraded", .bool(report.degraded)),
+      ("conflicts", .array(report.conflicts.map { .string($0) })), ("degraded", .bool(report.degraded != nil)),
+      ("degraded_reason", Document.optional(report.degraded) { .string($0) }),
       ("management_source", .string(report.managementSource)),
     ])
   }

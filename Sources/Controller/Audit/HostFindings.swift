@@ -43,8 +43,7 @@ extension Finding {
     if status.modifiers.contains(.degraded) {
       add(
         "degraded", "the safe policy is loaded, which lets the managers in and nothing else",
-        "portcullis apply --refresh loads its own again; on the host, journalctl -b -u portcullis-restore "
-          + "-u portcullis-agent says why it was loaded")
+        "portcullis status says why it was loaded; portcullis apply --refresh loads the host's own rules again")
     }
     for service in status.conflicts {
       add(

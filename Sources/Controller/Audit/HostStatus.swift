@@ -73,7 +73,7 @@ package struct StatusJudge: Sendable {
     return HostStatus(
       host: host, delivery: delivery.state, integrity: integrity.state, contact: contact.state,
       serial: report?.committed?.serial,
-      modifiers: report?.degraded == true ? [.degraded] : [],
+      modifiers: report?.degraded == nil ? [] : [.degraded],
       families: PerFamily { family in
         let facts = report?.families[family]
         return .init(expected: facts?.expected, observed: facts?.observed, save: facts?.save)
@@ -90,9 +90,8 @@ package struct StatusJudge: Sendable {
 
   /// Why the safe policy is loaded, unless root loaded it.
   private static func degradation(_ report: Report?) -> String? {
-    guard let report, report.degraded, report.localAct?.deed != .safe else { return nil }
-    return "the safe policy is loaded, because the committed rules could not be; on the host, "
-      + "'journalctl -b -u portcullis-restore -u portcullis-agent' says why"
+    guard let why = report?.degraded, report?.localAct?.deed != .safe else { return nil }
+    return "the safe policy is loaded, because the committed rules could not be: \(SafeText.escape(why))"
   }
 
   typealias Judgement<State> = (state: State, reason: String?)

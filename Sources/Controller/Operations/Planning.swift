@@ -130,7 +130,7 @@ package struct Planning: Sendable {
     guard content.enrolled.contains(host) || content.uncovered.contains(host) else { return .notEnrolled }
     guard let report = observation?.lastReport?.report else { return .silent }
     let hasDrifted =
-      report.degraded
+      report.degraded != nil
       || Family.allCases.contains { family in
         let facts = report.families[family]
         return facts.expected != nil && facts.expected != facts.observed
@@ -138,7 +138,7 @@ package struct Planning: Sendable {
     return .reported(
       HostFacts(
         committed: report.committed, running: running, hasDrifted: hasDrifted,
-        drift: hasDrifted ? drift(difference) : nil, isDegraded: report.degraded, unwanted: unwanted))
+        drift: hasDrifted ? drift(difference) : nil, isDegraded: report.degraded != nil, unwanted: unwanted))
   }
 
   /// A family that was not asked for has no difference to show.

@@ -32,8 +32,8 @@ package struct Report: Hashable, Sendable {
   package var otherBackendRules: Int
   /// Enabled services that also load rules: "ufw", "firewalld", "netfilter-persistent", "nftables".
   package var conflicts: [String]
-  /// The safe policy is loaded, because neither the new bundle nor the old one could be.
-  package var degraded: Bool
+  /// Why the safe policy is loaded; nil when it is not.
+  package var degraded: String?
   /// The address this SSH connection came from, as sshd told the bridge; empty when not over SSH.
   package var managementSource: String
 
@@ -42,7 +42,7 @@ package struct Report: Hashable, Sendable {
     architecture: String, kernel: String, backend: Backend, iptablesVersion: String, committed: Committed?,
     lastFailure: LastFailure?, pending: PendingChange? = nil, localAct: LocalAct? = nil,
     families: PerFamily<FamilyReport>, owners: [ForeignOwner] = [], otherBackendRules: Int, conflicts: [String],
-    degraded: Bool, managementSource: String
+    degraded: String?, managementSource: String
   ) {
     self.nonce = nonce
     self.host = host

@@ -2,7 +2,7 @@ internal import Core
 
 extension Report {
   /// Of the bytes below, which stores keep for years.
-  private static let format: UInt16 = 2
+  private static let format: UInt16 = 3
 
   /// The bytes of a report on its own, as they stand in its frame. Equal reports have equal bytes.
   package func encode() -> [UInt8] {
@@ -67,7 +67,7 @@ extension Report {
     let named = conflicts.prefix(WireLimit.conflicts)
     out.clamped(named.count)
     for conflict in named { out.clipped(conflict, to: WireLimit.conflict) }
-    out.bool(degraded)
+    out.optional(degraded) { out, why in out.clipped(why, to: WireLimit.detail) }
     out.clipped(managementSource, to: WireLimit.address)
   }
 
@@ -105,7 +105,10 @@ extension Report {
       families: PerFamily(ipv4: try FamilyReport(&reader), ipv6: try FamilyReport(&reader)),
       owners: try Self.owners(&reader),
       otherBackendRules: Int(try reader.uint32("rules of the other backend")),
-      conflicts: try Self.conflicts(&reader), degraded: try reader.bool("degraded"),
+      conflicts: try Self.conflicts(&reader),
+      degraded: try reader.optional("degraded") { (reader) throws(ByteReader.Problem) in
+        try reader.text("why it is degraded", atMost: WireLimit.detail)
+      },
       managementSource: try reader.text("management source", atMost: WireLimit.address))
   }
 

@@ -173,7 +173,7 @@ final class FakeOperations: AgentOperations, Sendable {
       architecture: "a", kernel: "k", backend: .nft, iptablesVersion: "1", committed: nil, lastFailure: nil,
       pending: pending,
       families: PerFamily { _ in FamilyReport(expected: nil, observed: digest, save: digest, chains: chains) },
-      otherBackendRules: 0, conflicts: [], degraded: false, managementSource: managementSource)
+      otherBackendRules: 0, conflicts: [], degraded: nil, managementSource: managementSource)
   }
 
   func text(_ request: TextRequest) throws(Refusal) -> [UInt8] {

@@ -15,7 +15,7 @@ func committed(_ content: Digest, serial: UInt64 = 7) -> Committed {
 func makeReport(
   _ host: HostID = web1, committed: Committed? = committed(wanted), lastFailure: LastFailure? = nil,
   expected: PerFamily<String?> = PerFamily(ipv4: "a", ipv6: "b"),
-  observed: PerFamily<String> = PerFamily(ipv4: "a", ipv6: "b"), degraded: Bool = false, conflicts: [String] = [],
+  observed: PerFamily<String> = PerFamily(ipv4: "a", ipv6: "b"), degraded: String? = nil, conflicts: [String] = [],
   pending: PendingChange? = nil, localAct: LocalAct? = nil, owners: [ForeignOwner] = []
 ) -> Report {
   Report(

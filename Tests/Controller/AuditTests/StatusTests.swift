@@ -89,7 +89,7 @@ struct StatusTests {
   }
 
   @Test func `the safe policy shows as degraded`() {
-    let status = status(makeReport(degraded: true))
+    let status = status(makeReport(degraded: "broken"))
     #expect(status.modifiers == [.degraded])
     #expect(!status.isGood)
     #expect(status.concern == .degraded)

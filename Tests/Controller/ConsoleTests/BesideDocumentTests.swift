@@ -24,7 +24,7 @@ struct BesideDocumentTests {
       localAct: LocalAct(deed: .safe, at: now, reason: "drill"),
       families: PerFamily { _ in
         FamilyReport(expected: nil, observed: Digest(of: [2]), save: Digest(of: [3]), chains: [])
-      }, owners: [.docker, .fail2ban], otherBackendRules: 0, conflicts: [], degraded: false,
+      }, owners: [.docker, .fail2ban], otherBackendRules: 0, conflicts: [], degraded: nil,
       managementSource: "192.0.2.1")
   }
 

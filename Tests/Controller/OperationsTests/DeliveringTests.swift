@@ -30,7 +30,7 @@ private func report(_ nonce: Nonce, committed: Digest?, pending: TransactionID? 
       PendingChange(transaction: $0, manifest: digest, serial: Serial(8), millisecondsLeft: 50_000, isManual: true)
     },
     families: PerFamily { _ in FamilyReport(expected: nil, observed: digest, save: digest, chains: []) },
-    otherBackendRules: 0, conflicts: [], degraded: false, managementSource: "192.0.2.9")
+    otherBackendRules: 0, conflicts: [], degraded: nil, managementSource: "192.0.2.9")
 }
 
 private func outcome(_ result: Outcome.Result) -> Outcome {

@@ -52,6 +52,6 @@ final class FleetFolder {
       families: PerFamily { _ in
         FamilyReport(
           expected: Digest(of: [1]), observed: Digest(of: drifted ? [2] : [1]), save: Digest(of: [3]), chains: [])
-      }, owners: owners, otherBackendRules: 0, conflicts: [], degraded: false, managementSource: "192.0.2.1")
+      }, owners: owners, otherBackendRules: 0, conflicts: [], degraded: nil, managementSource: "192.0.2.1")
   }
 }

@@ -49,7 +49,7 @@ func makeReport(_ nonce: Nonce, manifest: Digest?, pending: PendingChange? = nil
     },
     lastFailure: nil, pending: pending,
     families: PerFamily { _ in FamilyReport(expected: nil, observed: older, save: older, chains: []) },
-    otherBackendRules: 0, conflicts: [], degraded: false, managementSource: "192.0.2.1")
+    otherBackendRules: 0, conflicts: [], degraded: nil, managementSource: "192.0.2.1")
 }
 
 /// An agent that keeps its promises: it arms a deadline before it changes anything, keeps an answer durably before it

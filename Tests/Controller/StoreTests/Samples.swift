@@ -49,7 +49,7 @@ func makeReport(
       FamilyReport(
         expected: digest, observed: digest, save: digest,
         chains: (0..<chains).map { ChainDigest(table: "filter", chain: "C\($0)", digest: digest) })
-    }, otherBackendRules: 0, conflicts: [], degraded: false, managementSource: "192.0.2.1")
+    }, otherBackendRules: 0, conflicts: [], degraded: nil, managementSource: "192.0.2.1")
 }
 
 func received(_ report: Report, _ seconds: Int64) -> ReceivedReport {

@@ -104,9 +104,9 @@ import Wire
               expected: digest, observed: digest, save: digest,
               chains: [ChainDigest(table: "t", chain: "c", digest: digest)]),
             ipv6: FamilyReport(expected: nil, observed: digest, save: digest, chains: [], omittedChains: 5)),
-          owners: [.docker, .ufw], otherBackendRules: 6, conflicts: ["u"], degraded: true, managementSource: "m")),
+          owners: [.docker, .ufw], otherBackendRules: 6, conflicts: ["u"], degraded: "d", managementSource: "m")),
       hex([
-        "length": "00000200", "type": "84", "format": "0002", "nonce": nonce32, "host": "00000001 68",
+        "length": "00000205", "type": "84", "format": "0003", "nonce": nonce32, "host": "00000001 68",
         "fleet": "00000001 66", "time": "0000000000000001", "boot id": "00000001 62",
         "agent version": "00000001 76", "architecture": "00000001 61", "kernel": "00000001 6b", "backend": "01",
         "iptables version": "00000001 69", "committed follows": "01", "serial of commit": "0000000000000002",
@@ -121,7 +121,8 @@ import Wire
         "v4 chain digest": digest32, "v6 expected follows": "00", "v6 observed": digest32, "v6 save": digest32,
         "v6 left out": "00000005", "v6 chains": "00000000", "owners": "00000002",
         "docker": "00000006 646f636b6572", "ufw": "00000003 756677", "rules of the other backend": "00000006",
-        "conflicts": "00000001", "conflict": "00000001 75", "degraded": "01", "management source": "00000001 6d",
+        "conflicts": "00000001", "conflict": "00000001 75", "degraded follows": "01", "degraded": "00000001 64",
+        "management source": "00000001 6d",
       ])
     ),
     (

@@ -40,7 +40,7 @@ func report(nonce: Nonce = nonce, chains: [ChainDigest] = []) -> Report {
     bootID: "b", agentVersion: "0.1.0", architecture: "x86_64", kernel: "6.1", backend: .nft,
     iptablesVersion: "1.8.9", committed: nil, lastFailure: nil,
     families: PerFamily { _ in FamilyReport(expected: nil, observed: digest, save: digest, chains: chains) },
-    otherBackendRules: 0, conflicts: [], degraded: false, managementSource: "")
+    otherBackendRules: 0, conflicts: [], degraded: nil, managementSource: "")
 }
 
 /// A bundle of the smallest files that pass the codec. Nothing here is signed: the wire does not look.
@@ -166,7 +166,7 @@ extension SeededGenerator {
       owners: ForeignOwner.allCases.filter { _ in Bool.random(using: &self) }.sorted(),
       otherBackendRules: .random(in: 0...1000, using: &self),
       conflicts: (0..<Int.random(in: 0..<4, using: &self)).map { _ in text(atMost: 64) },
-      degraded: Bool.random(using: &self), managementSource: text(atMost: 64))
+      degraded: Bool.random(using: &self) ? text(atMost: 4096) : nil, managementSource: text(atMost: 64))
   }
 
   mutating func agentMessage() -> AgentMessage {
