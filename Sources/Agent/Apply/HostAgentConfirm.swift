@@ -34,10 +34,12 @@ extension HostAgent {
   }
 
   /// That an old TCP connection lives proves nothing: it may pass for being an established one, and a channel within
-  /// it may be as new as can be.
+  /// it may be as new as can be. Where sshd itself does not know the ends (over vsock, say), all there is to go by is when
+  /// the agent first saw it.
   private func proves(_ connection: ManagementConnection, _ waiting: WaitingChange) -> Bool {
-    guard let ends = connection.ends else { return false }
-    return connection.opened > waiting.applied && !waiting.drive.connectedBefore.contains(ends)
+    guard connection.opened > waiting.applied else { return false }
+    guard let ends = connection.ends else { return waiting.drive.origin?.ends == nil }
+    return !waiting.drive.connectedBefore.contains(ends)
   }
 
   package func cancel(_ transaction: TransactionID) throws(Refusal) -> Outcome {

@@ -65,7 +65,11 @@ extension ConnectionEnds {
   private static func written(_ family: Int32, _ address: UnsafeRawPointer) -> String? {
     var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
     guard inet_ntop(family, address, &text, socklen_t(text.count)) != nil else { return nil }
-    return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let words = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    // A socket of both families calls IPv4 so, and not every SSH server calls it by its own name.
+    let mapped = "::ffff:"
+    return words.hasPrefix(mapped) && words.utf8.contains(UInt8(ascii: "."))
+      ? String(words.dropFirst(mapped.count)) : words
   }
 
   /// 1 to 65535, in the one way to write it.

@@ -92,6 +92,16 @@ import Wire
     #expect(try agent.confirm(right, from: host.connection(port: 40_002)).result == .committed)
   }
 
+  @Test func `where sshd does not know who is connected, a new connection is one that was not seen before`() throws {
+    try #require(try agent.cancel(transaction).result == .reverted)
+    func nowhere() -> ManagementConnection { ManagementConnection(ends: nil, opened: host.connection().opened) }
+    let (next, first) = (TransactionID.random(), nowhere())
+    let change = try Self.begin(agent, Samples.new, next, from: first)
+    let right = ChangeConfirmation(transaction: next, manifest: change.manifest, nonce: change.nonce)
+    #expect(throws: Refusal.self) { try agent.confirm(right, from: first) }
+    #expect(try agent.confirm(right, from: nowhere()).result == .committed)
+  }
+
   @Test func `a host that cannot tell who is connected takes the change back`() throws {
     try #require(try agent.cancel(transaction).result == .reverted)
     host.facts.connections = .failure(Reason("no /proc"))

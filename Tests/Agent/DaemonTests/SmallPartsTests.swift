@@ -33,6 +33,9 @@ import Testing
     #expect(
       ends
         == ConnectionEnds(source: "2001:db8::5", sourcePort: 4000, destination: "2001:db8::1", destinationPort: 22))
+    #expect(
+      Preamble(sshConnection: "::ffff:192.0.2.7 4000 ::FFFF:c000:0201 22").ends
+        == ConnectionEnds(source: "192.0.2.7", sourcePort: 4000, destination: "192.0.2.1", destinationPort: 22))
     #expect(Preamble(sshConnection: nil).ends == nil)
   }
 
