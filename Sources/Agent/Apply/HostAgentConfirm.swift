@@ -39,7 +39,7 @@ extension HostAgent {
   private func proves(_ connection: ManagementConnection, _ waiting: WaitingChange) -> Bool {
     guard connection.opened > waiting.applied else { return false }
     guard let ends = connection.ends else { return waiting.drive.origin?.ends == nil }
-    return !waiting.drive.connectedBefore.contains(ends)
+    return waiting.drive.connectedBefore.proves(ends)
   }
 
   package func cancel(_ transaction: TransactionID) throws(Refusal) -> Outcome {
@@ -60,7 +60,8 @@ extension HostAgent {
     guard let waiting else { return nil }
     var drive = waiting.drive
     let first = drive.machine.takenBack(because: why)
-    // Where nothing can be loaded, or its end cannot be written, the transaction stays open and is ended before the next, or by the guard.
+    // Where nothing can be loaded, or its end cannot be written, the transaction stays open and is ended before the next
+    // one, or by the guard.
     return Result { () throws(Refusal) in try finish(&drive, from: first) }
   }
 

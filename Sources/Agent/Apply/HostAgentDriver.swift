@@ -18,7 +18,7 @@ struct Drive {
   /// Where it was ordered from.
   var origin: ManagementConnection?
   /// Whoever was connected before the new rules could be asked for more than what they let live on.
-  var connectedBefore: Set<ConnectionEnds> = []
+  var connectedBefore = KnownConnections()
   var warnings: [String] = []
   /// Tries of going back so far.
   var triesBack = 0
@@ -133,8 +133,9 @@ extension HostAgent {
     }
     guard let prepared = drive.targets.prepared?[family] else { throw Reason("they were not read before") }
     guard side == .new else {
-      // A writer that never pauses must not keep a family from being what it never ceased to be.
-      return holds(target, family) ? () : try load(target, family, prepared)
+      // A writer that never pauses must not keep a family from being what it never ceased to be; but reading it takes time,
+      // which the first try does not spend.
+      return drive.triesBack > 1 && holds(target, family) ? () : try load(target, family, prepared)
     }
     var taken = drive.targets.taken
     // Also when a later part of the load fails: what moved has to be put back.
@@ -198,9 +199,10 @@ extension HostAgent {
     return nil
   }
 
-  private func connectionsNow(_ origin: ManagementConnection?) throws -> Set<ConnectionEnds> {
+  private func connectionsNow(_ origin: ManagementConnection?) throws -> KnownConnections {
     let ports = Set(facts.sshPorts + [origin?.ends?.destinationPort].compactMap { $0 })
-    return try facts.connections(to: ports).union([origin?.ends].compactMap { $0 })
+    return KnownConnections(
+      ports: ports, ends: try facts.connections(to: ports).union([origin?.ends].compactMap { $0 }))
   }
 
   private func rehearseNew(_ drive: inout Drive) throws(Refusal) {
@@ -209,6 +211,10 @@ extension HostAgent {
     }
     if let live = plan.live, new.rules.isOwned {
       drive.warnings += try judge(findings: findings(new, live), isFirst: plan.isFirst && !plan.isLocal)
+    }
+    // A host that cannot say who is connected should say so while nothing is changed.
+    if drive.plan.needsConfirmation {
+      do { _ = try connectionsNow(drive.origin) } catch { throw Refusal("see who is connected", error) }
     }
     let rehearsed: RehearsedSide?
     do throws(RehearsalProblem) {
@@ -226,7 +232,6 @@ extension HostAgent {
       }
       drive.expectation = rehearsed.expectation
     }
-    // What was rehearsed of rules that go is that nothing of them is left.
     new.expected = rehearsed?.expectation.digests
     drive.targets.new = new
     do {

@@ -9,10 +9,14 @@ extension HostAgent {
   package func obey(_ order: LocalOrder) throws(Refusal) -> String {
     expire(because: "root at the console ordered something else")
     do {
-      try settle()
       switch order.deed {
-      case .safe: return try loadSafe(order)
-      case .rollback: return try rollBack(order)
+      case .safe:
+        // Whatever cannot be ended first, a full disk say, must not keep it from whoever stands locked out before the host.
+        try? settle()
+        return try loadSafe(order)
+      case .rollback:
+        try settle()
+        return try rollBack(order)
       }
     } catch {
       throw Refusal("obey the order", error)
@@ -26,7 +30,6 @@ extension HostAgent {
   private func loadSafe(_ order: LocalOrder) throws -> String {
     let ledger = try ledger()
     let known = ledger.committed.flatMap { committed in Self.twice { try committedRules(committed) } }
-    // A full disk must not keep it from whoever stands locked out before the host.
     let isRecorded = (try? append(.localAct(act(order)))) != nil
     try loadSafePolicy(why: "root at the console ordered it: \(cut(SafeText.escape(order.reason)))", known: known)
     return isRecorded
@@ -60,10 +63,10 @@ extension HostAgent {
           try store.keep(
             .replaced, new.replaced(of: saved, over: old).map { _, ruleset in ruleset.canonical() }, of: name)
         }
-        // Looked at anew: what was found when that release first came does not know who came since.
-        let found = new.found(in: saved, over: old, policies: foundPolicies())
-        new.found = found
-        try store.keep(.found, found.map { _, text in text.canonical() }, of: name)
+        // Looked at anew: what was found when that release first came does not know who came since. But where what runs now
+        // cannot be read, nobody can tell its rules from those of others.
+        if old != nil { new.found = new.found(in: saved, over: old, policies: foundPolicies()) }
+        if let found = new.found { try store.keep(.found, found.map { _, text in text.canonical() }, of: name) }
       case .owned:
         new.taken = new.taken.union(old?.taken ?? .none)
         if !new.taken.isEmpty { try store.keep(taken: new.taken, of: name) }

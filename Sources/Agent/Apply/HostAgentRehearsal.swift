@@ -55,7 +55,13 @@ extension HostAgent {
           why = refusal.detail
         }
       }
-      var rehearsed = try rehearse(target, from: Self.skeleton(of: saved, for: target), knock: [])
+      var rehearsed: RehearsedSide
+      do throws(RehearsalProblem) {
+        rehearsed = try rehearse(target, from: Self.skeleton(of: saved, for: target), knock: [])
+      } catch {
+        // A host that had a place for the first one has none now: no reason to go on without.
+        throw why == nil ? error : .refused(error.refusal)
+      }
       rehearsed.withoutLive = why
       if why != nil, !knock.isEmpty { rehearsed.knock = .undecided("the host's own rules could not be loaded beside") }
       return rehearsed

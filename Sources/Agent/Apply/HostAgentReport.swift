@@ -81,7 +81,7 @@ extension HostAgent {
 
   private func rehearseAgain(_ committed: CommittedBundle) throws -> RehearsedSide {
     let target = LoadTarget(try committedRules(committed), over: Leftovers(of: [], found: foundPolicies()))
-    return try rehearse(target, live: nil, knock: [])
+    do throws(RehearsalProblem) { return try rehearse(target, live: nil, knock: []) } catch { throw error.refusal }
   }
 
   /// After an upgrade of the host's programs the same rules may be printed in other words. That is no drift, so the

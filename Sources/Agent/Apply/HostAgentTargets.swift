@@ -64,8 +64,12 @@ extension HostAgent {
   /// Where the host goes back to when no transaction says otherwise.
   func oldRules(_ ledger: Ledger) throws -> KnownRules {
     let committed = try ledger.committed.map { try committedRules($0) }
-    if ledger.isHeldSafe { return safeRules(beside: [committed].compactMap { $0 }, whole: ledger.safePolicyIsWhole) }
-    return committed ?? .nothing
+    guard ledger.isHeldSafe else { return committed ?? .nothing }
+    var safe = safeRules(beside: [committed].compactMap { $0 }, whole: ledger.safePolicyIsWhole)
+    // What the committed release replaced and took over is still to be given back, by whoever comes after.
+    safe.found = committed?.found
+    safe.taken = committed?.taken ?? .none
+    return safe
   }
 
   /// The safe policy: beside other people's rules, unless they are gone anyway.

@@ -10,6 +10,7 @@ package protocol HostFacts: AnyObject {
   var conflicts: [String] { get }
   /// Where sshd listens, for the safe policy; 22 when that cannot be told.
   var sshPorts: [UInt16] { get }
-  /// The TCP connections that peers have to these ports of ours now, also those that are still being opened.
+  /// The TCP connections that peers have to these ports of ours now, also those that are still being opened. It is asked
+  /// while new rules are in force, so it must not take long.
   func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds>
 }

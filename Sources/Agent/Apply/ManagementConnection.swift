@@ -17,6 +17,15 @@ package struct ConnectionEnds: Hashable, Sendable {
   }
 }
 
+/// Who was connected to some ports at one moment.
+struct KnownConnections {
+  var ports: Set<UInt16> = []
+  var ends: Set<ConnectionEnds> = []
+
+  /// Whether this connection was opened later. Of other ports nothing is known.
+  func proves(_ later: ConnectionEnds) -> Bool { ports.contains(later.destinationPort) && !ends.contains(later) }
+}
+
 /// Where a request came from.
 package struct ManagementConnection: Hashable, Sendable {
   /// Of the SSH connection, as sshd told the bridge; nil when it did not come over one.

@@ -25,6 +25,14 @@ struct CountedRules: Hashable, Sendable {
       return !(index > 0 && words[index - 1] == "!") && !["tcp", "6", "all"].contains(words[index + 1])
     }
 
+    /// For none of these ports. One that names several, or none, may be for any.
+    func isForPorts(otherThan ports: Set<UInt16>) -> Bool {
+      guard let index = words.firstIndex(of: "--dport"), index > 0, index + 1 < words.count, words[index - 1] != "!",
+        let port = UInt16(words[index + 1])
+      else { return false }
+      return !ports.contains(port)
+    }
+
     /// As it is shown: its table is named when it is not the usual one.
     var shown: String { table == "filter" ? text : "-t \(table) \(text)" }
   }

@@ -32,7 +32,7 @@ package enum GuardChild {
     // The agent reads our word while it lives; a parent that changed before that is not the agent.
     let vigil = GuardVigil(
       root: arguments[0], transaction: transaction, deadline: BootTime(nanoseconds: deadline),
-      agent: getppid() == agent && agent > 1 ? handle : -1)
+      process: agent, agent: getppid() == agent && agent > 1 ? handle : -1)
     return vigil.keep()
   }
 }
@@ -42,6 +42,8 @@ struct GuardVigil {
   let root: String
   let transaction: TransactionID
   let deadline: BootTime
+  /// The agent's process id.
+  let process: pid_t
   /// A pidfd of the agent, or -1.
   let agent: Int32
 
@@ -121,7 +123,11 @@ struct GuardVigil {
 
   private func pending() -> Pending {
     guard let ledger = try? Journal.read(from: LinuxDisk(AgentPaths(root: root).state)) else { return .unknown }
-    if let open = ledger.open, open.id == transaction { return open.phase == .rollingBack ? .goingBack : .open }
+    if let open = ledger.open, open.id == transaction {
+      // An agent that could not even write down that it gave up (a full disk) has nothing to take back.
+      guard open.touchedKernel else { return .absent }
+      return open.phase == .rollingBack ? .goingBack : .open
+    }
     return ledger.outcome(of: transaction) == nil ? .absent : .ended
   }
 
@@ -130,7 +136,6 @@ struct GuardVigil {
     var attempt = 1
     var patience = Self.dying
     while true {
-      let isGone = agentEnds(within: 0)
       do {
         let successor = try HostAgent.liveGuard(root: root)
         // Ends what the journal calls open; when somebody else did that meanwhile, nothing is changed.
@@ -138,12 +143,12 @@ struct GuardVigil {
         return 0
       } catch let failure as Failure where failure.cause is AgentLock.Taken {
         // The agent we guard is no successor: its socket closes before it is gone, and a disk may hold it for long.
-        guard patience > 0, !isGone else {
+        guard patience > 0, (failure.cause as? AgentLock.Taken)?.process == process else {
           say(ErrorChain(failure).message)
           return 0
         }
         patience -= 1
-        _ = agentEnds(within: 1000)
+        awaitAgent(1000)
       } catch {
         say("take back transaction \(transaction), attempt \(attempt): \(ErrorChain(error).message)")
         guard attempt < Self.attempts else { return 1 }
@@ -153,11 +158,11 @@ struct GuardVigil {
     }
   }
 
-  /// - Parameter milliseconds: to wait for it. Where the kernel cannot say, it counts as ended.
-  private func agentEnds(within milliseconds: Int32) -> Bool {
-    guard agent >= 0 else { return true }
+  /// Until it is gone, or for so many milliseconds.
+  private func awaitAgent(_ milliseconds: Int32) {
+    // A negative descriptor is passed over, and the time passes.
     var waiting = pollfd(fd: agent, events: Int16(POLLIN), revents: 0)
-    return poll(&waiting, 1, milliseconds) > 0
+    _ = poll(&waiting, 1, milliseconds)
   }
 
   private func say(_ words: String) {

@@ -55,7 +55,8 @@ struct KnockPlay {
     for family in counted {
       guard let earlier = before[family] else { continue }
       let later = try count(family)
-      let verdict = KnockVerdict(before: earlier, after: later, reachedTCP: true)
+      let verdict = KnockVerdict(
+        before: earlier, after: later, reachedTCP: true, ports: Set(plan.paths.flatMap(\.ports)))
       if let doubt = verdict.doubtOfOpen { undecided.append(doubt) }
     }
     var explained = 0
@@ -74,7 +75,8 @@ struct KnockPlay {
         let segments = Self.receivedSegments()
         let again = try attempt.run([KnockTarget(path: index, port: path.ports[0])], milliseconds: Self.patience)
         let verdict = KnockVerdict(
-          before: earlier, after: try count(family), reachedTCP: Self.receivedSegments() != segments)
+          before: earlier, after: try count(family), reachedTCP: Self.receivedSegments() != segments,
+          ports: Set(path.ports))
         if again.contains(.open) { continue }
         if let doubt = verdict.doubt {
           undecided.append("\(path.asked): \(doubt)")

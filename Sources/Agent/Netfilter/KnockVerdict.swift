@@ -6,6 +6,8 @@ struct KnockVerdict {
   let after: CountedRules
   /// The first packet came as far as TCP, so that the answer is what was lost.
   let reachedTCP: Bool
+  /// What was knocked at.
+  let ports: Set<UInt16>
 
   private static let droppers: Set<String> = [
     "DROP", "REJECT", "TARPIT", "STEAL", "DELUDE", "CHAOS", "NFQUEUE", "QUEUE",
@@ -83,7 +85,14 @@ struct KnockVerdict {
       return !Self.passing.isDisjoint(with: rule.matches) && !Self.droppers.contains(target)
         && !Self.continuing.contains(target)
     }
-    return opener.map { "'\($0.shown)' may not let it in at another time" }
+    if let opener { return "'\(opener.shown)' may not let it in at another time" }
+    // What keeps others out at other times let this one pass by; recent and its like keep out who is no manager.
+    let moved = Set(self.moved)
+    let closer = after.onTheWay.first { rule in
+      rule.matches.contains("time") && !rule.isForOthers && !rule.isForPorts(otherThan: ports) && !moved.contains(rule)
+        && rule.target.map(Self.droppers.contains) == true
+    }
+    return closer.map { "'\($0.shown)' may keep it out at another time" }
   }
 
   /// Whether a path that opened may still depend on something that is not there.

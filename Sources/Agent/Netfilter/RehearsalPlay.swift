@@ -61,8 +61,10 @@ extension RehearsalRequest {
     // CLONE_NEWNET (clone(2)).
     guard clinux_unshare(0x4000_0000) != 0 else { return }
     let number = errno
-    // No right to (a container), a limit of 0 (user.max_net_namespaces), a kernel without: it will be so next time too.
-    let isLasting = [EPERM, ENOSPC, EINVAL, ENOSYS].contains(number)
+    // No right to (a container), a kernel without, a limit of 0: it will be so next time too. Any other limit may be
+    // reached at one moment and not at another.
+    let isForbidden = SmallFile.line("/proc/sys/user/max_net_namespaces") == "0"
+    let isLasting = [EPERM, EINVAL, ENOSYS].contains(number) || number == ENOSPC && isForbidden
     throw FirewallProblem(
       isLasting ? .noNamespace : .unavailable, program: "unshare", family: nil,
       words: "no network namespace for the rehearsal: \(String(cString: strerror(number)))")

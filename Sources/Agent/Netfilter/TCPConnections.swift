@@ -42,10 +42,15 @@ enum TCPConnections {
   }
 
   /// `0: 0100007F:0016 0200007F:9C40 01 …`: number, own end, the peer's, state.
-  static func ends(_ line: some Collection<UInt8>, _ ports: Set<UInt16>) -> ConnectionEnds? {
+  static func ends(_ line: ArraySlice<UInt8>, _ ports: Set<UInt16>) -> ConnectionEnds? {
+    // Most lines of a busy host are about other ports: look at those four digits before anything is taken apart.
+    guard let colon = line.firstIndex(of: UInt8(ascii: ":")),
+      let ownPort = line[(colon + 1)...].firstIndex(of: UInt8(ascii: ":")).map({ line[($0 + 1)...].prefix(4) }),
+      let port = number(ownPort).flatMap(UInt16.init(exactly:)), ports.contains(port)
+    else { return nil }
     let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 4)
     guard fields.count >= 4, let state = number(fields[3]), !ended.contains(state) else { return nil }
-    guard let own = end(fields[1]), ports.contains(own.port), let peer = end(fields[2]) else { return nil }
+    guard let own = end(fields[1]), let peer = end(fields[2]) else { return nil }
     return ConnectionEnds(
       source: peer.address.description, sourcePort: peer.port, destination: own.address.description,
       destinationPort: own.port)

@@ -92,7 +92,13 @@ struct Console: ParsableArguments {
 
   private static func obeyHere(_ order: LocalOrder, _ root: Root) throws -> String {
     let agent = try HostAgent.live(root: root.folder)
-    try agent.recover()
+    do {
+      try agent.recover()
+    } catch {
+      // The safe policy is for when nothing else works, a full disk included.
+      guard order.deed == .safe else { throw error }
+      Edge.say("portcullis-agent: \(SafeText.escape(ErrorChain(error).message))")
+    }
     do {
       return try agent.obey(order)
     } catch {

@@ -3,6 +3,8 @@ internal import Core
 extension Report {
   /// Of the bytes below, which stores keep for years.
   private static let format: UInt16 = 3
+  /// Said only whether the safe policy is loaded.
+  private static let formatWithoutReason: UInt16 = 2
 
   /// The bytes of a report on its own, as they stand in its frame. Equal reports have equal bytes.
   package func encode() -> [UInt8] {
@@ -72,7 +74,8 @@ extension Report {
   }
 
   init(_ reader: inout ByteReader) throws(ByteReader.Problem) {
-    guard try reader.uint16("format of report") == Self.format else { throw .malformed(field: "format of report") }
+    let format = try reader.uint16("format of report")
+    guard [Self.format, Self.formatWithoutReason].contains(format) else { throw .malformed(field: "format of report") }
     self.init(
       nonce: try reader.nonce(), host: try reader.host(), fleet: try reader.fleet(), time: try reader.time("time"),
       bootID: try reader.text("boot id", atMost: WireLimit.bootID),
@@ -106,9 +109,11 @@ extension Report {
       owners: try Self.owners(&reader),
       otherBackendRules: Int(try reader.uint32("rules of the other backend")),
       conflicts: try Self.conflicts(&reader),
-      degraded: try reader.optional("degraded") { (reader) throws(ByteReader.Problem) in
-        try reader.text("why it is degraded", atMost: WireLimit.detail)
-      },
+      degraded: try format == Self.formatWithoutReason
+        ? reader.bool("degraded") ? "its agent does not say why" : nil
+        : reader.optional("degraded") { (reader) throws(ByteReader.Problem) in
+          try reader.text("why it is degraded", atMost: WireLimit.detail)
+        },
       managementSource: try reader.text("management source", atMost: WireLimit.address))
   }
 

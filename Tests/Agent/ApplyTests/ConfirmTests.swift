@@ -102,9 +102,27 @@ import Wire
     #expect(try agent.confirm(right, from: nowhere()).result == .committed)
   }
 
-  @Test func `a host that cannot tell who is connected takes the change back`() throws {
+  @Test func `a confirmation over a port of which nothing was known does not count`() throws {
+    let elsewhere = ConnectionEnds(
+      source: "192.0.2.7", sourcePort: 40_001, destination: "192.0.2.1", destinationPort: 2222)
+    #expect(throws: Refusal.self) {
+      try agent.confirm(right, from: ManagementConnection(ends: elsewhere, opened: host.connection().opened))
+    }
+    #expect(try agent.confirm(right, from: host.connection()).result == .committed)
+  }
+
+  @Test func `a host that cannot tell who is connected refuses before anything is changed`() throws {
     try #require(try agent.cancel(transaction).result == .reverted)
     host.facts.connections = .failure(Reason("no /proc"))
+    let loads = host.firewall.loads
+    let refusal = #expect(throws: Refusal.self) { try host.apply(agent, Samples.new) }
+    #expect(refusal?.detail == "see who is connected: no /proc")
+    #expect(host.firewall.loads == loads && host.canonical == before)
+  }
+
+  @Test func `one that cannot tell any more once the rules are loaded takes them back`() throws {
+    try #require(try agent.cancel(transaction).result == .reverted)
+    host.firewall.beforeLoad = { [host] _, _ in host.facts.connections = .failure(Reason("no /proc")) }
     let outcome = try host.apply(agent, Samples.new)
     #expect(outcome.result == .reverted)
     #expect(outcome.detail.contains("no /proc"))

@@ -18,6 +18,7 @@ final class FakeFirewall: HostFirewall {
   /// A program that does something else than it was told, while it says it succeeded.
   var corruptRehearsal: ((Kernel) -> Kernel)?
   var rehearsalProblem: FirewallProblem?
+  var beforeRehearsal: ((FakeFirewall) -> Void)?
   /// Loads of this family's text fail as long as it contains these words.
   var poison: (family: Family, words: String)?
   /// How this version prints a rule.
@@ -44,6 +45,7 @@ final class FakeFirewall: HostFirewall {
   }
 
   func rehearse(_ rehearsal: Rehearsal) throws(FirewallProblem) -> Rehearsed {
+    beforeRehearsal?(self)
     if faults.verdict("rehearse") != .proceed { throw broken("rehearse-child", nil) }
     if let rehearsalProblem { throw rehearsalProblem }
     rehearsals.append(rehearsal)

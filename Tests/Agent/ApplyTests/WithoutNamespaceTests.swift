@@ -69,6 +69,44 @@ import Wire
     #expect(host.canonical == before)
   }
 
+  @Test(arguments: [(Modes.owned2, Modes.owned3), (Modes.exclusive2, Modes.exclusive3)])
+  func `programs that print in other words since an upgrade keep nobody from booting or going back`(
+    bundle: Modes.Bundle, successor: Modes.Bundle
+  ) throws {
+    try host.apply(agent, bundle)
+    let before = host.canonical
+    host.firewall.wording = { $0.replacing("-p tcp -m tcp", with: "-p 6 -m tcp") }
+    // The same programs print other rules: somebody else's work.
+    #expect(try host.recoveredAgent().restore() != .committed(Serial(2)))
+    host.firewall.version = "1.8.11"
+    #expect(try host.recoveredAgent().restore() == .committed(Serial(2)))
+    #expect(host.canonical == before)
+    let next = try host.recoveredAgent()
+    host.faults.breaks = "load ipv4"
+    let slept = host.boot.sleeps.count
+    host.firewall.beforeLoad = { [host] _, _ in if host.boot.sleeps.count > slept { host.faults.breaks = nil } }
+    let outcome = try host.apply(next, successor)
+    #expect(outcome.result == .reverted, "\(outcome.detail)")
+    // A copy is kept in the words that the programs have now.
+    #expect(host.canonical.map { _, text in text.replacing("-p 6 -m tcp", with: "-p tcp -m tcp") } == before)
+  }
+
+  @Test func `a host that had a place for the first rehearsal does not go on without`() throws {
+    host.firewall.rehearsalProblem = nil
+    var count = 0
+    host.firewall.beforeRehearsal = { firewall in
+      count += 1
+      firewall.rehearsalProblem =
+        count == 1
+        ? FirewallProblem(.refused, program: "iptables-restore", family: .ipv4, words: "no such match")
+        : FirewallProblem(.noNamespace, program: "unshare", family: nil, words: "No space left on device")
+    }
+    let before = host.canonical
+    #expect(throws: Refusal.self) { try host.apply(agent, Modes.owned2) }
+    #expect(host.canonical == before)
+    #expect(host.firewall.loads == 0)
+  }
+
   @Test func `a release that gives our rules up does so there too`() throws {
     let before = host.canonical
     try host.apply(agent, Modes.owned2)

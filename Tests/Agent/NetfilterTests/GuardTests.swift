@@ -207,6 +207,19 @@ struct GuardTests {
     }
   }
 
+  @Test func `an agent that changed nothing, and could not even write that down, is left alone`() throws {
+    try withJournal { host, deadMan, journal in
+      try deadMan.arm(StandIn.transaction, until: LinuxBootClock().now() + .milliseconds(300))
+      try journal.append(.staged(StandIn.opened(.armed)))
+      // It would be us who are ended.
+      usleep(3_000_000)
+      let process = try #require(deadMan.process)
+      #expect(StandIn.isRunning(process))
+      deadMan.disarm()
+      #expect(!StandIn.isRunning(process))
+    }
+  }
+
   @Test func `where nobody gives his word, arming fails and leaves no process`() throws {
     try withJournal { host, _, _ in
       for path in ["/usr/bin/true", "/usr/bin/false", "/nonexistent"] {

@@ -83,6 +83,16 @@ import Wire
         return
       }
       #expect(why.contains("at another time"))
+      // Shut now and then is no better.
+      let later = "-A INPUT -p tcp -m tcp --dport 22 -m time --datestop 2000-01-01T00:00:00 -j DROP"
+      guard case .undecided(let then) = try knock(host, Self.filter(later, Self.letIn), Self.filter(Self.letIn)) else {
+        Issue.record("that it may be shut later was not thought of")
+        return
+      }
+      #expect(then.contains("at another time"))
+      // At another door it is nobody's business.
+      let elsewhere = later.replacing("--dport 22", with: "--dport 443")
+      #expect(try knock(host, Self.filter(elsewhere, Self.letIn), Self.filter(Self.letIn)) == .passed)
       // A rule that nobody met decides nothing.
       let other = "-A INPUT -p udp -m time --datestart 2000-01-01T00:00:00 -j ACCEPT"
       #expect(try knock(host, Self.filter(Self.letIn, other), Self.filter(Self.letIn)) == .passed)

@@ -30,7 +30,7 @@ import Testing
     ("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode", nil),
     ("", nil), ("   0: 010200C0 070200C0:9C41 01", nil), ("   0: 0102C0:0016 070200C0:9C41 01", nil),
   ]) func `a line names both ends of a connection that lives`(line: String, ends: ConnectionEnds?) {
-    #expect(TCPConnections.ends(Array(line.utf8), [22]) == ends)
+    #expect(TCPConnections.ends(Array(line.utf8)[...], [22]) == ends)
   }
 
   @Test(arguments: ["127.0.0.1", "::1"]) func `a connection is among them while it is open`(host: String) throws {

@@ -226,6 +226,16 @@ import Wire
       try Report(encoded: report().encode() + [0])
     }
     #expect(throws: WireProblem.malformedReport(.truncated(field: "format of report"))) { try Report(encoded: []) }
+    // Stores keep reports for years. The one before this said only whether.
+    var old = report()
+    old.degraded = nil
+    var encoded = old.encode()
+    encoded[1] = 2
+    #expect(try Report(encoded: encoded) == old)
+    let flag = encoded.count - 4 - old.managementSource.utf8.count - 1
+    encoded[flag] = 1
+    old.degraded = "its agent does not say why"
+    #expect(try Report(encoded: encoded) == old)
   }
 
   @Test func `owners are written in order and once, and read only so`() throws {
