@@ -11,8 +11,11 @@ extension HostAgent {
     do {
       switch order.deed {
       case .safe:
-        // Whatever cannot be ended first, a full disk say, must not keep it from whoever stands locked out before the host.
-        try? settle()
+        do { try settle() } catch {
+          // What cannot even be read, or given up in writing (a full disk), must not keep it from whoever stands locked out
+          // before the host. What may be half done stays open and guarded: it is taken back first.
+          if (try? ledger())?.open?.touchedKernel == true { throw error }
+        }
         return try loadSafe(order)
       case .rollback:
         try settle()
@@ -28,13 +31,13 @@ extension HostAgent {
   }
 
   private func loadSafe(_ order: LocalOrder) throws -> String {
-    let ledger = try ledger()
+    let ledger = (try? ledger()) ?? Ledger()
     let known = ledger.committed.flatMap { committed in Self.twice { try committedRules(committed) } }
     let isRecorded = (try? append(.localAct(act(order)))) != nil
     try loadSafePolicy(why: "root at the console ordered it: \(cut(SafeText.escape(order.reason)))", known: known)
     return isRecorded
       ? "the safe policy is loaded, until the next release or rollback"
-      : "the safe policy is loaded, but that could not be recorded: the next boot loads the committed rules again"
+      : "the safe policy is loaded, but that could not be recorded: the next boot goes by what the journal says"
   }
 
   /// The bundle before the committed one, by the same way as any other, but for the confirmation: who orders it stands

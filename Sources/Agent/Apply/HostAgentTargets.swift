@@ -69,6 +69,7 @@ extension HostAgent {
     // What the committed release replaced and took over is still to be given back, by whoever comes after.
     safe.found = committed?.found
     safe.taken = committed?.taken ?? .none
+    safe.ownTables = committed?.exclusiveTables ?? safe.ownTables
     return safe
   }
 

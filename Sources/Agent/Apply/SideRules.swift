@@ -82,6 +82,8 @@ struct KnownRules {
     known.rules = .exclusive(found)
     known.expected = found.map { _, ruleset in ruleset.digest }
     known.isCopy = true
+    // Where the safe policy stands in for rules that took more tables, those have to be emptied again to go back to it.
+    known.ownTables = old?.ownTables ?? known.ownTables
     return known
   }
 

@@ -90,7 +90,7 @@ struct KnockVerdict {
     let moved = Set(self.moved)
     let closer = after.onTheWay.first { rule in
       rule.matches.contains("time") && !rule.isForOthers && !rule.isForPorts(otherThan: ports) && !moved.contains(rule)
-        && rule.target.map(Self.droppers.contains) == true
+        && rule.target.map { $0 != "ACCEPT" && !Self.continuing.contains($0) } == true
     }
     return closer.map { "'\($0.shown)' may keep it out at another time" }
   }

@@ -54,6 +54,42 @@ import Wire
     }
   }
 
+  @Test func `giving up over the safe policy leaves nothing of it behind when it is taken back`() throws {
+    try host.apply(agent, Modes.exclusive3)
+    _ = try agent.obey(LocalOrder(deed: .safe, reason: "a drill"))
+    let safe = host.canonical
+    let transaction = TransactionID.random()
+    _ = try ConfirmTests.begin(agent, Modes.withdrawn4, transaction, from: host.connection())
+    #expect(host.canonical == found)
+    #expect(try agent.cancel(transaction).result == .reverted)
+    #expect(host.canonical == safe)
+  }
+
+  @Test func `a change that nobody can take back stays open and guarded when root orders the safe policy`() throws {
+    try host.apply(agent, Modes.owned2)
+    _ = try ConfirmTests.begin(agent, Modes.owned3, .random(), from: host.connection())
+    host.faults.breaks = "load ipv4"
+    #expect(throws: Refusal.self) { try agent.obey(LocalOrder(deed: .safe, reason: "a drill")) }
+    #expect(try host.ledger().open != nil)
+    #expect(host.promise.armed != nil)
+    host.faults.breaks = nil
+    #expect(try agent.obey(LocalOrder(deed: .safe, reason: "a drill")).hasPrefix("the safe policy is loaded"))
+    #expect(try host.ledger().open == nil)
+    #expect(host.promise.armed == nil)
+  }
+
+  @Test func `a journal that cannot be read does not keep the safe policy from being loaded`() throws {
+    try host.apply(agent, Modes.owned2)
+    var journal = try #require(try host.disk.read(Journal.fileName, atMost: 1 << 20))
+    journal[20] ^= 1
+    try host.disk.remove(Journal.fileName)
+    try host.disk.create(Journal.fileName, journal)
+    let next = try host.agent()
+    #expect(throws: (any Error).self) { try next.recover() }
+    #expect(try next.obey(LocalOrder(deed: .safe, reason: "a drill")).contains("could not be recorded"))
+    #expect(host.canonical.ipv4.contains("--dport 22 -j ACCEPT"))
+  }
+
   @Test func `going back over a release that cannot be read does not take its rules for somebody else's`() throws {
     try host.apply(agent, Modes.exclusive3)
     try host.apply(agent, Modes.bundle(4, .exclusive, Modes.evict))

@@ -90,6 +90,13 @@ import Wire
         return
       }
       #expect(then.contains("at another time"))
+      let night = "-A INPUT -p tcp -m time --datestop 2000-01-01T00:00:00 -j night"
+      let through = Self.filter(night, Self.letIn, "-A night -j DROP")
+        .replacing(":INPUT", with: ":night - [0:0]\n:INPUT")
+      guard case .undecided = try knock(host, through, Self.filter(Self.letIn)) else {
+        Issue.record("that a chain may shut it later was not thought of")
+        return
+      }
       // At another door it is nobody's business.
       let elsewhere = later.replacing("--dport 22", with: "--dport 443")
       #expect(try knock(host, Self.filter(elsewhere, Self.letIn), Self.filter(Self.letIn)) == .passed)
