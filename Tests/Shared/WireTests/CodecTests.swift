@@ -40,6 +40,8 @@ import Wire
       }
       if let message = try? AgentMessage(frame: mutant) {
         read += 1
+        // A report of the format before is read, and written in today's.
+        if message.type == .report, payload.starts(with: [0, 2]) { continue }
         if Array(message.encode().dropFirst(5)) != payload { Issue.record("seed \(Self.seed), round \(round)") }
       }
     }
