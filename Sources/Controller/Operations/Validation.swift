@@ -19,20 +19,20 @@ package struct Validation: Sendable {
       throw Failure("validate", because: Reason("\(workspace.configuration.inventory) names no host"))
     }
     let policies = try workspace.policies()
-    try policies.check(against: inventory)
-    let uncovered = policies.uncovered(in: inventory)
+    let compiler = try PolicyCompiler(policies, inventory: inventory)
+    let uncovered = compiler.uncovered(in: inventory)
     let skipped = Set(uncovered.map(\.id))
     var problems = Problems()
     for host in inventory.hosts where !skipped.contains(host.id) {
       do throws(Diagnostics) {
-        _ = try policies.compile(for: host, controllers: PolicySet.placeholderControllers)
+        _ = try compiler.compile(for: host, controllers: PolicySet.placeholderControllers)
       } catch {
         problems.add(error)
       }
     }
     try problems.throwIfAny()
     return Validation(
-      hosts: inventory.hosts.map(\.id.description), policies: policies.policies.map(\.name),
+      hosts: inventory.hosts.map(\.id.description), policies: policies.names,
       uncovered: uncovered.map(\.id.description), warnings: inventory.warnings)
   }
 }
