@@ -84,7 +84,7 @@ let controller: [Target] = [
     ]),
   room(
     "Console", in: "Controller",
-    uses: ["Store", "Core", "Ruleset", "Wire", "Audit", "Rollout", "Operations", "Inventory"]),
+    uses: ["Store", "Core", "Ruleset", "Wire", "Audit", "Rollout", "Operations", "Inventory", "Policy"]),
   .executableTarget(
     name: "portcullis",
     dependencies: [

@@ -42,6 +42,11 @@ package struct CompiledPolicy: Sendable {
     places[family].indices.contains(line - 1) ? places[family][line - 1] : nil
   }
 
+  /// What `ipset restore` takes to make the sets of one family.
+  package func ipsetText(_ family: Family) -> String {
+    sets.filter { $0.family == family }.map(\.restoreText).joined()
+  }
+
   /// The text is read again as every agent will read it: what was put together of values must be the lines it was meant
   /// to be, and nothing else.
   private static func check(

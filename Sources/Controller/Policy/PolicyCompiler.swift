@@ -80,6 +80,28 @@ package struct PolicyCompiler: Sendable {
     return compiled
   }
 
+  /// The rules of policies alone, in their order, for a host that is in no inventory: groups and hosts that they name do
+  /// not exist, and neither do variables.
+  ///
+  /// - Parameter names: of the policies; empty for all.
+  package static func standalone(
+    _ set: PolicySet, named names: [String], controllers: [String]
+  ) throws(Diagnostics) -> CompiledPolicy {
+    let place = SourceLocation(file: set.directory, line: 1, column: 1)
+    for name in names where !set.names.contains(name) {
+      throw Diagnostics(
+        Diagnostic(place, "there is no policy \(quoted(name))", hint: nearestHint(name, among: set.names)))
+    }
+    let policies = set.policies.filter { names.isEmpty || names.contains($0.name) }
+      .sorted { ($0.order, $0.name) < ($1.order, $1.name) }
+    let inventory = try HostInventory.parse(Array("all: {hosts: {standalone: {}}}\n".utf8), file: "standalone")
+    let facts = HostFacts(inventory.hosts[0], controllers: try addresses(controllers, of: inventory.hosts[0]))
+    var compiler = HostCompiler(
+      try Composition(policies), common: set.common, facts: facts, fleet: FleetAddresses(inventory, pins: set.pins),
+      pins: set.pins)
+    return try compiler.compile()
+  }
+
   private static func addresses(_ texts: [String], of host: InventoryHost) throws(Diagnostics) -> [NumericAddress] {
     var sources: Set<NumericAddress> = []
     for text in texts + host.controllers {

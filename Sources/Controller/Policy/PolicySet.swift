@@ -1,5 +1,5 @@
 package import Core
-internal import Inventory
+package import Inventory
 
 /// All policies of a folder, parsed and checked, before any host.
 package struct PolicySet: Sendable {
@@ -87,5 +87,30 @@ package struct PolicySet: Sendable {
       problems.add(error)
       return CommonFile()
     }
+  }
+}
+
+extension PolicySet {
+  /// DNS names that some policy needs addresses of: its own, and those of inventory hosts that it names by group or host.
+  package func namesToPin(in inventory: HostInventory) -> [String] {
+    var names: Set<String> = []
+    for mentions in policies.map({ PolicyMentions($0) }) + [PolicyMentions(common)] {
+      names.formUnion(mentions.dnsNames)
+      for operand in mentions.addresses {
+        switch operand.value {
+        case .group(let group):
+          for index in inventory.group(named: group)?.hostIndices ?? [] {
+            names.formUnion(Self.names(of: inventory.hosts[index]))
+          }
+        case .host(let host): names.formUnion(inventory.host(named: host).map { Self.names(of: $0) } ?? [])
+        case .prefix, .set, .controllers, .name, .variable: break
+        }
+      }
+    }
+    return names.sorted()
+  }
+
+  private static func names(of host: InventoryHost) -> [String] {
+    host.addresses.filter { NumericAddress(String($0.prefix { $0 != "%" })) == nil }.map { $0.lowercased() }
   }
 }

@@ -7,6 +7,12 @@ package struct AddressSet: Hashable, Sendable {
   package let prefixes: [AddressPrefix]
   package let name: String
 
+  package var restoreText: String {
+    let size = max(1024, prefixes.count)
+    return "create \(name) hash:net family \(family == .ipv4 ? "inet" : "inet6") hashsize 1024 maxelem \(size)\n"
+      + prefixes.map { "add \(name) \($0)\n" }.joined()
+  }
+
   init(family: Family, prefixes: [AddressPrefix]) {
     self.family = family
     self.prefixes = prefixes
