@@ -72,6 +72,7 @@ let agent: [Target] = [
 let controller: [Target] = [
   room("Inventory", in: "Controller", uses: ["Core", yams]),
   room("Policy", in: "Controller", uses: ["Core", "Ruleset", "Inventory"]),
+  room("Lint", in: "Controller", uses: ["Core", "Ruleset"]),
   room("Rollout", in: "Controller", uses: ["Core", "Ruleset", "Wire"]),
   room("Audit", in: "Controller", uses: ["Core", "Ruleset", "Wire"]),
   room("Transport", in: "Controller", uses: ["Core", "CLibSSH", "CLinux", crypto]),
@@ -121,6 +122,7 @@ let testTargets: [Target] = [
   tests(of: "Installation", in: "Agent", uses: ["Installation", "Core", "Wire"]),
   tests(of: "Inventory", in: "Controller", uses: ["Inventory", "Core"]),
   tests(of: "Policy", in: "Controller", uses: ["Policy", "Inventory", "Ruleset", "Core"]),
+  tests(of: "Lint", in: "Controller", uses: ["Lint", "Ruleset", "Core"]),
   tests(of: "Audit", in: "Controller", uses: ["Audit", "Core", "Wire", "Ruleset"]),
   tests(of: "Rollout", in: "Controller", uses: ["Rollout", "Core", "Wire", "Ruleset"]),
   tests(of: "Store", in: "Controller", uses: ["Store", "Audit", "Core", "Wire", grdb]),

@@ -17,7 +17,10 @@ struct TableBuilder {
 
   /// False when the chain is there already.
   mutating func declare(_ name: ArraySlice<UInt8>, policy: String?) -> Bool {
-    guard indices.updateValue(chains.count, forKey: NameKey(name)) == nil else { return false }
+    let key = NameKey(name)
+    // The first declaration stays the one that rules are added to.
+    guard indices[key] == nil else { return false }
+    indices[key] = chains.count
     chains.append(RuleChain(name: String(decoding: name, as: UTF8.self), policy: policy))
     return true
   }

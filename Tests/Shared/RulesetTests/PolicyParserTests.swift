@@ -55,6 +55,7 @@ struct PolicyParserTests {
       ("*filter\n:MINE DROP\nCOMMIT\n", "2:7 policy DROP of a chain that is not built in"),
       ("*filter\n:PREROUTING ACCEPT\nCOMMIT\n", "2:2 PREROUTING is not a chain of table filter"),
       ("*filter\n:A -\n:A -\nCOMMIT\n", "3:2 chain A is declared twice"),
+      ("*filter\n:A -\n:A -\n-A A -j DROP\nCOMMIT\n", "3:2 chain A is declared twice"),
       ("*filter\n:DROP -\nCOMMIT\n", "2:2 a chain cannot be called DROP, which is a target"),
       ("*filter\n:a\"b -\nCOMMIT\n", "2:2 the chain's name may hold letters, digits and _-.:+@/= and not begin with -"),
       (

@@ -56,6 +56,7 @@ struct SaveParserTests {
       (":INPUT ACCEPT [0:0]\n", "1:1 a chain outside any table"),
       ("-A INPUT -j DROP\n", "1:1 a rule outside any table"),
       ("*filter\n:A - [0:0]\n:A - [0:0]\nCOMMIT\n", "3:2 chain A is declared twice"),
+      ("*filter\n:A - [0:0]\n:A - [0:0]\n-A A -j DROP\nCOMMIT\n", "3:2 chain A is declared twice"),
       ("*filter\n:A - [0:0] x\nCOMMIT\n", "2:1 this is not a line that iptables-save prints"),
       ("*filter\n:A - [0;0]\nCOMMIT\n", "2:1 this is not a line that iptables-save prints"),
       ("*filter\n:A drop [0:0]\nCOMMIT\n", "2:1 this is not a line that iptables-save prints"),

@@ -1,0 +1,107 @@
+package enum LintSeverity: String, Hashable, Sendable, CaseIterable, Comparable {
+  case warning, error
+
+  package static func < (a: LintSeverity, b: LintSeverity) -> Bool { a == .warning && b == .error }
+}
+
+/// Every mistake that is looked for. The names are stable: people write them into exceptions.
+package enum LintRule: String, Hashable, Sendable, CaseIterable {
+  case shadowedRule = "shadowed-rule"
+  case duplicateRule = "duplicate-rule"
+  case acceptAfterCatchAll = "accept-after-catch-all"
+  case noSSHFromControllers = "no-ssh-from-controllers"
+  case noLoopback = "no-loopback"
+  case noEstablished = "no-established"
+  case icmpv6Dropped = "icmpv6-dropped"
+  case oneFamilyOnly = "one-family-only"
+  case logWithoutLimit = "log-without-limit"
+  case masqueradeEverything = "masquerade-everything"
+  case sourcePortAccept = "source-port-accept"
+  case forwardingDisabled = "forwarding-disabled"
+  case noDHCPClient = "no-dhcp-client"
+  // What only whoever knows all policies and hosts can find.
+  case unusedSet = "unused-set"
+  case unusedService = "unused-service"
+  case policyWithoutHosts = "policy-without-hosts"
+  case hostWithoutPolicy = "host-without-policy"
+
+  /// How bad it is when it is certain.
+  package var severity: LintSeverity {
+    switch self {
+    case .noSSHFromControllers, .noLoopback, .noEstablished, .icmpv6Dropped: .error
+    case .shadowedRule, .duplicateRule, .acceptAfterCatchAll, .oneFamilyOnly, .logWithoutLimit, .masqueradeEverything,
+      .sourcePortAccept, .forwardingDisabled, .noDHCPClient, .unusedSet, .unusedService, .policyWithoutHosts,
+      .hostWithoutPolicy:
+      .warning
+    }
+  }
+
+  /// What is looked for, in a few words.
+  package var title: String {
+    switch self {
+    case .shadowedRule: "a rule that can never match"
+    case .duplicateRule: "the same rule twice"
+    case .acceptAfterCatchAll: "an accept after a rule that takes everything"
+    case .noSSHFromControllers: "no way in for SSH from the controllers"
+    case .noLoopback: "the host cannot talk to itself"
+    case .noEstablished: "answers are dropped"
+    case .icmpv6Dropped: "ICMPv6 that IPv6 cannot live without is dropped"
+    case .oneFamilyOnly: "a service that is open in one family only"
+    case .logWithoutLimit: "a log rule without a limit"
+    case .masqueradeEverything: "masquerading of everything"
+    case .sourcePortAccept: "an accept that trusts the sender's port"
+    case .forwardingDisabled: "a gateway that does not forward"
+    case .noDHCPClient: "no answer from the DHCP server gets in"
+    case .unusedSet: "a set that no rule uses"
+    case .unusedService: "a service that no rule uses"
+    case .policyWithoutHosts: "a policy that applies to no host"
+    case .hostWithoutPolicy: "a host that no policy applies to"
+    }
+  }
+
+  /// Why it matters, in one sentence.
+  package var why: String {
+    switch self {
+    case .shadowedRule: "Whoever wrote it believes that it does something, and it does not."
+    case .duplicateRule: "Whoever changes one of the two will wonder why nothing changes."
+    case .acceptAfterCatchAll: "What it means to let in is dropped before it is reached."
+    case .noSSHFromControllers: "The next policy could not be pushed, and nobody could log in to mend it."
+    case .noLoopback: "Programs on a host speak with each other over the loopback: resolvers, databases, monitoring."
+    case .noEstablished: "The host hears no answer to what it asks, and its clients hear none from it."
+    case .icmpv6Dropped:
+      "Without neighbour discovery a host has no neighbours and no router; without packet-too-big transfers hang."
+    case .oneFamilyOnly: "Clients prefer IPv6 where they have it: one half of them would find the service closed."
+    case .logWithoutLimit: "Whoever sends enough packets fills the disk and keeps the kernel busy writing."
+    case .masqueradeEverything: "Every forwarded packet gets this host's address, also those that come in from outside."
+    case .sourcePortAccept: "The sender chooses its port, so that anybody gets in by choosing that one."
+    case .forwardingDisabled: "The kernel drops what it would have to forward, whatever the rules say."
+    case .noDHCPClient: "The lease ends without having been renewed, and the host loses its address."
+    case .unusedSet: "It may be mistyped where it was meant to be used."
+    case .unusedService: "It may be mistyped where it was meant to be used."
+    case .policyWithoutHosts: "The group may be mistyped, and its hosts go without these rules."
+    case .hostWithoutPolicy: "Nothing filters it."
+    }
+  }
+
+  /// What to do about it.
+  package var help: String {
+    switch self {
+    case .shadowedRule: "Delete the rule, or move it before the one that takes its packets."
+    case .duplicateRule: "Delete one of the two."
+    case .acceptAfterCatchAll: "Move the accept before the rule that takes everything."
+    case .noSSHFromControllers: "Accept the service ssh from controllers."
+    case .noLoopback: "Accept what comes in by lo, and what goes out by it."
+    case .noEstablished: "Accept established and related connections first."
+    case .icmpv6Dropped: "Accept icmp-essential."
+    case .oneFamilyOnly: "Open the port in both families, or restrict it by address."
+    case .logWithoutLimit: "Give the log a limit, such as 5/minute."
+    case .masqueradeEverything: "Say whose packets, or by which interface they leave."
+    case .sourcePortAccept: "Accept established connections instead: answers belong to one."
+    case .forwardingDisabled: "Set net.ipv4.ip_forward or net.ipv6.conf.all.forwarding to 1 in `sysctl`."
+    case .noDHCPClient: "Accept dhcp-client."
+    case .unusedSet, .unusedService: "Delete it, or use it."
+    case .policyWithoutHosts: "Correct `applies_to`, or delete the policy."
+    case .hostWithoutPolicy: "Put the host into a group that has a policy."
+    }
+  }
+}

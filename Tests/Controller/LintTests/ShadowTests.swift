@@ -1,0 +1,137 @@
+import Core
+import Lint
+import Testing
+
+@Suite("Rules that do nothing because of others") struct ShadowTests {
+  @Test(
+    "A rule whose packets an earlier one takes can never match",
+    arguments: [
+      "-A INPUT -s 10.0.0.0/8 -j DROP\n-A INPUT -s 10.1.0.0/16 -p tcp -j ACCEPT",
+      "-A INPUT -p tcp --dport 20:30 -j REJECT\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT",
+      "-A INPUT -j web\n-A INPUT -p tcp -j LOG -m limit --limit 1/s\n-A web -j LOG -m limit --limit 1/s\n-A web -j DROP",
+      "-A INPUT -p tcp -j web\n-A INPUT -p tcp --dport 9 -j DROP\n-A web -p udp -j LOG -m limit --limit 1/s\n-A web -j REJECT",
+      "-A INPUT -p tcp -g web\n-A INPUT -p tcp --dport 9 -j DROP\n-A web -s 10.0.0.1 -j DROP",
+      "-A INPUT -m mark --mark 1 -j DROP\n-A INPUT -p tcp -m mark --mark 1 -j REJECT",
+      "-A INPUT ! -s 10.0.0.0/8 -j DROP\n-A INPUT -s 192.0.2.0/24 -p udp -j REJECT",
+    ]) func shadowed(rules: String) throws
+  {
+    let found = try findings(ipv4: rules)
+    #expect(found == ["shadowed-rule rules.v4:\(rules.contains("-A web") ? 9 : 8)"])
+  }
+
+  @Test("The message names the earlier rule") func message() throws {
+    let subject = try subject(filter(base4 + "-A INPUT -s 10.0.0.0/8 -j DROP\n-A INPUT -s 10.1.0.0/16 -j REJECT"))
+    let finding = try #require(Linter.run(subject).first)
+    #expect(
+      finding.diagnostic.message == "this rule can never match: the rule of INPUT at rules.v4:7:1 takes all its packets"
+    )
+    #expect(finding.related == places(.ipv4, 7) && finding.severity == .warning && !finding.why.isEmpty)
+    #expect(finding.strict.severity == .error)
+  }
+
+  @Test(
+    "A rule that some packet reaches is let be",
+    arguments: [
+      "-A INPUT -s 10.1.0.0/16 -j DROP\n-A INPUT -s 10.0.0.0/8 -j REJECT",
+      "-A INPUT -s 10.0.0.0/8 -m limit --limit 5/sec -j ACCEPT\n-A INPUT -s 10.0.0.0/8 -j DROP",
+      "-A INPUT -s 10.0.0.0/8 -j LOG -m limit --limit 1/s\n-A INPUT -s 10.0.0.0/8 -j DROP",
+      "-A INPUT -s 10.0.0.0/8\n-A INPUT -s 10.0.0.0/8 -j DROP",
+      "-A INPUT -j web\n-A INPUT -s 10.0.0.0/8 -j DROP\n-A web -s 10.0.0.1 -j RETURN\n-A web -j DROP",
+      "-A INPUT -j web\n-A INPUT -s 10.0.0.0/8 -j DROP\n-A web -j web",
+      "-A INPUT -j web\n-A INPUT -s 10.0.0.0/8 -j DROP\n-A web -p tcp -j DROP",
+      "-A INPUT -j web\n-A INPUT -s 10.0.0.0/8 -j DROP\n-A web -s 10.0.0.1 -g deep\n-A web -j DROP\n-A deep -p udp -j DROP",
+      "-A INPUT -s 10.0.0.0/8 -j NFQUEUE --queue-num 1 --queue-bypass\n-A INPUT -s 10.0.0.0/8 -j DROP",
+      "-A INPUT -m mark --mark 1 -j DROP\n-A INPUT -s 10.0.0.9 -j MARK --set-mark 1\n-A INPUT -m mark --mark 1 -j DROP",
+      "-A INPUT -m set --match-set a src -j DROP\n-A INPUT -p tcp -j SET --add-set a src\n-A INPUT -m set --match-set a src -j DROP",
+      "-A INPUT -p tcp --dport 22 -j DROP\n-A INPUT -p tcp -j REJECT",
+      "-A INPUT -s 10.0.0.0/8 -m time --timestart 08:00 -j DROP\n-A INPUT -s 10.0.0.0/8 -m time --timestart 08:00 -j DROP",
+      "-A INPUT -m statistic --mode nth --every 2 --packet 0 -j DROP\n-A INPUT -m statistic --mode nth --every 2 --packet 0 -j DROP",
+      "-A INPUT -m recent --set --name a\n-A INPUT -m recent --set --name a",
+    ]) func reachable(rules: String) throws
+  {
+    #expect(try findings(ipv4: rules) == [])
+  }
+
+  @Test(
+    "The same rule twice is a duplicate",
+    arguments: [
+      "-A INPUT -s 10.0.0.0/8 -p tcp --dport 22 -j DROP\n-A INPUT -p tcp -s 10.0.0.0/8 -m tcp --dport 22 -m comment --comment again -j DROP",
+      "-A INPUT -s 10.0.0.0/8 -j web\n-A INPUT -s 10.0.0.0/8 -j web\n-A web -p tcp -j DROP",
+    ]) func duplicate(rules: String) throws
+  {
+    #expect(try findings(ipv4: rules) == ["duplicate-rule rules.v4:\(rules.contains("-A web") ? 9 : 8)"])
+  }
+
+  @Test(
+    "An accept behind a rule that takes everything",
+    arguments: [
+      ("-A INPUT -j DROP\n-A INPUT -s 10.0.0.1 -j ACCEPT", ["accept-after-catch-all rules.v4:8"]),
+      ("-A INPUT -j no\n-A INPUT -s 10.0.0.1 -j ACCEPT\n-A no -j REJECT", ["accept-after-catch-all rules.v4:9"]),
+      ("-A INPUT -j REJECT\n-A INPUT -s 10.0.0.1 -j DROP", ["shadowed-rule rules.v4:8"]),
+      ("-A INPUT -s 0.0.0.0/1 -j DROP\n-A INPUT -s 192.0.2.1 -j ACCEPT", []),
+      ("-A INPUT -m limit --limit 1/sec -j DROP\n-A INPUT -s 192.0.2.1 -j ACCEPT", []),
+    ]) func catchAll(rules: String, expected: [String]) throws
+  {
+    #expect(try findings(ipv4: rules) == expected)
+  }
+
+  @Test("What was written as one is reported only when none of it can match") func items() throws {
+    let text = filter(
+      base4 + "-A INPUT -s 10.0.0.0/8 -j DROP\n-A INPUT -s 10.1.0.0/16 -j REJECT\n-A INPUT -s 192.0.2.1 -j REJECT")
+    /// Lines 8 and 9 come from one line of a policy; then line 7 too.
+    func finding(_ first: Int) throws -> [String] {
+      let places = LintPlaces(whole: Core.SourceLocation(file: "p", line: 1, column: 1)) { _, line in
+        Core.SourceLocation(file: "p", line: line >= first ? 100 : line, column: 1)
+      }
+      return findings(try LintSubject(PerFamily(ipv4: Array(text.utf8), ipv6: []), places: places))
+    }
+    #expect(try finding(8) == [])
+    #expect(try finding(7) == [])
+    #expect(try finding(9) == ["shadowed-rule p:8"])
+  }
+
+  @Test("Every chain of every table is looked through") func tables() throws {
+    let nat = """
+      *nat
+      :PREROUTING ACCEPT
+      :POSTROUTING ACCEPT
+      -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.1
+      -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.2
+      -A POSTROUTING -o eth0 -m statistic --mode random --probability 0.5 -j SNAT --to-source 192.0.2.1
+      -A POSTROUTING -o eth0 -j MASQUERADE
+      COMMIT
+
+      """
+    #expect(findings(try subject(nat)) == ["shadowed-rule rules.v4:5"])
+    let user = filter(base4 + "-A INPUT -j x\n-A x -s 10.0.0.1 -j RETURN\n-A x -s 10.0.0.1 -j DROP")
+    #expect(findings(try subject(user)) == ["shadowed-rule rules.v4:10"])
+  }
+
+  @Test("Large rulesets are looked through in time", arguments: [2_000, 10_000]) func speed(count: Int) throws {
+    var rules = base4
+    for index in 0..<count {
+      switch index % 5 {
+      case 0: rules += "-A INPUT -s 10.\(index >> 8 & 255).\(index & 255).0/24 -p tcp -m tcp --dport 22 -j ACCEPT\n"
+      case 1: rules += "-A INPUT -p tcp -m tcp --dport \(index + 1) -m conntrack --ctstate NEW -j ACCEPT\n"
+      case 2: rules += "-A INPUT -d 10.\(index >> 8 & 255).\(index & 255).1/32 -i eth0 -j DROP\n"
+      case 3:
+        rules +=
+          "-A INPUT -m mac --mac-source 00:00:00:00:\(index >> 8 & 15 | 16):\(index & 63 | 16) -p udp -j ACCEPT\n"
+      default:
+        rules +=
+          "-A INPUT -i eth0 -o vnet\(index) -p tcp -m tcp --sport \(index % 100) --dport 1:\(index + 1) -j DROP\n"
+      }
+    }
+    let text = filter(rules)
+    let clock = ContinuousClock()
+    let start = clock.now
+    let subject = try subject(text)
+    let parsed = clock.now
+    let found = Linter.run(subject)
+    print("\(count) rules: read in \(parsed - start), linted in \(clock.now - parsed), \(found.count) findings")
+    #expect(clock.now - start < .seconds(60))
+    #if !DEBUG
+      #expect(clock.now - start < (count > 2_000 ? .seconds(2) : .milliseconds(100)))
+    #endif
+  }
+}
