@@ -1,5 +1,6 @@
 internal import Core
 internal import FoundationEssentials
+internal import Glibc
 
 // The two ends of the pipe between `validate` and `load-scratch`.
 
@@ -37,16 +38,19 @@ extension ScratchLoad {
     let own: Set<String> = [
       "lo", "sit0", "tunl0", "ip6tnl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "ip6gre0", "teql0",
     ]
-    let lines = String(decoding: try Files.read("/proc/self/net/dev"), as: UTF8.self).split(separator: "\n").dropFirst(
-      2)
-    for line in lines {
-      let name = line.prefix { $0 != ":" }.filter { $0 != " " }
+    guard let interfaces = if_nameindex() else {
+      throw Failure("load rules for trial", because: Reason("its interfaces cannot be listed"), kind: .refused)
+    }
+    defer { if_freenameindex(interfaces) }
+    var next = interfaces
+    while let name = next.pointee.if_name {
+      let name = String(cString: name)
       guard own.contains(name) else {
         throw Failure(
           "load rules for trial",
-          because: Reason("this network has the interface \(SafeText.escape(name)): it is in use"),
-          kind: .refused)
+          because: Reason("this network has the interface \(SafeText.escape(name)): it is in use"), kind: .refused)
       }
+      next += 1
     }
   }
 

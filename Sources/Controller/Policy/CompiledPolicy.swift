@@ -19,6 +19,8 @@ package struct CompiledPolicy: Sendable {
   /// `observe: true`
   package let observes: Bool
   package let sysctl: [(key: String, value: String)]
+  /// The first policy's file.
+  package let start: SourceLocation
   private let places: PerFamily<[SourceLocation]>
 
   init(
@@ -30,6 +32,7 @@ package struct CompiledPolicy: Sendable {
     observes = composition.observes != nil
     sysctl = composition.sysctl.map { ($0.key, $0.value) }
     self.sets = sets
+    start = SourceLocation(file: composition.policies[0].file, line: 1, column: 1)
     let rendered = drafts.map { $1.render() }
     rules = rendered.map { $1.text }
     places = rendered.map { $1.places }
@@ -40,6 +43,14 @@ package struct CompiledPolicy: Sendable {
   /// Where a line of `rules`, counted from 1, comes from: what a failed rehearsal points at. Nil behind the end.
   package func source(of family: Family, line: Int) -> SourceLocation? {
     places[family].indices.contains(line - 1) ? places[family][line - 1] : nil
+  }
+
+  /// Whether the policies let the kernel forward.
+  package var forwards: PerFamily<Bool?> {
+    func isOn(_ keys: [String]) -> Bool { sysctl.contains { keys.contains($0.key) && $0.value != "0" } }
+    return PerFamily(
+      ipv4: isOn(["net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"]),
+      ipv6: isOn(["net.ipv6.conf.all.forwarding"]))
   }
 
   /// What `ipset restore` takes to make the sets of one family.
