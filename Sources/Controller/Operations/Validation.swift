@@ -27,8 +27,12 @@ package struct Validation: Sendable {
   /// Every mistake of all files at once. Hosts whose management source is not known yet are compiled with addresses of
   /// documentation in its place.
   ///
-  /// - Parameter strict: warnings are errors.
-  package static func run(_ workspace: Workspace, strict: Bool = false) throws -> Validation {
+  /// - Parameters:
+  ///   - strict: warnings are errors.
+  ///   - only: hosts to look at; nil for all.
+  package static func run(
+    _ workspace: Workspace, strict: Bool = false, only: Set<HostID>? = nil
+  ) throws -> Validation {
     let inventory = try workspace.inventory()
     guard !inventory.hosts.isEmpty else {
       throw Failure("validate", because: Reason("\(workspace.configuration.inventory) names no host"))
@@ -40,7 +44,7 @@ package struct Validation: Sendable {
     var problems = Problems()
     var findings = Findings(strict: strict)
     var compiled: [CompiledPolicy] = []
-    for host in inventory.hosts where !skipped.contains(host.id) {
+    for host in inventory.hosts where !skipped.contains(host.id) && only?.contains(host.id) != false {
       do throws(Diagnostics) {
         let sources = PolicySet.placeholderControllers + workspace.configuration.controllers
         let policy = try compiler.compile(for: host, controllers: sources)
@@ -51,7 +55,7 @@ package struct Validation: Sendable {
     }
     try problems.throwIfAny()
     findings.add(policies.remarks(inventory, now: workspace.clock.now()))
-    for host in uncovered { findings.add(uncovered: host) }
+    for host in uncovered where only == nil { findings.add(uncovered: host) }
     return Validation(
       hosts: inventory.hosts.map(\.id.description), policies: policies.names,
       uncovered: uncovered.map(\.id.description), warnings: inventory.warnings, findings: findings.sorted(),
