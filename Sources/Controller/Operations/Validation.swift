@@ -16,7 +16,8 @@ package struct Validation: Sendable {
   package static func run(_ workspace: Workspace) throws -> Validation {
     let inventory = try workspace.inventory()
     guard !inventory.hosts.isEmpty else {
-      throw Failure("validate", because: Reason("\(workspace.configuration.inventory) names no host"))
+      throw Failure(
+        "validate", because: Reason("\(workspace.configuration.inventory.joined(separator: ", ")) names no host"))
     }
     let policies = try workspace.policies()
     try policies.check(against: inventory)

@@ -60,9 +60,9 @@ def matching(inventory, pattern):
     try:
         inventory.subset(pattern)
         hosts = [host.name for host in inventory.get_hosts("all")]
-        # An empty part is no warning to Ansible where a slice is empty.
+        # A part that matches nothing is no warning to Ansible where a slice is empty, and where it invents a localhost.
         parts = [part.lstrip("&!") for part in split_host_pattern(pattern)]
-        empty = any(not inventory._evaluate_patterns([part]) for part in parts if not part.startswith("@"))
+        empty = any(all(host.implicit for host in inventory._evaluate_patterns([part])) for part in parts)
     except Exception:
         return None
     finally:

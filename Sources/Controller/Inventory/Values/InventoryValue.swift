@@ -59,6 +59,26 @@ extension InventoryValue: ExpressibleByStringLiteral, ExpressibleByIntegerLitera
   package init(nilLiteral: ()) { self = .null }
 }
 
+extension InventoryValue: Encodable {
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    switch self {
+    case .null: try container.encodeNil()
+    case .bool(let flag): try container.encode(flag)
+    case .integer(let number): try container.encode(number)
+    case .real(let text):
+      // JSON itself knows no infinity; Python does.
+      if let number = Double(text), number.isFinite { try container.encode(number) } else { try container.encode(text) }
+    case .text(let text): try container.encode(text)
+    case .unsafe(let text): try container.encode(["__ansible_unsafe": text])
+    case .vaulted(let text): try container.encode(["__ansible_vault": text])
+    case .list(let values): try container.encode(values)
+    case .mapping(let entries):
+      try container.encode(Dictionary(entries.map { ($0.key, $0.value) }) { $1 })
+    }
+  }
+}
+
 extension InventoryValue {
   /// What a node of a file means to Ansible.
   init(_ node: YAMLNode) { self.init(node, unsafe: false) }
