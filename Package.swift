@@ -130,7 +130,8 @@ let testTargets: [Target] = [
       "Operations", "Ruleset", "Inventory", "Policy", "Release", "Wire", "Transport", "Rollout", "Audit", "Store",
       "Core",
     ]),
-  tests(of: "Console", in: "Controller", uses: ["Console", "Operations", "Rollout", "Audit", "Wire", "Core"]),
+  tests(
+    of: "Console", in: "Controller", uses: ["Console", "Operations", "Inventory", "Rollout", "Audit", "Wire", "Core"]),
   tests(of: "Lab", in: "Lab", uses: ["Lab", "Core", "CLinux", subprocess, system]),
   // Runs the executables built beside it.
   tests(of: "Fleet", in: "Controller", uses: ["Core", "Ruleset", "Release", "Wire"]),

@@ -38,8 +38,18 @@ enum AnsibleOracle {
   }
 
   /// Standard output; what the program says on standard error is shown only when it fails.
-  static func run(_ program: String, _ arguments: [String], input: String = "/dev/null") throws -> Data {
+  static func run(
+    _ program: String, _ arguments: [String], input: String = "/dev/null", in folder: String? = nil
+  ) throws -> Data {
     let process = Process()
+    if let folder {
+      // Nobody's configuration, and no group_vars of where the tests run.
+      process.currentDirectoryURL = URL(filePath: folder)
+      process.environment = [
+        "HOME": folder, "ANSIBLE_HOME": folder, "ANSIBLE_CONFIG": folder + "/none.cfg", "PATH": "/usr/bin:/bin",
+        "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1",
+      ]
+    }
     process.executableURL = URL(filePath: program)
     process.arguments = arguments
     process.standardInput = try FileHandle(forReadingFrom: URL(filePath: input))
