@@ -35,7 +35,8 @@ package struct Validation: Sendable {
   ) throws -> Validation {
     let inventory = try workspace.inventory()
     guard !inventory.hosts.isEmpty else {
-      throw Failure("validate", because: Reason("\(workspace.configuration.inventory) names no host"))
+      throw Failure(
+        "validate", because: Reason("\(workspace.configuration.inventory.joined(separator: ", ")) names no host"))
     }
     let policies = try workspace.policies()
     let compiler = try PolicyCompiler(policies, inventory: inventory)

@@ -22,7 +22,8 @@ struct Portcullis: AsyncParsableCommand {
         subcommands: [
           Validate.self, Render.self, Plan.self, Apply.self, Confirm.self, Cancel.self, Rollback.self, ReleaseVerb.self,
         ]),
-      CommandGroup(name: "Fleet", subcommands: [Status.self, Drift.self, DoctorVerb.self, Hosts.self]),
+      CommandGroup(
+        name: "Fleet", subcommands: [Status.self, Drift.self, DoctorVerb.self, Hosts.self, InventoryVerb.self]),
       CommandGroup(
         name: "Tools",
         subcommands: [

@@ -15,12 +15,24 @@ package struct YAMLNode: Sendable {
     package let key: String
     package let keyLocation: SourceLocation
     package let value: YAMLNode
+    /// The key had no quotes.
+    var hasPlainKey = false
+  }
+
+  /// How a scalar was written: what YAML 1.1 makes of `no` depends on it.
+  enum Style: Hashable, Sendable {
+    case quoted
+    case plain
+    /// A bare word of JSON.
+    case literal
   }
 
   package let location: SourceLocation
   /// An explicit tag such as `!vault`: only a reader that ignores the value accepts it.
   package let tag: String?
   package let content: Content
+  var style = Style.quoted
+  var isFromJSON = false
 
   package var isNull: Bool { if case .null = content { tag == nil } else { false } }
 

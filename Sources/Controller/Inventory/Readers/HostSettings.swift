@@ -14,8 +14,6 @@ struct HostSettings {
   /// From `ansible_ssh_common_args`; `portcullis_jump` wins over it wherever either stands.
   var sshJump: Hops?
   var jump: Hops?
-  var groupPriority: Int?
-  var variables: [String: String] = [:]
 
   /// Hops and where they were written, because the names in them can be checked only when all hosts are known.
   struct Hops {
@@ -44,27 +42,80 @@ struct HostSettings {
     result.labels = other.labels ?? labels
     result.sshJump = other.sshJump ?? sshJump
     result.jump = other.jump ?? jump
-    result.groupPriority = other.groupPriority ?? groupPriority
-    result.variables.merge(other.variables) { $1 }
     return result
   }
 }
 
+/// One variable as a file gives it.
+struct RawVariable {
+  let name: String
+  /// Where the name stands.
+  let location: SourceLocation
+  let node: YAMLNode
+
+  init(name: String, location: SourceLocation, node: YAMLNode) {
+    self.name = name
+    self.location = location
+    self.node = node
+  }
+
+  init(_ entry: YAMLNode.Entry) {
+    self.init(name: InventoryValue.key(entry), location: entry.keyLocation, node: entry.value)
+  }
+}
+
+/// What one group or host says, or several of them laid over each other.
+struct VariableLayer {
+  var settings = HostSettings()
+  /// All variables, those we read ourselves as well.
+  var variables: [String: InventoryVariables.Written] = [:]
+  /// `ansible_group_priority`, where it means something.
+  var groupPriority: Int?
+
+  /// Lays a more specific layer over this one.
+  mutating func overlay(_ other: VariableLayer) {
+    guard !other.variables.isEmpty else { return }
+    settings = settings.overlaid(by: other.settings)
+    variables.merge(other.variables) { $1 }
+  }
+}
+
+/// Where a variable was given.
+enum VariablePlace {
+  case group
+  case groupFile
+  case host
+
+  var isGroup: Bool { self != .host }
+}
+
 /// Reads variables; keeps count of what it passes over.
 struct SettingsReader {
+  /// Spellings that Ansible knows too, and that would be missed in silence.
+  private static let otherSpellings = [
+    "ansible_ssh_host": "ansible_host", "ansible_ssh_port": "ansible_port", "ansible_ssh_user": "ansible_user",
+    "ansible_private_key_file": "ansible_ssh_private_key_file",
+  ]
+
   var problems = Problems()
   var warnings: [Diagnostic] = []
   var ignored = 0
 
-  mutating func read(_ entries: [YAMLNode.Entry], ofGroup isGroup: Bool) -> HostSettings {
-    var settings = HostSettings()
-    for entry in entries { read(entry, ofGroup: isGroup, into: &settings) }
-    return settings
+  mutating func read(_ variable: RawVariable, _ place: VariablePlace, into layer: inout VariableLayer) {
+    if variable.name == "ansible_group_priority", place == .group {
+      layer.groupPriority = variable.node.integer(in: -1_000_000...1_000_000, &problems)
+      return
+    }
+    layer.variables[variable.name] = InventoryVariables.Written(
+      value: InventoryValue(variable.node), location: variable.node.location)
+    readSetting(variable, place, into: &layer.settings)
   }
 
-  private mutating func read(_ entry: YAMLNode.Entry, ofGroup isGroup: Bool, into settings: inout HostSettings) {
-    let value = entry.value
-    switch entry.key {
+  private mutating func readSetting(
+    _ variable: RawVariable, _ place: VariablePlace, into settings: inout HostSettings
+  ) {
+    let value = variable.node
+    switch variable.name {
     case "ansible_host":
       guard let text = plainText(value) else { return }
       settings.address = address(text, at: value.location)
@@ -79,11 +130,15 @@ struct SettingsReader {
       settings.identityFile = HomeFolder.resolving(text)
     case "ansible_ssh_common_args":
       guard let text = value.string(&problems) else { return }
-      readCommonArguments(text, at: value.location, ofGroup: isGroup, into: &settings)
-    case "ansible_group_priority" where isGroup:
-      settings.groupPriority = value.integer(in: -1_000_000...1_000_000, &problems)
+      readCommonArguments(text, at: value.location, ofGroup: place.isGroup, into: &settings)
+    case "ansible_group_priority" where place == .groupFile:
+      ignored += 1
+      warnings.append(
+        Diagnostic(
+          variable.location, "ansible_group_priority means nothing in group_vars, to Ansible neither",
+          hint: "give it in the inventory itself, under the group's vars"))
     case "portcullis_jump":
-      settings.jump = hops(value, ofGroup: isGroup)
+      settings.jump = hops(value, ofGroup: place.isGroup)
     case "portcullis_addresses":
       settings.addresses = texts(value).map { each($0) { reader, text, place in reader.address(text, at: place) } }
     case "portcullis_user":
@@ -111,17 +166,20 @@ struct SettingsReader {
       }
     case let name where name.hasPrefix("portcullis_"):
       problems.add(
-        entry.keyLocation, "unknown variable \(quoted(name))",
+        variable.location, "unknown variable \(quoted(name))",
         hint: nearestHint(name, among: HostSettings.ownNames)
           ?? "known are \(HostSettings.ownNames.joined(separator: ", "))")
     case let name where name.hasPrefix("ansible_"):
       ignored += 1
-    case let name:
+      if let known = Self.otherSpellings[name] {
+        warnings.append(Diagnostic(variable.location, "\(name) is not read", hint: "write \(known)"))
+      }
+    case let name where name.hasPrefix("p"):
       if let near = NearestName.to(name, among: HostSettings.ownNames) {
         warnings.append(
-          Diagnostic(entry.keyLocation, "\(quoted(name)) means nothing to us", hint: "did you mean \(quoted(near))?"))
+          Diagnostic(variable.location, "\(quoted(name)) means nothing to us", hint: "did you mean \(quoted(near))?"))
       }
-      if value.tag == nil, case .scalar(let text) = value.content { settings.variables[name] = text }
+    default: break
     }
   }
 

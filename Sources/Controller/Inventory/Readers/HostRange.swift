@@ -7,17 +7,22 @@ internal import Core
 enum HostRange {
   /// The names, or why there are none. `limit` bounds what one name may make.
   static func expand(_ name: String, limit: Int) throws(Reason) -> [String] {
-    guard let open = name.firstIndex(of: "[") else {
-      guard !name.contains("]") else { throw Reason("a ']' without its '['") }
-      return [name]
+    // From the left, so that a name with many brackets costs no stack. The first range varies slowest.
+    var names = [""]
+    var rest = name[...]
+    while let open = rest.firstIndex(of: "[") {
+      guard let close = rest[open...].firstIndex(of: "]") else { throw Reason("a '[' without its ']'") }
+      let head = rest[..<open]
+      guard !head.contains("]") else { throw Reason("a ']' without its '['") }
+      let values = try values(of: rest[rest.index(after: open)..<close], limit: limit)
+      guard names.count * values.count <= limit, rest.utf8.count < 4096 else {
+        throw Reason("the range makes more than \(limit) names")
+      }
+      names = names.flatMap { name in values.map { name + head + $0 } }
+      rest = rest[rest.index(after: close)...]
     }
-    guard let close = name[open...].firstIndex(of: "]") else { throw Reason("a '[' without its ']'") }
-    let head = name[..<open]
-    guard !head.contains("]") else { throw Reason("a ']' without its '['") }
-    let values = try values(of: name[name.index(after: open)..<close], limit: limit)
-    let tails = try expand(String(name[name.index(after: close)...]), limit: limit)
-    guard values.count * tails.count <= limit else { throw Reason("the range makes more than \(limit) names") }
-    return values.flatMap { value in tails.map { head + value + $0 } }
+    guard !rest.contains("]") else { throw Reason("a ']' without its '['") }
+    return names.count == 1 && names[0].isEmpty ? [String(rest)] : names.map { $0 + rest }
   }
 
   private static func values(of range: Substring, limit: Int) throws(Reason) -> [String] {
