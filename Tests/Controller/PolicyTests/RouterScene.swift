@@ -25,15 +25,19 @@ final class RouterScene {
         + "ip link set \(device) up; "
     }
     let everywhere = "ip route add default dev eth0; ip -6 route add default dev eth0; "
+    func through(_ host: [String]) -> String {
+      host.prefix(2).map { "ip \($0.contains(":") ? "-6 " : "")route add default via \($0) dev eth0 onlink; " }.joined()
+    }
+    let hostInside = ["10.255.0.1", "fd00:255::1"]
     try shell(
       .host,
       "ip link add eth0 type veth peer name eth0 netns \(namespaces[.outside]!.handle); "
         + "ip link add eth1 type veth peer name eth0 netns \(namespaces[.inside]!.handle); " + still
-        + addresses(hostAddresses, "eth0") + addresses(["10.255.0.1", "fd00:255::1"], "eth1") + everywhere
+        + addresses(hostAddresses, "eth0") + addresses(hostInside, "eth1") + everywhere
         + insideNetworks.map { "ip \($0.contains(":") ? "-6 " : "")route add \($0) dev eth1; " }.joined()
         + "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")
-    try shell(.outside, still + addresses(outside, "eth0") + everywhere)
-    try shell(.inside, still + addresses(inside, "eth0") + everywhere)
+    try shell(.outside, still + addresses(outside, "eth0") + through(hostAddresses))
+    try shell(.inside, still + addresses(inside, "eth0") + through(hostInside))
     for place in namespaces.keys { try serve(in: place) }
   }
 
@@ -55,15 +59,17 @@ final class RouterScene {
   }
 
   /// Who answered and whom it saw, as `SERVER CLIENT`; or `silence`, `refused`, or another failure.
-  func connect(_ place: Place, from source: String? = nil, to address: String, _ port: Int) throws -> String {
+  func connect(
+    _ place: Place, from source: String? = nil, to address: String, _ port: Int, patience: Double = 0.7
+  ) throws -> String {
     let script = """
       use IO::Socket::IP; use IO::Select; $@ = "";
-      my $s = IO::Socket::IP->new(PeerHost => $ARGV[0], PeerPort => $ARGV[1], Timeout => 0.7,
+      my $s = IO::Socket::IP->new(PeerHost => $ARGV[0], PeerPort => $ARGV[1], Timeout => $ARGV[3],
         $ARGV[2] ? (LocalHost => $ARGV[2]) : ());
       if (!$s) { print $!{ECONNREFUSED} ? "refused" : $!{ETIMEDOUT} ? "silence" : "failed: $!"; exit }
       print IO::Select->new($s)->can_read(2) ? scalar(<$s>) : "no word";
       """
-    let arguments = ["-MErrno", "-e", script, address, String(port), source ?? ""]
+    let arguments = ["-MErrno", "-e", script, address, String(port), source ?? "", String(patience)]
     return try namespaces[place]!.run(inside: "/usr/bin/perl", arguments).output
   }
 
