@@ -21,7 +21,9 @@ func inventory(_ text: String) throws -> HostInventory {
 }
 
 /// The repository these tests are part of.
-let repository = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../..").standardized.path
+let repository = URL(filePath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent().appending(
+  path: "../../.."
+).standardized.path
 
 let plainRules = "*filter\n:INPUT DROP\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n"
 
