@@ -42,4 +42,7 @@ package protocol AgentOperations: AnyObject {
 
   /// The canonical text asked for.
   func text(_ request: TextRequest) throws(Refusal) -> [UInt8]
+
+  /// What the committed policy, where it only observes, would have dropped.
+  func observe() throws(Refusal) -> Observations
 }

@@ -12,12 +12,17 @@ struct BundleSides {
   /// The bundle that is committed, and one that may be.
   private static let capacity = 2
 
-  private var known: [(manifest: Digest, side: SideRules)] = []
+  struct Side {
+    let rules: SideRules
+    let beside: BesideRules
+  }
+
+  private var known: [(manifest: Digest, side: Side)] = []
 
   /// Nil when it has to be read.
-  subscript(manifest: Digest) -> SideRules? { known.first { $0.manifest == manifest }?.side }
+  subscript(manifest: Digest) -> Side? { known.first { $0.manifest == manifest }?.side }
 
-  mutating func side(of bundle: VerifiedBundle) throws(Refusal) -> SideRules {
+  mutating func side(of bundle: VerifiedBundle) throws(Refusal) -> Side {
     let digest = bundle.manifestDigest
     if let at = known.firstIndex(where: { $0.manifest == digest }) {
       known.append(known.remove(at: at))
@@ -28,9 +33,38 @@ struct BundleSides {
     return known[known.endIndex - 1].side
   }
 
-  private static func parsed(_ bundle: VerifiedBundle) throws(Refusal) -> SideRules {
+  private static func parsed(_ bundle: VerifiedBundle) throws(Refusal) -> Side {
+    let beside = try beside(bundle)
     let manifest = bundle.manifest
     let rulesets = try bundle.rules?.map { (family, text) throws(Refusal) in try parse(text, family) }
+    if let rulesets { try requireNamed(rulesets, by: beside.sets) }
+    return Side(rules: try rules(manifest, rulesets), beside: beside)
+  }
+
+  private static func beside(_ bundle: VerifiedBundle) throws(Refusal) -> BesideRules {
+    do throws(StrictTextProblem) {
+      var beside = BesideRules()
+      if let text = bundle.sets { beside.sets = try SetsFile.parse(text) }
+      if let text = bundle.sysctl { beside.settings = try SysctlFile.parse(text) }
+      return beside
+    } catch {
+      throw Refusal(code: .malformed, detail: cut(error.description))
+    }
+  }
+
+  /// Sets under our names that another bundle left would make rules load here that load nowhere else, nor after a boot.
+  private static func requireNamed(_ rulesets: PerFamily<Ruleset>, by sets: SetsFile) throws(Refusal) {
+    for family in Family.allCases {
+      guard let name = SetName.named(in: rulesets[family]).subtracting(sets.names).sorted().first else { continue }
+      throw Refusal(
+        code: .malformed,
+        detail: cut("\(BundleFile.rules(family).fileName) names the set \(name), which the bundle does not have"))
+    }
+  }
+
+  private static func rules(
+    _ manifest: Manifest, _ rulesets: PerFamily<Ruleset>?
+  ) throws(Refusal) -> SideRules {
     switch (manifest.mode, rulesets) {
     case (.exclusive, let rulesets?): return .exclusive(rulesets)
     case (.owned, let rulesets?):

@@ -96,7 +96,7 @@ package struct BundleStore {
   package func read(_ name: BundleName) throws(SystemCallError) -> [BundleFile: [UInt8]] {
     var files: [BundleFile: [UInt8]] = [:]
     let all =
-      [.statement, .manifest, .proof] + Family.allCases.map(BundleFile.rules)
+      [.statement, .manifest, .proof, .sets, .sysctl] + Family.allCases.map(BundleFile.rules)
       + (0..<BundleFile.maximumSignatures).map(BundleFile.signature)
     for file in all {
       files[file] = try disk.read("\(Self.bundles)/\(name)/\(file.fileName)", atMost: file.maximumSize)

@@ -16,6 +16,7 @@ package final class HostAgent: AgentOperations {
   let trust: any Disk
   let store: BundleStore
   let firewall: any HostFirewall
+  let settings: any KernelSettings
   let facts: any HostFacts
   let clock: any WallClock
   let bootClock: any BootClock
@@ -30,13 +31,14 @@ package final class HostAgent: AgentOperations {
   static let allowedSignersFile = "allowed_signers"
 
   package init(
-    state: any Disk, trust: any Disk, firewall: any HostFirewall, facts: any HostFacts,
+    state: any Disk, trust: any Disk, firewall: any HostFirewall, settings: any KernelSettings, facts: any HostFacts,
     clock: any WallClock = SystemClock(), bootClock: any BootClock, deadMan: any DeadMan
   ) throws {
     self.state = state
     self.trust = trust
     store = BundleStore(on: state)
     self.firewall = firewall
+    self.settings = settings
     self.facts = facts
     self.clock = clock
     self.bootClock = bootClock

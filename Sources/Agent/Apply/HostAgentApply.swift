@@ -145,7 +145,7 @@ extension HostAgent {
       if old == nil && ledger.committed != nil { return }
       let replaced = new.replaced(of: saved, over: before)
       try store.keep(.replaced, replaced.map { _, ruleset in ruleset.canonical() }, of: plan.bundle)
-      var copy = KnownRules.copy(replaced)
+      var copy = KnownRules.copy(replaced, of: before)
       copy.ownTables = before?.exclusiveTables ?? copy.ownTables
       copy.sources = before?.sources ?? []
       copy.taken = before?.taken ?? .none
@@ -205,7 +205,7 @@ extension HostAgent {
       return false
     }
     let target = LoadTarget(known, over: Leftovers(of: [], found: foundPolicies()))
-    guard let saved = try? savedRulesets() else { return false }
+    guard let saved = try? savedRulesets(), differences(of: known.beside).isEmpty else { return false }
     return Family.allCases.allSatisfy { family in
       guard target.difference(saved[family], family) == nil else { return false }
       // A hook may have a foreign accept above it.

@@ -129,6 +129,11 @@ extension HostAgent {
     if family == .ipv6 {
       if side == .wholeSafe { try? append(.safePolicyIsWhole) }
       drive.targets.prepared = nil
+      try setUp(target.sets)
+      // Rules before settings on the way there, and after them on the way back: the one mixture is new rules with old settings.
+      if side != .new {
+        try converge(target.settings, drive.targets.originals, isOnlyWay: isOnlyWay(side, drive))
+      }
       drive.targets.prepared = try prepare(target, evenUnread: side == .wholeSafe)
     }
     guard let prepared = drive.targets.prepared?[family] else { throw Reason("they were not read before") }
@@ -148,6 +153,12 @@ extension HostAgent {
       try store.keep(taken: union, of: drive.plan.bundle)
       taken = union
     }
+    if family == .ipv4 { try converge(target.settings, drive.targets.originals, isOnlyWay: false) }
+  }
+
+  /// There is nothing left to try instead.
+  private func isOnlyWay(_ side: ApplyMachine.Side, _ drive: Drive) -> Bool {
+    side != .old || drive.triesBack >= ApplyMachine.maximumRollbacks
   }
 
   /// A lack of memory or another writer may pass; a host between two bundles should not wait long: 0.1 s before the second
@@ -177,6 +188,10 @@ extension HostAgent {
   private func reread(_ side: ApplyMachine.Side, _ drive: inout Drive) throws -> Expectation? {
     guard let target = drive.targets[side] else { throw Reason("they cannot be read from disk") }
     drive.targets.prepared = nil
+    if side == .new || side == .old {
+      try requireSetUp(target.sets)
+      if side == .new || !isOnlyWay(side, drive) { try requireConverged(target.settings, drive.targets.originals) }
+    }
     switch side {
     case .new:
       let saved = try requireLoaded(target)
@@ -216,6 +231,7 @@ extension HostAgent {
     if drive.plan.needsConfirmation {
       do { _ = try connectionsNow(drive.origin) } catch { throw Refusal("see who is connected", error) }
     }
+    try requireSets(new.sets)
     let rehearsed: RehearsedSide?
     do throws(RehearsalProblem) {
       rehearsed = try rehearse(new, live: plan.live, knock: plan.paths)
@@ -234,6 +250,8 @@ extension HostAgent {
     }
     new.expected = rehearsed?.expectation.digests
     drive.targets.new = new
+    // After the rehearsal, which may have been the first to need the kernel's connection tracking.
+    drive.targets.originals = try requireSettable(new.settings ?? .empty, drive.targets.originals)
     do {
       if let rehearsed { try store.keep(expected: rehearsed.texts, of: drive.plan.bundle) }
       if let live = plan.live {
@@ -254,6 +272,18 @@ extension HostAgent {
     store.removeAll(
       except: [ledger.committed?.name, ledger.previous?.name, ledger.open?.bundle].compactMap { $0 })
     writePlainFiles()
+    guard ledger.open == nil else { return }
+    // Of a bundle that cannot be read nobody knows what it needs.
+    guard let beside = committedBeside(ledger) else { return }
+    sweepSets(keeping: beside.sets.names)
+    forgetOriginals(neededBy: beside.settings)
+  }
+}
+
+extension HostAgent {
+  private func committedBeside(_ ledger: Ledger) -> BesideRules? {
+    guard let committed = ledger.committed else { return BesideRules() }
+    return sides[committed.accepted.manifest]?.beside ?? (try? committedRules(committed))?.beside
   }
 }
 

@@ -107,9 +107,16 @@ extension HostAgent {
   }
 
   /// Loads both families outside of a transaction. Whether they hold then is the caller's to ask.
-  func loadBoth(_ target: LoadTarget, evenUnread: Bool = false) throws {
+  ///
+  /// - Parameter isOnlyWay: kernel settings that cannot be written are no reason to try again.
+  func loadBoth(
+    _ target: LoadTarget, _ originals: SysctlFile, evenUnread: Bool = false, isOnlyWay: Bool = true
+  ) throws {
+    try setUp(target.sets)
     let prepared = try prepare(target, evenUnread: evenUnread)
     for family in [Family.ipv6, .ipv4] { try load(target, family, prepared[family]) }
+    try converge(target.settings, originals, isOnlyWay: isOnlyWay)
+    try requireSetUp(target.sets)
   }
 
   /// Throws with words when the kernel does not hold the target.

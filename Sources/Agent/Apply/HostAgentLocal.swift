@@ -77,7 +77,7 @@ extension HostAgent {
         committedDigests = KnownRules.nothing.expected
         new = new.givingUp(old)
       }
-      let wayBack = try store.read(.replaced, of: name).map(KnownRules.copy) ?? old
+      let wayBack = try store.read(.replaced, of: name).map { KnownRules.copy($0, of: old) } ?? old
       drive = Drive(
         machine: ApplyMachine(plan), plan: plan, targets: targets(new: new, old: wayBack, ledger: ledger),
         rehearsal: RehearsalPlan(

@@ -57,9 +57,11 @@ extension HostAgent {
       do {
         let rules = try committedRules(committed)
         known = rules
-        guard var target = targets(new: nil, old: rules, ledger: ledger).old else { break }
+        let targets = targets(new: nil, old: rules, ledger: ledger)
+        guard var target = targets.old else { break }
         target.preparesForeignChains = true
-        try loadBoth(target)
+        let isLast = attempt == ApplyMachine.maximumRollbacks
+        try loadBoth(target, targets.originals, isOnlyWay: isLast)
         try requireLoadedAfterUpgrade(target)
         // Not being able to say so is no reason to undo it.
         if ledger.degraded != nil { try? append(.restored) }
@@ -89,10 +91,12 @@ extension HostAgent {
     }
     var wanted = KnownRules.nothing
     if let found = committed?.found { wanted = .copy(found) }
-    guard let target = targets(new: committed, old: wanted, ledger: ledger).old else { return false }
+    let targets = targets(new: committed, old: wanted, ledger: ledger)
+    guard let target = targets.old else { return false }
     try requireWayIn(target, sources: committed?.sources ?? [])
-    try loadBoth(target)
+    try loadBoth(target, targets.originals)
     try requireLoadedAfterUpgrade(target)
+    sweepSets(keeping: [])
     return true
   }
 
@@ -149,7 +153,7 @@ extension HostAgent {
     if isSameBoot || ledger.committed == nil,
       let replaced = Self.twice({ try store.read(.replaced, of: open.bundle) }) ?? nil
     {
-      var copy = KnownRules.copy(replaced)
+      var copy = KnownRules.copy(replaced, of: old)
       copy.sources = old?.sources ?? []
       old = copy
     }
@@ -177,7 +181,7 @@ extension HostAgent {
       do {
         if isLast, journal != nil { try? append(.safePolicyIsWhole) }
         let target = isLast ? targets.wholeSafe : targets.safe
-        try loadBoth(target, evenUnread: isLast)
+        try loadBoth(target, targets.originals, evenUnread: isLast)
         try requireLoaded(target)
         if isLast { keepSafePrinted() }
         return

@@ -92,7 +92,8 @@ extension HostAgent {
     do throws(FirewallProblem) {
       programs = try firewall.programs()
       let live = saved.map { $0.map { _, ruleset in ruleset.canonical() } }
-      rehearsed = try firewall.rehearse(Rehearsal(live: live, texts: texts, knock: knock))
+      rehearsed = try firewall.rehearse(
+        Rehearsal(live: live, texts: texts, sets: target.sets.encode(), knock: knock))
     } catch {
       guard error.kind != .noNamespace else { throw .noNamespace(error.words) }
       let line = culprit(error, target, changes.map { _, change in change.owned })
@@ -135,7 +136,7 @@ extension HostAgent {
     func loads(_ count: Int) -> Bool {
       var part = PerFamily(ipv4: RestoreText([]), ipv6: RestoreText([]))
       part[family] = RestoreText(input.keeping(firstRules: count).bytes)
-      return (try? firewall.rehearse(Rehearsal(texts: part))) != nil
+      return (try? firewall.rehearse(Rehearsal(texts: part, sets: target.sets.encode()))) != nil
     }
     var good = 0
     var bad = input.ruleset.ruleCount

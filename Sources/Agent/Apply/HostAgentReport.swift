@@ -12,10 +12,13 @@ extension HostAgent {
       try renewExpectation(programs)
       let ledger = try ledger()
       let saved = try savedRulesets()
-      let rules = ledger.committed.flatMap { shownRules($0) }
+      let side = ledger.committed.flatMap { shownSide($0) }
+      let beside = side?.beside ?? BesideRules()
+      let difference = differences(of: beside)
       let families = PerFamily<FamilyReport> { family in
         self.family(
-          family, saved[family], rules, expected: ledger.committed?.expectation.digests[family])
+          family, saved[family], side?.rules, difference.tables(family, expected: false, of: beside),
+          expected: ledger.committed?.expectation.digests[family])
       }
       let owners = Set(Family.allCases.flatMap { saved[$0].owners }).sorted()
       return Report(
@@ -25,7 +28,8 @@ extension HostAgent {
         lastFailure: ledger.lastFailure, pending: ledger.open.flatMap(pending), localAct: ledger.localAct,
         families: families,
         owners: owners, otherBackendRules: try firewall.otherBackendRules(),
-        conflicts: facts.conflicts, degraded: ledger.degraded, managementSource: managementSource)
+        conflicts: facts.conflicts, degraded: ledger.degraded, managementSource: managementSource,
+        settings: reported(beside.settings))
     } catch {
       throw Refusal("report", error)
     }
@@ -37,11 +41,18 @@ extension HostAgent {
       switch request.side {
       case .observed:
         let saved = try savedRuleset(request.family)
-        let rules = committed.flatMap { shownRules($0) }
-        return (rules?.observed(saved, request.family) ?? saved).canonical()
+        let side = committed.flatMap { shownSide($0) }
+        let beside = side?.beside ?? BesideRules()
+        let tables = differences(of: beside).tables(request.family, expected: false, of: beside)
+        return (side?.rules.observed(saved, request.family) ?? saved).adding(tables).canonical()
       case .expected:
         guard let committed else { return [] }
-        return try expectedTexts(of: committed)?[request.family] ?? rehearseAgain(committed).texts[request.family]
+        let text =
+          try expectedTexts(of: committed)?[request.family] ?? rehearseAgain(committed).texts[request.family]
+        let beside = shownSide(committed)?.beside ?? BesideRules()
+        let tables = differences(of: beside).tables(request.family, expected: true, of: beside)
+        guard !tables.isEmpty else { return text }
+        return try parse(saved: text, request.family).adding(tables).canonical()
       }
     } catch {
       throw Refusal("read the \(request.family) rules", error)
@@ -58,16 +69,31 @@ extension HostAgent {
 
   /// In exclusive mode, and before the first commit, everything the save program prints is observed: a table that the
   /// bundle does not declare and that is not empty is drift.
-  private func family(_ family: Family, _ saved: Ruleset, _ rules: SideRules?, expected: Digest?) -> FamilyReport {
-    let observed = rules?.observed(saved, family) ?? saved
+  private func family(
+    _ family: Family, _ saved: Ruleset, _ rules: SideRules?, _ beside: [RuleTable], expected: Digest?
+  ) -> FamilyReport {
+    let observed = (rules?.observed(saved, family) ?? saved).adding(beside)
     return FamilyReport(
       expected: expected, observed: observed.digest, save: saved.digest,
       chains: observed.chainDigests().map { ChainDigest(table: $0.table, chain: $0.chain, digest: $0.digest) })
   }
 
   /// What the committed bundle calls ours; nil when it cannot be read, so that everything is shown.
-  private func shownRules(_ committed: CommittedBundle) -> SideRules? {
-    sides[committed.accepted.manifest] ?? (try? committedRules(committed))?.rules
+  private func shownSide(_ committed: CommittedBundle) -> BundleSides.Side? {
+    if let known = sides[committed.accepted.manifest] { return known }
+    return (try? committedRules(committed)).map { BundleSides.Side(rules: $0.rules, beside: $0.beside) }
+  }
+
+  /// How the host differs from what the committed bundle wants of it beside its rules.
+  func differences(of beside: BesideRules) -> BesideDifference {
+    BesideDifference(sets: differences(of: beside.sets), settings: differences(of: beside.settings))
+  }
+
+  private func reported(_ settings: SysctlFile) -> [SettingReport] {
+    settings.values.sorted { $0.key < $1.key }.map { key, value in
+      SettingReport(
+        key: key.description, desired: "\(value)", observed: ((try? self.settings.read(key)) ?? nil).map { "\($0)" })
+    }
   }
 
   /// What the rehearsal of the committed bundle printed, if the disk still says so.

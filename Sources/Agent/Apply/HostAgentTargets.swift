@@ -25,7 +25,9 @@ extension HostAgent {
 
   /// What a bundle asks for, and what this host keeps beside it.
   func knownRules(of bundle: VerifiedBundle, in name: BundleName?) throws -> KnownRules {
-    var known = KnownRules(rules: try sides.side(of: bundle), sources: bundle.manifest.sources)
+    let side = try sides.side(of: bundle)
+    var known = KnownRules(
+      rules: side.rules, sets: side.beside.sets, settings: side.beside.settings, sources: bundle.manifest.sources)
     switch known.rules {
     case .exclusive:
       known.printed = name.flatMap { store.printed($0) }
@@ -70,6 +72,7 @@ extension HostAgent {
     safe.found = committed?.found
     safe.taken = committed?.taken ?? .none
     safe.ownTables = committed?.exclusiveTables ?? safe.ownTables
+    safe.settings = committed?.settings
     return safe
   }
 
@@ -96,8 +99,10 @@ extension HostAgent {
   func targets(new: KnownRules?, old: KnownRules?, takesOver: Bool = false, ledger: Ledger) -> Targets {
     let found = foundPolicies()
     let sides = [new, old].compactMap { $0 }
-    let safe = safeRules(beside: sides, whole: false)
-    let wholeSafe = safeRules(beside: sides, whole: true)
+    var safe = safeRules(beside: sides, whole: false)
+    var wholeSafe = safeRules(beside: sides, whole: true)
+    safe.settings = old?.settings
+    wholeSafe.settings = old?.settings
     // What is loaded now, where that is neither.
     let loaded = ledger.degraded == nil ? [] : [ledger.safePolicyIsWhole ? wholeSafe : safe]
     func leftovers(_ others: [KnownRules?]) -> Leftovers {
@@ -115,6 +120,7 @@ extension HostAgent {
           $0, over: leftovers([new]), givingBack: newTaken.subtracting(oldTaken))
       },
       safe: LoadTarget(safe, over: leftovers([new, old])),
-      wholeSafe: LoadTarget(wholeSafe, over: leftovers([new, old])), taken: newTaken)
+      wholeSafe: LoadTarget(wholeSafe, over: leftovers([new, old])), taken: newTaken,
+      originals: Self.twice { try readOriginals() } ?? .empty)
   }
 }

@@ -19,6 +19,15 @@ package protocol HostFirewall: AnyObject {
   /// What the save program prints for the kernel's rules as they are.
   func save(_ family: Family) throws(FirewallProblem) -> [UInt8]
 
+  /// The names of all ipsets there are, anybody's. Throws where the host has no program for them.
+  func setNames() throws(FirewallProblem) -> [String]
+
+  /// What the ipset program prints of one set.
+  func saveSet(_ name: String) throws(FirewallProblem) -> [UInt8]
+
+  /// Feeds a text to `ipset restore`. After an error some of its lines may have been done.
+  func changeSets(_ text: [UInt8]) throws(FirewallProblem)
+
   /// Rules of both families that only the other backend's programs see.
   func otherBackendRules() throws(FirewallProblem) -> Int
 }
@@ -40,12 +49,17 @@ package struct Rehearsal: Hashable, Sendable {
   /// ipsets it names are copied from the host too.
   package var live: PerFamily<[UInt8]>?
   package var texts: PerFamily<RestoreText>
+  /// What makes our own ipsets that the texts name, for `ipset restore`.
+  package var sets: [UInt8]
   /// Ways in that must stay open; empty for no knock.
   package var knock: [KnockPath]
 
-  package init(live: PerFamily<[UInt8]>? = nil, texts: PerFamily<RestoreText>, knock: [KnockPath] = []) {
+  package init(
+    live: PerFamily<[UInt8]>? = nil, texts: PerFamily<RestoreText>, sets: [UInt8] = [], knock: [KnockPath] = []
+  ) {
     self.live = live
     self.texts = texts
+    self.sets = sets
     self.knock = knock
   }
 }
@@ -95,6 +109,8 @@ package struct FirewallProblem: Error, Hashable, Sendable, CustomStringConvertib
   package var kind: Kind
   /// "ip6tables-restore"
   package var program: String
+  /// The one whose absence or refusal is about ipsets.
+  package static let setProgram = "ipset"
   package var family: Family?
   /// The line of the input that it named, counted from 1.
   package var line: Int?

@@ -5,6 +5,9 @@ internal import Ruleset
 /// Rules of both families, ready to be loaded over whatever the other sides of the change left, and recognised again.
 struct LoadTarget {
   let rules: SideRules
+  let sets: SetsFile
+  /// Nil where the kernel's settings are to stay as they are.
+  let settings: SysctlFile?
   /// Digest of what the host's programs print of them; nil where only the shape can be compared.
   var expected: PerFamily<Digest>?
   let leftovers: Leftovers
@@ -25,6 +28,8 @@ struct LoadTarget {
     _ known: KnownRules, over leftovers: Leftovers, takesOver: Bool = false, givingBack: PerFamily<[TakenRule]>? = nil
   ) {
     rules = known.rules
+    sets = known.sets
+    settings = known.settings
     expected = known.expected
     self.leftovers = leftovers
     self.takesOver = takesOver
@@ -140,6 +145,8 @@ struct Targets {
   var wholeSafe: LoadTarget
   /// What the new side moved below its hooks, as it is on disk beside its bundle.
   var taken = PerFamily<[TakenRule]>(ipv4: [], ipv6: [])
+  /// The kernel's settings before we first touched them.
+  var originals = SysctlFile.empty
   /// Of the side that is being loaded, for both families, made before the first of them is loaded.
   var prepared: PerFamily<PreparedLoad>?
 

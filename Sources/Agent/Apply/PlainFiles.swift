@@ -8,6 +8,8 @@ internal import Wire
 enum PlainFile {
   static let committed = "rules"
   static let safe = "safe"
+  static let sets = "ipsets"
+  static let settings = "sysctl"
 
   /// Replaces whole tables although the command does not flush: the text does.
   static func exclusive(_ ruleset: Ruleset) -> [UInt8] {
@@ -61,7 +63,25 @@ extension HostAgent {
     guard let committed = journal?.ledger.committed, let known = try? committedRules(committed) else { return }
     write(
       known, in: PlainFile.committed, heading: "portcullis release \(committed.accepted.serial), host \(host)")
+    writeBeside(known, heading: "portcullis release \(committed.accepted.serial), host \(host)")
     writeSafeFiles(sources: known.sources, beside: known)
+  }
+
+  /// Ipsets and kernel settings of the committed rules; no file where there are none.
+  private func writeBeside(_ known: KnownRules, heading: String) {
+    let files = [
+      (PlainFile.sets, known.sets.encode(), "ipset -exist restore <"),
+      (PlainFile.settings, known.beside.settings.encode(), "sysctl -p"),
+    ]
+    for (file, content, command) in files {
+      let name = "\(PlainFile.committed)/\(file)"
+      guard !content.isEmpty else {
+        try? state.remove(name)
+        continue
+      }
+      let text = Array("# \(heading)\n# load with: \(command) /var/lib/portcullis/\(name)\n".utf8) + content
+      replaceIfOther(name, in: PlainFile.committed, with: text)
+    }
   }
 
   func writeSafeFiles(sources: [String], beside known: KnownRules?) {
@@ -74,11 +94,15 @@ extension HostAgent {
     for family in Family.allCases {
       let name = "\(directory)/\(family).rules"
       let text = PlainFile.text(known, family, heading: heading, name: name)
-      if (try? state.read(name, atMost: max(text.count, 1 << 20) * 4)) == text { continue }
-      try? state.makeDirectory(directory)
-      try? state.sync(".")
-      try? state.replace(name, in: directory, with: text)
+      replaceIfOther(name, in: directory, with: text)
     }
+  }
+
+  private func replaceIfOther(_ name: String, in directory: String, with text: [UInt8]) {
+    if (try? state.read(name, atMost: max(text.count, 1 << 20) * 4)) == text { return }
+    try? state.makeDirectory(directory)
+    try? state.sync(".")
+    try? state.replace(name, in: directory, with: text)
   }
 
   /// The safe policy in the words of this host's programs, once it took whole tables: who replaces it rule by rule has to

@@ -44,6 +44,10 @@ extension Refusal {
 
   /// A rehearsal's failure, with the bundle's line that the program stumbled over, if that is known.
   init(rehearsing problem: FirewallProblem, line: Int?) {
+    guard problem.program != FirewallProblem.setProgram else {
+      self.init(code: .setsRefused, detail: cut("rehearse: \(problem)"))
+      return
+    }
     guard problem.kind == .refused, let family = problem.family else {
       self.init(code: .internalError, detail: cut("rehearse: \(problem)"))
       return

@@ -54,6 +54,9 @@ struct OwnedSide {
 /// Rules, what is known of them, and who manages the host, as a bundle or what was found says.
 struct KnownRules {
   var rules: SideRules
+  var sets = SetsFile.empty
+  /// Nil where the kernel's settings are to stay as they are.
+  var settings: SysctlFile?
   var sources: [String] = []
   /// Digest of what the host's programs print of them; nil where only the shape can be compared.
   var expected: PerFamily<Digest>?
@@ -68,11 +71,18 @@ struct KnownRules {
   /// Of a copy: tables that were wholly ours when it was taken.
   var ownTables = PerFamily<Set<String>>(ipv4: [], ipv6: [])
 
-  static let nothing = KnownRules(rules: .nothing, expected: PerFamily { _ in Ruleset().digest })
+  static let nothing = KnownRules(
+    rules: .nothing, settings: .empty, expected: PerFamily { _ in Ruleset().digest })
+
+  var beside: BesideRules { BesideRules(sets: sets, settings: settings ?? .empty) }
 
   /// What was found on the host, in some of its tables.
-  static func copy(_ found: PerFamily<Ruleset>) -> KnownRules {
-    KnownRules(rules: .exclusive(found), expected: found.map { _, ruleset in ruleset.digest }, isCopy: true)
+  ///
+  /// - Parameter old: whose sets its rules may name, and whose settings were in force.
+  static func copy(_ found: PerFamily<Ruleset>, of old: KnownRules? = nil) -> KnownRules {
+    KnownRules(
+      rules: .exclusive(found), sets: old?.sets ?? .empty, settings: old?.settings ?? .empty,
+      expected: found.map { _, ruleset in ruleset.digest }, isCopy: true)
   }
 
   /// Giving exclusive rules up puts back what they replaced.

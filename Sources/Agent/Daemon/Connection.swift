@@ -131,6 +131,7 @@ struct Connection {
       case .obeyed(_, let result): session.obeyed(result)
       case .reported(let result): session.reported(result)
       case .text(let result): session.textReady(result)
+      case .observed(let result): session.observed(result)
       }
     guard socket != nil else { return nil }
     _ = perform(actions, now: now)
@@ -224,6 +225,7 @@ struct Connection {
       case .local(let order): work = .local(order)
       case .report(let nonce): work = .report(nonce, managementSource: source)
       case .text(let request): work = .text(request)
+      case .observe: work = .observe
       case .close:
         isClosing = true
         lastActivity = now

@@ -219,7 +219,7 @@ package final class Daemon {
       let answer = Answer.obeyed(order, .failure(refusal))
       note(answer, from: connection.id)
       return answer
-    case .check, .confirm, .cancel, .report, .text: return nil
+    case .check, .confirm, .cancel, .report, .text, .observe: return nil
     }
   }
 

@@ -46,6 +46,7 @@ enum Work: Sendable {
   case local(LocalOrder)
   case report(Nonce, managementSource: String)
   case text(TextRequest)
+  case observe
 
   var isApply: Bool {
     if case .apply = self { true } else { false }
@@ -55,7 +56,7 @@ enum Work: Sendable {
   fileprivate var decides: Bool {
     switch self {
     case .confirm, .cancel, .local: true
-    case .check, .apply, .report, .text: false
+    case .check, .apply, .report, .text, .observe: false
     }
   }
 }
@@ -69,6 +70,7 @@ enum Answer: Sendable {
   case obeyed(LocalOrder, Result<String, Refusal>)
   case reported(Result<Report, Refusal>)
   case text(Result<[UInt8], Refusal>)
+  case observed(Result<Observations, Refusal>)
 }
 
 struct JobResult: Sendable {

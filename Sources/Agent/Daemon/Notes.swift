@@ -20,7 +20,7 @@ enum Notes {
     case .cancelled(.failure(let refusal)): return line("cancel", source, words(refusal))
     case .obeyed(let order, .success(let words)): return line(name(order), source, words)
     case .obeyed(let order, .failure(let refusal)): return line(name(order), source, words(refusal))
-    case .checked, .reported, .text: return nil
+    case .checked, .reported, .text, .observed: return nil
     }
   }
 

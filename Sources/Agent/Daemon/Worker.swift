@@ -143,6 +143,7 @@ final class Worker: Sendable {
     case .report(let nonce, let source):
       .reported(Result { () throws(Refusal) in try operations.report(nonce, managementSource: source) })
     case .text(let request): .text(Result { () throws(Refusal) in try operations.text(request) })
+    case .observe: .observed(Result { () throws(Refusal) in try operations.observe() })
     }
   }
 

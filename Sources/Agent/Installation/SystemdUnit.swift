@@ -69,7 +69,9 @@ package enum SystemdUnit: String, Sendable, CaseIterable {
     PrivateTmp=yes
     PrivateDevices=yes
     PrivateMounts=yes
+    # Of the kernel's settings only those of this network namespace: forwarding and the like, which come with the rules.
     ProtectKernelTunables=yes
+    ReadWritePaths=-/proc/sys/net
     ProtectKernelModules=yes
     ProtectKernelLogs=yes
     ProtectControlGroups=yes
@@ -99,6 +101,8 @@ package enum SystemdUnit: String, Sendable, CaseIterable {
     Wants=network-pre.target
     # After those who replace whole tables, in case one is still enabled.
     After=local-fs.target systemd-modules-load.service
+    # So that what the release says of kernel settings is the last word.
+    After=systemd-sysctl.service
     After=nftables.service netfilter-persistent.service iptables.service ip6tables.service ufw.service
     # Before the network, and before those who add rules of their own, so that they find ours.
     Before=network-pre.target shutdown.target
@@ -137,7 +141,9 @@ package enum SystemdUnit: String, Sendable, CaseIterable {
     ProtectHome=yes
     PrivateDevices=yes
     PrivateMounts=yes
+    # Of the kernel's settings only those of this network namespace: forwarding and the like, which come with the rules.
     ProtectKernelTunables=yes
+    ReadWritePaths=-/proc/sys/net
     ProtectKernelModules=yes
     ProtectKernelLogs=yes
     ProtectControlGroups=yes

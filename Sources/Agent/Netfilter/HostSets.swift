@@ -8,7 +8,7 @@ struct HostSets {
 
   /// More are not copied; the rules that name them are then refused by their own program.
   private static let maximumSets = 512
-  private static let maximumBytes = 32 << 20
+  static let maximumBytes = 32 << 20
   private static let options: Set<String> = ["--match-set", "--add-set", "--del-set", "--map-set"]
 
   /// What `ipset restore` takes to make the named sets again; those that do not exist are left out.
@@ -34,6 +34,12 @@ struct HostSets {
     let lines = saved.split(separator: UInt8(ascii: "\n")).lazy.map { RuleText.words($0) }
     guard let first = lines.first, first.count > 2, first[0] == "create", first[2] == "list:set" else { return [] }
     return lines.compactMap { $0.count > 2 && $0[0] == "add" ? $0[2] : nil }
+  }
+
+  /// The sets that a text for `ipset restore` makes.
+  static func created(by text: [UInt8]) -> Set<String> {
+    let lines = text.split(separator: UInt8(ascii: "\n")).lazy.filter { $0.starts(with: "create ".utf8) }
+    return Set(lines.compactMap { RuleText.words($0).dropFirst().first })
   }
 
   /// The sets that rules name, without reading each rule in words: texts may be long.

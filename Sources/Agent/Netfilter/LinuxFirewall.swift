@@ -37,7 +37,11 @@ package final class LinuxFirewall: HostFirewall {
     let sets = HostSets(calls: reading, program: finder.path(of: "ipset"))
     let texts = rehearsal.texts.map { _, text in text.bytes }
     let named = [texts.ipv4, texts.ipv6] + (rehearsal.live.map { [$0.ipv4, $0.ipv6] } ?? [])
-    request.sets = sets.copy(named.reduce(into: []) { $0.formUnion(HostSets.names(in: $1)) })
+    // Whatever the host holds under the name of one that the bundle brings: what is rehearsed is what was signed.
+    let own = HostSets.created(by: rehearsal.sets)
+    let others: Set<String> = named.reduce(into: []) { $0.formUnion(HostSets.names(in: $1).subtracting(own)) }
+    request.sets = sets.copy(others)
+    request.ownSets = rehearsal.sets
     request.setProgram = sets.program ?? ""
     if !rehearsal.knock.isEmpty { request.knock = KnockPlan(rehearsal.knock) }
     return try rehearse(request)
@@ -49,6 +53,30 @@ package final class LinuxFirewall: HostFirewall {
 
   package func save(_ family: Family) throws(FirewallProblem) -> [UInt8] {
     try reading.save(by: finder.programs()[family])
+  }
+
+  package func setNames() throws(FirewallProblem) -> [String] {
+    let listed = try reading.run(
+      ProgramRequest(try setProgram(), ["list", "-name"], outputLimit: 8 << 20, milliseconds: 10_000), nil)
+    return listed.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  package func saveSet(_ name: String) throws(FirewallProblem) -> [UInt8] {
+    try reading.run(
+      ProgramRequest(try setProgram(), ["save", name], outputLimit: HostSets.maximumBytes, milliseconds: 10_000), nil)
+  }
+
+  package func changeSets(_ text: [UInt8]) throws(FirewallProblem) {
+    _ = try changing.run(ProgramRequest(try setProgram(), ["restore"], input: text), nil)
+  }
+
+  private func setProgram() throws(FirewallProblem) -> String {
+    let name = FirewallProblem.setProgram
+    guard let path = finder.path(of: name) else {
+      throw FirewallProblem(
+        .unavailable, program: name, family: nil, words: "the host has no such program; install the package ipset")
+    }
+    return path
   }
 
   package func otherBackendRules() throws(FirewallProblem) -> Int {

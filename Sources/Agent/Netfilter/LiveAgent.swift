@@ -49,7 +49,7 @@ extension HostAgent {
       }
     return try HostAgent(
       state: LinuxDisk(paths.state), trust: LinuxDisk(paths.trust), firewall: firewall,
-      facts: LinuxFacts(root: paths.base), bootClock: LinuxBootClock(), deadMan: deadMan)
+      settings: LinuxSettings(), facts: LinuxFacts(root: paths.base), bootClock: LinuxBootClock(), deadMan: deadMan)
   }
 }
 

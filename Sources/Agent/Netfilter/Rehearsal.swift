@@ -12,6 +12,8 @@ package struct RehearsalRequest: Sendable {
   var lockFile: String
   /// What makes the ipsets again that the rules name.
   var sets: [UInt8] = []
+  /// What makes those of the bundle that is rehearsed; that it fails is the bundle's fault.
+  var ownSets: [UInt8] = []
   /// Where ipset is, or empty.
   var setProgram = ""
   /// Nil for no knock.
@@ -50,6 +52,7 @@ package struct RehearsalRequest: Sendable {
     }
     out.text(setProgram)
     out.string(sets)
+    out.string(ownSets)
     out.optional(knock) { $1.write(to: &$0) }
     return out.bytes
   }
@@ -75,6 +78,7 @@ package struct RehearsalRequest: Sendable {
     }
     setProgram = try reader.text("ipset", atMost: Self.maximumPath)
     sets = Array(try reader.string("sets", atMost: Self.maximumSets))
+    ownSets = Array(try reader.string("own sets", atMost: Self.maximumSets))
     knock = try reader.optional("knock") { (reader) throws(ByteReader.Problem) in try KnockPlan(from: &reader) }
     try reader.end()
     programs = PerFamily(ipv4: programs4, ipv6: programs6)

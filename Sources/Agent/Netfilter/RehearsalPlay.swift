@@ -33,7 +33,7 @@ extension RehearsalRequest {
     var failures: [String] = []
     while true {
       try Self.enterFreshNamespace()
-      restoreSets(calls)
+      try restoreSets(calls)
       var failed: Family?
       for family in families {
         guard let text = live?[family], !text.isEmpty else { continue }
@@ -52,9 +52,10 @@ extension RehearsalRequest {
   }
 
   /// A rule whose set is not there is refused by its own program, in better words than ipset's.
-  private func restoreSets(_ calls: FirewallCalls) {
-    guard !sets.isEmpty, !setProgram.isEmpty else { return }
-    _ = try? calls.run(ProgramRequest(setProgram, ["-exist", "restore"], input: sets), nil)
+  private func restoreSets(_ calls: FirewallCalls) throws(FirewallProblem) {
+    guard !setProgram.isEmpty else { return }
+    if !sets.isEmpty { _ = try? calls.run(ProgramRequest(setProgram, ["-exist", "restore"], input: sets), nil) }
+    if !ownSets.isEmpty { _ = try calls.run(ProgramRequest(setProgram, ["restore"], input: ownSets), nil) }
   }
 
   private static func enterFreshNamespace() throws(FirewallProblem) {

@@ -63,6 +63,8 @@ struct AgentLink: ~Copyable {
 
   mutating func askText(_ request: TextRequest) async throws { try await send(session.text(request)) }
 
+  mutating func askObservations() async throws { try await send(session.observe()) }
+
   /// Last; what was asked before is still answered.
   mutating func sayGoodbye() async throws { try await send(session.goodbye()) }
 

@@ -17,6 +17,10 @@ package struct Drafts: Sendable {
     package let sources: [String]
     let compiled: CompiledPolicy
     package let rules: PerFamily<RulesText>
+    /// Nil when the policy needs no ipsets.
+    package let sets: RulesText?
+    /// Nil when the policy makes no kernel settings.
+    package let sysctl: RulesText?
     /// Of the manifest without its serial.
     package let content: Digest
 
@@ -32,7 +36,11 @@ package struct Drafts: Sendable {
       try Manifest(
         fleet: fleet, host: host.id, serial: serial, grants: grants, mode: mode,
         forwardsForeign: beside.forwardsForeign, foreignAllowed: beside.foreignAllowed, labels: labels,
-        sources: sources, files: rules.map { _, text in Manifest.File(size: text.bytes.count, digest: text.digest) })
+        sources: sources, files: rules.map { _, text in file(text) }, sets: sets.map(file), sysctl: sysctl.map(file))
+    }
+
+    private func file(_ text: RulesText) -> Manifest.File {
+      Manifest.File(size: text.bytes.count, digest: text.digest)
     }
   }
 
@@ -72,12 +80,14 @@ package struct Drafts: Sendable {
     _ host: InventoryHost, _ compiled: CompiledPolicy, sources: [String], fleet: FleetID, _ texts: inout TextCache
   ) throws(Diagnostics) -> Draft {
     let rules = compiled.rules.map { _, bytes in texts.text(bytes) }
+    let sets = compiled.sets.map { texts.text($0) }
+    let sysctl = compiled.sysctl.map { texts.text($0) }
     // Nobody manages a host over a family that its policy closes: the knock would find those doors shut.
     let open = sources.filter { source in !compiled.closesIPv6 || NumericAddress(source)?.family != .ipv6 }
     func draft(_ content: Digest) -> Draft {
       Draft(
         host: host, beside: compiled.beside, dropsForward: compiled.dropsForward, labels: host.groups + host.labels,
-        sources: open, compiled: compiled, rules: rules, content: content)
+        sources: open, compiled: compiled, rules: rules, sets: sets, sysctl: sysctl, content: content)
     }
     do {
       return draft(try draft(Digest(of: [])).manifest(fleet: fleet, serial: Serial(1)).contentDigest)

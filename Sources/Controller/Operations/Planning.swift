@@ -145,8 +145,7 @@ package struct Planning: Sendable {
   }
 
   private func texts(of bundles: [HostID: StoredBundle], _ store: FleetStore) async throws -> [Digest: RulesText] {
-    let digests = bundles.values.compactMap(\.rules).flatMap { [$0.ipv4, $0.ipv6] }
-    return try await store.texts(Set(digests)).mapValues(RulesText.init)
+    return try await store.texts(Set(bundles.values.flatMap(\.texts))).mapValues(RulesText.init)
   }
 
   private func knowledge(

@@ -14,9 +14,14 @@ package struct ReleaseContent: Sendable {
     package let mode: String
     /// Nil when the host is withdrawn.
     package let rules: PerFamily<RulesText>?
+    /// Ipsets that the rules name, and kernel settings beside them; nil when there are none.
+    package let sets: RulesText?
+    package let sysctl: RulesText?
     let manifest: @Sendable (Serial, [Grant]) throws -> Manifest
     /// Where in the policies a line of the rules comes from, when they come from policies.
     let source: @Sendable (RuleLocation) -> SourceLocation?
+
+    var texts: [RulesText] { (rules.map { [$0.ipv4, $0.ipv6] } ?? []) + [sets, sysctl].compactMap { $0 } }
 
     var desired: DesiredBundle { DesiredBundle(content: content, mode: mode, rules: rules) }
   }
@@ -40,7 +45,7 @@ package struct ReleaseContent: Sendable {
       fleet: fleet,
       byHost: drafts.byHost.mapValues { draft in
         Host(
-          content: draft.content, mode: draft.mode.rawValue, rules: draft.rules,
+          content: draft.content, mode: draft.mode.rawValue, rules: draft.rules, sets: draft.sets, sysctl: draft.sysctl,
           manifest: { try draft.manifest(fleet: fleet, serial: $0, grants: $1) },
           source: { draft.compiled.source(of: $0.family, line: $0.line) })
       }, enrolled: drafts.enrolled, uncovered: drafts.uncovered)
@@ -51,16 +56,19 @@ extension ReleaseContent.Host {
   /// What was released before, under a new serial and without its grants: those were for once.
   init(_ bundle: StoredBundle, texts: [Digest: RulesText]) throws {
     let manifest = try Manifest.parse(bundle.manifest)
-    let rules = try bundle.rules?.map { family, digest in
+    func text(_ digest: Digest, _ what: String) throws -> RulesText {
       guard let text = texts[digest] else {
         throw Failure(
-          "read the \(family) rules of \(bundle.host) in release \(bundle.serial)",
+          "read the \(what) of \(bundle.host) in release \(bundle.serial)",
           because: Reason("they are not kept any more"))
       }
       return text
     }
+    let rules = try bundle.rules?.map { family, digest in try text(digest, "\(family) rules") }
     self.init(
       content: bundle.content, mode: manifest.mode.rawValue, rules: rules,
+      sets: try bundle.sets.map { try text($0, "ipsets") },
+      sysctl: try bundle.sysctl.map { try text($0, "kernel settings") },
       manifest: { try manifest.released(as: $0, grants: $1) }, source: { _ in nil })
   }
 
@@ -71,7 +79,7 @@ extension ReleaseContent.Host {
       fleet: last.fleet, host: last.host, serial: last.serial, mode: .withdrawn, labels: last.labels,
       sources: last.sources, files: nil)
     return ReleaseContent.Host(
-      content: manifest.contentDigest, mode: manifest.mode.rawValue, rules: nil,
+      content: manifest.contentDigest, mode: manifest.mode.rawValue, rules: nil, sets: nil, sysctl: nil,
       manifest: { try manifest.released(as: $0, grants: $1) }, source: { _ in nil })
   }
 }
@@ -80,6 +88,7 @@ extension Manifest {
   fileprivate func released(as serial: Serial, grants: [Grant]) throws -> Manifest {
     try Manifest(
       fleet: fleet, host: host, serial: serial, grants: grants, mode: mode, forwardsForeign: forwardsForeign,
-      foreignAllowed: foreignAllowed, labels: labels, sources: sources, files: files)
+      foreignAllowed: foreignAllowed, labels: labels, sources: sources, files: files, sets: sets,
+      sysctl: sysctl)
   }
 }

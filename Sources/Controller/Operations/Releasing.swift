@@ -29,13 +29,12 @@ struct Releasing {
       issued: issued, expires: built.statement.expires, reason: reason, hosts: built.hosts.count)
     var texts: [Digest: [UInt8]] = [:]
     let bundles = built.hosts.map { host in
-      let rules = content.byHost[host.manifest.host]!.rules
-      for family in Family.allCases {
-        if let text = rules?[family] { texts[text.digest] = text.bytes }
-      }
+      let said = content.byHost[host.manifest.host]!
+      for text in said.texts { texts[text.digest] = text.bytes }
       return StoredBundle(
         serial: serial, host: host.manifest.host, manifest: host.manifest.encode(),
-        content: host.manifest.contentDigest, proof: host.proof.encode(), rules: rules?.map { _, text in text.digest })
+        content: host.manifest.contentDigest, proof: host.proof.encode(),
+        rules: said.rules?.map { _, text in text.digest }, sets: said.sets?.digest, sysctl: said.sysctl?.digest)
     }
     try checkAsHost(release, bundles[0], texts, doing: operation)
     try await store.save(release, bundles: bundles, texts: texts)
@@ -55,6 +54,8 @@ struct Releasing {
     for family in Family.allCases {
       if let digest = bundle.rules?[family] { files[.rules(family)] = texts[digest] }
     }
+    files[.sets] = bundle.sets.flatMap { texts[$0] }
+    files[.sysctl] = bundle.sysctl.flatMap { texts[$0] }
     // As a host that has the release before: how far a host lags is its own to judge.
     let before = InstalledRelease(
       serial: Serial(release.serial.value - 1), manifest: bundle.manifestDigest, statement: bundle.manifestDigest)

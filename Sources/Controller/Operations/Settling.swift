@@ -172,7 +172,8 @@ extension Settling {
     case .outcome(let outcome): return (Self.result(of: outcome, for: change), report)
     case .refused(_, let refusal):
       return (Self.result(of: refusal, for: change, report), report)
-    case .hello, .staged, .applied, .done, .report, .text: throw Reason("it answered another question")
+    case .hello, .staged, .applied, .done, .report, .text, .observations:
+      throw Reason("it answered another question")
     }
   }
 

@@ -101,7 +101,7 @@ package struct Sweep: Sendable {
         guard answer.nonce == nonce, answer.host == host else { throw Reason("it answered another question") }
         report = answer
       case .refused(_, let refusal): throw Reason("it refused: \(SafeText.escape(refusal.detail))")
-      case .staged, .applied, .outcome, .done, .text: throw Reason("it answered another question")
+      case .staged, .applied, .outcome, .done, .text, .observations: throw Reason("it answered another question")
       }
     }
     guard let report else { throw Reason("it did not report") }
@@ -143,7 +143,8 @@ package struct Sweep: Sendable {
       switch try await link.next() {
       case .text(request, let bytes): return bytes
       case .refused(_, let refusal): throw Reason("it refused: \(SafeText.escape(refusal.detail))")
-      case .hello, .staged, .applied, .outcome, .done, .report, .text: throw Reason("it answered another question")
+      case .hello, .staged, .applied, .outcome, .done, .report, .text, .observations:
+        throw Reason("it answered another question")
       }
     }
     let expected = try await text(.expected)

@@ -9,6 +9,10 @@ package struct CompiledPolicy: Sendable {
   package let policies: [String]
   /// Restore text.
   package let rules: PerFamily<[UInt8]>
+  /// The bundle's file of ipsets that the rules name; nil when they name none.
+  package internal(set) var sets: [UInt8]?
+  /// The bundle's file of kernel settings; nil when the policy makes none.
+  package internal(set) var sysctl: [UInt8]?
   package let beside: BesideOthers
   /// `ipv6: drop-all`: nobody reaches the host over it.
   package let closesIPv6: Bool

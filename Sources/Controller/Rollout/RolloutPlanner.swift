@@ -56,7 +56,8 @@ package struct RolloutPlanner: Sendable {
       if desired.rules == nil { return host(.withdraw, "is withdrawn", facts, found) }
       var reason =
         found.isEmpty
-        ? "the manifest changes (mode, labels or management sources), the rules do not" : "the rules change"
+        ? "the manifest changes (mode, labels, management sources or kernel settings), the rules do not"
+        : "the rules change"
       if facts.running == nil { reason = "the rules change; what it runs now is not in the store" }
       if facts.isDegraded {
         reason += "; the safe policy goes"

@@ -37,6 +37,11 @@ extension Row {
     return digest
   }
 
+  func optionalDigest(_ name: String) throws -> Digest? {
+    let data: Data? = self[name]
+    return data == nil ? nil : try digest(name)
+  }
+
   func host(_ name: String = "host") throws -> HostID {
     guard let host = (self[name] as String?).flatMap({ HostID($0) }) else {
       throw Reason("\(name) in the store is not a host's name")

@@ -40,11 +40,16 @@ package struct StoredBundle: Hashable, Sendable {
   package var proof: [UInt8]
   /// Nil when the host is withdrawn.
   package var rules: PerFamily<Digest>?
+  /// Nil when the bundle has no ipsets.
+  package var sets: Digest?
+  /// Nil when the bundle has no kernel settings.
+  package var sysctl: Digest?
 
   package var manifestDigest: Digest { Digest(of: manifest) }
 
   package init(
-    serial: Serial, host: HostID, manifest: [UInt8], content: Digest, proof: [UInt8], rules: PerFamily<Digest>?
+    serial: Serial, host: HostID, manifest: [UInt8], content: Digest, proof: [UInt8], rules: PerFamily<Digest>?,
+    sets: Digest? = nil, sysctl: Digest? = nil
   ) {
     self.serial = serial
     self.host = host
@@ -52,6 +57,13 @@ package struct StoredBundle: Hashable, Sendable {
     self.content = content
     self.proof = proof
     self.rules = rules
+    self.sets = sets
+    self.sysctl = sysctl
+  }
+
+  /// Digests of every text it names.
+  package var texts: [Digest] {
+    (rules.map { [$0.ipv4, $0.ipv6] } ?? []) + [sets, sysctl].compactMap { $0 }
   }
 }
 
@@ -92,14 +104,15 @@ extension FleetStore {
       }
       let insert = try db.cachedStatement(
         sql: """
-          INSERT INTO bundles (serial, host, manifest_digest, content, ipv4, ipv6, manifest, proof)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+          INSERT INTO bundles (serial, host, manifest_digest, content, ipv4, ipv6, sets, sysctl, manifest, proof)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
           """)
       for bundle in bundles {
         guard bundle.serial == release.serial else { throw Reason("the bundle of \(bundle.host) has another serial") }
         try insert.execute(arguments: [
           serial, bundle.host.description, bundle.manifestDigest.column, bundle.content.column,
-          bundle.rules?.ipv4.column, bundle.rules?.ipv6.column, Data(bundle.manifest), Data(bundle.proof),
+          bundle.rules?.ipv4.column, bundle.rules?.ipv6.column, bundle.sets?.column, bundle.sysctl?.column,
+          Data(bundle.manifest), Data(bundle.proof),
         ])
       }
     }
@@ -171,6 +184,8 @@ extension FleetStore {
         guard let digest = bundle.rules?[family] else { continue }
         files[.rules(family)] = try Self.text(db, digest)
       }
+      files[.sets] = try bundle.sets.flatMap { try Self.text(db, $0) }
+      files[.sysctl] = try bundle.sysctl.flatMap { try Self.text(db, $0) }
       return files
     }
   }
@@ -190,7 +205,8 @@ extension FleetStore {
     let bundle = StoredBundle(
       serial: Serial(column: row["serial"]), host: try row.host(), manifest: try row.bytes("manifest"),
       content: try row.digest("content"), proof: try row.bytes("proof"),
-      rules: ipv4 == nil ? nil : PerFamily(ipv4: try row.digest("ipv4"), ipv6: try row.digest("ipv6")))
+      rules: ipv4 == nil ? nil : PerFamily(ipv4: try row.digest("ipv4"), ipv6: try row.digest("ipv6")),
+      sets: try row.optionalDigest("sets"), sysctl: try row.optionalDigest("sysctl"))
     guard bundle.manifestDigest == (try row.digest("manifest_digest")) else {
       throw Reason("the stored manifest of \(bundle.host) was altered")
     }
@@ -285,6 +301,8 @@ extension FleetStore {
         sql: """
           DELETE FROM texts WHERE digest NOT IN (SELECT ipv4 FROM bundles WHERE ipv4 IS NOT NULL)
           AND digest NOT IN (SELECT ipv6 FROM bundles WHERE ipv6 IS NOT NULL)
+          AND digest NOT IN (SELECT sets FROM bundles WHERE sets IS NOT NULL)
+          AND digest NOT IN (SELECT sysctl FROM bundles WHERE sysctl IS NOT NULL)
           """)
     }
   }

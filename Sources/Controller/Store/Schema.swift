@@ -12,6 +12,9 @@ enum Schema {
       for statement in first { try db.execute(sql: statement) }
     }
     migrator.registerMigration("changes that wait for a person") { db in try db.execute(sql: awaiting) }
+    migrator.registerMigration("files beside the rules") { db in
+      for statement in beside { try db.execute(sql: statement) }
+    }
     return migrator
   }
 
@@ -21,6 +24,14 @@ enum Schema {
       host TEXT PRIMARY KEY, txn BLOB NOT NULL CHECK (length(txn) = 16), manifest BLOB NOT NULL, nonce BLOB NOT NULL,
       content BLOB NOT NULL, serial INTEGER NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID
     """
+
+  // Ipsets and kernel settings; most bundles have neither.
+  private static let beside = [
+    "ALTER TABLE bundles ADD COLUMN sets BLOB REFERENCES texts",
+    "ALTER TABLE bundles ADD COLUMN sysctl BLOB REFERENCES texts",
+    "CREATE INDEX bundles_by_sets ON bundles (sets) WHERE sets IS NOT NULL",
+    "CREATE INDEX bundles_by_sysctl ON bundles (sysctl) WHERE sysctl IS NOT NULL",
+  ]
 
   private static let first = [
     "CREATE TABLE fleet (one INTEGER PRIMARY KEY CHECK (one = 1), name TEXT NOT NULL) STRICT",

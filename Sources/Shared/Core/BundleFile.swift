@@ -6,6 +6,10 @@ package enum BundleFile: Hashable, Sendable {
   case manifest
   case proof
   case rules(Family)
+  /// Ipsets that the rules name; few bundles have any.
+  case sets
+  /// Kernel settings beside the rules; few bundles have any.
+  case sysctl
 
   /// More signers than any threshold needs; a bound on work for the host.
   package static let maximumSignatures = 16
@@ -17,6 +21,8 @@ package enum BundleFile: Hashable, Sendable {
     case .manifest: "manifest"
     case .proof: "proof"
     case .rules(let family): "\(family).rules"
+    case .sets: "sets"
+    case .sysctl: "sysctl"
     }
   }
 
@@ -27,7 +33,8 @@ package enum BundleFile: Hashable, Sendable {
     case .manifest: 64 << 10
     // 64 levels of 71 bytes and a header: more hosts than there are addresses.
     case .proof: 8 << 10
-    case .rules: 8 << 20
+    case .rules, .sets: 8 << 20
+    case .sysctl: 64 << 10
     }
   }
 }

@@ -45,6 +45,10 @@ package struct Manifest: Hashable, Sendable {
   package let sources: [String]
   /// Nil exactly when the mode is `withdrawn`.
   package let files: PerFamily<File>?
+  /// Nil when the bundle has no ipsets.
+  package let sets: File?
+  /// Nil when the bundle has no kernel settings.
+  package let sysctl: File?
 
   /// In bytes.
   package static let maximumForeignRuleLength = 1024
@@ -52,7 +56,8 @@ package struct Manifest: Hashable, Sendable {
   /// Sorts grants, labels and sources and drops repetitions; throws for a value the text format has no spelling for.
   package init(
     fleet: FleetID, host: HostID, serial: Serial, grants: [Grant] = [], mode: Mode, forwardsForeign: Bool = false,
-    foreignAllowed: [String] = [], labels: [String], sources: [String], files: PerFamily<File>?
+    foreignAllowed: [String] = [], labels: [String], sources: [String], files: PerFamily<File>?,
+    sets: File? = nil, sysctl: File? = nil
   ) throws(FormatProblem) {
     func refuse(_ reason: String) -> FormatProblem { FormatProblem(Self.file, reason) }
     guard serial > .none else { throw refuse("serial 0 means that there is no release; the first is 1") }
@@ -72,11 +77,12 @@ package struct Manifest: Hashable, Sendable {
     for source in sources {
       if let fault = NumericAddress.fault(in: source) { throw refuse("source '\(source)' \(fault)") }
     }
-    for family in Family.allCases {
-      guard let file = files?[family] else { continue }
-      let limit = BundleFile.rules(family).maximumSize
-      guard (0...limit).contains(file.size) else {
-        throw refuse("\(BundleFile.rules(family).fileName) has \(file.size) bytes, more than the \(limit) allowed")
+    guard mode != .withdrawn || sets == nil && sysctl == nil else {
+      throw refuse("mode withdrawn has neither ipsets nor kernel settings")
+    }
+    for (name, file) in Self.named(files, sets, sysctl) {
+      guard (0...name.maximumSize).contains(file.size) else {
+        throw refuse("\(name.fileName) has \(file.size) bytes, more than the \(name.maximumSize) allowed")
       }
     }
     self.fleet = fleet
@@ -89,6 +95,8 @@ package struct Manifest: Hashable, Sendable {
     self.labels = Self.sortedUnique(labels)
     self.sources = Self.sortedUnique(sources)
     self.files = files
+    self.sets = sets
+    self.sysctl = sysctl
     let size = encode().count
     guard size <= BundleFile.manifest.maximumSize else {
       throw refuse(
@@ -97,6 +105,16 @@ package struct Manifest: Hashable, Sendable {
   }
 
   static let file = BundleFile.manifest.fileName
+
+  /// Every file besides the manifest's own company, in the order of its lines.
+  var named: [(name: BundleFile, file: File)] { Self.named(files, sets, sysctl) }
+
+  private static func named(
+    _ files: PerFamily<File>?, _ sets: File?, _ sysctl: File?
+  ) -> [(name: BundleFile, file: File)] {
+    let rules = files.map { files in Family.allCases.map { (BundleFile.rules($0), files[$0]) } } ?? []
+    return rules + (sets.map { [(.sets, $0)] } ?? []) + (sysctl.map { [(.sysctl, $0)] } ?? [])
+  }
 
   package func encode() -> [UInt8] { encode(forRelease: true) }
 
@@ -115,11 +133,7 @@ package struct Manifest: Hashable, Sendable {
     lines += foreignAllowed.map { "foreign-allow \($0)" }
     lines += labels.map { "label \($0)" }
     lines += sources.map { "source \($0)" }
-    if let files {
-      lines += Family.allCases.map { family in
-        "file \(BundleFile.rules(family).fileName) \(files[family].size) \(files[family].digest)"
-      }
-    }
+    lines += named.map { "file \($0.name.fileName) \($0.file.size) \($0.file.digest)" }
     return lines.flatMap { Array($0.utf8) + [UInt8(ascii: "\n")] }
   }
 

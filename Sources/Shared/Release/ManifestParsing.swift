@@ -25,11 +25,19 @@ extension Manifest {
     let labels = try sortedValues(of: "label", in: &lines)
     let sources = try sortedValues(of: "source", in: &lines)
     let files: PerFamily<File>? =
-      mode == .withdrawn ? nil : try PerFamily { (family) throws(FormatProblem) in try entry(of: family, in: &lines) }
+      mode == .withdrawn
+      ? nil
+      : try PerFamily { (family) throws(FormatProblem) in
+        let name = BundleFile.rules(family).fileName
+        return try entry(try lines.value(of: "file \(name)"), name, lines)
+      }
+    let sets = try optionalEntry(of: .sets, in: &lines)
+    let sysctl = try optionalEntry(of: .sysctl, in: &lines)
     try lines.end()
     return try Manifest(
       fleet: fleet, host: host, serial: serial, grants: grants, mode: mode, forwardsForeign: forwardText != nil,
-      foreignAllowed: foreignAllowed, labels: labels, sources: sources, files: files)
+      foreignAllowed: foreignAllowed, labels: labels, sources: sources, files: files, sets: sets,
+      sysctl: sysctl)
   }
 
   private static func sortedValues(of key: String, in lines: inout StrictLines) throws(FormatProblem) -> [String] {
@@ -43,9 +51,15 @@ extension Manifest {
     return values
   }
 
-  private static func entry(of family: Family, in lines: inout StrictLines) throws(FormatProblem) -> File {
-    let name = BundleFile.rules(family).fileName
-    let words = try lines.value(of: "file \(name)").split(separator: " ", omittingEmptySubsequences: false)
+  private static func optionalEntry(
+    of file: BundleFile, in lines: inout StrictLines
+  ) throws(FormatProblem) -> File? {
+    guard let value = lines.optionalValue(of: "file \(file.fileName)") else { return nil }
+    return try entry(value, file.fileName, lines)
+  }
+
+  private static func entry(_ value: String, _ name: String, _ lines: StrictLines) throws(FormatProblem) -> File {
+    let words = value.split(separator: " ", omittingEmptySubsequences: false)
     guard words.count == 2, let number = CanonicalNumber.parse(words[0]), let size = Int(exactly: number) else {
       throw lines.problem("a 'file \(name)' line has a size in bytes and a digest")
     }

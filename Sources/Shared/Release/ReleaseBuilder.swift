@@ -18,7 +18,7 @@ package struct BuiltRelease: Sendable {
 
   /// Everything this host's bundle holds. `rules` must be nil for a withdrawn host.
   package func bundle(
-    for host: HostID, rules: PerFamily<[UInt8]>?, signatures: [[UInt8]]
+    for host: HostID, rules: PerFamily<[UInt8]>?, sets: [UInt8]? = nil, sysctl: [UInt8]? = nil, signatures: [[UInt8]]
   ) -> [BundleFile: [UInt8]]? {
     guard let found = hosts.first(where: { $0.manifest.host == host }) else { return nil }
     var files = found.files(statement: statement)
@@ -26,6 +26,8 @@ package struct BuiltRelease: Sendable {
     if let rules {
       for family in Family.allCases { files[.rules(family)] = rules[family] }
     }
+    files[.sets] = sets
+    files[.sysctl] = sysctl
     return files
   }
 }

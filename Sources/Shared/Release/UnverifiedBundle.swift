@@ -10,6 +10,8 @@ package struct UnverifiedBundle: Sendable {
   let proof: [UInt8]
   /// Nil when there are none at all, as for a withdrawn host.
   let rules: PerFamily<[UInt8]>?
+  let sets: [UInt8]?
+  let sysctl: [UInt8]?
 
   package init(files: [BundleFile: [UInt8]]) throws(BundleProblem) {
     // In the order of their names, so that the same bundle always gets the same answer.
@@ -35,5 +37,7 @@ package struct UnverifiedBundle: Sendable {
     // One family alone is never a bundle: the other would stay as it is, unsaid.
     let hasRules = Family.allCases.contains { files[.rules($0)] != nil }
     rules = hasRules ? try PerFamily { (family) throws(BundleProblem) in try content(.rules(family)) } : nil
+    sets = files[.sets]
+    sysctl = files[.sysctl]
   }
 }

@@ -21,6 +21,9 @@ package struct VerifiedBundle: Sendable {
   package let statementDigest: Digest
   /// Nil exactly when the manifest's mode is `withdrawn`, so that "no rules" never passes for an empty ruleset.
   package let rules: PerFamily<[UInt8]>?
+  /// Nil when it has none. What they say is not judged yet.
+  package let sets: [UInt8]?
+  package let sysctl: [UInt8]?
   /// Who signed, sorted, each once. Empty when the host took it from its own store (`readmit`).
   package let principals: [String]
   /// The host accepted exactly these bytes before: nothing new is being installed.
@@ -39,6 +42,8 @@ package struct VerifiedBundle: Sendable {
     manifest = content.manifest
     manifestDigest = content.manifestDigest
     rules = content.rules
+    sets = content.sets
+    sysctl = content.sysctl
     self.statementDigest = statementDigest
     self.principals = principals
     self.isRepeat = isRepeat
@@ -117,6 +122,8 @@ package struct BundleVerifier: Sendable {
     let manifest: Manifest
     let manifestDigest: Digest
     let rules: PerFamily<[UInt8]>?
+    let sets: [UInt8]?
+    let sysctl: [UInt8]?
   }
 
   private func content(
@@ -143,7 +150,18 @@ package struct BundleVerifier: Sendable {
     } else if bundle.rules != nil {
       throw .surplusFile(.rules(.ipv4))
     }
-    return Content(manifest: manifest, manifestDigest: Digest(of: bundle.manifest), rules: bundle.rules)
+    for (content, entry, file) in [
+      (bundle.sets, manifest.sets, BundleFile.sets), (bundle.sysctl, manifest.sysctl, .sysctl),
+    ] {
+      guard let entry else {
+        if content != nil { throw .surplusFile(file) }
+        continue
+      }
+      try check(content, against: entry, as: file)
+    }
+    return Content(
+      manifest: manifest, manifestDigest: Digest(of: bundle.manifest), rules: bundle.rules, sets: bundle.sets,
+      sysctl: bundle.sysctl)
   }
 
   private func check(

@@ -11,6 +11,7 @@ extension AgentMessage {
     case .refused: .refused
     case .applied: .applied
     case .done: .done
+    case .observations: .observations
     }
   }
 
@@ -54,6 +55,7 @@ extension AgentMessage {
         out.clamped(warnings.count)
         for warning in warnings { out.clipped(warning, to: WireLimit.warning) }
       case .done(let words): out.clipped(words, to: WireLimit.detail)
+      case .observations(let observations): observations.write(to: &out)
       }
     }
   }
@@ -79,7 +81,9 @@ extension AgentMessage {
       case .refused: self = .refused(try Refusal(&reader))
       case .applied: self = .applied(try AppliedChange(&reader))
       case .done: self = .done(try reader.text("words", atMost: WireLimit.detail))
-      case .controllerHello, .stage, .data, .apply, .reportRequest, .textRequest, .goodbye, .confirm, .cancel, .local:
+      case .observations: self = .observations(try Observations(&reader))
+      case .controllerHello, .stage, .data, .apply, .reportRequest, .textRequest, .observe, .goodbye, .confirm,
+        .cancel, .local:
         throw .malformed(field: "type")
       }
       try reader.end()

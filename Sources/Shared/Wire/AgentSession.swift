@@ -17,6 +17,8 @@ package enum AgentAction: Hashable, Sendable {
   case report(Nonce)
   /// Work out the text; then call `textReady`.
   case text(TextRequest)
+  /// Then call `observed`.
+  case observe
   /// Send what is queued, then close.
   case close
 }
@@ -51,6 +53,8 @@ package struct AgentSession: Sendable {
     case deciding(Bundle)
     /// `report` is running; the bundle, if any, stays staged.
     case reporting(Nonce, Bundle)
+    /// `observe` is running.
+    case observing(Bundle)
     /// `text` is running.
     case composing(TextRequest, Bundle)
     /// A text is going out piece by piece.
@@ -89,7 +93,7 @@ package struct AgentSession: Sendable {
     case .ready(.rejected): .rejected
     case .staging: .staging
     case .discarding: .discarding
-    case .checking, .applying, .deciding, .reporting, .composing, .sendingText: .answering
+    case .checking, .applying, .deciding, .reporting, .observing, .composing, .sendingText: .answering
     case .closed: .closed
     }
   }
@@ -100,8 +104,8 @@ package struct AgentSession: Sendable {
   /// Memory taken by staged files, or promised to files that are arriving, in bytes.
   package var reservedBytes: Int {
     switch state {
-    case .ready(let bundle), .deciding(let bundle), .reporting(_, let bundle), .composing(_, let bundle),
-      .sendingText(_, _, let bundle):
+    case .ready(let bundle), .deciding(let bundle), .reporting(_, let bundle), .observing(let bundle),
+      .composing(_, let bundle), .sendingText(_, _, let bundle):
       bundle.heldBytes
     case .staging(let staging): staging.total
     case .checking(_, let files): files.values.reduce(0) { $0 + $1.count }
@@ -142,6 +146,9 @@ package struct AgentSession: Sendable {
     case .text(let request):
       state = .composing(request, bundle)
       return [.text(request)]
+    case .observe:
+      state = .observing(bundle)
+      return [.observe]
     case .goodbye:
       state = .closed
       return [.close]
@@ -203,6 +210,16 @@ package struct AgentSession: Sendable {
     }
   }
 
+  /// The answer to `.observe`.
+  package mutating func observed(_ result: Result<Observations, Refusal>) -> [AgentAction] {
+    guard case .observing(let bundle) = state else { return [] }
+    state = .ready(bundle)
+    switch result {
+    case .success(let observations): return [.send(.observations(observations))]
+    case .failure(let refusal): return [.send(.refused(refusal))]
+    }
+  }
+
   /// The answer to `.text`. Its pieces come out of `nextPiece`.
   package mutating func textReady(_ result: Result<[UInt8], Refusal>) -> [AgentAction] {
     guard case .composing(let request, let bundle) = state else { return [] }
@@ -244,7 +261,7 @@ package struct AgentSession: Sendable {
   /// The peer will send no more. Not an error outside a bundle: what is being worked out is still sent.
   package mutating func peerFinished() -> [AgentAction] {
     switch state {
-    case .closed, .checking, .applying, .deciding, .reporting, .composing, .sendingText: return []
+    case .closed, .checking, .applying, .deciding, .reporting, .observing, .composing, .sendingText: return []
     case .staging, .discarding: return fail(.outOfPhase(.goodbye, phase: phase.words))
     case .greeting, .ready:
       state = .closed
@@ -296,7 +313,7 @@ package struct AgentSession: Sendable {
         ? .ready(.rejected(transaction, refusal))
         : .discarding(transaction, remaining: remaining - piece.count, refusal)
       return []
-    case .greeting, .ready, .checking, .applying, .deciding, .reporting, .composing, .sendingText, .closed:
+    case .greeting, .ready, .checking, .applying, .deciding, .reporting, .observing, .composing, .sendingText, .closed:
       return fail(.outOfPhase(.data, phase: phase.words))
     }
   }

@@ -9,6 +9,7 @@ extension ControllerMessage {
     case .apply: .apply
     case .report: .reportRequest
     case .text: .textRequest
+    case .observe: .observe
     case .goodbye: .goodbye
     case .confirm: .confirm
     case .cancel: .cancel
@@ -46,7 +47,7 @@ extension ControllerMessage {
       case .text(let request):
         out.family(request.family)
         out.uint8(request.side.rawValue)
-      case .goodbye: break
+      case .observe, .goodbye: break
       }
     }
   }
@@ -87,8 +88,10 @@ extension ControllerMessage {
       case .reportRequest: self = .report(try reader.nonce())
       case .textRequest:
         self = .text(TextRequest(family: try reader.family(), side: try reader.one(of: TextRequest.Side.self, "side")))
+      case .observe: self = .observe
       case .goodbye: self = .goodbye
-      case .agentHello, .staged, .outcome, .report, .text, .refused, .applied, .done: throw .malformed(field: "type")
+      case .agentHello, .staged, .outcome, .report, .text, .refused, .applied, .done, .observations:
+        throw .malformed(field: "type")
       }
       try reader.end()
     } catch {

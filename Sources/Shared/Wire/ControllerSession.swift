@@ -9,6 +9,7 @@ package enum WireRequest: Hashable, Sendable {
   case local(LocalOrder)
   case report(Nonce)
   case text(TextRequest)
+  case observe
 
   /// Whether it can end in this outcome.
   fileprivate func canEnd(in outcome: Outcome) -> Bool {
@@ -16,7 +17,7 @@ package enum WireRequest: Hashable, Sendable {
     case .apply(outcome.transaction, manifest: _), .cancel(outcome.transaction): true
     case .confirm(let confirmation):
       (confirmation.transaction, confirmation.manifest) == (outcome.transaction, outcome.manifest)
-    case .stage, .apply, .cancel, .local, .report, .text: false
+    case .stage, .apply, .cancel, .local, .report, .text, .observe: false
     }
   }
 
@@ -29,6 +30,7 @@ package enum WireRequest: Hashable, Sendable {
     case .local: "a local order was given"
     case .report: "a report was asked for"
     case .text(let request): "the \(request.side) \(request.family) text was asked for"
+    case .observe: "observations were asked for"
     }
   }
 }
@@ -44,6 +46,7 @@ package enum ControllerEvent: Hashable, Sendable {
   case done(String)
   case report(Report)
   case text(TextRequest, [UInt8])
+  case observations(Observations)
   /// The oldest request was refused. Nil: the agent refuses the connection itself.
   case refused(WireRequest?, Refusal)
 }
@@ -129,6 +132,11 @@ package struct ControllerSession: Sendable {
     return .text(request)
   }
 
+  package mutating func observe() -> ControllerMessage {
+    pending.append(.observe)
+    return .observe
+  }
+
   /// Last: what is pending is still answered.
   package mutating func goodbye() -> ControllerMessage {
     saidGoodbye = true
@@ -188,6 +196,9 @@ package struct ControllerSession: Sendable {
       pending.removeFirst()
       defer { text = [] }
       return .text(request, text)
+    case .observations(let observations):
+      try answer(message, .observe)
+      return .observations(observations)
     case .refused(let refusal):
       // Before hello nothing was read yet, so it cannot be about a request.
       if case .greeting = state {

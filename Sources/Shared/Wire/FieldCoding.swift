@@ -72,6 +72,8 @@ extension ByteReader {
     case (3, 0): return .proof
     case (4, 0): return .rules(.ipv4)
     case (4, 1): return .rules(.ipv6)
+    case (5, 0): return .sets
+    case (6, 0): return .sysctl
     default: throw .malformed(field: "role of file")
     }
   }
@@ -114,6 +116,8 @@ extension ByteWriter {
       case .proof: (3, 0)
       case .rules(.ipv4): (4, 0)
       case .rules(.ipv6): (4, 1)
+      case .sets: (5, 0)
+      case .sysctl: (6, 0)
       }
     uint8(UInt8(role))
     uint8(UInt8(clamping: index))

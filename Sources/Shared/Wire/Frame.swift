@@ -6,10 +6,10 @@ package enum WireLimit {
   package static let frame = 1 << 20
   /// A piece of a staged file or of a text: small enough that a connection needs little memory for its share.
   package static let piece = 256 << 10
-  /// Statement, manifest, proof, two rule files, and the signatures.
-  package static let stagedFiles = 5 + BundleFile.maximumSignatures
+  /// Statement, manifest, proof, two rule files, sets, settings, and the signatures.
+  package static let stagedFiles = 7 + BundleFile.maximumSignatures
   /// All files of one bundle: a little more than the sum of what each may have.
-  package static let stagedBytes = 17 << 20
+  package static let stagedBytes = 25 << 20
   /// The whole of one text.
   package static let text = 16 << 20
   /// Chains in one family of a report, and the bytes their list takes. Two such lists and the rest fit one frame.
@@ -31,6 +31,15 @@ package enum WireLimit {
   package static let reason = 512
   /// The name of other software in a report.
   package static let owner = 32
+  /// What a policy would have dropped: so many entries of one host, and the bytes their list takes.
+  package static let observations = 10_000
+  package static let observationBytes = 1_000_000
+  /// Protocol and port of one of them.
+  package static let observedWord = 32
+  /// Kernel settings in a report, the name of one, and a value.
+  package static let settings = 128
+  package static let setting = 96
+  package static let settingValue = 32
   /// Services named in a report.
   package static let conflicts = 16
 }
@@ -48,6 +57,7 @@ package enum MessageType: UInt8, CaseIterable, Sendable, Hashable {
   case confirm = 8
   case cancel = 9
   case local = 10
+  case observe = 11
   // From the agent.
   case agentHello = 129
   case staged = 130
@@ -57,6 +67,7 @@ package enum MessageType: UInt8, CaseIterable, Sendable, Hashable {
   case refused = 134
   case applied = 135
   case done = 136
+  case observations = 137
 
   package var name: String {
     switch self {
@@ -75,6 +86,8 @@ package enum MessageType: UInt8, CaseIterable, Sendable, Hashable {
     case .local: "local"
     case .applied: "applied"
     case .done: "done"
+    case .observe: "observe"
+    case .observations: "observations"
     }
   }
 }

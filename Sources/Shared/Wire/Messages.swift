@@ -2,7 +2,7 @@ package import Core
 
 /// The protocol between controller and agent (docs/wire.md). Both sides refuse any other version by name.
 package enum ProtocolVersion {
-  package static let current: UInt16 = 2
+  package static let current: UInt16 = 3
 }
 
 /// 32 random bytes that tie an answer to the question it answers.
@@ -55,6 +55,8 @@ package enum ControllerMessage: Hashable, Sendable {
   case report(Nonce)
   /// The whole text of one side of one family, for showing a difference.
   case text(TextRequest)
+  /// What a policy that only observes would have dropped.
+  case observe
   case goodbye
 }
 
@@ -142,6 +144,7 @@ package enum AgentMessage: Hashable, Sendable {
   case report(Report)
   /// A piece of an asked-for text; `last` ends it. An empty text is one empty last piece.
   case text(TextRequest, piece: [UInt8], last: Bool)
+  case observations(Observations)
   case refused(Refusal)
 }
 
@@ -239,6 +242,10 @@ package struct Refusal: Error, Hashable, Sendable {
     case notConfirmable = 23
     /// Only root on the host itself may ask for this.
     case notLocal = 24
+    /// The host cannot have the release's ipsets: its ipset program or its kernel does not make them.
+    case setsRefused = 25
+    /// The host has not, or does not let us write, a kernel setting that the release makes.
+    case settingRefused = 26
   }
   package var code: Code
   /// What was refused and why, in words for an operator.

@@ -20,11 +20,11 @@ package enum AgentPhase: Hashable, Sendable, CaseIterable {
   package var allowed: Set<MessageType> {
     switch self {
     case .greeting: [.controllerHello]
-    case .idle: [.stage, .reportRequest, .textRequest, .goodbye, .confirm, .cancel, .local]
+    case .idle: [.stage, .reportRequest, .textRequest, .observe, .goodbye, .confirm, .cancel, .local]
     case .staging: [.data]
     case .discarding: [.data]
-    case .staged: [.stage, .apply, .reportRequest, .textRequest, .goodbye, .confirm, .cancel, .local]
-    case .rejected: [.stage, .apply, .reportRequest, .textRequest, .goodbye, .confirm, .cancel, .local]
+    case .staged: [.stage, .apply, .reportRequest, .textRequest, .observe, .goodbye, .confirm, .cancel, .local]
+    case .rejected: [.stage, .apply, .reportRequest, .textRequest, .observe, .goodbye, .confirm, .cancel, .local]
     // The next message is read when the answer is out.
     case .answering: []
     case .closed: []
@@ -61,7 +61,7 @@ package enum ControllerPhase: Hashable, Sendable, CaseIterable {
     switch self {
     // A refusal here: no room for another connection.
     case .greeting: [.agentHello, .refused]
-    case .waiting: [.staged, .applied, .outcome, .report, .text, .done, .refused]
+    case .waiting: [.staged, .applied, .outcome, .report, .text, .observations, .done, .refused]
     // A refusal here: too long without a request.
     case .idle: [.refused]
     case .closed: []

@@ -36,13 +36,15 @@ package struct Report: Hashable, Sendable {
   package var degraded: String?
   /// The address this SSH connection came from, as sshd told the bridge; empty when not over SSH.
   package var managementSource: String
+  /// Kernel settings that the committed release makes, by name.
+  package var settings: [SettingReport]
 
   package init(
     nonce: Nonce, host: HostID, fleet: FleetID, time: UTCTime, bootID: String, agentVersion: String,
     architecture: String, kernel: String, backend: Backend, iptablesVersion: String, committed: Committed?,
     lastFailure: LastFailure?, pending: PendingChange? = nil, localAct: LocalAct? = nil,
     families: PerFamily<FamilyReport>, owners: [ForeignOwner] = [], otherBackendRules: Int, conflicts: [String],
-    degraded: String?, managementSource: String
+    degraded: String?, managementSource: String, settings: [SettingReport] = []
   ) {
     self.nonce = nonce
     self.host = host
@@ -64,6 +66,7 @@ package struct Report: Hashable, Sendable {
     self.conflicts = conflicts
     self.degraded = degraded
     self.managementSource = managementSource
+    self.settings = settings
   }
 }
 
@@ -169,5 +172,19 @@ package struct ChainDigest: Hashable, Sendable {
     self.table = table
     self.chain = chain
     self.digest = digest
+  }
+}
+
+/// One kernel setting that the committed release makes.
+package struct SettingReport: Hashable, Sendable {
+  /// `net.ipv4.ip_forward`
+  package var key: String
+  package var desired: String
+  /// Nil when the host has no such setting any more.
+  package var observed: String?
+  package init(key: String, desired: String, observed: String?) {
+    self.key = key
+    self.desired = desired
+    self.observed = observed
   }
 }

@@ -2,7 +2,9 @@ internal import Core
 
 extension Report {
   /// Of the bytes below, which stores keep for years.
-  private static let format: UInt16 = 3
+  private static let format: UInt16 = 4
+  /// Said nothing of kernel settings.
+  private static let formatWithoutSettings: UInt16 = 3
   /// Said only whether the safe policy is loaded.
   private static let formatWithoutReason: UInt16 = 2
 
@@ -71,11 +73,20 @@ extension Report {
     for conflict in named { out.clipped(conflict, to: WireLimit.conflict) }
     out.optional(degraded) { out, why in out.clipped(why, to: WireLimit.detail) }
     out.clipped(managementSource, to: WireLimit.address)
+    let made = settings.prefix(WireLimit.settings)
+    out.clamped(made.count)
+    for setting in made {
+      out.clipped(setting.key, to: WireLimit.setting)
+      out.clipped(setting.desired, to: WireLimit.settingValue)
+      out.optional(setting.observed) { out, value in out.clipped(value, to: WireLimit.settingValue) }
+    }
   }
 
   init(_ reader: inout ByteReader) throws(ByteReader.Problem) {
     let format = try reader.uint16("format of report")
-    guard [Self.format, Self.formatWithoutReason].contains(format) else { throw .malformed(field: "format of report") }
+    guard [Self.format, Self.formatWithoutSettings, Self.formatWithoutReason].contains(format) else {
+      throw .malformed(field: "format of report")
+    }
     self.init(
       nonce: try reader.nonce(), host: try reader.host(), fleet: try reader.fleet(), time: try reader.time("time"),
       bootID: try reader.text("boot id", atMost: WireLimit.bootID),
@@ -114,7 +125,22 @@ extension Report {
         : reader.optional("degraded") { (reader) throws(ByteReader.Problem) in
           try reader.text("why it is degraded", atMost: WireLimit.detail)
         },
-      managementSource: try reader.text("management source", atMost: WireLimit.address))
+      managementSource: try reader.text("management source", atMost: WireLimit.address),
+      settings: try format == Self.format ? Self.settings(&reader) : [])
+  }
+
+  private static func settings(_ reader: inout ByteReader) throws(ByteReader.Problem) -> [SettingReport] {
+    var settings: [SettingReport] = []
+    for _ in 0..<(try reader.count("number of settings", atMost: WireLimit.settings)) {
+      settings.append(
+        SettingReport(
+          key: try reader.text("setting", atMost: WireLimit.setting),
+          desired: try reader.text("desired value", atMost: WireLimit.settingValue),
+          observed: try reader.optional("observed value") { (reader) throws(ByteReader.Problem) in
+            try reader.text("observed value", atMost: WireLimit.settingValue)
+          }))
+    }
+    return settings
   }
 
   private static func owners(_ reader: inout ByteReader) throws(ByteReader.Problem) -> [ForeignOwner] {

@@ -10,6 +10,9 @@ final class FakeFirewall: HostFirewall {
   typealias Kernel = PerFamily<[String: RuleTable]>
 
   let faults: Faults
+  var sets = FakeSets()
+  /// The host's ipset program.
+  var hasSetProgram = true
   var backend = Backend.nft
   var version = "1.8.9"
   var kernel = Kernel(ipv4: [:], ipv6: [:])
@@ -50,6 +53,8 @@ final class FakeFirewall: HostFirewall {
     if let rehearsalProblem { throw rehearsalProblem }
     rehearsals.append(rehearsal)
     var scratch = Kernel(ipv4: [:], ipv6: [:])
+    var scratchSets = sets
+    try scratchSets.run(rehearsal.sets, used: [], exist: true)
     for family in Family.allCases {
       if let live = rehearsal.live, withoutLive == nil {
         for table in try tables(in: live[family], family) { replace(table, in: &scratch[family]) }
@@ -57,6 +62,7 @@ final class FakeFirewall: HostFirewall {
       let text = rehearsal.texts[family]
       try RestoreInterpreter.run(text, on: &scratch[family], family, backend)
     }
+    try scratchSets.requireAll(namedIn: scratch)
     if let corruptRehearsal { scratch = corruptRehearsal(scratch) }
     return Rehearsed(
       saved: scratch.map { _, tables in printed(tables) }, withoutLive: rehearsal.live == nil ? nil : withoutLive,
@@ -79,7 +85,12 @@ final class FakeFirewall: HostFirewall {
       let count = text.bytes.split(separator: 10).count { $0.first == UInt8(ascii: "*") }
       part = count <= 1 ? 0 : max(1, count / 2)
     }
+    let before = kernel
     try RestoreInterpreter.run(text, on: &kernel[family], family, backend, tables: part)
+    do throws(FirewallProblem) { try sets.requireAll(namedIn: kernel) } catch {
+      kernel = before
+      throw error
+    }
     if verdict != .proceed { throw broken("restore", family) }
     if let poison, poison.family == family, text.bytes.firstRange(of: Array(poison.words.utf8)) != nil {
       throw FirewallProblem(.refused, program: "restore", family: family, words: "poisoned")
@@ -93,6 +104,33 @@ final class FakeFirewall: HostFirewall {
   }
 
   func otherBackendRules() throws(FirewallProblem) -> Int { 0 }
+
+  func setNames() throws(FirewallProblem) -> [String] {
+    try requireSetProgram()
+    if faults.verdict("ipset list") != .proceed { throw broken("ipset", nil) }
+    return sets.all.keys.sorted()
+  }
+
+  func saveSet(_ name: String) throws(FirewallProblem) -> [UInt8] {
+    try requireSetProgram()
+    if faults.verdict("ipset save") != .proceed { throw broken("ipset", nil) }
+    return try sets.saved(name)
+  }
+
+  func changeSets(_ text: [UInt8]) throws(FirewallProblem) {
+    try requireSetProgram()
+    let verdict = faults.verdict("ipset restore")
+    if verdict == .nothing { throw broken("ipset", nil) }
+    let lines = text.split(separator: 10).count
+    try sets.run(text, used: FakeSets.names(in: kernel), lines: verdict == .proceed ? lines : lines / 2)
+    if verdict != .proceed { throw broken("ipset", nil) }
+  }
+
+  private func requireSetProgram() throws(FirewallProblem) {
+    guard hasSetProgram else {
+      throw FirewallProblem(.unavailable, program: "ipset", family: nil, words: "install the package ipset")
+    }
+  }
 
   /// Someone else's `iptables -A`.
   func append(_ rule: String, to table: String, _ family: Family) {

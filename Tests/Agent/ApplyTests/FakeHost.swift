@@ -54,6 +54,7 @@ final class FakeHost {
   let disk: MemoryDisk
   let trust: MemoryDisk
   let firewall: FakeFirewall
+  let settings: FakeSettings
   let clock = Clock()
 
   init() throws {
@@ -61,6 +62,7 @@ final class FakeHost {
     disk = MemoryDisk(faults: faults)
     trust = MemoryDisk(faults: Faults())
     firewall = FakeFirewall(faults: faults)
+    settings = FakeSettings(faults: faults)
     try trust.create("host", SignedBundles.hostFile)
     try trust.create("allowed_signers", SignedBundles.allowedSigners)
   }
@@ -68,7 +70,8 @@ final class FakeHost {
   /// A new agent process; it knows only what is on disk.
   func agent() throws -> HostAgent {
     try HostAgent(
-      state: disk, trust: trust, firewall: firewall, facts: facts, clock: clock, bootClock: boot, deadMan: promise)
+      state: disk, trust: trust, firewall: firewall, settings: settings, facts: facts, clock: clock, bootClock: boot,
+      deadMan: promise)
   }
 
   func recoveredAgent() throws -> HostAgent {
@@ -98,6 +101,8 @@ final class FakeHost {
   func cutPower() {
     disk.cutPower()
     firewall.kernel = .init(ipv4: [:], ipv6: [:])
+    firewall.sets.all = [:]
+    settings.reset()
     boot.time = BootTime(nanoseconds: 5_000_000_000)
     facts.bootID = "8c5f1f0a-0000-4000-8000-\(String(UInt64.random(in: 1 << 44 ..< 1 << 48), radix: 16))"
   }

@@ -180,6 +180,11 @@ final class FakeOperations: AgentOperations, Sendable {
     note("text")
     return state.withLock { $0.text }
   }
+
+  func observe() throws(Refusal) -> Observations {
+    note("observe")
+    return Observations(observing: [.ipv4], entries: [])
+  }
 }
 
 extension BootTime {

@@ -33,7 +33,8 @@ import Wire
     try inNamespace {
       let agent = try HostAgent(
         state: LinuxDisk("\(host.root)/state"), trust: LinuxDisk("\(host.root)/etc/portcullis"),
-        firewall: host.firewall(), facts: LinuxFacts(root: host.root), clock: RealHost.FixedClock(),
+        firewall: host.firewall(), settings: LinuxSettings(), facts: LinuxFacts(root: host.root),
+        clock: RealHost.FixedClock(),
         bootClock: LinuxBootClock(), deadMan: NoDeadMan())
       guard case .committed = try agent.restore() else { throw Reason("not restored") }
       try body(agent)

@@ -44,6 +44,7 @@ struct InjectedFaultTests {
       try LinuxDisk.makePath(paths.run)
       let agent = try HostAgent(
         state: LinuxDisk(paths.state), trust: LinuxDisk(paths.trust), firewall: host.firewall(),
+        settings: LinuxSettings(),
         facts: LinuxFacts(root: host.root), clock: RealHost.FixedClock(), bootClock: LinuxBootClock(),
         deadMan: NoDeadMan())
       try agent.recover()

@@ -170,7 +170,7 @@ import Wire
       try inNamespace {
         let agent = try HostAgent(
           state: LinuxDisk("\(host.root)/state"), trust: LinuxDisk("\(host.root)/etc/portcullis"),
-          firewall: host.firewall(), facts: LinuxFacts(root: host.root),
+          firewall: host.firewall(), settings: LinuxSettings(), facts: LinuxFacts(root: host.root),
           bootClock: LinuxBootClock(), deadMan: NoDeadMan())
         #expect(try agent.restore() == .committed(Serial(1)))
         #expect(try agent.report(.random(), managementSource: "").families == expected)
@@ -188,6 +188,7 @@ import Wire
       try disk.remove("\(name)/ipv6.rules")
       let agent = try HostAgent(
         state: disk, trust: LinuxDisk("\(host.root)/etc/portcullis"), firewall: host.firewall(),
+        settings: LinuxSettings(),
         facts: LinuxFacts(root: host.root), bootClock: LinuxBootClock(), deadMan: NoDeadMan())
       guard case .safePolicy = try agent.restore() else {
         Issue.record("half a bundle was restored")

@@ -140,7 +140,7 @@ final class StandIn {
       lock: lock, rehearsalLockFile: "\(paths.base)/rehearsal.lock", rehearse: rehearseInThread)
     let deadMan = Guard(root: paths.base, executable: orders[1])
     let agent = try HostAgent(
-      state: LinuxDisk(paths.state), trust: LinuxDisk(paths.trust), firewall: firewall,
+      state: LinuxDisk(paths.state), trust: LinuxDisk(paths.trust), firewall: firewall, settings: LinuxSettings(),
       facts: LinuxFacts(root: paths.base), clock: RealHost.FixedClock(), bootClock: LinuxBootClock(),
       deadMan: isApplied ? deadMan : NoDeadMan())
     try agent.recover()

@@ -83,6 +83,7 @@ final class RealHost {
   func agent(_ decorate: (LinuxFirewall) -> any HostFirewall = { $0 }) throws -> HostAgent {
     let agent = try HostAgent(
       state: LinuxDisk("\(root)/state"), trust: LinuxDisk("\(root)/etc/portcullis"), firewall: decorate(firewall()),
+      settings: LinuxSettings(),
       facts: LinuxFacts(root: root), clock: FixedClock(), bootClock: LinuxBootClock(), deadMan: NoDeadMan())
     try agent.recover()
     return agent
@@ -148,6 +149,9 @@ final class TamperedFirewall: HostFirewall {
   func rehearse(_ rehearsal: Rehearsal) throws(FirewallProblem) -> Rehearsed { try real.rehearse(rehearsal) }
   func save(_ family: Family) throws(FirewallProblem) -> [UInt8] { try real.save(family) }
   func otherBackendRules() throws(FirewallProblem) -> Int { try real.otherBackendRules() }
+  func setNames() throws(FirewallProblem) -> [String] { try real.setNames() }
+  func saveSet(_ name: String) throws(FirewallProblem) -> [UInt8] { try real.saveSet(name) }
+  func changeSets(_ text: [UInt8]) throws(FirewallProblem) { try real.changeSets(text) }
 
   func load(_ text: RestoreText, into family: Family, within limit: Duration) throws(FirewallProblem) {
     var text = text

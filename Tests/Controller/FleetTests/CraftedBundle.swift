@@ -13,6 +13,9 @@ struct CraftedBundle {
   var issued: UTCTime
   var expires: UTCTime
   var rules: PerFamily<[UInt8]>
+  var mode = Manifest.Mode.exclusive
+  var sets: [UInt8]?
+  var sysctl: [UInt8]?
   var sources: [String] = ["10.77.0.1"]
   var namespace = "release@portcullis"
   /// Path of the private key; nil leaves the signature out.
@@ -40,8 +43,9 @@ struct CraftedBundle {
 
   func files() async throws -> Files {
     let manifest = try Manifest(
-      fleet: fleet, host: host, serial: serial, mode: .exclusive, labels: [], sources: sources,
-      files: rules.map { _, bytes in Manifest.File(describing: bytes) })
+      fleet: fleet, host: host, serial: serial, mode: mode, labels: [], sources: sources,
+      files: rules.map { _, bytes in Manifest.File(describing: bytes) }, sets: sets.map(Manifest.File.init),
+      sysctl: sysctl.map(Manifest.File.init))
     let release = try ReleaseBuilder.build(
       fleet: fleet, serial: serial, issued: issued, expires: expires, manifests: [manifest])
     var signatures: [[UInt8]] = []
@@ -52,7 +56,9 @@ struct CraftedBundle {
           input: .bytes(release.statement.encode())
         ).bytes)
     }
-    var files = try #require(release.bundle(for: host, rules: rules, signatures: signatures))
+    var files = try #require(
+      release.bundle(
+        for: host, rules: rules, sets: sets, sysctl: sysctl, signatures: signatures))
     damage(&files)
     return Files(content: files, manifest: Digest(of: files[.manifest] ?? []))
   }

@@ -7,7 +7,7 @@ import Wire
   static func greeted() -> AgentSession {
     var session = AgentSession(hello: agentHello)
     _ = session.start()
-    _ = session.receive(.hello(version: 2))
+    _ = session.receive(.hello(version: 3))
     return session
   }
 
@@ -43,7 +43,7 @@ import Wire
   }
 
   static let anyOfEach: [ControllerMessage] = [
-    .hello(version: 2), .stage(transaction, [StagedFile(file: .manifest, size: 1)]), .data([1]),
+    .hello(version: 3), .stage(transaction, [StagedFile(file: .manifest, size: 1)]), .data([1]),
     .apply(transaction, manifest: digest, terms), .report(nonce), .text(TextRequest(family: .ipv4, side: .observed)),
     .goodbye, .confirm(confirmation), .cancel(transaction), .local(LocalOrder(deed: .safe, reason: "r")),
   ]
@@ -78,7 +78,7 @@ import Wire
 
   @Test func `another version is refused by name`() {
     var session = AgentSession(hello: agentHello)
-    let refusal = Refusal(code: .otherVersion, detail: "the other side speaks protocol 1, this one 2")
+    let refusal = Refusal(code: .otherVersion, detail: "the other side speaks protocol 1, this one 3")
     #expect(session.receive(.hello(version: 1)) == [.send(.refused(refusal)), .close])
     #expect(session.phase == .closed)
   }

@@ -44,7 +44,7 @@ import Wire
     var session = ControllerSession()
     let files = bundle()
     let manifest = Digest(of: files[.manifest]!)
-    #expect(session.hello() == .hello(version: 2))
+    #expect(session.hello() == .hello(version: 3))
     _ = Array(session.stage(transaction, files))
     _ = session.apply(transaction, manifest: manifest, terms)
     _ = session.report(nonce)
@@ -67,7 +67,7 @@ import Wire
     inbox += [controller.apply(transaction, manifest: manifest, terms), controller.report(nonce)]
     let ours = ChangeConfirmation(transaction: transaction, manifest: manifest, nonce: nonce)
     inbox += [controller.text(Self.request), controller.confirm(ours), controller.cancel(transaction)]
-    inbox += [controller.local(LocalOrder(deed: .safe, reason: "r")), controller.goodbye()]
+    inbox += [controller.local(LocalOrder(deed: .safe, reason: "r")), controller.observe(), controller.goodbye()]
     var events: [ControllerEvent] = []
     var actions = agent.start()
     while true {
@@ -86,6 +86,7 @@ import Wire
         case .local: actions += agent.obeyed(.success("done"))
         case .report(let nonce): actions += agent.reported(.success(report(nonce: nonce)))
         case .text: actions += agent.textReady(.success(Array(repeating: 1, count: 300_000)))
+        case .observe: actions += agent.observed(.success(Observations(observing: [.ipv6], entries: [])))
         case .close: break
         }
       }
@@ -99,7 +100,7 @@ import Wire
       events == [
         .hello(agentHello), .staged(transaction), .applied(change(manifest: manifest)), .report(report()),
         .text(Self.request, Array(repeating: 1, count: 300_000)), .outcome(outcome(manifest: manifest)),
-        .outcome(outcome(.reverted)), .done("done"),
+        .outcome(outcome(.reverted)), .done("done"), .observations(Observations(observing: [.ipv6], entries: [])),
       ])
     #expect(controller.isFinished && agent.phase == .closed)
   }

@@ -9,7 +9,7 @@ import Wire
   static let digest32 = String(repeating: "c3", count: 32)
 
   static let fromController: [(ControllerMessage, [UInt8])] = [
-    (.hello(version: 2), hex(["length": "00000003", "type": "01", "version": "0002"])),
+    (.hello(version: 3), hex(["length": "00000003", "type": "01", "version": "0003"])),
     (
       .stage(
         transaction,
@@ -17,11 +17,13 @@ import Wire
           StagedFile(file: .statement, size: 9), StagedFile(file: .signature(3), size: 310),
           StagedFile(file: .manifest, size: 256), StagedFile(file: .proof, size: 71),
           StagedFile(file: .rules(.ipv4), size: 8 << 20), StagedFile(file: .rules(.ipv6), size: 1),
+          StagedFile(file: .sets, size: 2), StagedFile(file: .sysctl, size: 3),
         ]),
       hex([
-        "length": "00000036", "type": "02", "transaction": tx, "files": "06",
+        "length": "00000042", "type": "02", "transaction": tx, "files": "08",
         "statement": "00 00 00000009", "signature 3": "01 03 00000136", "manifest": "02 00 00000100",
         "proof": "03 00 00000047", "ipv4.rules": "04 00 00800000", "ipv6.rules": "04 01 00000001",
+        "sets": "05 00 00000002", "sysctl": "06 00 00000003",
       ])
     ),
     (.data([1, 2, 3]), hex(["length": "00000004", "type": "03", "piece": "010203"])),
@@ -37,6 +39,7 @@ import Wire
       hex(["length": "00000003", "type": "06", "family": "01", "side": "01"])
     ),
     (.goodbye, hex(["length": "00000001", "type": "07"])),
+    (.observe, hex(["length": "00000001", "type": "0b"])),
     (
       .confirm(confirmation),
       hex(["length": "00000051", "type": "08", "transaction": tx, "manifest": digest32, "nonce": nonce32])
@@ -56,7 +59,7 @@ import Wire
     (
       .hello(agentHello),
       hex([
-        "length": "0000001b", "type": "81", "version": "0002", "agent version": "00000005 302e312e30",
+        "length": "0000001b", "type": "81", "version": "0003", "agent version": "00000005 302e312e30",
         "host": "00000004 68303031", "fleet": "00000003 6c6162",
       ])
     ),
@@ -104,9 +107,12 @@ import Wire
               expected: digest, observed: digest, save: digest,
               chains: [ChainDigest(table: "t", chain: "c", digest: digest)]),
             ipv6: FamilyReport(expected: nil, observed: digest, save: digest, chains: [], omittedChains: 5)),
-          owners: [.docker, .ufw], otherBackendRules: 6, conflicts: ["u"], degraded: "d", managementSource: "m")),
+          owners: [.docker, .ufw], otherBackendRules: 6, conflicts: ["u"], degraded: "d", managementSource: "m",
+          settings: [
+            SettingReport(key: "y", desired: "1", observed: "0"), SettingReport(key: "z", desired: "2", observed: nil),
+          ])),
       hex([
-        "length": "00000205", "type": "84", "format": "0003", "nonce": nonce32, "host": "00000001 68",
+        "length": "00000224", "type": "84", "format": "0004", "nonce": nonce32, "host": "00000001 68",
         "fleet": "00000001 66", "time": "0000000000000001", "boot id": "00000001 62",
         "agent version": "00000001 76", "architecture": "00000001 61", "kernel": "00000001 6b", "backend": "01",
         "iptables version": "00000001 69", "committed follows": "01", "serial of commit": "0000000000000002",
@@ -122,7 +128,9 @@ import Wire
         "v6 left out": "00000005", "v6 chains": "00000000", "owners": "00000002",
         "docker": "00000006 646f636b6572", "ufw": "00000003 756677", "rules of the other backend": "00000006",
         "conflicts": "00000001", "conflict": "00000001 75", "degraded follows": "01", "degraded": "00000001 64",
-        "management source": "00000001 6d",
+        "management source": "00000001 6d", "settings": "00000002", "setting": "00000001 79",
+        "desired": "00000001 31", "observed follows": "01", "observed": "00000001 30", "other": "00000001 7a",
+        "other desired": "00000001 32", "other observed follows": "00",
       ])
     ),
     (
@@ -130,6 +138,19 @@ import Wire
       hex([
         "length": "00000062", "type": "87", "transaction": tx, "manifest": digest32, "nonce": nonce32,
         "milliseconds left": "0000e290", "warnings": "00000002", "warning": "00000001 77", "other": "00000000",
+      ])
+    ),
+    (
+      .observations(
+        Observations(
+          observing: [.ipv4],
+          entries: [
+            Observations.Entry(family: .ipv4, source: "s", proto: "p", port: "9", packets: 258, bytes: 1)
+          ], omitted: 3)),
+      hex([
+        "length": "0000002b", "type": "89", "observing v4": "01", "observing v6": "00", "left out": "00000003",
+        "entries": "00000001", "family": "00", "source": "00000001 73", "protocol": "00000001 70",
+        "port": "00000001 39", "packets": "0000000000000102", "bytes": "0000000000000001",
       ])
     ),
     (.done("ok"), hex(["length": "00000007", "type": "88", "words": "00000002 6f6b"])),

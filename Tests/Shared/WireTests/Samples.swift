@@ -20,7 +20,7 @@ let otherTransaction = TransactionID(bytes: Array(repeating: 0xa2, count: 16))!
 let nonce = Nonce(bytes: Array(repeating: 0xb2, count: 32))!
 let digest = Digest(bytes: Array(repeating: 0xc3, count: 32))!
 let agentHello = AgentHello(
-  version: 2, agentVersion: "0.1.0", host: HostID("h001")!, fleet: FleetID("lab")!)
+  version: 3, agentVersion: "0.1.0", host: HostID("h001")!, fleet: FleetID("lab")!)
 
 let terms = ConfirmationTerms(seconds: 258, isManual: true)
 let confirmation = ChangeConfirmation(transaction: transaction, manifest: digest, nonce: nonce)
@@ -101,7 +101,7 @@ extension SeededGenerator {
 
   mutating func stagedFiles() -> [StagedFile] {
     let files: [BundleFile] =
-      [.statement, .manifest, .proof, .rules(.ipv4), .rules(.ipv6)]
+      [.statement, .manifest, .proof, .rules(.ipv4), .rules(.ipv6), .sets, .sysctl]
       + (0..<BundleFile.maximumSignatures).map { .signature($0) }
     return files.shuffled(using: &self).prefix(Int.random(in: 1...files.count, using: &self)).map {
       StagedFile(file: $0, size: .random(in: 1...$0.maximumSize, using: &self))
@@ -116,8 +116,8 @@ extension SeededGenerator {
   mutating func anyDeed() -> LocalOrder.Deed { Bool.random(using: &self) ? .safe : .rollback }
 
   mutating func controllerMessage() -> ControllerMessage {
-    switch Int.random(in: 0..<10, using: &self) {
-    case 0: .hello(version: 2)
+    switch Int.random(in: 0..<11, using: &self) {
+    case 0: .hello(version: 3)
     case 1: .stage(anyTransaction(), stagedFiles())
     case 2: .data(bytes(.random(in: 1...300, using: &self)))
     case 3: .apply(anyTransaction(), manifest: anyDigest(), anyTerms())
@@ -128,6 +128,7 @@ extension SeededGenerator {
         ChangeConfirmation(transaction: anyTransaction(), manifest: anyDigest(), nonce: Nonce(bytes: bytes(32))!))
     case 7: .cancel(anyTransaction())
     case 8: .local(LocalOrder(deed: anyDeed(), reason: text(atMost: WireLimit.reason)))
+    case 9: .observe
     default: .goodbye
     }
   }
@@ -166,15 +167,28 @@ extension SeededGenerator {
       owners: ForeignOwner.allCases.filter { _ in Bool.random(using: &self) }.sorted(),
       otherBackendRules: .random(in: 0...1000, using: &self),
       conflicts: (0..<Int.random(in: 0..<4, using: &self)).map { _ in text(atMost: 64) },
-      degraded: Bool.random(using: &self) ? text(atMost: 4096) : nil, managementSource: text(atMost: 64))
+      degraded: Bool.random(using: &self) ? text(atMost: 4096) : nil, managementSource: text(atMost: 64),
+      settings: (0..<Int.random(in: 0..<3, using: &self)).map { _ in
+        SettingReport(key: text(atMost: 96), desired: text(atMost: 32), observed: maybe { $0.text(atMost: 32) })
+      })
+  }
+
+  mutating func anyObservations() -> Observations {
+    Observations(
+      observing: Set(Family.allCases.filter { _ in Bool.random(using: &self) }),
+      entries: (0..<Int.random(in: 0..<4, using: &self)).map { _ in
+        Observations.Entry(
+          family: anyFamily(), source: text(atMost: 64), proto: text(atMost: 32), port: text(atMost: 32),
+          packets: .random(in: 0 ... .max, using: &self), bytes: .random(in: 0 ... .max, using: &self))
+      }, omitted: .random(in: 0...9, using: &self))
   }
 
   mutating func agentMessage() -> AgentMessage {
-    switch Int.random(in: 0..<8, using: &self) {
+    switch Int.random(in: 0..<9, using: &self) {
     case 0:
       .hello(
         AgentHello(
-          version: 2, agentVersion: text(atMost: 64), host: HostID(name(atMost: 253))!,
+          version: 3, agentVersion: text(atMost: 64), host: HostID(name(atMost: 253))!,
           fleet: FleetID(name(atMost: 63))!))
     case 1: .staged(anyTransaction(), manifest: anyDigest())
     case 2:
@@ -191,6 +205,7 @@ extension SeededGenerator {
           millisecondsLeft: .random(in: 0 ... .max, using: &self),
           warnings: (0..<Int.random(in: 0..<4, using: &self)).map { _ in text(atMost: WireLimit.warning) }))
     case 6: .done(text(atMost: WireLimit.detail))
+    case 7: .observations(anyObservations())
     default:
       .refused(
         Refusal(

@@ -16,7 +16,8 @@ package enum OwnedNames {
 
   /// The policy's own name for one of our chains, for showing; a foreign chain's name comes back as it is.
   package static func shown(_ chain: String) -> String {
-    guard isOurs(chain), chain.utf8.count > builtInPrefix.utf8.count else { return chain }
+    // An ipset stands among the chains where it differs; its name says what it holds.
+    guard isOurs(chain), chain.utf8.count > builtInPrefix.utf8.count, !SetName.isOurs(chain) else { return chain }
     if chain.hasPrefix(userPrefix) {
       return isShortened(chain) ? chain : String(chain.dropFirst(userPrefix.count))
     }

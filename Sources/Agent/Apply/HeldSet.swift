@@ -1,0 +1,72 @@
+internal import Core
+internal import Ruleset
+
+/// What the host holds under the name of one of our sets, as `ipset save` printed it.
+struct HeldSet {
+  /// As it should be: neither timeouts nor anything else that would change what its members mean.
+  private let type: [Substring]
+  private let members: Set<String>
+
+  /// Sizes and seeds that the kernel chose; they change no meaning.
+  private static let tuning: Set<Substring> = ["hashsize", "maxelem", "bucketsize", "initval"]
+
+  init(saved: [UInt8], name: String) {
+    var type: [Substring] = []
+    var members: Set<String> = []
+    let beginning = Array("add \(name) ".utf8)
+    for line in saved.split(separator: UInt8(ascii: "\n")) {
+      if line.starts(with: beginning) {
+        members.insert(String(decoding: line.dropFirst(beginning.count), as: UTF8.self))
+      } else if line.starts(with: "create \(name) ".utf8) {
+        var words = String(decoding: line, as: UTF8.self).split(separator: " ").dropFirst(2)
+        while let word = words.popFirst() {
+          if Self.tuning.contains(word) { _ = words.popFirst() } else { type.append(word) }
+        }
+      }
+    }
+    self.type = type
+    self.members = members
+  }
+
+  private static func family(_ family: Family) -> Substring { family == .ipv4 ? "inet" : "inet6" }
+
+  /// Nil when it holds exactly this.
+  func difference(from set: AddressSet) -> SetDifference? {
+    guard type == ["hash:net", "family", Self.family(set.family)] else {
+      return SetDifference(family: set.family, name: set.name, kind: .otherType)
+    }
+    let wanted = set.elements.map(\.description)
+    let missing = wanted.filter { !members.contains($0) }
+    guard !missing.isEmpty || members.count != wanted.count else { return nil }
+    let extra = members.subtracting(wanted).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    return SetDifference(family: set.family, name: set.name, kind: .members(missing: missing, extra: extra))
+  }
+
+  /// Whatever it holds: the kernel fills it. How it makes room is not printed by every version.
+  func isForObservations(_ family: Family) -> Bool {
+    type.filter { $0 != "forceadd" } == ["hash:ip,port", "family", Self.family(family), "counters"]
+  }
+}
+
+/// How a set of ours is not what the bundle says.
+struct SetDifference: Hashable {
+  enum Kind: Hashable {
+    case absent
+    /// Another kind of set, or one whose members time out.
+    case otherType
+    case members(missing: [String], extra: [String])
+    /// In words, why nobody can tell.
+    case unreadable(String)
+  }
+  let family: Family
+  let name: String
+  let kind: Kind
+}
+
+/// A kernel setting that is not what the bundle says.
+struct SettingDifference: Hashable {
+  let key: SysctlKey
+  let desired: Int
+  /// Nil when there is no such setting, or it cannot be read.
+  let observed: Int?
+}

@@ -1,0 +1,136 @@
+internal import Core
+internal import Release
+internal import Ruleset
+package import Wire
+
+// Our ipsets (docs/adr/0009-sets-never-change.md). A set never changes: rules that want other members name another set.
+// So sets are made before the rules that name them are loaded, and go when no committed rule names them any more; in
+// between those of the old rules and of the new stand side by side, and whichever rules are loaded find their own.
+
+extension HostAgent {
+  /// There may be sets of ours in the kernel. It keeps hosts that never had any from being asked.
+  static let setsMarker = "sets-made"
+
+  /// Says why this host cannot have these sets, while nothing is changed.
+  func requireSets(_ wanted: SetsFile) throws(Refusal) {
+    guard !wanted.isEmpty else { return }
+    do {
+      _ = try firewall.setNames()
+    } catch {
+      throw Refusal(code: .setsRefused, detail: cut("the release has ipsets, and this host cannot list any: \(error)"))
+    }
+    do {
+      if try state.read(Self.setsMarker, atMost: 1) == nil { try state.replace(Self.setsMarker, in: ".", with: []) }
+    } catch {
+      throw Refusal("record that there will be ipsets", error)
+    }
+  }
+
+  /// Makes these sets what they should be: before rules that name them are loaded.
+  func setUp(_ wanted: SetsFile) throws {
+    guard !wanted.isEmpty else { return }
+    let existing = Set(try firewall.setNames())
+    var text: [UInt8] = []
+    func make(_ name: String, instead kind: SetDifference.Kind?, _ make: (String) -> [UInt8]) {
+      switch kind {
+      case nil: return
+      case .absent: text += make(name)
+      case .members, .otherType, .unreadable:
+        let temporary = SetName.temporary(for: name)
+        if existing.contains(temporary) { text += Array("destroy \(temporary)\n".utf8) }
+        text += make(temporary)
+        // Only sets of one type can be swapped; one of another type is in no rule of ours.
+        text +=
+          kind == .otherType
+          ? Array("destroy \(name)\nrename \(temporary) \(name)\n".utf8)
+          : Array("swap \(temporary) \(name)\ndestroy \(temporary)\n".utf8)
+      }
+    }
+    for set in wanted.sets { make(set.name, instead: difference(of: set, existing)?.kind) { set.text(named: $0) } }
+    for family in wanted.observing {
+      make(SetName.observations(family), instead: difference(ofObservations: family, existing)?.kind) {
+        ObservationSet.text(family, named: $0)
+      }
+    }
+    if !text.isEmpty { try firewall.changeSets(text) }
+  }
+
+  /// Throws with words when a set is not what it should be.
+  func requireSetUp(_ wanted: SetsFile) throws {
+    guard let difference = differences(of: wanted).first else { return }
+    let words =
+      switch difference.kind {
+      case .absent: "is missing"
+      case .otherType: "is of another type"
+      case .members(let missing, let extra): "lacks \(missing.count) members and has \(extra.count) others"
+      case .unreadable(let why): "cannot be read: \(why)"
+      }
+    throw Reason("set \(difference.name) \(words)")
+  }
+
+  func differences(of wanted: SetsFile) -> [SetDifference] {
+    guard !wanted.isEmpty else { return [] }
+    let existing: Set<String>
+    do throws(FirewallProblem) { existing = Set(try firewall.setNames()) } catch {
+      return wanted.sets.map {
+        SetDifference(family: $0.family, name: $0.name, kind: .unreadable(error.description))
+      }
+    }
+    let observations = wanted.observing.sorted().compactMap { difference(ofObservations: $0, existing) }
+    return wanted.sets.compactMap { difference(of: $0, existing) } + observations
+  }
+
+  private func difference(of set: AddressSet, _ existing: Set<String>) -> SetDifference? {
+    guard existing.contains(set.name) else {
+      return SetDifference(family: set.family, name: set.name, kind: .absent)
+    }
+    do throws(FirewallProblem) {
+      return HeldSet(saved: try firewall.saveSet(set.name), name: set.name).difference(from: set)
+    } catch {
+      return SetDifference(family: set.family, name: set.name, kind: .unreadable(error.description))
+    }
+  }
+
+  private func difference(ofObservations family: Family, _ existing: Set<String>) -> SetDifference? {
+    let name = SetName.observations(family)
+    guard existing.contains(name) else { return SetDifference(family: family, name: name, kind: .absent) }
+    do throws(FirewallProblem) {
+      let held = HeldSet(saved: try firewall.saveSet(name), name: name)
+      return held.isForObservations(family) ? nil : SetDifference(family: family, name: name, kind: .otherType)
+    } catch {
+      // It cannot be put right by making another one, which would lose what was counted.
+      return nil
+    }
+  }
+
+  /// After an end: our sets that the committed bundle does not name go. What a rule still names the kernel keeps, and it
+  /// is tried again after the next end.
+  func sweepSets(keeping kept: Set<String>) {
+    guard let made = try? state.read(Self.setsMarker, atMost: 1), made.isEmpty,
+      let existing = try? firewall.setNames()
+    else { return }
+    var isDone = kept.isEmpty
+    for name in existing where SetName.isOurs(name) && !kept.contains(name) {
+      do { try firewall.changeSets(Array("destroy \(name)\n".utf8)) } catch { isDone = false }
+    }
+    if isDone { try? state.remove(Self.setsMarker) }
+  }
+
+  package func observe() throws(Refusal) -> Observations {
+    do {
+      guard let committed = try ledger().committed else { return Observations(observing: [], entries: []) }
+      let observing = try committedRules(committed).beside.sets.observing
+      guard !observing.isEmpty else { return Observations(observing: [], entries: []) }
+      let existing = Set(try firewall.setNames())
+      var entries: [Observations.Entry] = []
+      for family in observing.sorted() where existing.contains(SetName.observations(family)) {
+        let name = SetName.observations(family)
+        entries += ObservedEntries.read(try firewall.saveSet(name), name: name, family)
+      }
+      entries.sort(by: Observations.Entry.precedes)
+      return Observations(observing: observing, entries: entries)
+    } catch {
+      throw Refusal("read what would have been dropped", error)
+    }
+  }
+}

@@ -1,0 +1,45 @@
+package import Core
+
+/// Names of the ipsets that are ours. The kernel takes 31 bytes.
+package enum SetName {
+  private static let prefix = "PCL-"
+  private static let digits = 20
+  private static let temporarySuffix = "-new"
+
+  /// Of a set that says, in its name, what it holds.
+  static func holding(_ digest: Digest) -> String { prefix + digest.hex.prefix(digits) }
+
+  /// Of the set that the kernel fills with what `observe` lists.
+  package static func observations(_ family: Family) -> String { "\(prefix)OBSERVE-\(family == .ipv4 ? 4 : 6)" }
+
+  /// A set under this name is on its way to take the place of the other.
+  package static func temporary(for name: String) -> String { name + temporarySuffix }
+
+  /// Whether only we make sets of this name, and so may delete it.
+  package static func isOurs(_ name: String) -> Bool {
+    guard name.hasPrefix(prefix) else { return false }
+    let base = name.hasSuffix(temporarySuffix) ? String(name.dropLast(temporarySuffix.count)) : name
+    return isContent(base) || Family.allCases.contains { base == observations($0) }
+  }
+
+  private static func isContent(_ name: String) -> Bool {
+    let rest = name.utf8.dropFirst(prefix.utf8.count)
+    return rest.count == digits
+      && rest.allSatisfy { isDigit($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0) }
+  }
+
+  private static let options = ["--match-set", "--add-set", "--del-set", "--map-set"]
+
+  /// Our sets that rules name, wherever in their text.
+  package static func named(in rules: Ruleset) -> Set<String> {
+    var names: Set<String> = []
+    for rule in rules.tables.lazy.flatMap(\.chains).flatMap(\.rules) {
+      guard rule.bytes.withUnsafeBufferPointer({ $0.holds("-set ") }) else { continue }
+      let words = rule.bytes.split(separator: space).map { String(decoding: $0, as: UTF8.self) }
+      for (option, name) in zip(words, words.dropFirst()) where options.contains(option) && isOurs(name) {
+        names.insert(name)
+      }
+    }
+    return names
+  }
+}

@@ -1,0 +1,63 @@
+internal import Core
+
+/// Kernel settings of one bundle, as the file `sysctl`: lines `net.ipv4.ip_forward = 1`, sorted by their bytes, which
+/// `sysctl -p` loads too.
+package struct SysctlFile: Hashable, Sendable {
+  package static let maximumSettings = 128
+  static let name = BundleFile.sysctl.fileName
+
+  package let values: [SysctlKey: Int]
+
+  package static let empty = SysctlFile(unchecked: [:])
+
+  private init(unchecked values: [SysctlKey: Int]) { self.values = values }
+
+  /// Throws for a value that its key does not allow.
+  package init(_ values: [SysctlKey: Int]) throws(StrictTextProblem) {
+    for (key, value) in values where !key.allows(value) {
+      throw StrictTextProblem(
+        Self.name, "\(key) may be \(key.allowed.lowerBound) to \(key.allowed.upperBound), not \(value)")
+    }
+    guard values.count <= Self.maximumSettings else {
+      throw StrictTextProblem(Self.name, "\(values.count) settings, more than the \(Self.maximumSettings) allowed")
+    }
+    self.values = values
+  }
+
+  /// What a host had before we touched it, which may be anything.
+  package init(found values: [SysctlKey: Int]) { self.values = values }
+
+  package var isEmpty: Bool { values.isEmpty }
+
+  /// Empty when there are no settings; a bundle then has no such file.
+  package func encode() -> [UInt8] {
+    values.map { "\($0.key) = \($0.value)\n" }.sorted(by: bytewise).flatMap { Array($0.utf8) }
+  }
+
+  /// Accepts exactly what `encode` writes.
+  package static func parse(_ bytes: [UInt8]) throws(StrictTextProblem) -> SysctlFile {
+    try SysctlFile(read(bytes).values)
+  }
+
+  /// The same with values that no policy may ask for: a host's own.
+  package static func parse(found bytes: [UInt8]) throws(StrictTextProblem) -> SysctlFile { try read(bytes) }
+
+  private static func read(_ bytes: [UInt8]) throws(StrictTextProblem) -> SysctlFile {
+    var values: [SysctlKey: Int] = [:]
+    let lines = try bytes.strictLines(of: name, atMost: BundleFile.sysctl.maximumSize)
+    for (index, line) in lines.enumerated() {
+      let text = String(decoding: line, as: UTF8.self)
+      let words = text.split(separator: " ", omittingEmptySubsequences: false)
+      guard words.count == 3, words[1] == "=", let value = Int(words[2]) else {
+        throw StrictTextProblem(name, line: index + 1, "'\(text)' is not a line like net.ipv4.ip_forward = 1")
+      }
+      guard let key = SysctlKey(String(words[0])) else {
+        throw StrictTextProblem(name, line: index + 1, "\(words[0]) is not one of the settings that a policy may make")
+      }
+      values[key] = value
+    }
+    let file = SysctlFile(unchecked: values)
+    guard file.encode() == bytes else { throw StrictTextProblem(name, "its lines are out of order, or stand twice") }
+    return file
+  }
+}

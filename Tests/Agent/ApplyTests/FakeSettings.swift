@@ -1,0 +1,54 @@
+import Apply
+import Core
+import Glibc
+import Ruleset
+
+/// A kernel's settings, with what it changes along with them.
+final class FakeSettings: KernelSettings {
+  static let atBoot: [String: Int] = [
+    "net.ipv4.ip_forward": 0, "net.ipv4.conf.default.forwarding": 0, "net.ipv4.conf.eth0.forwarding": 0,
+    "net.ipv4.conf.all.accept_redirects": 0, "net.ipv4.conf.all.rp_filter": 2, "net.ipv4.tcp_syncookies": 1,
+    "net.ipv6.conf.all.forwarding": 0, "net.ipv6.conf.default.forwarding": 0, "net.ipv6.conf.eth0.forwarding": 0,
+  ]
+
+  private let faults: Faults
+  private(set) var values = FakeSettings.atBoot
+  var readOnly: Set<String> = []
+
+  init(faults: Faults) { self.faults = faults }
+
+  func reset() { values = Self.atBoot }
+
+  /// Somebody at the console.
+  func set(_ key: String, _ value: Int?) { values[key] = value }
+
+  func read(_ key: SysctlKey) throws -> Int? {
+    guard faults.verdict("read \(key)") == .proceed else { throw broken(key) }
+    return values[key.description]
+  }
+
+  func requireWritable(_ key: SysctlKey) throws {
+    guard faults.verdict("open \(key)") == .proceed, !readOnly.contains(key.description) else { throw broken(key) }
+  }
+
+  func write(_ key: SysctlKey, _ value: Int) throws {
+    let verdict = faults.verdict("write \(key)")
+    guard verdict == .proceed || verdict == .half else { throw broken(key) }
+    let isChange = values[key.description] != value
+    values[key.description] = value
+    // A process that dies here leaves the others as they were.
+    guard verdict == .proceed else { throw broken(key) }
+    guard isChange, key.isForwardingSwitch else { return }
+    for name in ["default", "eth0"] { values["net.\(key.family).conf.\(name).forwarding"] = value }
+    if key.family == .ipv4 { values["net.ipv4.conf.all.accept_redirects"] = 1 - value }
+  }
+
+  func interfaces() throws -> [String] {
+    guard faults.verdict("list interfaces") == .proceed else { throw Reason("no such luck") }
+    return ["all", "default", "eth0"]
+  }
+
+  private func broken(_ key: SysctlKey) -> SystemCallError {
+    SystemCallError("open", key.path, errno: Int32(faults.errno), meaning: "no such luck")
+  }
+}

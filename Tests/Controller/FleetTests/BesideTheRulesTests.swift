@@ -1,0 +1,98 @@
+import Core
+import Foundation
+import Release
+import Ruleset
+import Testing
+import Wire
+
+extension FleetSuite {
+  /// Ipsets and kernel settings that a release brings along, on real hosts.
+  @Suite(.serialized, .timeLimit(.minutes(10))) struct BesideTheRules {
+    private static func set(_ third: Int) throws -> AddressSet {
+      try AddressSet(family: .ipv4, prefixes: (1...100).compactMap { AddressPrefix("198.18.\(third).\($0)") })
+    }
+
+    private static func bundle(
+      _ host: String, _ lab: TestLab, _ serial: UInt64, _ set: AddressSet, _ sysctl: [String: Int]
+    ) throws -> CraftedBundle {
+      var bundle = try CraftedBundle(for: host, of: lab, serial: serial)
+      bundle.mode = .owned
+      let lines = "-A INPUT -i lo -j ACCEPT\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n"
+      let named = "-A INPUT -m set --match-set \(set.name) src -p tcp -m tcp --dport 80 -j ACCEPT\n"
+      bundle.rules = PerFamily { family in
+        Array("*filter\n:INPUT DROP [0:0]\n\(lines)\(family == .ipv4 ? named : "")COMMIT\n".utf8)
+      }
+      bundle.sets = try SetsFile([set]).encode()
+      bundle.sysctl = try SysctlFile(Dictionary(uniqueKeysWithValues: sysctl.map { (SysctlKey($0)!, $1) })).encode()
+      return bundle
+    }
+
+    private static func result(_ conversation: Conversation) -> Outcome.Result? { conversation.outcomes.first?.result }
+
+    @Test(arguments: ["nft", "legacy"])
+    func aSetIsAppliedMendedAndRolledBackWithItsSettings(backend: String) async throws {
+      try await SafetyLab.with("beside-\(backend)", hosts: 1, backend: backend) { fleet in
+        let lab = fleet.lab
+        try await lab.succeed("apply", "--yes")
+        let serial = try await lab.serial(of: "h001")
+        func sets() async throws -> [String] {
+          try await lab.shell("h001", "ipset list -name").split(separator: "\n").map(String.init)
+        }
+        func members(_ set: AddressSet) async throws -> Int {
+          Int(
+            try await lab.shell("h001", "ipset save \(set.name) | grep -c ^add").trimmingCharacters(
+              in: .whitespacesAndNewlines))
+            ?? -1
+        }
+        func setting(_ name: String) async throws -> String {
+          try await lab.shell("h001", "cat /proc/sys/\(name)").trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+        let filter = try await setting("net/ipv4/conf/all/rp_filter")
+        let (first, second) = (try Self.set(1), try Self.set(2))
+        let old = try await Self.bundle("h001", lab, serial + 1, first, ["net.ipv4.ip_forward": 1]).files()
+        var said = try await lab.push(old, to: "h001")
+        #expect(Self.result(said) == .committed, "\(said.messages) \(said.finished)")
+        #expect(try await members(first) == 100)
+        #expect(try await setting("net/ipv4/ip_forward") == "1")
+        #expect(try await lab.portcullis("drift").status == 0)
+
+        // By hand.
+        try await lab.shell("h001", "ipset del \(first.name) 198.18.1.7")
+        let drift = try await lab.portcullis("drift")
+        #expect(drift.status == 2 && drift.out.contains(first.name) && drift.out.contains("198.18.1.7"), "\(drift)")
+        said = try await lab.push(old, to: "h001")
+        #expect(Self.result(said) == .committed, "\(said.messages)")
+        #expect(try await members(first) == 100)
+        #expect(try await lab.portcullis("drift").status == 0)
+        try await lab.shell("h001", "echo 0 > /proc/sys/net/ipv4/ip_forward")
+        let changed = try await lab.portcullis("drift")
+        #expect(changed.status == 2 && changed.out.contains("net.ipv4.ip_forward"), "\(changed)")
+
+        // Another set, other settings, and back at the console.
+        let new = try await Self.bundle("h001", lab, serial + 2, second, ["net.ipv4.conf.all.rp_filter": 2]).files()
+        said = try await lab.push(new, to: "h001")
+        #expect(Self.result(said) == .committed, "\(said.messages)")
+        #expect(try await sets() == [second.name])
+        #expect(try await setting("net/ipv4/ip_forward") == "0")
+        #expect(try await setting("net/ipv4/conf/all/rp_filter") == "2")
+        try await lab.shell(
+          "h001", "/usr/local/lib/portcullis/portcullis-agent rollback --local --reason test >/dev/null 2>&1")
+        #expect(try await sets() == [first.name])
+        #expect(try await members(first) == 100)
+        #expect(try await setting("net/ipv4/ip_forward") == "1")
+        #expect(try await setting("net/ipv4/conf/all/rp_filter") == filter)
+
+        // A reboot brings all of it again; the plain files hold it for stock programs.
+        try await lab.succeed("lab", "reboot", "h001", "--dir", lab.folder)
+        #expect(try await members(first) == 100)
+        #expect(try await setting("net/ipv4/ip_forward") == "1")
+        #expect(try await lab.shell("h001", "grep -c ^add /var/lib/portcullis/rules/ipsets") == "100\n")
+
+        // What the fleet's policy wants has neither.
+        try await lab.succeed("apply", "--refresh", "--yes")
+        #expect(try await sets() == [])
+        #expect(try await setting("net/ipv4/ip_forward") == "0")
+      }
+    }
+  }
+}
