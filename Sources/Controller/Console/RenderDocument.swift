@@ -1,6 +1,7 @@
 package import Core
 package import Operations
 internal import Policy
+internal import Ruleset
 
 /// A host's rules and where each comes from.
 package struct RenderDocument: Document {
@@ -34,10 +35,11 @@ package struct RenderDocument: Document {
     policies = rendering.policies
     ipv4 = lines(.ipv4)
     ipv6 = lines(.ipv6)
-    sets = rendering.compiled.sets.filter { families.contains($0.family) }.map {
-      Set(name: $0.name, family: $0.family.rawValue, entries: $0.prefixes.map(\.description))
+    sets = rendering.compiled.addressSets.filter { families.contains($0.family) }.map {
+      Set(name: $0.name, family: $0.family.rawValue, entries: $0.elements.map(\.description))
     }
-    sysctl = Dictionary(uniqueKeysWithValues: rendering.compiled.sysctl.map { ($0.key, $0.value) })
+    sysctl = Dictionary(
+      uniqueKeysWithValues: rendering.compiled.settings.values.map { ($0.description, "\($1)") })
   }
 
   package var names: [String] { [host].compactMap(\.self) }

@@ -1,6 +1,7 @@
 internal import Core
 package import Inventory
 package import Policy
+internal import Ruleset
 
 /// DNS names in policies and inventory, what they are pinned to, and what they say now.
 package struct NameResolution: Sendable {
@@ -28,12 +29,12 @@ package struct NameResolution: Sendable {
     let found = await withTaskGroup(of: Name.self) { group in
       for name in wanted {
         group.addTask {
-          let pinned = policies.pins.byName[name].map { $0.map(Self.address) } ?? []
+          let pinned = policies.pins.byName[name].map { $0.map(\.description) } ?? []
           do {
             let answers = try await lookup(name)
             let prefixes = answers.compactMap(NumericAddress.init).map { AddressPrefix($0) }
             return Name(
-              name: name, pinned: pinned, found: AddressPrefix.merged(prefixes).map(Self.address), problem: nil)
+              name: name, pinned: pinned, found: AddressPrefix.merged(prefixes).map(\.description), problem: nil)
           } catch {
             return Name(name: name, pinned: pinned, found: [], problem: ErrorChain(error).message)
           }
@@ -56,8 +57,6 @@ package struct NameResolution: Sendable {
     }
     return pins
   }
-
-  private static func address(_ prefix: AddressPrefix) -> String { String(prefix.description.prefix { $0 != "/" }) }
 
   /// As every program of this machine would resolve it.
   package static func ask(_ name: String) async throws -> [String] {

@@ -49,7 +49,8 @@ package struct ScratchLoad: Sendable {
     for policy in policies {
       for family in Family.allCases
       where seen.insert(Digest(of: policy.rules[family] + [family == .ipv4 ? 4 : 6])).inserted {
-        jobs.append(Job(family, rules: policy.rules[family], sets: policy.ipsetText(family)))
+        jobs.append(
+          Job(family, rules: policy.rules[family], sets: policy.sets.map { String(decoding: $0, as: UTF8.self) } ?? ""))
         origins.append((policy, family))
       }
     }

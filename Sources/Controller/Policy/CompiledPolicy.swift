@@ -1,6 +1,6 @@
 package import Core
 internal import Inventory
-internal import Ruleset
+package import Ruleset
 internal import Synchronization
 
 /// What the policies of one host make of it. The same policies and facts give the same bytes.
@@ -10,19 +10,19 @@ package struct CompiledPolicy: Sendable {
   /// Restore text.
   package let rules: PerFamily<[UInt8]>
   /// The bundle's file of ipsets that the rules name; nil when they name none.
-  package internal(set) var sets: [UInt8]?
+  package let sets: [UInt8]?
   /// The bundle's file of kernel settings; nil when the policy makes none.
-  package internal(set) var sysctl: [UInt8]?
+  package let sysctl: [UInt8]?
   package let beside: BesideOthers
   /// `ipv6: drop-all`: nobody reaches the host over it.
   package let closesIPv6: Bool
   /// Families in which forwarded packets that no rule accepts are dropped.
   package let dropsForward: [Family]
   /// Named by the rules, by name.
-  package let sets: [AddressSet]
+  package let addressSets: [AddressSet]
   /// `observe: true`
   package let observes: Bool
-  package let sysctl: [(key: String, value: String)]
+  package let settings: SysctlFile
   /// The first policy's file.
   package let start: SourceLocation
   private let places: PerFamily<[SourceLocation]>
@@ -34,8 +34,25 @@ package struct CompiledPolicy: Sendable {
     beside = composition.beside
     closesIPv6 = composition.closesIPv6 != nil
     observes = composition.observes != nil
-    sysctl = composition.sysctl.map { ($0.key, $0.value) }
-    self.sets = sets
+    settings = composition.sysctl
+    sysctl = settings.isEmpty ? nil : settings.encode()
+    addressSets = sets
+    let isObserved = observes
+    let isClosed = closesIPv6
+    let observed = Set(
+      Family.allCases.filter { family in
+        isObserved && BuiltInHook.allCases.contains { composition.defaults[family][$0]?.value == .drop }
+          && !(isClosed && family == .ipv6)
+      })
+    do throws(StrictTextProblem) {
+      let file = try SetsFile(sets, observing: observed)
+      self.sets = file.isEmpty ? nil : file.encode()
+    } catch {
+      throw Diagnostics(
+        Diagnostic(
+          SourceLocation(file: composition.policies[0].file, line: 1, column: 1),
+          "the sets of host \(quoted(facts.host.id.description)): \(error.reason)"))
+    }
     start = SourceLocation(file: composition.policies[0].file, line: 1, column: 1)
     let rendered = drafts.map { $1.render() }
     rules = rendered.map { $1.text }
@@ -51,15 +68,8 @@ package struct CompiledPolicy: Sendable {
 
   /// Whether the policies let the kernel forward.
   package var forwards: PerFamily<Bool?> {
-    func isOn(_ keys: [String]) -> Bool { sysctl.contains { keys.contains($0.key) && $0.value != "0" } }
-    return PerFamily(
-      ipv4: isOn(["net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"]),
-      ipv6: isOn(["net.ipv6.conf.all.forwarding"]))
-  }
-
-  /// What `ipset restore` takes to make the sets of one family.
-  package func ipsetText(_ family: Family) -> String {
-    sets.filter { $0.family == family }.map(\.restoreText).joined()
+    func isOn(_ key: String) -> Bool { SysctlKey(key).flatMap { settings.values[$0] } ?? 0 != 0 }
+    return PerFamily(ipv4: isOn("net.ipv4.ip_forward"), ipv6: isOn("net.ipv6.conf.all.forwarding"))
   }
 
   /// The text is read again as every agent will read it: what was put together of values must be the lines it was meant

@@ -1,5 +1,6 @@
 internal import Core
 internal import Inventory
+package import Ruleset
 
 /// `policies/dns.lock`: the addresses that DNS names stand for. Names are looked up only when somebody asks for it, so
 /// that the same files always make the same rules, and a changed answer is a change people see.
@@ -57,7 +58,7 @@ package struct NamePins: Sendable {
     var text =
       "# The addresses of DNS names in policies and inventory. 'portcullis resolve' writes this file; review it.\n"
     for (name, prefixes) in byName.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
-      text += ([name] + prefixes.map { String($0.description.prefix { $0 != "/" }) }).joined(separator: " ") + "\n"
+      text += ([name] + prefixes.map(\.description)).joined(separator: " ") + "\n"
     }
     return Array(text.utf8)
   }

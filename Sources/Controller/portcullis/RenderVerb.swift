@@ -4,6 +4,7 @@ import Core
 import Inventory
 import Operations
 import Policy
+import Ruleset
 import Store
 
 extension Family: ExpressibleByArgument {}
@@ -64,7 +65,7 @@ struct Render: FleetVerb {
   func perform() async throws -> Int32 {
     if standalone, let directory = source.policies, let family {
       let rendering = try Rendering.standalone(policies: directory, named: policy, controllers: controller)
-      for set in rendering.compiled.sets where set.family == family {
+      for set in rendering.compiled.addressSets where set.family == family {
         Terminal.say("warning: the rules name the ipset \(set.name), which must exist before they are loaded")
       }
       Terminal.write(String(decoding: rendering.compiled.rules[family], as: UTF8.self), to: 1)

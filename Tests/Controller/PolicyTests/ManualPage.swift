@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import Ruleset
 
 @testable import Inventory
 @testable import Policy
@@ -108,7 +109,7 @@ struct ManualPage {
     let compiled = try PolicyCompiler(policies, inventory: fleet).compile(for: host, controllers: controllers)
     let folder = (policy.file as NSString).deletingLastPathComponent
     let isFolder = policy.file.hasSuffix("/policy.yaml")
-    let rules = ShownRules(compiled, sysctl: Set(policy.sysctl.map(\.value.key))) { place in
+    let rules = ShownRules(compiled, sysctl: Set(policy.sysctl.map(\.value.key.description))) { place in
       isFolder ? place.file.hasPrefix(folder + "/") : place.file == policy.file
     }
     var block: [String] = []
@@ -156,8 +157,9 @@ private struct ShownRules {
         lines += texts[family].isEmpty ? ["# \(name): nothing"] : ["# \(name)"] + texts[family]
       }
     }
-    for setting in policy.sysctl where sysctl?.contains(setting.key) != false {
-      lines.append("# sysctl \(setting.key) = \(setting.value)")
+    for line in String(decoding: policy.sysctl ?? [], as: UTF8.self).split(separator: "\n") {
+      let key = String(line.prefix { $0 != " " })
+      if sysctl?.contains(key) != false { lines.append("# sysctl \(line)") }
     }
     block = ["```text"] + lines + ["```"]
   }

@@ -20,7 +20,7 @@ struct ManualPolicyTests {
     let policy = try compiled()
     #expect(String(decoding: policy.rules.ipv4, as: UTF8.self) == manualRules.ipv4)
     #expect(String(decoding: policy.rules.ipv6, as: UTF8.self) == manualRules.ipv6)
-    #expect(policy.sysctl.map { "\($0.key) \($0.value)" } == ["net.ipv4.ip_forward 1"])
+    #expect(String(decoding: policy.sysctl ?? [], as: UTF8.self) == "net.ipv4.ip_forward = 1\n")
     let lines = String(decoding: policy.rules.ipv4, as: UTF8.self).split(separator: "\n")
     func place(_ text: String) throws -> String {
       let line = try #require(lines.firstIndex { $0.contains(text) })
@@ -41,15 +41,9 @@ struct ManualPolicyTests {
 func expectSameInKernel(_ policy: CompiledPolicy, _ backend: String, _ what: String = "") throws {
   for family in Family.allCases {
     let namespace = try ScratchNamespace()
-    for set in policy.sets where set.family == family {
-      let inet = family == .ipv4 ? "inet" : "inet6"
-      let made = try namespace.run(inside: "/usr/sbin/ipset", ["create", set.name, "hash:net", "family", inet])
+    if let sets = policy.sets {
+      let made = try namespace.run(inside: "/usr/sbin/ipset", ["restore"], input: sets)
       #expect(made.status == 0, "\(made.errors)")
-    }
-    if policy.observes {
-      let inet = family == .ipv4 ? "inet" : "inet6"
-      let name = ObservingRules.setName(family)
-      _ = try namespace.run(inside: "/usr/sbin/ipset", ["create", name, "hash:ip,port", "family", inet, "counters"])
     }
     let program = "/usr/sbin/\(family == .ipv4 ? "iptables" : "ip6tables")-\(backend)"
     let restore = try namespace.run(inside: program + "-restore", input: policy.rules[family])

@@ -1,5 +1,6 @@
 internal import Core
 internal import Inventory
+internal import Ruleset
 
 /// Turns operands into addresses for one host.
 struct AddressResolver {
@@ -39,9 +40,13 @@ struct AddressResolver {
         let mine = prefixes.filter { $0.family == family }
         // A set cannot hold everything, and there is nothing to look up.
         if mine.count > Self.inlineLimit {
-          let set = AddressSet(family: family, prefixes: mine)
-          usedSets.insert(set)
-          sides[family].sets.append(set)
+          do throws(StrictTextProblem) {
+            let set = try AddressSet(family: family, prefixes: mine)
+            usedSets.insert(set)
+            sides[family].sets.append(set)
+          } catch {
+            problems.add(operand.location, "these addresses cannot be a set: \(error.reason)")
+          }
         } else {
           sides[family].inline += mine
         }
@@ -136,7 +141,7 @@ struct AddressResolver {
       problems.add(
         place,
         "host \(quoted(facts.host.id.description)) has no variable \(quoted(name)) that is a text or a list of texts",
-        hint: nearestHint(name, among: facts.host.variables.keys.sorted())
+        hint: nearestHint(name, among: facts.host.variables.names)
           ?? "give it in the inventory, for the host or one of its groups")
       return nil
     }

@@ -1,5 +1,6 @@
 internal import Core
 internal import Inventory
+internal import Ruleset
 
 /// What several policies together say of one host, where it does not depend on the host: which of them apply, and
 /// whether they contradict each other.
@@ -11,7 +12,7 @@ struct Composition: Sendable {
   let closesIPv6: SourceLocation?
   let observes: SourceLocation?
   let placesEstablished: Bool
-  let sysctl: [SysctlSetting]
+  let sysctl: SysctlFile
 
   init(_ policies: [PolicyFile]) throws(Diagnostics) {
     var problems = Problems()
@@ -74,8 +75,8 @@ struct Composition: Sendable {
     return defaults
   }
 
-  private static func sysctl(_ policies: [PolicyFile], _ problems: inout Problems) -> [SysctlSetting] {
-    var settings: [String: Located<SysctlSetting>] = [:]
+  private static func sysctl(_ policies: [PolicyFile], _ problems: inout Problems) -> SysctlFile {
+    var settings: [SysctlKey: Located<SysctlSetting>] = [:]
     for setting in policies.flatMap(\.sysctl) {
       if let other = settings[setting.value.key], other.value != setting.value {
         problems.add(
@@ -84,6 +85,13 @@ struct Composition: Sendable {
       }
       settings[setting.value.key] = settings[setting.value.key] ?? setting
     }
-    return settings.values.map(\.value).sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+    do throws(StrictTextProblem) {
+      return try SysctlFile(settings.mapValues(\.value.value))
+    } catch {
+      if let first = policies.first {
+        problems.add(SourceLocation(file: first.file, line: 1, column: 1), "sysctl: \(error.reason)")
+      }
+      return .empty
+    }
   }
 }

@@ -1,5 +1,6 @@
 internal import Core
 internal import Inventory
+internal import Ruleset
 
 /// Puts one host's rules together: of each policy in turn what its items say, then its raw text; then what stands last.
 struct HostCompiler {
@@ -195,7 +196,7 @@ struct HostCompiler {
       }
       for source in facts.controllers where source.family == family {
         drafts[family].append(
-          line.head + "\(AddressPrefix(source))".utf8 + tail, to: chain, in: table, from: line.place)
+          line.head + AddressPrefix(source).ruleText.utf8 + tail, to: chain, in: table, from: line.place)
       }
     }
   }

@@ -1,5 +1,6 @@
 internal import Core
 internal import Inventory
+internal import Ruleset
 
 /// What a policy may ask about the host it is compiled for.
 struct HostFacts: Sendable {
@@ -17,7 +18,21 @@ struct HostFacts: Sendable {
   }
 
   /// The texts of a variable: one, or those of a list. Nil when the host has no such variable, or it is neither.
-  func variable(_ name: String) -> [String]? { host.variables[name].map { [$0] } }
+  func variable(_ name: String) -> [String]? {
+    switch host.variables[name] {
+    case .list(let values):
+      let texts = values.compactMap(Self.text)
+      return texts.count == values.count ? texts : nil
+    case let value?: return Self.text(value).map { [$0] }
+    case nil: return nil
+    }
+  }
+
+  /// Ports are written as numbers.
+  private static func text(_ value: InventoryValue) -> String? {
+    if case .integer(let number) = value { return "\(number)" }
+    return value.string
+  }
 }
 
 /// The numeric addresses of hosts and groups, found once for a fleet.

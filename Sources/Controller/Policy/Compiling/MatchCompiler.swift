@@ -1,5 +1,6 @@
 internal import Core
 internal import Inventory
+internal import Ruleset
 
 /// Turns matches of one policy into rule text for one host.
 struct MatchCompiler {
@@ -122,7 +123,7 @@ struct MatchCompiler {
 
   private func ends(_ side: AddressResolver.Sides, _ direction: String) -> [End] {
     // A prefix of no bits is every address of its family, which a rule says by saying nothing.
-    side.inline.map { End(prefix: $0.isWhole ? "" : $0.description) }
+    side.inline.map { End(prefix: $0.isWhole ? "" : $0.ruleText) }
       + side.sets.map { End(module: "-m set --match-set \($0.name) \(direction)") }
   }
 

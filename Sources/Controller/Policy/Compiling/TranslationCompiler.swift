@@ -1,5 +1,6 @@
 internal import Core
 internal import Inventory
+internal import Ruleset
 
 /// Rules of the nat table, and the forwarding that translated connections need, from one policy's items.
 struct TranslationCompiler {
@@ -77,7 +78,7 @@ struct TranslationCompiler {
     guard let inner = address(endpoint, &compiler) else { return }
     for text in texts {
       var text = text
-      text.destination = inner.description
+      text.destination = inner.ruleText
       if let ports = endpoint.value.ports {
         text.modules = text.modules.filter { !$0.contains("--dport") } + ["-m \(text.transport) --dport \(ports)"]
       }
@@ -101,7 +102,7 @@ struct TranslationCompiler {
     _ endpoint: Located<Endpoint>, _ compiler: inout MatchCompiler
   ) -> (family: Family, text: String)? {
     guard let prefix = address(endpoint, &compiler) else { return nil }
-    let address = String(prefix.description.prefix { $0 != "/" })
+    let address = prefix.description
     guard let ports = endpoint.value.ports else { return (prefix.family, address) }
     let range = ports.isOne ? "\(ports.first)" : "\(ports.first)-\(ports.last)"
     return (prefix.family, prefix.family == .ipv4 ? "\(address):\(range)" : "[\(address)]:\(range)")

@@ -1,4 +1,5 @@
 internal import Core
+internal import Ruleset
 
 /// What a rule looks for. Everything that is given must match; of several values of one key, one.
 struct TrafficMatch: Sendable {

@@ -1,4 +1,5 @@
 internal import Core
+package import Ruleset
 
 /// A value and where it was written.
 struct Located<Value: Sendable>: Sendable {

@@ -1,5 +1,6 @@
 internal import Core
 internal import Inventory
+internal import Ruleset
 
 /// One policy as its file says it: read and checked by itself, not yet for any host.
 struct PolicyFile: Sendable {
@@ -95,8 +96,8 @@ struct NamedService: Sendable {
 }
 
 struct SysctlSetting: Hashable, Sendable {
-  let key: String
-  let value: String
+  let key: SysctlKey
+  let value: Int
 }
 
 /// `policies/common.yaml`: what every policy may name.

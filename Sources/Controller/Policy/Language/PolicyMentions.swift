@@ -1,4 +1,5 @@
 internal import Core
+internal import Ruleset
 
 /// Everything that policies refer to by name.
 struct PolicyMentions: Sendable {

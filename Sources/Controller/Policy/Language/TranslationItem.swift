@@ -1,4 +1,5 @@
 internal import Core
+internal import Ruleset
 
 /// One item of `nat`.
 struct TranslationItem: Sendable {

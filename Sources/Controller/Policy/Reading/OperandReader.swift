@@ -1,5 +1,6 @@
 internal import Core
 internal import Inventory
+internal import Ruleset
 
 /// Reads what stands for addresses, ports and interfaces. Values are read from the text as written, so that nothing of
 /// it is what YAML makes of `22:30`, `no` or `0644`.
@@ -115,8 +116,8 @@ enum AddressText {
       guard HostID(name) != nil else { throw Reason("\(quoted(text)) names no \(prefix.dropLast())") }
       return make(name)
     }
-    do throws(AddressPrefix.Fault) {
-      return .prefix(try AddressPrefix(text))
+    do throws(PrefixFault) {
+      return .prefix(try AddressPrefix(reading: text))
     } catch {
       switch error {
       case .malformed: break

@@ -33,6 +33,16 @@ package struct SysctlKey: Hashable, Sendable, Comparable, CustomStringConvertibl
     ],
     ipv6: ["forwarding": 0...1, "accept_redirects": 0...1, "accept_ra": 0...2])
 
+  /// Every key that there is, those of interfaces for `all` and `default`: for messages and editors. In ASCII order.
+  package static var examples: [String] {
+    let ofInterfaces = Family.allCases.flatMap { family in
+      interface[family].keys.flatMap { leaf in
+        ["all", "default"].map { "net.\(family).conf.\($0).\(leaf)" }
+      }
+    }
+    return (Array(host.keys) + ofInterfaces).sorted(by: bytewise)
+  }
+
   /// Nil for a key that is not on the list. Of two names for one setting the shorter is kept.
   package init?(_ text: String) {
     let text = text == "net.ipv4.conf.all.forwarding" ? "net.ipv4.ip_forward" : text
