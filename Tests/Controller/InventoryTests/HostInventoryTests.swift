@@ -259,7 +259,7 @@ struct HostInventoryTests {
   func example() throws {
     let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../..").standardized.path
     let inventory = try HostInventory.load(root + "/inventory/example.yaml")
-    #expect(inventory.hosts.count == 12)
+    #expect(inventory.hosts.count == 24)
     #expect(inventory.warnings.isEmpty && inventory.ignoredVariables == 0)
     #expect(inventory.host(named: "web05.dc1.example.net")?.addresses == ["2001:db8:20::5"])
     #expect(inventory.host(named: "web01.dc1.example.net")?.jump.first?.inventoryHost == HostID("bastion1"))
