@@ -82,7 +82,7 @@ let manualRules = (
   -A INPUT -p icmp -m icmp --icmp-type 12 -j ACCEPT
   -A INPUT -p icmp -m icmp --icmp-type 8 -j ACCEPT
   -A INPUT -p udp -m udp --sport 67 --dport 68 -j ACCEPT
-  -A INPUT -p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -m hashlimit --hashlimit-above 6/min --hashlimit-burst 6 --hashlimit-mode srcip --hashlimit-name pcl70b2d00912 -j DROP
+  -A INPUT -p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -m hashlimit --hashlimit-above 6/min --hashlimit-burst 6 --hashlimit-mode srcip --hashlimit-name pcl8393b166b3 -j DROP
   -A INPUT -s 192.0.2.0/24 -p tcp -m tcp --dport 22 -j ACCEPT
   -A INPUT -s 203.0.113.1/32 -p tcp -m tcp --dport 22 -j ACCEPT
   -A INPUT -p tcp -m multiport --dports 80,443 -m comment --comment "public site" -j ACCEPT
@@ -129,7 +129,7 @@ let manualRules = (
   -A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 128 -j ACCEPT
   -A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 129 -j ACCEPT
   -A INPUT -s fe80::/10 -d fe80::/10 -p udp -m udp --sport 547 --dport 546 -j ACCEPT
-  -A INPUT -p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -m hashlimit --hashlimit-above 6/min --hashlimit-burst 6 --hashlimit-mode srcip --hashlimit-name pcl70b2d00912 --hashlimit-srcmask 64 -j DROP
+  -A INPUT -p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -m hashlimit --hashlimit-above 6/min --hashlimit-burst 6 --hashlimit-mode srcip --hashlimit-name pcl8393b166b3 --hashlimit-srcmask 64 -j DROP
   -A INPUT -s 2001:db8:1::/64 -p tcp -m tcp --dport 22 -j ACCEPT
   -A INPUT -s 2001:db8:ff::1/128 -p tcp -m tcp --dport 22 -j ACCEPT
   -A INPUT -p tcp -m multiport --dports 80,443 -m comment --comment "public site" -j ACCEPT

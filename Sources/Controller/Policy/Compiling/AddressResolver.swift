@@ -5,6 +5,7 @@ internal import Inventory
 struct AddressResolver {
   /// Longer lists become ipsets: one rule, and one lookup in the kernel, for all of them.
   static let inlineLimit = 64
+  /// Of sets within each other.
   private static let depthLimit = 16
 
   /// One family's addresses of a `from` or `to`.
@@ -22,6 +23,9 @@ struct AddressResolver {
   let pins: NamePins
   var problems = Problems()
   private(set) var usedSets: Set<AddressSet> = []
+  /// Sets that were looked up: sets of sets would else take time without end.
+  private var known: [String: [AddressPrefix]] = [:]
+  private var open: [String] = []
 
   init(definitions: Definitions, facts: HostFacts, fleet: FleetAddresses, pins: NamePins) {
     self.definitions = definitions
@@ -34,7 +38,7 @@ struct AddressResolver {
   mutating func resolve(_ operands: [Located<AddressOperand>]) -> PerFamily<Sides> {
     var sides = PerFamily(ipv4: Sides(), ipv6: Sides())
     for operand in operands {
-      let prefixes = AddressPrefix.merged(self.prefixes(operand, depth: 0))
+      let prefixes = AddressPrefix.merged(self.prefixes(operand))
       for family in Family.allCases {
         let mine = prefixes.filter { $0.family == family }
         // A set cannot hold everything, and there is nothing to look up.
@@ -52,11 +56,11 @@ struct AddressResolver {
     }
   }
 
-  private mutating func prefixes(_ operand: Located<AddressOperand>, depth: Int) -> [AddressPrefix] {
+  private mutating func prefixes(_ operand: Located<AddressOperand>) -> [AddressPrefix] {
     let place = operand.location
     switch operand.value {
     case .prefix(let prefix): return [prefix]
-    case .set(let name): return members(ofSet: name, place, depth: depth)
+    case .set(let name): return members(ofSet: name, place)
     case .controllers:
       if facts.controllers.isEmpty { problems.add(Self.noControllers(facts.host, at: place)) }
       return facts.controllers.map { AddressPrefix($0) }
@@ -80,22 +84,41 @@ struct AddressResolver {
         place, "the addresses of \(quoted(name)) are not pinned",
         hint: "'portcullis resolve' looks names up and writes their addresses to \(NamePins.fileName)")
       return []
-    case .variable(let name): return variable(name, place, depth: depth)
+    case .variable(let name): return variable(name, place)
     }
   }
 
-  private mutating func members(ofSet name: String, _ place: SourceLocation, depth: Int) -> [AddressPrefix] {
+  private mutating func members(ofSet name: String, _ place: SourceLocation) -> [AddressPrefix] {
     guard let set = definitions.set(name) else {
       problems.add(
         place, "there is no set \(quoted(name))",
-        hint: nearestHint(name, among: definitions.setNames) ?? "define it below sets, here or in common.yaml")
+        hint: hint(forUnknown: name))
       return []
     }
-    guard depth < Self.depthLimit else {
-      problems.add(place, "set \(quoted(name)) contains itself, or sets are nested more than \(Self.depthLimit) deep")
+    if let members = known[name] { return members }
+    guard !open.contains(name) else {
+      problems.add(
+        place, "set \(quoted(name)) contains itself",
+        hint: open.count > 1 ? "through \(open.joined(separator: ", "))" : "name its addresses")
       return []
     }
-    return set.members.flatMap { prefixes($0, depth: depth + 1) }
+    guard open.count < Self.depthLimit else {
+      problems.add(place, "sets are nested more than \(Self.depthLimit) deep")
+      return []
+    }
+    open.append(name)
+    let members = AddressPrefix.merged(set.members.flatMap { prefixes($0) })
+    open.removeLast()
+    known[name] = members
+    return members
+  }
+
+  /// What people write where a set is looked for.
+  private func hint(forUnknown name: String) -> String {
+    if ["any", "all", "everybody", "anywhere"].contains(name) { return "leave the key out to mean everybody" }
+    if fleet.group(name) != nil { return "a group of the inventory is written group:\(name)" }
+    if fleet.host(name) != nil { return "a host of the inventory is written host:\(name)" }
+    return nearestHint(name, among: definitions.setNames) ?? "define it below sets, here or in common.yaml"
   }
 
   private mutating func complete(_ known: FleetAddresses.Known, _ what: String, _ place: SourceLocation)
@@ -112,7 +135,7 @@ struct AddressResolver {
     return known.prefixes
   }
 
-  private mutating func variable(_ name: String, _ place: SourceLocation, depth: Int) -> [AddressPrefix] {
+  private mutating func variable(_ name: String, _ place: SourceLocation) -> [AddressPrefix] {
     guard let texts = texts(ofVariable: name, place) else { return [] }
     var prefixes: [AddressPrefix] = []
     for text in texts {

@@ -18,7 +18,9 @@ enum ContainerCompiler {
     let texts = compiler.texts(item.match, in: .forward)
     return Family.allCases.flatMap { family in
       texts[family].flatMap { text in
-        rules(item.verdict, text, family).map { (family, $0, item.match.location) }
+        var text = text
+        text.comment = item.match.comment
+        return rules(item.verdict, text, family).map { (family, $0, item.match.location) }
       }
     }
   }

@@ -1,4 +1,5 @@
 internal import Core
+internal import Inventory
 
 /// Rules of the filter table, and what helpers need in raw, from one policy's items.
 struct FilterCompiler {
@@ -7,15 +8,17 @@ struct FilterCompiler {
     var lines: [(family: Family, table: String, chain: String, text: String, source: SourceLocation)] = []
   }
 
-  /// Before answers are accepted: windows whose connections end with them.
-  private(set) var early = Rules()
   private(set) var rules = Rules()
+  /// What stands before answers are accepted where windows end the connections opened in them.
+  private(set) var early = EarlyRules()
   let hook: BuiltInHook
+
+  /// Of iptables' limit match.
+  private static let defaultBurst = 5
 
   init(_ hook: BuiltInHook) { self.hook = hook }
 
-  /// - Parameter number: of the item within its policy, for names that must differ.
-  mutating func add(_ item: FilterItem, number: Int, _ compiler: inout MatchCompiler) {
+  mutating func add(_ item: FilterItem, _ compiler: inout MatchCompiler) {
     let texts = compiler.texts(item.match, in: hook)
     let suffix: [String]
     switch item.action {
@@ -23,45 +26,67 @@ struct FilterCompiler {
     case .log(let words): suffix = compiler.suffix(item.match, before: Self.limit(words))
     case .limit: suffix = compiler.suffix(item.match, states: [])
     }
+    if case .reject(.tcpReset) = item.action { requireTCP(texts, item, &compiler) }
     for family in Family.allCases {
       for text in texts[family] {
         var text = text
         if case .limit(let limit) = item.action {
-          text.modules += Self.hashlimit(limit, family, name: Self.name(compiler.policy.name, hook, number))
+          text.modules += Self.hashlimit(limit, texts, family, in: "\(compiler.policy.name) \(hook.rawValue)")
         }
         text.modules += suffix
         append(text, target: Self.target(item.action, family), family, item.location)
       }
     }
-    if item.match.isStrict { cut(item, texts, &compiler) }
+    if case .accept = item.action, item.match.word == nil { judgeAnswers(item, texts, &compiler) }
     if let helper = item.match.helper { attach(helper.value, item, texts) }
+  }
+
+  /// What services stand for is known only here.
+  private func requireTCP(_ texts: PerFamily<[MatchText]>, _ item: FilterItem, _ compiler: inout MatchCompiler) {
+    let isTCP = Family.allCases.allSatisfy { texts[$0].allSatisfy { $0.transport == PortTransport.tcp.rawValue } }
+    guard !isTCP else { return }
+    compiler.resolver.problems.add(
+      item.location, "only TCP is reset, and this item is about more",
+      hint: "name TCP ports or services: {tcp: 25, with: tcp-reset}")
   }
 
   private mutating func append(_ text: MatchText, target: String, _ family: Family, _ source: SourceLocation) {
     rules.lines.append((family, "filter", hook.chain, text.rule(in: hook.chain, target: target), source))
   }
 
-  /// Inside the window everything of the connection passes, outside of it nothing, before answers are accepted.
-  private mutating func cut(_ item: FilterItem, _ texts: PerFamily<[MatchText]>, _ compiler: inout MatchCompiler) {
-    let inside = compiler.suffix(item.match)
-    let outside = ["-m conntrack --ctstate RELATED,ESTABLISHED"]
+  private mutating func judgeAnswers(
+    _ item: FilterItem, _ texts: PerFamily<[MatchText]>, _ compiler: inout MatchCompiler
+  ) {
+    let answers = "-m conntrack --ctstate RELATED,ESTABLISHED"
+    let window = item.match.isStrict ? compiler.time(item.match) : nil
     for family in Family.allCases {
-      for (suffix, target) in [(inside, "ACCEPT"), (outside, "DROP")] {
-        for text in texts[family] {
+      for text in texts[family] {
+        func line(_ modules: [String], _ target: String) -> EarlyRules.Line {
           var text = text
-          text.modules += suffix
-          early.lines.append(
-            (family, "filter", hook.chain, text.rule(in: hook.chain, target: target), item.location))
+          text.modules += modules
+          return EarlyRules.Line(
+            family: family, text: text.rule(in: hook.chain, target: target), transport: text.transport,
+            source: item.location)
+        }
+        if let window {
+          early.inside.append(line([answers, window], "ACCEPT"))
+          early.outside.append(line([answers], "DROP"))
+        } else {
+          early.lasting.append(line([answers], "ACCEPT"))
         }
       }
     }
   }
 
+  /// Those that the kernel has for IPv4 alone; a rule that names one of them does not load in IPv6.
+  private static let ipv4Helpers: Set<String> = ["irc", "netbios-ns", "pptp", "snmp"]
+
   /// Before connection tracking sees the first packet.
   private mutating func attach(_ helper: String, _ item: FilterItem, _ texts: PerFamily<[MatchText]>) {
     let chain = hook == .output ? "OUTPUT" : "PREROUTING"
-    for family in Family.allCases {
-      for text in texts[family] {
+    for family in Family.allCases where family == .ipv4 || !Self.ipv4Helpers.contains(helper) {
+      // Also of protocols without ports, where a service names one.
+      for text in texts[family] where PortTransport.allCases.contains(where: { $0.spelling == text.transport }) {
         var text = text
         if hook != .output { text.output = "" }
         rules.lines.append((family, "raw", chain, text.rule(in: chain, target: "CT --helper \(helper)"), item.location))
@@ -79,7 +104,8 @@ struct FilterCompiler {
     case .log(let words):
       [
         "LOG", words.prefix.map { "--log-prefix \(RuleWriting.quoted($0))" },
-        words.level.map { "--log-level \($0.number)" },
+        // The default is not printed.
+        words.level.flatMap { $0 == .warning ? nil : "--log-level \($0.number)" },
       ]
       .compactMap(\.self).joined(separator: " ")
     }
@@ -87,31 +113,35 @@ struct FilterCompiler {
 
   private static func limit(_ words: LogWords) -> String? {
     guard let rate = words.limit else { return nil }
-    // The default burst is not printed.
-    let burst = words.burst.flatMap { $0 == 5 ? nil : " --limit-burst \($0)" } ?? ""
-    return "-m limit --limit \(rate.text)\(burst)"
+    let burst = words.burst ?? min(defaultBurst, rate.largestBurst)
+    // The default is not printed.
+    let option = burst == defaultBurst ? "" : " --limit-burst \(burst)"
+    return "-m limit --limit \(rate.printed(.limit).text)\(option)"
   }
 
   /// New connections above the rate. One who has a network of IPv6 addresses counts as one.
-  private static func hashlimit(_ limit: RateLimit, _ family: Family, name: String) -> [String] {
-    var options = "--hashlimit-above \(limit.rate.text) --hashlimit-burst \(limit.burst)"
+  ///
+  /// The kernel keeps one table for each name, with the rate it was made with: it lives on while rules are exchanged, so
+  /// another rate must have another name, and the same item the same wherever it stands.
+  private static func hashlimit(
+    _ limit: RateLimit, _ texts: PerFamily<[MatchText]>, _ family: Family, in place: String
+  ) -> [String] {
+    let rate = limit.rate.printed(.hashlimit)
+    var options = "--hashlimit-above \(rate.text) --hashlimit-burst \(limit.burst)"
     switch limit.key {
     case .source: options += " --hashlimit-mode srcip"
     case .destination: options += " --hashlimit-mode dstip"
     case .all: break
     }
-    options += " --hashlimit-name \(name)"
-    if family == .ipv6 {
-      switch limit.key {
-      case .source: options += " --hashlimit-srcmask 64"
-      case .destination, .all: break
-      }
-    }
-    return ["-m conntrack --ctstate NEW", "-m hashlimit \(options)"]
-  }
-
-  /// The kernel keeps one table for each name; the name must not change with other items.
-  private static func name(_ policy: String, _ hook: BuiltInHook, _ number: Int) -> String {
-    "pcl" + Digest(of: Array("\(policy) \(hook.rawValue) \(number)".utf8)).hex.prefix(10)
+    // Forgotten earlier than a burst takes to be allowed again, who waits a little would have a whole one.
+    let expiry = max(rate.unit.seconds * 1000, limit.rate.milliseconds(ofBurst: limit.burst))
+    let expiryOption = expiry == rate.unit.seconds * 1000 ? "" : " --hashlimit-htable-expire \(expiry)"
+    let mask = family == .ipv6 && limit.key == .source ? " --hashlimit-srcmask 64" : ""
+    let matches = Family.allCases.flatMap { texts[$0] }.map { $0.rule(in: place, target: "") }
+    let name =
+      "pcl" + Digest(of: Array(([options, expiryOption] + matches).joined(separator: "\n").utf8)).hex.prefix(10)
+    return [
+      "-m conntrack --ctstate NEW", "-m hashlimit \(options) --hashlimit-name \(name)\(expiryOption)\(mask)",
+    ]
   }
 }

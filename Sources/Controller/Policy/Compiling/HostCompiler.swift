@@ -31,6 +31,7 @@ struct HostCompiler {
     for policy in composition.policies { otherTables(policy) }
     if let place = composition.closesIPv6 { drafts.ipv6 = .droppingAll(at: place) }
     containers()
+    requireTables()
     requireWayIn()
     try problems.throwIfAny()
     return try CompiledPolicy(
@@ -68,9 +69,7 @@ struct HostCompiler {
     for section in PolicyFile.Section.allCases {
       guard let items = policy.sections[section] else { continue }
       var filter = FilterCompiler(section.hook)
-      for (number, item) in items.enumerated() where !comesFirst(item) {
-        filter.add(item, number: section.isLast ? number + 10_000 : number, &compiler)
-      }
+      for item in items where !comesFirst(item) { filter.add(item, &compiler) }
       if section.isLast { pieces.last[section.hook] = filter } else { pieces.main[section.hook] = filter }
     }
     for item in policy.translations { pieces.translation.add(item, &compiler) }
@@ -86,7 +85,9 @@ struct HostCompiler {
   }
 
   private mutating func filter(_ hook: BuiltInHook, _ pieces: inout [Pieces]) {
-    for piece in pieces { piece.main[hook].map { append($0.early) } }
+    for line in EarlyRules.joined(pieces.flatMap { [$0.main[hook], $0.last[hook]].compactMap { $0?.early } }) {
+      drafts[line.family].append(line.text, to: hook.chain, in: "filter", from: line.source)
+    }
     if let place = placeOfEstablished(hook, pieces) {
       for family in Family.allCases {
         let text = WordTexts.texts(.established, hook, family)[0]
@@ -118,7 +119,9 @@ struct HostCompiler {
     let items = composition.policies.flatMap { ($0.sections[hook.main] ?? []) + ($0.sections[hook.last] ?? []) }
     if let said = items.first(where: { comesFirst($0) }) { return said.location }
     let forwarded = hook == .forward ? pieces.lazy.flatMap(\.translation.forwards).first?.source : nil
-    return items.first?.location ?? forwarded
+    // A host that only drops on one side would else have no answers to what it lets through on the other.
+    let dropping = composition.policies.lazy.compactMap { $0.defaults[hook] }.first { $0.value == .drop }?.location
+    return items.first?.location ?? forwarded ?? (hook == .forward ? nil : dropping)
   }
 
   private mutating func translate(_ piece: Pieces) {
@@ -196,6 +199,20 @@ struct HostCompiler {
       for source in facts.controllers where source.family == family {
         drafts[family].append(
           line.head + "\(AddressPrefix(source))".utf8 + tail, to: chain, in: table, from: line.place)
+      }
+    }
+  }
+
+  /// A bundle has rules of both families. Where all that is said is a translation of the other one's addresses, an empty
+  /// table of the same kind is what that means here.
+  private mutating func requireTables() {
+    for family in Family.allCases where drafts[family].tables.isEmpty && problems.isEmpty {
+      if let place = composition.policies.lazy.flatMap(\.translations).first?.match.location {
+        drafts[family].declare(table: "nat", at: place)
+      } else {
+        problems.add(
+          start, "the policies of host \(quoted(facts.host.id.description)) say nothing of \(family)",
+          hint: "such as defaults: {input: drop}, or items below input")
       }
     }
   }

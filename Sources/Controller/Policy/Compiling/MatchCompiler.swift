@@ -7,6 +7,8 @@ struct MatchCompiler {
   static let expansionLimit = 4096
   /// Ports in one multiport match; a range counts as two (XT_MULTI_PORTS).
   private static let multiportLimit = 15
+  /// Rules that one policy may become in both families: about as many as a bundle holds.
+  static let policyLimit = 200_000
 
   /// A protocol with perhaps ports.
   private struct Transport {
@@ -17,6 +19,7 @@ struct MatchCompiler {
   let policy: PolicyFile
   let definitions: Definitions
   var resolver: AddressResolver
+  private var made = 0
 
   init(_ policy: PolicyFile, common: CommonFile, facts: HostFacts, fleet: FleetAddresses, pins: NamePins) {
     self.policy = policy
@@ -50,6 +53,15 @@ struct MatchCompiler {
           hint: "name prefixes, ranges of ports, or sets")
         continue
       }
+      made += count
+      guard made <= Self.policyLimit else {
+        if made - count <= Self.policyLimit {
+          problem(
+            match.location, "with this item the policy would become more than \(Self.policyLimit) rules",
+            hint: "name prefixes, ranges of ports, or sets")
+        }
+        continue
+      }
       for source in sources {
         for destination in destinations {
           for input in inputs {
@@ -68,8 +80,8 @@ struct MatchCompiler {
     }
     if texts.ipv4.isEmpty, texts.ipv6.isEmpty, resolver.problems.isEmpty {
       problem(
-        match.location, "no address of this item is of the family it is for",
-        hint: "from, to and family leave nothing that could match")
+        match.location, "the item would become no rule: nothing of it is of the family it is for",
+        hint: "from, to, proto and family leave nothing that could match")
     }
     return texts
   }
@@ -94,23 +106,16 @@ struct MatchCompiler {
 
   /// `-m time …`, from `when` and `until`.
   mutating func time(_ match: TrafficMatch) -> String? {
-    var options: [String] = []
-    if let name = match.schedule {
-      if let schedule = definitions.schedule(name.value) {
-        options.append(schedule.options)
-      } else {
-        problem(
-          name.location, "there is no schedule \(quoted(name.value))",
-          hint: nearestHint(name.value, among: definitions.scheduleNames) ?? "define it below schedule")
-      }
-    }
     // Without a last day the kernel's own end is printed, so it is written too.
-    if let until = match.until {
-      options.append(until.value.options)
-    } else if !options.isEmpty {
-      options.append("--datestop 2038-01-19T03:14:07")
+    let day = match.until?.value.options ?? "--datestop 2038-01-19T03:14:07"
+    guard let name = match.schedule else { return match.until.map { _ in "-m time \(day)" } }
+    guard let schedule = definitions.schedule(name.value) else {
+      problem(
+        name.location, "there is no schedule \(quoted(name.value))",
+        hint: nearestHint(name.value, among: definitions.scheduleNames) ?? "define it below schedule")
+      return nil
     }
-    return options.isEmpty ? nil : "-m time " + options.joined(separator: " ")
+    return "-m time \(schedule.options(until: day))"
   }
 
   // MARK: Addresses and interfaces
@@ -199,7 +204,7 @@ struct MatchCompiler {
   }
 
   private mutating func servicePorts(_ name: Located<String>) -> [ServicePort] {
-    if name.value == ServiceTable.ssh, definitions.own.services[name.value] == nil {
+    if name.value == ServiceTable.ssh {
       return resolver.facts.sshPorts.map { .ports(.tcp, $0) }
     }
     if let ports = definitions.service(name.value) { return ports }
@@ -211,8 +216,9 @@ struct MatchCompiler {
   }
 
   private static func modules(_ transport: PortTransport, _ ranges: [PortRange]) -> [Transport] {
-    let name = transport.rawValue
-    if ranges.count == 1 { return [Transport(name: name, module: "-m \(name) --dport \(ranges[0])")] }
+    let module = transport.rawValue
+    let name = transport.spelling
+    if ranges.count == 1 { return [Transport(name: name, module: "-m \(module) --dport \(ranges[0])")] }
     var chunks: [[PortRange]] = [[]]
     var slots = 0
     for range in ranges {
@@ -226,7 +232,7 @@ struct MatchCompiler {
     }
     return chunks.map { chunk in
       chunk.count == 1
-        ? Transport(name: name, module: "-m \(name) --dport \(chunk[0])")
+        ? Transport(name: name, module: "-m \(module) --dport \(chunk[0])")
         : Transport(
           name: name, module: "-m multiport --dports " + chunk.map(\.description).joined(separator: ","))
     }

@@ -9,6 +9,8 @@ struct MatchText: Hashable, Sendable {
   var transport = ""
   /// `-m …`
   var modules: [String] = []
+  /// Behind all others.
+  var comment: String?
 
   func with(_ module: String?) -> MatchText {
     var copy = self
@@ -26,6 +28,7 @@ struct MatchText: Hashable, Sendable {
       words.append("\(option) \(value)")
     }
     words += modules
+    if let comment { words.append("-m comment --comment \(RuleWriting.quoted(comment))") }
     words.append("-j \(target)")
     return words.joined(separator: " ")
   }

@@ -2,9 +2,11 @@ internal import Core
 
 /// Pieces of rule text, as iptables-save prints them.
 enum RuleWriting {
-  /// One word in double quotes means the same to every version of the programs: no quotes and backslashes inside.
+  /// One word in double quotes means the same to every version of the programs: no quotes and backslashes inside. One
+  /// that begins with a dash is printed without quotes, and then read as an option.
   static func isPlain(_ text: String) -> Bool {
-    text.utf8.allSatisfy { (0x20...0x7e).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
+    text.first != "-"
+      && text.utf8.allSatisfy { (0x20...0x7e).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
   }
 
   /// In quotes where iptables-save writes them: around all but letters, digits and a few marks.
@@ -17,6 +19,6 @@ enum RuleWriting {
       default: false
       }
     }
-    return isWord && !text.isEmpty && !text.hasPrefix("-") ? text : "\"\(text)\""
+    return isWord && !text.isEmpty ? text : "\"\(text.replacing("'", with: "\\'"))\""
   }
 }

@@ -10,12 +10,22 @@ struct TranslationCompiler {
   private(set) var forwards: [Line] = []
 
   mutating func add(_ item: TranslationItem, _ compiler: inout MatchCompiler) {
+    let before = rules.count
+    translate(item, &compiler)
+    if rules.count == before, compiler.resolver.problems.isEmpty {
+      compiler.resolver.problems.add(
+        item.match.location, "the item would become no rule: what it translates is of the other family than its target",
+        hint: "from and to must have addresses of one family")
+    }
+  }
+
+  private mutating func translate(_ item: TranslationItem, _ compiler: inout MatchCompiler) {
     let texts = compiler.texts(item.match, in: .forward)
     let suffix = compiler.suffix(item.match)
     switch item.action {
     case .masquerade: append(texts, suffix, "POSTROUTING", "MASQUERADE", item)
     case .exempt: append(texts, suffix, "POSTROUTING", "ACCEPT", item)
-    case .redirect(let port): append(texts, suffix, "PREROUTING", "REDIRECT --to-ports \(port)", item)
+    case .redirect(let port): append(Self.local(texts, item), suffix, "PREROUTING", "REDIRECT --to-ports \(port)", item)
     case .snat(let endpoint):
       guard let (family, address) = target(endpoint, &compiler) else { return }
       append(texts, suffix, "POSTROUTING", "SNAT --to-source \(address)", item, only: family)
@@ -49,13 +59,14 @@ struct TranslationCompiler {
       guard let (family, text) = target(endpoint, &compiler) else { return }
       targets.append((endpoint, family, text))
     }
+    let local = Self.local(texts, item)
     for family in Family.allCases {
       let mine = targets.filter { $0.family == family }
       for (index, target) in mine.enumerated() {
         let left = mine.count - index
         let share =
           left == 1 ? nil : isRandom ? Self.random(1, of: left) : "-m statistic --mode nth --every \(left) --packet 0"
-        for text in texts[family] {
+        for text in local[family] {
           var rule = text
           rule.modules += [share].compactMap(\.self) + suffix
           rules.append(
@@ -90,9 +101,17 @@ struct TranslationCompiler {
     }
   }
 
-  /// As iptables-save prints it.
+  /// Where no interface is named, only what is for the host's own addresses: connections that others have with others
+  /// pass here too.
+  private static func local(_ texts: PerFamily<[MatchText]>, _ item: TranslationItem) -> PerFamily<[MatchText]> {
+    guard item.match.input.isEmpty else { return texts }
+    return texts.map { _, texts in texts.map { $0.with("-m addrtype --dst-type LOCAL") } }
+  }
+
+  /// As iptables-save prints what the kernel keeps of it, in 31 bits.
   private static func random(_ share: Int, of whole: Int) -> String {
-    let digits = Int((Double(share) / Double(whole) * 1e11).rounded())
+    let kept = (Double(share) / Double(whole) * 0x1p31).rounded() / 0x1p31
+    let digits = Int((kept * 1e11).rounded())
     let text = String(digits)
     return "-m statistic --mode random --probability 0." + String(repeating: "0", count: 11 - text.utf8.count) + text
   }

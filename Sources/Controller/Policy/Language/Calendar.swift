@@ -37,12 +37,20 @@ struct Schedule: Sendable {
   let start: Int?
   let stop: Int?
 
-  /// As iptables-save prints them, but for the end that it adds by itself.
-  var options: String {
+  private static let endOfDay = 86_399
+
+  /// Whether every moment is inside.
+  var isAlways: Bool { days.isEmpty && isWholeDay }
+  private var isWholeDay: Bool { (start ?? 0) == 0 && (stop ?? Self.endOfDay) == Self.endOfDay }
+
+  /// As iptables-save prints them, with the last day between.
+  func options(until day: String) -> String {
     var words: [String] = []
-    if let start { words.append("--timestart \(Self.clock(start))") }
-    if let stop { words.append("--timestop \(Self.clock(stop))") }
+    if !isWholeDay {
+      words = ["--timestart \(Self.clock(start ?? 0))", "--timestop \(Self.clock(stop ?? Self.endOfDay))"]
+    }
     if !days.isEmpty { words.append("--weekdays " + days.sorted().map { Self.dayNames[$0] }.joined(separator: ",")) }
+    words.append(day)
     // A window over midnight belongs to the day it begins on.
     if let start, let stop, start > stop { words.append("--contiguous") }
     return words.joined(separator: " ")

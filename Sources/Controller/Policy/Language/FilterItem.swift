@@ -85,28 +85,6 @@ enum Rejection: String, CaseIterable, Sendable {
   }
 }
 
-/// `6/minute`
-struct Rate: Hashable, Sendable {
-  enum Unit: String, CaseIterable, Sendable {
-    case second, minute, hour, day
-
-    /// As iptables-save prints it.
-    var short: String {
-      switch self {
-      case .second: "sec"
-      case .minute: "min"
-      case .hour: "hour"
-      case .day: "day"
-      }
-    }
-  }
-
-  let count: Int
-  let unit: Unit
-
-  var text: String { "\(count)/\(unit.short)" }
-}
-
 /// `log`: what is written, and how often at most.
 struct LogWords: Sendable {
   enum Level: String, CaseIterable, Sendable {

@@ -36,6 +36,18 @@ package struct PortRange: Hashable, Sendable, Comparable, CustomStringConvertibl
 /// Protocols with ports that multiport knows.
 package enum PortTransport: String, Hashable, Sendable, CaseIterable {
   case tcp, udp, sctp, dccp
+
+  var number: UInt8 {
+    switch self {
+    case .tcp: 6
+    case .udp: 17
+    case .sctp: 132
+    case .dccp: 33
+    }
+  }
+
+  /// As `-p` has it.
+  var spelling: String { ProtocolNames.spelling(number) }
 }
 
 /// A transport and its ports, or another protocol by its number: what a service consists of.
@@ -61,13 +73,12 @@ package enum ProtocolNames {
     return UInt8(text)
   }
 
-  /// As iptables itself spells those it knows without /etc/protocols.
+  /// As iptables itself spells those it knows without /etc/protocols, which has dccp (33).
   static func spelling(_ number: UInt8) -> String {
     switch number {
     case 1: "icmp"
     case 6: "tcp"
     case 17: "udp"
-    case 33: "dccp"
     case 50: "esp"
     case 51: "ah"
     case 58: "ipv6-icmp"

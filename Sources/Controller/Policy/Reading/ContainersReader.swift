@@ -3,7 +3,7 @@ internal import Inventory
 
 /// Reads the section `containers:` of a policy.
 enum ContainersReader {
-  static let keys = ["tcp", "udp", "service", "from", "in", "family", "owner"]
+  static let keys = ["tcp", "udp", "service", "from", "in", "family", "comment", "owner"]
   private static let verdicts = ContainerRules.Verdict.allCases.map(\.rawValue)
 
   /// Nil when there is none, or nothing of it can be used.

@@ -23,12 +23,17 @@ enum DefinitionsReader {
   static func read(_ top: YAMLMapping, _ problems: inout Problems) -> CommonFile {
     var common = CommonFile()
     common.sets = each(top["sets"], "set", &problems) { entry, problems in
-      NamedSet(location: entry.keyLocation, members: OperandReader.addresses(entry.value, &problems))
+      NamedSet(location: entry.keyLocation, members: OperandReader.addresses(entry.value, &problems, isNeeded: true))
     }
     common.services = each(top["services"], "service", &problems) { entry, problems in
-      NamedService(
+      if entry.key == ServiceTable.ssh {
+        problems.add(
+          entry.keyLocation, "ssh is the port that a host's own sshd listens on",
+          hint: "give ansible_port in the inventory, or call this service otherwise")
+      }
+      return NamedService(
         location: entry.keyLocation,
-        ports: OperandReader.each(entry.value, "port", &problems) { servicePort($0, &$1) })
+        ports: OperandReader.each(entry.value, "port", &problems, isNeeded: true) { servicePort($0, &$1) })
     }
     common.schedules = each(top["schedule"], "schedule", &problems) { ScheduleReader.read($0, &$1) }
     return common
@@ -88,14 +93,17 @@ enum ScheduleReader {
     }
     let start = body["from"].flatMap { clock($0, isEnd: false, &problems) }
     let stop = body["to"].flatMap { clock($0, isEnd: true, &problems) }
-    if days.isEmpty, start == nil, stop == nil, problems.isEmpty {
-      problems.add(
-        entry.keyLocation, "the schedule says nothing", hint: "such as {days: mon-fri, from: \"08:00\", to: \"18:00\"}")
-    }
     if let start, start == stop, let place = body.keyLocation("to") {
-      problems.add(place, "the window begins and ends at the same second")
+      problems.add(
+        place, "the window begins and ends at the same second", hint: "the end of a day is written \"24:00\"")
     }
-    return Schedule(location: entry.keyLocation, days: days.count == 7 ? [] : days, start: start, stop: stop)
+    let schedule = Schedule(location: entry.keyLocation, days: days.count == 7 ? [] : days, start: start, stop: stop)
+    if schedule.isAlways, problems.isEmpty {
+      problems.add(
+        entry.keyLocation, "the schedule's window is always open",
+        hint: "such as {days: mon-fri, from: \"08:00\", to: \"18:00\"}")
+    }
+    return schedule
   }
 
   /// `mon`, `mon-fri`, `sat-mon`, `mon,wed`

@@ -89,6 +89,11 @@ enum ItemReader {
   private static func word(
     _ verb: Verb, _ node: YAMLNode, _ section: PolicyFile.Section, _ problems: inout Problems
   ) -> FilterItem? {
+    if case .scalar(let text) = node.content, ServiceTable.names.contains(text) {
+      problems.add(
+        node.location, "\(quoted(text)) is a service", hint: "write it as - \(verb.rawValue): {service: \(text)}")
+      return nil
+    }
     guard let word: TrafficMatch.Word = MatchReader.choice(node, "kind of traffic", &problems) else { return nil }
     var match = TrafficMatch(location: node.location)
     match.word = word
@@ -133,10 +138,10 @@ enum ItemReader {
   ) -> Rejection {
     guard let node = body["with"] else { return .portUnreachable }
     let rejection: Rejection = MatchReader.choice(node, "rejection", &problems) ?? .portUnreachable
+    // Services are looked up for each host.
     let isTCP =
-      match.services.isEmpty && match.protocols.allSatisfy { $0 == 6 }
-      && match.ports.allSatisfy { $0.transport == .tcp }
-      && !(match.ports.isEmpty && match.protocols.isEmpty)
+      match.protocols.allSatisfy { $0 == 6 } && match.ports.allSatisfy { $0.transport == .tcp }
+      && !(match.ports.isEmpty && match.protocols.isEmpty && match.services.isEmpty)
     if rejection == .tcpReset, !isTCP {
       problems.add(
         node.location, "only TCP is reset", hint: "name TCP ports: {tcp: 25, with: tcp-reset}, or proto: tcp")
@@ -152,14 +157,15 @@ enum ItemReader {
       } else {
         problems.add(
           node.location, "\(quoted(text)) is no log prefix",
-          hint: "1 to 29 printable ASCII characters, without quotation marks and backslashes")
+          hint: "1 to 29 printable ASCII characters, without quotation marks and backslashes, not beginning with -")
       }
     }
     words.limit = body["limit"].flatMap { rate($0, &problems) }
     words.burst = body["burst"].flatMap { $0.integer(in: 1...10_000, &problems) }
     if words.burst != nil, words.limit == nil, let place = body.keyLocation("burst") {
-      problems.add(place, "burst has a meaning only beside limit")
+      problems.add(place, "burst has a meaning only beside limit", hint: "such as limit: 5/minute, burst: 10")
     }
+    if let rate = words.limit { check(words.burst, rate, body, &problems) }
     words.level = body["level"].flatMap { MatchReader.choice($0, "level", &problems) }
     return words
   }
@@ -168,10 +174,18 @@ enum ItemReader {
     _ body: YAMLMapping, _ match: TrafficMatch, _ problems: inout Problems
   ) -> RateLimit? {
     guard let rate = body.required("rate", &problems).flatMap({ rate($0, &problems) }) else { return nil }
-    let burst = body["burst"].flatMap { $0.integer(in: 1...10_000, &problems) } ?? max(1, min(rate.count, 10_000))
-    let key: RateLimit.Key = body["by"].flatMap { MatchReader.choice($0, "key", &problems) } ?? .source
+    let burst = body["burst"].flatMap { $0.integer(in: 1...10_000, &problems) } ?? rate.count
+    check(burst, rate, body, &problems)
+    let key: RateLimit.Key = body["by"].flatMap { MatchReader.choice($0, "unit of counting", &problems) } ?? .source
     let excess: RateLimit.Excess = body["over"].flatMap { MatchReader.choice($0, "verdict", &problems) } ?? .drop
     return RateLimit(rate: rate, burst: burst, key: key, excess: excess)
+  }
+
+  private static func check(_ burst: Int?, _ rate: Rate, _ body: YAMLMapping, _ problems: inout Problems) {
+    guard let burst, burst > rate.largestBurst, let place = body["burst"]?.location else { return }
+    problems.add(
+      place, "a burst of \(burst) is more than a day of \(rate.count)/\(rate.unit.rawValue)",
+      hint: "the kernel saves up no more than a day: \(rate.largestBurst) at most")
   }
 
   /// `6/minute`, up to the kernel's 10,000 a second.

@@ -27,6 +27,7 @@ enum MatchReader {
     if let node = body["proto"] {
       match.protocols = OperandReader.each(node, "protocol", &problems) { OperandReader.protocolNumber($0, &$1) }
     }
+    check(match, body, &problems)
     if let node = body["from"] { match.from = OperandReader.addresses(node, &problems) }
     if let node = body["to"] { match.to = OperandReader.addresses(node, &problems) }
     if let node = body["in"] {
@@ -44,6 +45,16 @@ enum MatchReader {
     if let node = body["owner"] { match.owner = comment(node, &problems) }
     if let node = body["helper"] { match.helper = helper(node, match, &problems) }
     return match
+  }
+
+  /// Ports, services and protocols stand beside each other: `{proto: tcp, tcp: 22}` would be all of TCP.
+  private static func check(_ match: TrafficMatch, _ body: YAMLMapping, _ problems: inout Problems) {
+    guard match.namesPorts, let place = body["proto"]?.location else { return }
+    for transport in PortTransport.allCases where match.protocols.contains(transport.number) {
+      problems.add(
+        place, "proto: \(transport.rawValue) is every port of it, which the ports of this item are part of",
+        hint: "leave proto out: ports and services name their transport")
+    }
   }
 
   private static func readTime(_ body: YAMLMapping, into match: inout TrafficMatch, _ problems: inout Problems) {
@@ -103,7 +114,7 @@ enum MatchReader {
     }
     guard RuleWriting.isPlain(text) else {
       problems.add(
-        node.location, "the text holds more than printable ASCII, or a quotation mark or backslash",
+        node.location, "the text holds more than printable ASCII, a quotation mark or backslash, or begins with -",
         hint: "the iptables programs of different versions write those differently")
       return nil
     }

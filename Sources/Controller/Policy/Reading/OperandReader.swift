@@ -10,11 +10,14 @@ enum OperandReader {
 
   /// The value itself, or each of a list that is not empty.
   static func each<Value>(
-    _ node: YAMLNode, _ what: String, _ problems: inout Problems, _ read: (YAMLNode, inout Problems) -> Value?
+    _ node: YAMLNode, _ what: String, _ problems: inout Problems, isNeeded: Bool = false,
+    _ read: (YAMLNode, inout Problems) -> Value?
   ) -> [Value] {
     guard node.tag == nil, case .list(let nodes) = node.content else { return read(node, &problems).map { [$0] } ?? [] }
     if nodes.isEmpty {
-      problems.add(node.location, "the list names no \(what)", hint: "leave the key out to mean every \(what)")
+      problems.add(
+        node.location, "the list names no \(what)",
+        hint: isNeeded ? "name at least one" : "leave the key out to mean every \(what)")
     }
     if nodes.count > listLimit {
       problems.add(node.location, "the list has \(nodes.count) values, more than the \(listLimit) allowed")
@@ -23,8 +26,10 @@ enum OperandReader {
     return nodes.compactMap { read($0, &problems) }
   }
 
-  static func addresses(_ node: YAMLNode, _ problems: inout Problems) -> [Located<AddressOperand>] {
-    each(node, "address", &problems) { address($0, &$1) }
+  static func addresses(
+    _ node: YAMLNode, _ problems: inout Problems, isNeeded: Bool = false
+  ) -> [Located<AddressOperand>] {
+    each(node, "address", &problems, isNeeded: isNeeded) { address($0, &$1) }
   }
 
   static func address(_ node: YAMLNode, _ problems: inout Problems) -> Located<AddressOperand>? {
@@ -49,8 +54,10 @@ enum OperandReader {
     }
     problems.add(
       node.location, "\(quoted(text)) is no port",
-      hint: text.contains(",")
-        ? "write several as a list: [80, 443]" : "a number from 1 to 65535, or a range such as 8000-8010")
+      hint: ServiceTable.names.contains(text)
+        ? "write service: \(text)"
+        : text.contains(",")
+          ? "write several as a list: [80, 443]" : "a number from 1 to 65535, or a range such as 8000-8010")
     return nil
   }
 
@@ -65,7 +72,9 @@ enum OperandReader {
     guard InterfaceName.isValid(text) else {
       problems.add(
         node.location, "\(quoted(text)) is no interface",
-        hint: "1 to 15 characters, such as eth0; a + at the end stands for any rest")
+        hint: text.contains(":")
+          ? "packets know the interface, not its alias: name it without :, and the alias by its address"
+          : "1 to 15 characters, such as eth0; a + at the end stands for any rest")
       return nil
     }
     return Located(.name(text), node.location)
@@ -91,17 +100,20 @@ enum OperandReader {
     }
     var address = text[...]
     var ports: PortRange?
-    let isBare = NumericAddress(text) != nil
+    let isBare = NumericAddress(text) != nil || text.hasSuffix("]")
     if !isBare, let colon = text.lastIndex(of: ":") {
       guard let range = PortRange(String(text[text.index(after: colon)...])) else { return refuse() }
       ports = range
       address = text[..<colon]
     }
-    if address.hasPrefix("["), address.hasSuffix("]") { address = address.dropFirst().dropLast() }
+    let isBracketed = address.hasPrefix("[") && address.hasSuffix("]")
+    if isBracketed { address = address.dropFirst().dropLast() }
     if let variable = try? VariableName.whole(String(address)) {
       return Located(Endpoint(address: .variable(variable), ports: ports), node.location)
     }
-    guard let numeric = NumericAddress(String(address)) else { return refuse() }
+    guard let numeric = NumericAddress(String(address)), !isBracketed || numeric.family == .ipv6,
+      isBracketed || numeric.family == .ipv4 || ports == nil
+    else { return refuse() }
     return Located(Endpoint(address: .numeric(AddressPrefix(numeric)), ports: ports), node.location)
   }
 }
@@ -128,7 +140,10 @@ enum AddressText {
     if text.contains(":") || text.contains("/") || isNumber || text.isEmpty {
       throw Reason("\(quoted(text)) is neither an address nor a name of one")
     }
-    guard HostID(text) != nil else { throw Reason("\(quoted(text)) is neither an address nor a name of one") }
+    // The last label of a name that DNS knows is no number: `10.0.0.1-10.0.0.9` is meant as addresses.
+    let lastLabel = text.split(separator: ".", omittingEmptySubsequences: false).last ?? ""
+    let isName = !(text.contains(".") && lastLabel.utf8.allSatisfy { (0x30...0x39).contains($0) })
+    guard isName, HostID(text) != nil else { throw Reason("\(quoted(text)) is neither an address nor a name of one") }
     return text.contains(".") ? .name(text.lowercased()) : .set(text)
   }
 
@@ -140,7 +155,7 @@ enum AddressText {
     if text == "any" || text == "all" { return "leave the key out to mean everybody" }
     if text.hasPrefix("!") { return "there is no negation: drop these first, and accept the rest after" }
     if text.hasPrefix("[") { return "write an IPv6 address without brackets" }
-    if text.contains("-"), text.contains(".") { return "write a range of addresses as prefixes" }
+    if text.contains("-"), text.contains(".") || text.contains(":") { return "write a range of addresses as prefixes" }
     return
       "write 192.0.2.1, 10.0.0.0/8, 2001:db8::/32, the name of a set, group:NAME, host:NAME, controllers or a DNS name"
   }
@@ -154,7 +169,7 @@ enum InterfaceName {
   /// Also with the `+` that stands for any rest. Nothing that a rule would read as more than one word.
   static func isValid(_ text: String) -> Bool {
     (1...limit).contains(text.utf8.count) && text.first != "-" && text.first != "!" && text != "+"
-      && text.utf8.allSatisfy { (0x21...0x7e).contains($0) && !"\"'\\/,$".utf8.contains($0) }
+      && text.utf8.allSatisfy { (0x21...0x7e).contains($0) && !"\"'\\/,$:".utf8.contains($0) }
   }
 }
 

@@ -75,7 +75,7 @@ struct PolicyFileReader {
 
   private mutating func readGroups(_ top: YAMLMapping) -> [Located<String>] {
     guard let node = top.required("applies_to", &problems) else { return [] }
-    return OperandReader.each(node, "group", &problems) { node, problems in
+    return OperandReader.each(node, "group", &problems, isNeeded: true) { node, problems in
       guard let text = node.string(&problems) else { return nil }
       guard HostID(text) != nil else {
         problems.add(
@@ -190,7 +190,8 @@ struct PolicyFileReader {
 
   /// Typed items are in both families by themselves, text is not.
   private mutating func requireBothHalves(_ policy: PolicyFile, _ top: YAMLMapping) {
-    guard policy.closesIPv6 == nil, !policy.filters, policy.translations.isEmpty, let place = top.keyLocation("raw")
+    guard problems.isEmpty, policy.closesIPv6 == nil, !policy.filters, policy.translations.isEmpty,
+      let place = top.keyLocation("raw")
     else { return }
     for family in Family.allCases where policy.raw[family] == nil {
       problems.add(

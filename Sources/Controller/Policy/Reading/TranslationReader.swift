@@ -47,7 +47,7 @@ enum TranslationReader {
       return nil
     }
     if match.ports.first?.transport == .dccp || match.ports.first?.transport == .sctp {
-      problems.add(node.location, "\(word) translates tcp and udp")
+      problems.add(node.location, "\(word) translates tcp and udp", hint: "name their ports")
     }
     return TranslationItem(action: action, match: match)
   }
@@ -59,7 +59,13 @@ enum TranslationReader {
     case .exempt: return .exempt
     case .masquerade: return .masquerade
     case .snat:
-      return body.required("to", &problems).flatMap { OperandReader.endpoint($0, &problems) }.map { .snat(to: $0) }
+      guard let node = body.required("to", &problems), let endpoint = OperandReader.endpoint(node, &problems) else {
+        return nil
+      }
+      if endpoint.value.ports != nil {
+        problems.add(node.location, "snat keeps the ports", hint: "name the address alone")
+      }
+      return .snat(to: endpoint)
     case .forwardPort:
       return body.required("to", &problems).flatMap { OperandReader.endpoint($0, &problems) }
         .map { .forwardPort(to: $0) }
@@ -73,7 +79,7 @@ enum TranslationReader {
     case .balance:
       guard let node = body.required("to", &problems) else { return nil }
       let mode: Mode = body["mode"].flatMap { MatchReader.choice($0, "mode", &problems) } ?? .roundRobin
-      let targets = OperandReader.each(node, "address", &problems) { OperandReader.endpoint($0, &$1) }
+      let targets = OperandReader.each(node, "address", &problems, isNeeded: true) { OperandReader.endpoint($0, &$1) }
       guard (2...64).contains(targets.count) else {
         problems.add(node.location, "balance needs 2 to 64 addresses", hint: "forward-port sends to one")
         return nil
