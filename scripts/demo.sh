@@ -96,7 +96,7 @@ says "no drift"
 
 say "A tidy-minded colleague deletes the rule that lets the controllers in. No host takes it: each knocked at its own door."
 cp -r policies policies.good
-expect 0 sed -i "/dports 22,2222/d" policies/web/rules.v4 policies/web/rules.v6
+expect 0 sed -i "/service: ssh/d" policies/base.yaml
 expect 5 portcullis apply --limit h001,h002 --yes --reason "tidy up"
 says "the management path would be shut"
 

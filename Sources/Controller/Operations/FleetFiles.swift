@@ -1,5 +1,6 @@
 package import Core
 internal import Inventory
+internal import Policy
 
 /// The files a new fleet starts with.
 package struct FleetFiles: Sendable {
@@ -11,10 +12,15 @@ package struct FleetFiles: Sendable {
     self.fleet = fleet
   }
 
+  /// What of the examples a newcomer begins with: policies for the groups of the inventory below, and what they share.
+  package static let starters: Set<String> = ["base.yaml", "common.yaml", "database.yaml", "gateway.yaml", "web.yaml"]
+
   /// Refuses, with nothing made, when any of the files exists.
-  /// - Parameter policies: the folder whose policies are copied.
+  /// - Parameters:
+  ///   - policies: the folder whose policies are copied.
+  ///   - chosen: names of files and folders in it; nil copies every policy.
   /// - Returns: the files made, in order.
-  package func make(policies: String) throws -> [String] {
+  package func make(policies: String, only chosen: Set<String>? = nil) throws -> [String] {
     var files = [
       ("\(folder)/\(Configuration.fileName)", Array(Configuration.template(fleet: fleet).utf8)),
       ("\(folder)/inventory/hosts.yaml", Array(Self.inventory.utf8)),
@@ -25,11 +31,8 @@ package struct FleetFiles: Sendable {
             .utf8)
       ),
     ]
-    for policy in try BoundedFile.names(in: policies) where BoundedFile.isDirectory("\(policies)/\(policy)") {
-      for name in try BoundedFile.names(in: "\(policies)/\(policy)") {
-        files.append(
-          ("\(folder)/policies/\(policy)/\(name)", try Files.read("\(policies)/\(policy)/\(name)")))
-      }
+    for name in try Self.policyFiles(in: policies, only: chosen) {
+      files.append(("\(folder)/policies/\(name)", try Files.read("\(policies)/\(name)")))
     }
     for (path, _) in files where Files.exists(path) {
       throw Failure(
@@ -43,19 +46,31 @@ package struct FleetFiles: Sendable {
     return files.map(\.0)
   }
 
+  /// Relative to the folder: policies that are files, what stands beside them, and the files of policies that are folders.
+  private static func policyFiles(in policies: String, only chosen: Set<String>?) throws -> [String] {
+    try BoundedFile.names(in: policies).filter { chosen?.contains($0) ?? true }.flatMap { name in
+      if BoundedFile.isDirectory("\(policies)/\(name)") {
+        return try BoundedFile.names(in: "\(policies)/\(name)").map { "\(name)/\($0)" }
+      }
+      return name.hasSuffix(".yaml") || name == NamePins.fileName ? [name] : []
+    }
+  }
+
   private static let inventory = """
-    # Your hosts, as in an Ansible inventory. Every policy names one of these groups, or all.
+    # Your hosts, as in an Ansible inventory. policies/base.yaml applies to all of them; each other policy adds to it for
+    # one of these groups. A host may be in several. Policies for other jobs (bastions, mail, containers, office hours …)
+    # are among the examples that come with portcullis, and in docs/policies.md.
     all:
       vars:
         ansible_user: root          # the administrator's login, for enrolment only
       children:
         web:
           hosts: {}
-            # web[01:04].example.net: {}
-        db:
+            # web01.example.net: { ansible_host: 192.0.2.21, portcullis_addresses: ["2001:db8::21"] }
+        db:                         # database.yaml lets in group:web, by the addresses given here
           hosts: {}
             # db1.example.net: { ansible_host: 192.0.2.11, ansible_port: 2222 }
-        gateways:
+        gateways:                   # gateway.yaml names interfaces and networks: make them yours
           hosts: {}
 
     """

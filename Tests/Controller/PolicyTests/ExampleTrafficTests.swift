@@ -20,9 +20,11 @@ struct ExampleTrafficTests {
     compiler = try PolicyCompiler(PolicySet.load(directory: repository + "/policies"), inventory: fleet)
   }
 
-  private func compiled(_ name: String) throws -> CompiledPolicy {
+  private func compiled(
+    _ name: String, controllers: [String] = ExamplePolicyTests.controllers
+  ) throws -> CompiledPolicy {
     let host = try #require(fleet.host(named: name))
-    return try compiler.compile(for: host, controllers: ExamplePolicyTests.controllers)
+    return try compiler.compile(for: host, controllers: controllers)
   }
 
   @Test(
@@ -101,5 +103,19 @@ struct ExampleTrafficTests {
     let drawn = try scene.connect(.outside, to: here.ipv4, 80)
     #expect(servers.ipv4.contains(drawn.split(separator: " ").first.map(String.init) ?? ""), "\(drawn)")
     #expect(try scene.connect(.outside, to: here.ipv4, 5432) == "silence")
+  }
+
+  @Test(
+    "A Docker host: what somebody published besides 80 and 443 is for controllers alone, and containers reach the world",
+    arguments: Family.allCases)
+  func containers(family: Family) throws {
+    let scene = try DockerScene()
+    try scene.load(compiled("app1"), family, backend: "nft")
+    #expect(try scene.connect(from: .client, to: DockerScene.hostAddress[family], 8080) == "silence")
+    #expect(try scene.connect(from: .client, to: DockerScene.containerAddress[family], 80) == "served")
+    #expect(try scene.connect(from: .container, to: DockerScene.clientAddress[family], 80) == "served")
+    let client = DockerScene.clientAddress
+    try scene.load(compiled("app1", controllers: [client.ipv4, client.ipv6]), family, backend: "nft")
+    #expect(try scene.connect(from: .client, to: DockerScene.hostAddress[family], 8080) == "served")
   }
 }

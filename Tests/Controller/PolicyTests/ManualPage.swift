@@ -172,7 +172,8 @@ private struct ShownRules {
     for (index, line) in text.enumerated() {
       if line.hasPrefix("*") { tables.append((line, [])) }
       guard let place = policy.source(of: family, line: index + 1), isShown(place) else { continue }
-      let isRule = line.hasPrefix("-A ") && !(hidesAnswers && line.hasSuffix(answers))
+      let isAnswers = line.split(separator: " ", maxSplits: 2).last.map { $0 == answers } ?? false
+      let isRule = line.hasPrefix("-A ") && !(hidesAnswers && isAnswers)
       let isChain = line.hasPrefix(":") && !line.contains(" ACCEPT ")
       if isRule || isChain { tables[tables.count - 1].lines.append(line) }
     }
