@@ -2,7 +2,7 @@
 SWIFT ?= swift
 BIN := .build/release
 
-.PHONY: help demo test lint format build release deps vectors bench bench-safety clean
+.PHONY: help demo test lint format build release deps vectors ansible bench bench-safety clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 12
@@ -10,7 +10,7 @@ help: ## this list
 demo: release ## raise a lab of six hosts and walk through the whole loop
 	@scripts/demo.sh $(BIN)/portcullis
 
-test: deps vectors build ## every test; those that need root and namespaces run when they can
+test: deps vectors ansible build ## every test; those that need root and namespaces run when they can
 	$(SWIFT) build --build-tests
 	@scripts/test.sh $(SWIFT)
 
@@ -33,6 +33,9 @@ deps: ## Debian packages that are missing
 
 vectors: deps ## OpenSSH's own signature test vectors, from Debian's source package
 	@Tests/Shared/ReleaseTests/fetch-openssh-vectors.sh .build/openssh-vectors
+
+ansible: deps ## Ansible, into .build, whose reading of inventories ours is compared with
+	@scripts/install-ansible.sh .build/ansible
 
 bench: release ## the figures of docs/benchmarks.md, goal beside result
 	@scripts/bench.sh $(BIN)

@@ -6,6 +6,7 @@ packages='
   iptables nftables iproute2 util-linux
   openssh-server openssh-client openssl
   debootstrap strace xxd
+  python3-venv
 '
 missing=
 for package in $packages; do

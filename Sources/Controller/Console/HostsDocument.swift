@@ -34,23 +34,47 @@ package struct HostsDocument: Document {
   package var records: [any Encodable] { hosts }
   package var summary: [String: Int] { ["hosts": hosts.count, "enrolled": hosts.filter(\.enrolled).count] }
 
-  package func text(_ style: TextStyle) -> String {
-    var table = TextTable(
-      ["HOST", "ADDRESSES", "GROUPS", "ENROLLED"] + (style.wide ? ["PORT", "VIA", "AGENT", "MANAGED FROM"] : []))
+  /// Folded over hosts of the same groups; wide has a line for each, with the ways to it.
+  package func text(_ style: TextStyle) -> String { style.wide ? wideText() : foldedText() }
+
+  private func foldedText() -> String {
+    struct Key: Hashable {
+      let groups: [String]
+      let enrolled: Bool
+    }
+    var order: [Key] = []
+    var rows: [Key: [Host]] = [:]
     for host in hosts {
-      let groups = host.groups.filter { $0 != "all" }
-      var row = [
-        host.name, host.addresses.joined(separator: ","), groups.isEmpty ? "-" : groups.joined(separator: ","),
-        host.enrolled ? "yes" : "no",
-      ]
-      if style.wide {
-        row += [
-          String(host.port), host.jump.isEmpty ? "-" : host.jump.joined(separator: ","), host.agentVersion ?? "-",
-          host.controllers.isEmpty ? "-" : host.controllers.joined(separator: ","),
-        ]
-      }
-      table.add(row)
+      let key = Key(groups: host.groups, enrolled: host.enrolled)
+      if rows[key] == nil { order.append(key) }
+      rows[key, default: []].append(host)
+    }
+    var table = TextTable(["HOSTS", "COUNT", "ADDRESSES", "GROUPS", "ENROLLED"])
+    for key in order {
+      let members = rows[key] ?? []
+      table.add([
+        Folding.fold(members.map(\.name)), String(members.count),
+        members.count == 1 ? members[0].addresses.joined(separator: ",") : "-", Self.shown(key.groups),
+        key.enrolled ? "yes" : "no",
+      ])
     }
     return table.text()
+  }
+
+  private func wideText() -> String {
+    var table = TextTable(["HOST", "ADDRESSES", "GROUPS", "ENROLLED", "PORT", "VIA", "AGENT", "MANAGED FROM"])
+    for host in hosts {
+      table.add([
+        host.name, host.addresses.joined(separator: ","), Self.shown(host.groups), host.enrolled ? "yes" : "no",
+        String(host.port), host.jump.isEmpty ? "-" : host.jump.joined(separator: ","), host.agentVersion ?? "-",
+        host.controllers.isEmpty ? "-" : host.controllers.joined(separator: ","),
+      ])
+    }
+    return table.text()
+  }
+
+  private static func shown(_ groups: [String]) -> String {
+    let named = groups.filter { $0 != "all" }
+    return named.isEmpty ? "-" : named.joined(separator: ",")
   }
 }

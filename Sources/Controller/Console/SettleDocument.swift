@@ -2,7 +2,7 @@ internal import Core
 internal import Inventory
 package import Operations
 
-/// What came of confirming or cancelling by hand, host by host.
+/// What came of confirming or cancelling by hand; the text is folded over hosts that say the same.
 package struct SettleDocument: Document {
   package static let kind = "Settle"
 
@@ -22,11 +22,18 @@ package struct SettleDocument: Document {
   package var summary: [String: Int] { counts }
 
   package func text(_ style: TextStyle) -> String {
+    struct Key: Hashable {
+      let result: String
+      let detail: String
+    }
+    let groups = Dictionary(grouping: hosts) { host in
+      Key(
+        result: host.result, detail: ([host.detail] + host.warnings).filter { !$0.isEmpty }.joined(separator: "; "))
+    }
     var text = ""
-    for host in hosts {
-      let detail = ([host.detail] + host.warnings).filter { !$0.isEmpty }.joined(separator: "; ")
-      text += "  \(host.result.padded(to: 12))\(SafeText.escape(host.name))"
-      text += detail.isEmpty ? "\n" : ": \(SafeText.escape(detail))\n"
+    for (key, members) in groups.sorted(by: { ($0.key.result, $0.value[0].name) < ($1.key.result, $1.value[0].name) }) {
+      text += "  \(key.result.padded(to: 12))\(SafeText.escape(Folding.fold(members.map(\.name))))"
+      text += key.detail.isEmpty ? "\n" : ": \(SafeText.escape(key.detail))\n"
     }
     return text + counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ") + "\n"
   }

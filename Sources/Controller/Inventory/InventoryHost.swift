@@ -24,8 +24,9 @@ package struct InventoryHost: Hashable, Sendable {
   package let labels: [String]
   /// Every group the host is in, least specific first: by depth, then `ansible_group_priority`, then name.
   package let memberships: [GroupMembership]
-  /// Its other variables that are plain texts, by name. Nothing here is interpreted.
-  package let variables: [String: String]
+  /// All its variables with those of its groups laid under, as `ansible-inventory --host` prints them: also the ones
+  /// above, and those that mean nothing to us. Templates are left as they are.
+  package let variables: InventoryVariables
 
   /// Names of the groups, least specific first; `all` is always the first.
   package var groups: [String] { memberships.map(\.group) }

@@ -4,32 +4,35 @@ extension HostInventory {
   /// More than anybody types.
   static let patternLimit = 64 << 10
 
-  /// The hosts that an Ansible pattern names, in inventory order.
+  /// The hosts that an Ansible pattern names, in inventory order, as `--limit` does.
   ///
   /// Parts stand between `,` or `:`; first all plain parts are joined, then every `&part` keeps only what it names too,
-  /// then every `!part` takes away. A part is the name of a group or host, `all`, a glob (`web*`, `db-[ab]?`), a slice
-  /// of a group (`web[0]`, `web[0:2]` with both ends, `web[-1]`), a ClusterShell range (`web[01-50,60]`), `~REGEX`, or
-  /// `@FILE` with one pattern a line. A part that names no host is an error, whatever the others name.
+  /// then every `!part` takes away. A part is the name of a host or group, `all`, a glob (`web*`, `db-[ab]?`), a slice
+  /// (`web[0]`, `web[0:2]` with both ends, `web[-1]`, `db*[0]`), a ClusterShell range (`web[01-50,60]`), `~REGEX`, or
+  /// `@FILE` with patterns line by line. A part that names no host is an error, whatever the others name.
   package func hosts(matching pattern: String) throws(Failure) -> [InventoryHost] {
     guard pattern.utf8.count <= Self.patternLimit else {
       throw Failure("read the host pattern", because: Reason("it is longer than 64 KiB"), kind: .usage)
     }
-    var pieces: [(text: String, indices: [Int])] = []
+    var selected: Set<Int> = []
+    var hasPlain = false
     var kept: [[Int]] = []
     var removed: [[Int]] = []
-    for part in PatternPart.split(pattern) {
-      let indices = try PatternPart(part, of: self).indices()
-      switch part.first {
-      case "&": kept.append(indices)
-      case "!": removed.append(indices)
-      default: pieces.append((part, indices))
+    for part in try PatternPart.parts(of: pattern, in: self) {
+      let indices = try part.indices()
+      switch part.kind {
+      case .kept: kept.append(indices)
+      case .removed: removed.append(indices)
+      case .plain:
+        hasPlain = true
+        selected.formUnion(indices)
       }
     }
-    guard !pieces.isEmpty || !kept.isEmpty || !removed.isEmpty else {
+    guard hasPlain || !kept.isEmpty || !removed.isEmpty else {
       throw Failure(
         "find hosts", because: Reason("the pattern is empty"), hint: "\"all\" names every host", kind: .usage)
     }
-    var selected = pieces.isEmpty ? Set(hosts.indices) : Set(pieces.flatMap(\.indices))
+    if !hasPlain { selected = Set(hosts.indices) }
     for indices in kept { selected.formIntersection(indices) }
     for indices in removed { selected.subtract(indices) }
     guard !selected.isEmpty else {
@@ -44,58 +47,105 @@ extension HostInventory {
 
 /// One part of a pattern.
 struct PatternPart {
+  enum Kind { case plain, kept, removed }
+
+  /// Parts of one pattern, those of its files counted in.
+  private static let partLimit = 100_000
+
+  let kind: Kind
   private let inventory: HostInventory
   /// As typed, with its `&` or `!`.
   private let part: String
   private let body: String
   private let isFromFile: Bool
 
-  init(_ part: String, of inventory: HostInventory, isFromFile: Bool = false) {
+  private init(_ part: String, of inventory: HostInventory, isFromFile: Bool = false) {
     self.part = part
     self.inventory = inventory
     self.isFromFile = isFromFile
-    body = part.hasPrefix("&") || part.hasPrefix("!") ? String(part.dropFirst()) : part
+    kind = part.hasPrefix("&") ? .kept : part.hasPrefix("!") ? .removed : .plain
+    body = kind == .plain ? part : String(part.dropFirst())
   }
 
-  /// At commas outside of brackets, or at colons where there is no comma. A regex runs to the next comma: it is full
-  /// of colons itself. Blanks around a part do not count.
+  static func parts(of pattern: String, in inventory: HostInventory) throws(Failure) -> [PatternPart] {
+    var parts: [PatternPart] = []
+    for text in split(pattern) {
+      // What a file says is said in its place, with its & and !.
+      if text.hasPrefix("@") {
+        parts += try fileParts(text, of: inventory)
+      } else {
+        parts.append(PatternPart(text, of: inventory))
+      }
+    }
+    return parts
+  }
+
+  /// At commas outside of brackets; where there is none, and the whole is no host name with a range, at colons and
+  /// blanks. The colon of `(?:` separates nothing.
   static func split(_ pattern: String) -> [String] {
     let byCommas = Folding.split(pattern, at: [",", "\n"])
-    let pieces = byCommas.count > 1 || pattern.contains("~") ? byCommas : Folding.split(pattern, at: [":"])
-    return pieces.map { $0.trimming(while: { $0 == " " || $0 == "\t" || $0 == "\r" }) }.filter { !$0.isEmpty }
+    if byCommas.count > 1 {
+      return byCommas.map { $0.trimming(while: { $0 == " " || $0 == "\t" || $0 == "\r" }) }.filter { !$0.isEmpty }
+    }
+    if HostPattern.isHostName(pattern[...]) || pattern.hasPrefix("@") { return [pattern] }
+    var parts = [""]
+    var rest = pattern[...]
+    while let character = rest.popFirst() {
+      if character == "[", let close = rest.firstIndex(of: "]") {
+        parts[parts.count - 1] += "[" + rest[...close]
+        rest = rest[rest.index(after: close)...]
+      } else if character == ":" ? !parts[parts.count - 1].hasSuffix("(?") : character.isWhitespace {
+        parts.append("")
+      } else {
+        parts[parts.count - 1].append(character)
+      }
+    }
+    return parts.filter { !$0.isEmpty }
   }
 
-  /// Ascending indices of the hosts it names, never none.
+  /// Indices of the hosts it names, never none.
   func indices() throws(Failure) -> [Int] {
     if body.hasPrefix("@") { return try fileIndices() }
     if body.hasPrefix("~") { return try found(PatternRegex(body.dropFirst().description).indices(in: inventory)) }
-    if body == "all" || body == "*" { return try found(Array(inventory.hosts.indices)) }
-    if let group = inventory.group(named: body) { return try found(group.hostIndices, in: group) }
-    if let host = inventory.index(ofHost: body) { return [host] }
-    guard body.contains(where: { "*?[]".contains($0) }) else { throw nothing() }
+    if kind == .plain, let host = inventory.index(ofHost: body) { return [host] }
     if let indices = try bracketIndices() { return indices }
-    let glob = Glob(body)
-    let byGroup = inventory.groups.filter { glob.matches($0.name) }.flatMap(\.hostIndices)
-    let byName = inventory.hosts.indices.filter { glob.matches(inventory.hosts[$0].id.description) }
-    return try found(Set(byGroup).union(byName).sorted())
+    return try found(matches(of: body), in: inventory.group(named: body))
   }
 
-  /// `[…]` at the end of a group's name is a slice; otherwise digits in brackets are a range of names. Nil leaves it to
-  /// the glob. `web[0-2]`, which Ansible takes for a slice too, is one only where no host is called `web0`.
+  /// What a name or glob stands for, in Ansible's order and with its repetitions, which slices count: hosts of the groups
+  /// it names, then hosts it names itself.
+  private func matches(of name: String) -> [Int] {
+    guard name.contains(where: { "*?[".contains($0) }) else {
+      let host = inventory.index(ofHost: name).map { [$0] } ?? []
+      guard let group = inventory.group(named: name) else { return host }
+      return name.contains(".") ? group.hostIndices + host : group.hostIndices
+    }
+    let glob = Glob(name)
+    let groups = inventory.groupsAsNamed.map { inventory.groups[$0] }.filter { glob.matches($0.name) }
+    return groups.flatMap(\.hostIndices)
+      + inventory.hostsAsNamed.filter { glob.matches(inventory.hosts[$0].id.description) }
+  }
+
+  /// `[…]` at the end of what names hosts is a slice; otherwise digits in brackets are a range of names. Nil leaves it
+  /// to the glob. `web[0-2]`, which Ansible takes for a slice too, is one only where no host is called `web0`.
   private func bracketIndices() throws(Failure) -> [Int]? {
+    guard body.contains("[") || body.contains("]") else { return nil }
     let slice = Slice(body)
-    if let slice, !slice.isDashed, let group = groupHosts(slice.base) { return try found(slice.apply(to: group)) }
+    if let slice, !slice.isDashed {
+      let base = matches(of: slice.base)
+      if !base.isEmpty { return try found(slice.apply(to: base)) }
+    }
     let names: [String]
     do throws(Reason) {
       names = try body.contains(":") ? HostRange.expand(body, limit: Folding.expansionLimit) : Folding.expand(body)
     } catch {
-      if let slice, let group = groupHosts(slice.base) { return try found(slice.apply(to: group)) }
+      if let slice { return try sliced(slice) }
       return nil
     }
     let known = names.compactMap(inventory.index(ofHost:))
     if known.isEmpty {
-      if let slice, let group = groupHosts(slice.base) { return try found(slice.apply(to: group)) }
-      return nil
+      guard let slice else { return nil }
+      return try sliced(slice)
     }
     if known.count < names.count {
       let gone = names.filter { inventory.index(ofHost: $0) == nil }
@@ -108,35 +158,53 @@ struct PatternPart {
     return known.sorted()
   }
 
-  private func groupHosts(_ name: String) -> [Int]? {
-    name == "*" ? Array(inventory.hosts.indices) : inventory.group(named: name)?.hostIndices
+  private func sliced(_ slice: Slice) throws(Failure) -> [Int]? {
+    let base = matches(of: slice.base)
+    return base.isEmpty ? nil : try found(slice.apply(to: base))
   }
 
   private func fileIndices() throws(Failure) -> [Int] {
-    let path = String(body.dropFirst())
-    guard !isFromFile else {
-      throw Failure(
-        "find hosts", because: Reason("\(quoted(part)): a file of patterns may not name another"), kind: .usage)
+    guard !isFromFile else { throw Self.nested(part) }
+    var indices: Set<Int> = []
+    for part in try Self.fileParts(body, of: inventory) {
+      guard part.kind == .plain else {
+        throw Failure(
+          "find hosts", because: Reason("\(quoted(part.part)) in a file that stands behind & or !"), kind: .usage)
+      }
+      indices.formUnion(try part.indices())
     }
+    return try found(indices.sorted())
+  }
+
+  private static func fileParts(_ text: String, of inventory: HostInventory) throws(Failure) -> [PatternPart] {
+    let path = String(text.dropFirst())
     let bytes: [UInt8]
     do throws(BoundedFile.Problem) {
       bytes = try BoundedFile.read(path, limit: StrictYAML.sizeLimit)
     } catch {
       throw Failure("read hosts from \(SafeText.escape(path))", because: Reason(error.description), kind: .usage)
     }
-    var indices: Set<Int> = []
+    var parts: [PatternPart] = []
     for line in bytes.split(separator: UInt8(ascii: "\n")) {
-      let text = String(decoding: line, as: UTF8.self).prefix { $0 != "#" }
-      for part in Self.split(String(text)) {
-        guard !part.hasPrefix("&"), !part.hasPrefix("!") else {
-          throw Failure(
-            "read hosts from \(SafeText.escape(path))",
-            because: Reason("\(quoted(part)): a line may only add hosts"), kind: .usage)
-        }
-        indices.formUnion(try PatternPart(part, of: inventory, isFromFile: true).indices())
+      let text = String(decoding: line.prefix { $0 != UInt8(ascii: "#") }, as: UTF8.self)
+      for part in split(text) {
+        guard !part.drop(while: { $0 == "&" || $0 == "!" }).hasPrefix("@") else { throw nested(part) }
+        parts.append(PatternPart(part, of: inventory, isFromFile: true))
+      }
+      guard parts.count <= partLimit else {
+        throw Failure(
+          "read hosts from \(SafeText.escape(path))", because: Reason("it holds more than \(partLimit) patterns"),
+          kind: .usage)
       }
     }
-    return try found(indices.sorted())
+    guard !parts.isEmpty else {
+      throw Failure("read hosts from \(SafeText.escape(path))", because: Reason("it names no host"), kind: .usage)
+    }
+    return parts
+  }
+
+  private static func nested(_ part: String) -> Failure {
+    Failure("find hosts", because: Reason("\(quoted(part)): a file of patterns may not name another"), kind: .usage)
   }
 
   private func found(_ indices: [Int], in group: InventoryGroup? = nil) throws(Failure) -> [Int] {
@@ -187,7 +255,7 @@ private struct Slice {
   }
 
   func apply(to indices: [Int]) -> [Int] {
-    if first < 0 { return -first <= indices.count && first > Int.min ? [indices[indices.count + first]] : [] }
+    if first < 0 { return first >= -indices.count ? [indices[indices.count + first]] : [] }
     guard first < indices.count else { return [] }
     let end = min(last ?? indices.count - 1, indices.count - 1)
     return first <= end ? Array(indices[first...end]) : []

@@ -7,7 +7,8 @@ package struct Configuration: Sendable {
   /// Of the file itself.
   package var path: String
   package var fleet: FleetID
-  package var inventory: String
+  /// Files, folders, programs and lists of hosts, later ones over earlier ones.
+  package var inventory: [String]
   package var policies: String
   package var state: String
   package var keys: SigningKeys
@@ -79,7 +80,8 @@ package struct Configuration: Sendable {
     guard let fleet else { return nil }
     return Configuration(
       path: path, fleet: fleet,
-      inventory: file(top["inventory"], "inventory"), policies: file(top["policies"], "policies"),
+      inventory: sources(top["inventory"], &problems).map { $0.contains(",") ? $0 : resolve($0) },
+      policies: file(top["policies"], "policies"),
       state: file(top["state"], "state"),
       keys: SigningKeys(
         allowedSignersPath: file(keyFiles?["allowed_signers"], "keys/allowed_signers"),
@@ -92,6 +94,15 @@ package struct Configuration: Sendable {
       staleAfter: staleAfter.map { $0.components.seconds } ?? defaultStaleAfter,
       agents: top["agents"].flatMap { $0.string(&problems) }.map(resolve),
       lab: top["lab"].flatMap { $0.string(&problems) }.map(resolve))
+  }
+
+  /// One source, or a list of them.
+  private static func sources(_ node: YAMLNode?, _ problems: inout Problems) -> [String] {
+    guard let node else { return ["inventory"] }
+    guard case .list = node.content else { return node.string(&problems).map { [$0] } ?? [] }
+    let sources = node.strings(&problems) ?? []
+    if sources.isEmpty { problems.add(node.location, "the list names no inventory") }
+    return sources
   }
 
   /// The text of a new configuration with every key at its default.

@@ -27,7 +27,7 @@ package struct Workspace: Sendable {
         hint: config == nil ? "make one with 'portcullis init', or name one with --config" : nil)
     }
     var configuration = try Configuration.load(path)
-    if let inventory = overrides.inventory { configuration.inventory = inventory }
+    if !overrides.inventory.isEmpty { configuration.inventory = overrides.inventory }
     if let policies = overrides.policies { configuration.policies = policies }
     if let state = overrides.state { configuration.state = state }
     return Workspace(configuration: configuration)
@@ -35,18 +35,21 @@ package struct Workspace: Sendable {
 
   /// What flags say over the file.
   package struct Overrides: Sendable {
-    package var inventory: String?
+    /// Empty: what the file says.
+    package var inventory: [String]
     package var policies: String?
     package var state: String?
 
-    package init(inventory: String? = nil, policies: String? = nil, state: String? = nil) {
+    package init(inventory: [String] = [], policies: String? = nil, state: String? = nil) {
       self.inventory = inventory
       self.policies = policies
       self.state = state
     }
   }
 
-  package func inventory() throws(Diagnostics) -> HostInventory { try HostInventory.load(configuration.inventory) }
+  package func inventory() throws(Diagnostics) -> HostInventory {
+    try HostInventory.load(sources: configuration.inventory, running: InventoryProgramRunner().programs)
+  }
 
   package func policies() throws(Diagnostics) -> PolicySet { try PolicySet.load(directory: configuration.policies) }
 

@@ -27,13 +27,13 @@ struct SourceOptions: ParsableArguments {
   @Option(help: "Folder of policies, over the configured one")
   var policies: String?
 
-  @Option(help: "Inventory file or folder, over the configured one")
-  var inventory: String?
+  @Option(name: .shortAndLong, help: "Inventory file, folder or program, over the configured ones; may be repeated")
+  var inventory: [String] = []
 }
 
 struct InventoryOptions: ParsableArguments {
-  @Option(help: "Inventory file or folder, over the configured one")
-  var inventory: String?
+  @Option(name: .shortAndLong, help: "Inventory file, folder or program, over the configured ones; may be repeated")
+  var inventory: [String] = []
 }
 
 /// Which hosts.

@@ -58,6 +58,42 @@ struct FoldingTests {
     }
   }
 
+  @Test("Numbers of any length, at every change of width and padding, and brackets change no name")
+  func boundaries() throws {
+    let seed = UInt64.random(in: 0...UInt64.max)
+    print("seed of folding at boundaries: \(seed)")
+    var random = SeededGenerator(state: seed)
+    for round in 0..<2000 {
+      var names: Set<String> = []
+      let head = ["node", "n-1-", "0", "h9.", ""].randomElement(using: &random)!
+      let tail = ["", ".x9", "0", "-b"].randomElement(using: &random)!
+      for _ in 0..<Int.random(in: 1...6, using: &random) {
+        // From one digit to twenty-two: an integer holds nineteen.
+        let digits = Int.random(in: 1...22, using: &random)
+        var text =
+          [1, 9].randomElement(using: &random) == 1
+          ? "1" + String(repeating: "0", count: digits - 1)
+          : String(
+            repeating: "9", count: digits)
+        if Bool.random(using: &random) {
+          text = String(repeating: "0", count: Int.random(in: 1...3, using: &random)) + text
+        }
+        names.insert(head + text + tail)
+        // Its neighbours, with the width kept and lost.
+        if digits < 18, let value = Int(text) {
+          names.insert(head + String(value + 1) + tail)
+          let next = String(value + 1)
+          names.insert(head + String(repeating: "0", count: max(0, text.utf8.count - next.utf8.count)) + next + tail)
+        }
+      }
+      let folded = Folding.fold(names.shuffled(using: &random))
+      let expanded = try Folding.expand(folded)
+      #expect(Set(expanded) == names && expanded.count == names.count, "seed \(seed), round \(round): \(folded)")
+    }
+    #expect(try Folding.expand(Folding.fold(["node1", "node02"])) == ["node1", "node02"])
+    #expect(Folding.fold(["a[x]1", "a[x]2", "b]c", "[", "node1", "node02"]) == "[,a[x][1-2],b]c,node1,node02")
+  }
+
   @Test(
     "Ranges expand as ClusterShell's do",
     arguments: [

@@ -113,7 +113,10 @@ struct PatternTests {
     let path = try folder.write("failed.txt", "web02\r\n# comment\n\ndb-a # was down\nrack1\n")
     #expect(try fleet.hosts(matching: "@\(path)").map(\.id.description) == ["web02", "db-a", "rack10", "rack11"])
     #expect(try fleet.hosts(matching: "@\(path),!rack1").map(\.id.description) == ["web02", "db-a"])
-    for text in ["web99\n", "!web\n", "@\(path)\n", "\n"] {
+    let without = try folder.write("without.txt", "all\n!web\n!rack1\n")
+    #expect(try fleet.hosts(matching: "@\(without)").map(\.id.description) == ["lone", "db-a", "db-b"])
+    #expect(throws: Failure.self) { try fleet.hosts(matching: "all,!@\(without)") }
+    for text in ["web99\n", "&@\(path)\n", "@\(path)\n", "\n"] {
       let bad = try folder.write("bad.txt", text)
       let error = #expect(throws: Failure.self) { try fleet.hosts(matching: "@\(bad)") }
       #expect(error?.kind == .usage)

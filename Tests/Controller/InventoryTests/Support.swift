@@ -30,6 +30,10 @@ func inventoryMessages(_ text: String) -> [String] {
   messages { () throws(Diagnostics) in try HostInventory.parse(Array(text.utf8), file: "hosts.yaml") }
 }
 
+/// The folder that holds Sources and Tests.
+let repository = URL(filePath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent()
+  .appending(path: "../../..").standardized.path
+
 /// A folder of its own for one test, gone afterwards.
 final class TemporaryFolder {
   let path: String

@@ -21,7 +21,7 @@ final class ConfigurationTests {
     let short = try load("fleet: shop\n")
     for configuration in [template, short] {
       #expect(configuration.fleet == FleetID("shop")!)
-      #expect(configuration.inventory == folder + "/inventory")
+      #expect(configuration.inventory == [folder + "/inventory"])
       #expect(configuration.policies == folder + "/policies")
       #expect(configuration.state == folder + "/state")
       #expect(configuration.keys.allowedSignersPath == folder + "/keys/allowed_signers")
@@ -46,6 +46,13 @@ final class ConfigurationTests {
     #expect(error?.all.first?.description.contains("portcullis.yaml") == true)
   }
 
+  @Test func `inventories may be several, and lists of hosts are no files`() throws {
+    let configuration = try load("fleet: lab\ninventory: [hosts.ini, /srv/cmdb, 'web1,']\n")
+    #expect(configuration.inventory == [folder + "/hosts.ini", "/srv/cmdb", "web1,"])
+    #expect(try load("fleet: lab\ninventory: hosts\n").inventory == [folder + "/hosts"])
+    #expect(throws: Diagnostics.self) { try load("fleet: lab\ninventory: []\n") }
+  }
+
   @Test func `agents and people log in differently, through the same bastions in their order`() throws {
     try Files.write(
       Array(
@@ -59,7 +66,7 @@ final class ConfigurationTests {
 
         """.utf8), to: folder + "/inventory/hosts.yaml")
     let configuration = try load("fleet: lab\n")
-    let inventory = try HostInventory.load(configuration.inventory)
+    let inventory = try HostInventory.load(sources: configuration.inventory)
     let endpoints = Endpoints(inventory: inventory, configuration: configuration)
     let inner = try #require(inventory.host(named: "inner"))
 

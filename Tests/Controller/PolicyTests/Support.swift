@@ -21,7 +21,9 @@ func inventory(_ text: String) throws -> HostInventory {
 }
 
 /// The repository these tests are part of.
-let repository = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../..").standardized.path
+let repository = URL(filePath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent().appending(
+  path: "../../.."
+).standardized.path
 
 let plainRules = "*filter\n:INPUT DROP\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n"
 
@@ -52,6 +54,14 @@ final class PolicyFolder {
   }
 
   func load() throws(Diagnostics) -> PolicySet { try PolicySet.load(directory: path) }
+
+  /// The rules of the first host of an inventory, by default one without anything.
+  func compiled(
+    for hosts: String = "all: {hosts: {h: }}", controllers: [String] = []
+  ) throws -> CompiledPolicy {
+    let fleet = try inventory(hosts)
+    return try PolicyCompiler(load(), inventory: fleet).compile(for: fleet.hosts[0], controllers: controllers)
+  }
 }
 
 /// A network namespace of this test alone, with the host's own iptables programs in it.

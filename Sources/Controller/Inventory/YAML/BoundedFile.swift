@@ -51,6 +51,16 @@ package enum BoundedFile {
     return stat(path, &status) == 0
   }
 
+  /// Whether anybody may execute it.
+  static func isExecutable(_ path: String) -> Bool { access(path, X_OK) == 0 }
+
+  /// The same path from the root of the file system; symbolic links stay.
+  static func absolute(_ path: String) -> String {
+    guard !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
+    defer { free(folder) }
+    return String(cString: folder) + "/" + path
+  }
+
   /// The names in a folder in ASCII order, without `.`, `..` and other hidden ones.
   package static func names(in directory: String) throws(Problem) -> [String] {
     guard let handle = opendir(directory) else { throw problem() }

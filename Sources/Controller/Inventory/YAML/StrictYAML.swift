@@ -11,19 +11,58 @@ package enum StrictYAML {
   /// Lists and mappings within each other. libyaml itself gives up at 1,000.
   package static let depthLimit = 64
 
+  /// What anchors and aliases may make of a file, in nodes.
+  static let expansionLimit = 1_000_000
+
+  /// Ansible's own files have anchors, aliases and merge keys; in ours they only hide what is meant.
+  enum Anchors { case refused, expanded }
+
   package static func load(path: String) throws(Diagnostics) -> YAMLNode {
-    let bytes: [UInt8]
+    try parse(try bytes(of: path), file: path)
+  }
+
+  static func bytes(of path: String) throws(Diagnostics) -> [UInt8] {
     do throws(BoundedFile.Problem) {
-      bytes = try BoundedFile.read(path, limit: sizeLimit)
+      return try BoundedFile.read(path, limit: sizeLimit)
     } catch {
       throw Diagnostics(
         Diagnostic(SourceLocation(file: path, line: 1, column: 1), "cannot read the file: \(error.description)"))
     }
-    return try parse(bytes, file: path)
   }
 
   package static func parse(_ bytes: [UInt8], file: String) throws(Diagnostics) -> YAMLNode {
-    let text = try YAMLText(checking: bytes, file: file)
+    guard let root = try document(bytes, file: file, anchors: .refused) else {
+      throw Diagnostics(Diagnostic(SourceLocation(file: file, line: 1, column: 1), "the document is empty"))
+    }
+    return root
+  }
+
+  /// Nil when there is nothing in it.
+  static func document(_ bytes: [UInt8], file: String, anchors: Anchors) throws(Diagnostics) -> YAMLNode? {
+    let text = try YAMLText(checking: bytes, file: file, anchors: anchors)
+    if anchors == .expanded, let twin = text.withoutAliases {
+      let root = try compose(YAMLText(checking: twin, file: file, anchors: .refused)).root
+      var problems = Problems()
+      if let root { refuseHiddenKeys(root, in: text, &problems) }
+      try problems.throwIfAny()
+    }
+    let (root, parser) = try compose(text)
+    var reading = Reading(text: text, anchors: anchors)
+    // A node holds its anchor weakly: without its parser it forgets that it is an alias.
+    let tree = withExtendedLifetime(parser) { root.map { convert($0, depth: 0, &reading) } }
+    try reading.problems.throwIfAny()
+    return tree.flatMap { $0.isNull ? nil : $0 }
+  }
+
+  private struct Reading {
+    let text: YAMLText
+    let anchors: Anchors
+    var problems = Problems()
+    /// Nodes still allowed while aliases are expanded.
+    var left = StrictYAML.expansionLimit
+  }
+
+  private static func compose(_ text: YAMLText) throws(Diagnostics) -> (root: Node?, parser: Parser) {
     let parser: Parser
     let root: Node?
     do {
@@ -34,66 +73,122 @@ package enum StrictYAML {
     } catch {
       throw Diagnostics(Diagnostic(text.location(line: 1, column: 1), "cannot parse: \(SafeText.escape("\(error)"))"))
     }
-    var problems = Problems()
-    // A node holds its anchor weakly: without its parser it forgets that it is an alias.
-    let tree = withExtendedLifetime(parser) { root.map { convert($0, in: text, depth: 0, &problems) } }
-    try problems.throwIfAny()
-    guard let tree, !tree.isNull else {
-      throw Diagnostics(Diagnostic(text.location(line: 1, column: 1), "the document is empty"))
-    }
-    return tree
+    return (root, parser)
   }
 
-  private static func convert(_ node: Node, in text: YAMLText, depth: Int, _ problems: inout Problems) -> YAMLNode {
-    let location = text.location(node.mark)
-    guard node.anchor == nil else {
+  /// Keys that are lists or mappings, and aliases as keys: Yams hashes them, which an alias bomb makes last for ever. In
+  /// a text without aliases they can be found in time.
+  private static func refuseHiddenKeys(_ node: Node, in text: YAMLText, _ problems: inout Problems) {
+    switch node {
+    case .scalar, .alias: break
+    case .sequence(let sequence): for node in sequence { refuseHiddenKeys(node, in: text, &problems) }
+    case .mapping(let mapping):
+      for (key, value) in mapping {
+        if case .scalar(let scalar) = key, !scalar.string.hasPrefix(YAMLText.aliasStandIn) {
+          refuseHiddenKeys(value, in: text, &problems)
+        } else {
+          problems.add(text.location(key.mark), "a key must be plain text")
+        }
+      }
+    }
+  }
+
+  private static func convert(_ node: Node, depth: Int, _ reading: inout Reading) -> YAMLNode {
+    let location = reading.text.location(node.mark)
+    let nothing = YAMLNode(location: location, tag: nil, content: .null)
+    if node.anchor != nil, reading.anchors == .refused {
       // Not looked into: an alias is the node itself again, and nested ones grow without end.
-      problems.add(
+      reading.problems.add(
         location, "anchors and aliases (&name, *name) are not accepted", hint: "write the value out where it is used")
-      return YAMLNode(location: location, tag: nil, content: .null)
+      return nothing
     }
     guard depth < depthLimit else {
-      problems.add(location, "lists and mappings are nested more than \(depthLimit) deep")
-      return YAMLNode(location: location, tag: nil, content: .null)
+      reading.problems.add(location, "lists and mappings are nested more than \(depthLimit) deep")
+      return nothing
+    }
+    if reading.anchors == .expanded {
+      guard reading.left > 0 else {
+        reading.problems.add(location, "aliases make more than \(expansionLimit) values of this file")
+        return nothing
+      }
+      reading.left -= 1
     }
     switch node {
     case .scalar(let scalar):
-      let isPlain = scalar.style == .plain
+      let tag = scalar.tag.rawValue
+      // A tag without quotes still says what the text is: `!!str 22`.
+      let isPlain = scalar.style == .plain && tag.isEmpty
       let content: YAMLNode.Content =
-        isPlain && ["", "~", "null", "Null", "NULL"].contains(scalar.string) ? .null : .scalar(scalar.string)
-      return YAMLNode(location: location, tag: named(scalar.tag, besides: "str"), content: content)
+        scalar.style == .plain && ["", "~", "null", "Null", "NULL"].contains(scalar.string)
+        ? .null : .scalar(scalar.string)
+      return YAMLNode(
+        location: location, tag: named(scalar.tag, besides: "str"), content: content, style: isPlain ? .plain : .quoted)
     case .sequence(let sequence):
       return YAMLNode(
         location: location, tag: named(sequence.tag, besides: "seq"),
-        content: .list(sequence.map { convert($0, in: text, depth: depth + 1, &problems) }))
+        content: .list(sequence.map { convert($0, depth: depth + 1, &reading) }))
     case .mapping(let mapping):
-      var entries: [YAMLNode.Entry] = []
-      var firsts: [[UInt8]: SourceLocation] = [:]
-      for (keyNode, valueNode) in mapping {
-        let key = convert(keyNode, in: text, depth: depth + 1, &problems)
-        let value = convert(valueNode, in: text, depth: depth + 1, &problems)
-        guard keyNode.anchor == nil else { continue }
-        guard case .scalar(let name) = key.content, key.tag == nil else {
-          problems.add(key.location, "a key must be plain text, found \(key.kindName)")
-          continue
-        }
-        if name == "<<" {
-          problems.add(
-            key.location, "merge keys (<<) are not accepted", hint: "write the values out where they are used")
-          continue
-        }
-        // Yams compares tags too; for us a key is its text.
-        if let first = firsts.updateValue(key.location, forKey: Array(name.utf8)) {
-          problems.add(key.location, "the key \(quoted(name)) is given twice, first on line \(first.line)")
-          continue
-        }
-        entries.append(YAMLNode.Entry(key: name, keyLocation: key.location, value: value))
-      }
-      return YAMLNode(location: location, tag: named(mapping.tag, besides: "map"), content: .mapping(entries))
+      return YAMLNode(
+        location: location, tag: named(mapping.tag, besides: "map"),
+        content: .mapping(entries(of: mapping, depth: depth, &reading)))
     case .alias:
-      problems.add(location, "anchors and aliases (&name, *name) are not accepted")
-      return YAMLNode(location: location, tag: nil, content: .null)
+      reading.problems.add(location, "anchors and aliases (&name, *name) are not accepted")
+      return nothing
     }
+  }
+
+  private static func entries(
+    of mapping: Node.Mapping, depth: Int, _ reading: inout Reading
+  ) -> [YAMLNode.Entry] {
+    var entries: [YAMLNode.Entry] = []
+    var merged: [YAMLNode.Entry] = []
+    var firsts: [[UInt8]: SourceLocation] = [:]
+    for (keyNode, valueNode) in mapping {
+      var key = convert(keyNode, depth: depth + 1, &reading)
+      // Yams compares keys, and by that forgets that one had no tag.
+      if case .scalar(let scalar) = keyNode, scalar.style == .plain { key.style = .plain }
+      let value = convert(valueNode, depth: depth + 1, &reading)
+      guard keyNode.anchor == nil || reading.anchors == .expanded else { continue }
+      guard case .scalar(let name) = key.content, key.tag == nil else {
+        reading.problems.add(key.location, "a key must be plain text, found \(key.kindName)")
+        continue
+      }
+      if name == "<<", reading.anchors == .expanded, key.style == .plain {
+        merged += mergedEntries(value, &reading)
+        continue
+      }
+      if name == "<<" {
+        reading.problems.add(
+          key.location, "merge keys (<<) are not accepted", hint: "write the values out where they are used")
+        continue
+      }
+      // Yams compares tags too; for us a key is its text.
+      if let first = firsts.updateValue(key.location, forKey: Array(name.utf8)) {
+        reading.problems.add(key.location, "the key \(quoted(name)) is given twice, first on line \(first.line)")
+        continue
+      }
+      entries.append(
+        YAMLNode.Entry(key: name, keyLocation: key.location, value: value, hasPlainKey: key.style == .plain))
+    }
+    return merged.isEmpty ? entries : merged.filter { firsts[Array($0.key.utf8)] == nil } + entries
+  }
+
+  /// Of several mappings the first one wins, and what the mapping itself says wins over all.
+  private static func mergedEntries(_ value: YAMLNode, _ reading: inout Reading) -> [YAMLNode.Entry] {
+    var sources: [YAMLNode] = [value]
+    if case .list(let nodes) = value.content { sources = nodes }
+    var seen: Set<[UInt8]> = []
+    var merged: [YAMLNode.Entry] = []
+    for source in sources {
+      guard case .mapping(let entries) = source.content else {
+        reading.problems.add(source.location, "only mappings can be merged (<<), found \(source.kindName)")
+        return []
+      }
+      merged += entries.filter { seen.insert(Array($0.key.utf8)).inserted }
+      // Merges of merges grow without an alias more.
+      reading.left -= entries.count
+    }
+    return merged
   }
 
   /// The explicit tag of a node (`!vault`), or nil where it has none or only says what the node is anyway.

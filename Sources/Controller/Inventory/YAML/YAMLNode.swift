@@ -15,12 +15,24 @@ package struct YAMLNode: Sendable {
     package let key: String
     package let keyLocation: SourceLocation
     package let value: YAMLNode
+    /// The key had no quotes.
+    var hasPlainKey = false
+  }
+
+  /// How a scalar was written: what YAML 1.1 makes of `no` depends on it.
+  enum Style: Hashable, Sendable {
+    case quoted
+    case plain
+    /// A bare word of JSON.
+    case literal
   }
 
   package let location: SourceLocation
   /// An explicit tag such as `!vault`: only a reader that ignores the value accepts it.
   package let tag: String?
   package let content: Content
+  var style = Style.quoted
+  var isFromJSON = false
 
   package var isNull: Bool { if case .null = content { tag == nil } else { false } }
 
@@ -128,6 +140,11 @@ package struct YAMLMapping: Sendable {
   package func has(_ key: String) -> Bool { entriesByKey[key] != nil }
 
   package func keyLocation(_ key: String) -> SourceLocation? { entriesByKey[key]?.keyLocation }
+
+  /// The same but for one key.
+  package func without(_ key: String) -> YAMLMapping {
+    YAMLMapping(location: location, entriesByKey: entriesByKey.filter { $0.key != key })
+  }
 
   /// The value of a key that must be there; its absence is reported at the mapping.
   package func required(_ key: String, _ problems: inout Problems) -> YAMLNode? {

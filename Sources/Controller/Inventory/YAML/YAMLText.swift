@@ -13,7 +13,7 @@ struct YAMLText {
   private let bytes: [UInt8]
   private let lineStarts: [Int]
 
-  init(checking bytes: [UInt8], file: String) throws(Diagnostics) {
+  init(checking bytes: [UInt8], file: String, anchors: StrictYAML.Anchors = .refused) throws(Diagnostics) {
     self.file = file
     self.bytes = bytes
     var starts = [0]
@@ -29,7 +29,29 @@ struct YAMLText {
       throw Diagnostics(Diagnostic(location(at: Self.firstInvalid(bytes)), "is not UTF-8 text"))
     }
     try refuseHiddenCharacters()
-    try refuseAliasBombs()
+    if anchors == .refused { try refuseAliasBombs() }
+  }
+
+  /// Stands before an alias's name in the text without aliases: a private-use character that no inventory has.
+  static let aliasStandIn = "\u{f8ff}"
+
+  /// The same structure with every alias as a plain text, or nil when there are so few that they can do no harm.
+  var withoutAliases: [UInt8]? {
+    let aliases = aliasPositions()
+    guard aliases.count > Self.aliasLimit else { return nil }
+    var twin: [UInt8] = []
+    twin.reserveCapacity(bytes.count + 2 * aliases.count)
+    var start = 0
+    for position in aliases {
+      twin += bytes[start..<position]
+      twin += Array(Self.aliasStandIn.utf8)
+      start = position + 1
+    }
+    return twin + bytes[start...]
+  }
+
+  private func aliasPositions() -> [Int] {
+    bytes.indices.dropLast().filter { bytes[$0] == UInt8(ascii: "*") && Self.isNameByte(bytes[$0 + 1]) }
   }
 
   func location(line: Int, column: Int) -> SourceLocation { SourceLocation(file: file, line: line, column: column) }
@@ -96,17 +118,10 @@ struct YAMLText {
   /// be an alias is counted without knowing the grammar, which can only count too many; what passes is refused
   /// exactly, by its anchor, when the nodes are read.
   private func refuseAliasBombs() throws(Diagnostics) {
-    var firstAnchor: Int?
-    var aliases = 0
-    for index in bytes.indices.dropLast() where bytes[index] == UInt8(ascii: "&") || bytes[index] == UInt8(ascii: "*") {
-      guard Self.isNameByte(bytes[index + 1]) else { continue }
-      if bytes[index] == UInt8(ascii: "&") {
-        firstAnchor = firstAnchor ?? index
-      } else {
-        aliases += 1
-      }
+    let firstAnchor = bytes.indices.dropLast().first {
+      bytes[$0] == UInt8(ascii: "&") && Self.isNameByte(bytes[$0 + 1])
     }
-    guard let firstAnchor, aliases > Self.aliasLimit else { return }
+    guard let firstAnchor, aliasPositions().count > Self.aliasLimit else { return }
     throw Diagnostics(
       Diagnostic(
         location(at: firstAnchor), "anchors and aliases (&name, *name) are not accepted",
