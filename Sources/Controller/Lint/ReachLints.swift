@@ -25,14 +25,16 @@ struct ReachLints {
 
   /// The family lets nothing in but what the host says to itself: it is meant to be shut.
   func isShut(_ family: Family) -> Bool {
-    guard let filter = subject.rules[family][table: "filter"], filter[chain: "INPUT"]?.policy == "DROP" else {
-      return false
-    }
+    guard let filter = subject.rules[family][table: "filter"] else { return false }
+    var knock = PacketProbe(family, .input, .tcp, state: .new, from: .stranger, to: .own)
+    knock.sourcePort = Self.clientPort
+    knock.destinationPort = Self.otherPort
+    guard walk(knock).verdict == .dropped else { return false }
     let loopback = InterfacePattern("lo")
-    return !filter.chains.flatMap(\.rules).contains { rule in
+    return !filter.chains.filter { $0.name != "OUTPUT" }.flatMap(\.rules).contains { rule in
       !rule.isClear
         || rule.target == .jump("ACCEPT")
-          && rule.input?.positive != loopback && rule.output?.positive != loopback && !rule.chain.hasPrefix("OUTPUT")
+          && rule.input?.positive != loopback && rule.output?.positive != loopback
     }
   }
 

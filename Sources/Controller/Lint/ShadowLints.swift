@@ -61,30 +61,3 @@ enum ShadowLints {
     return LintFinding(rule, at: place, message, hint: hint, related: earlier, subject: "\(chain) \(view.shape)")
   }
 }
-
-extension RuleView {
-  /// What the rule says, in a form that is the same on every run.
-  var shape: String {
-    var parts: [String] = []
-    func add(_ name: String, _ text: String?, _ isNegated: Bool = false) {
-      if let text { parts.append((isNegated ? "!" : "") + "\(name)=\(text)") }
-    }
-    add("in", input.map { $0.pattern.name + ($0.pattern.isPrefix ? "+" : "") }, input?.isNegated ?? false)
-    add("out", output.map { $0.pattern.name + ($0.pattern.isPrefix ? "+" : "") }, output?.isNegated ?? false)
-    add("from", source.map { "\($0.pattern.address)/\($0.pattern.length)" }, source?.isNegated ?? false)
-    add("to", destination.map { "\($0.pattern.address)/\($0.pattern.length)" }, destination?.isNegated ?? false)
-    add("proto", transport.map { "\($0.pattern.value)" }, transport?.isNegated ?? false)
-    add("sport", sourcePorts?.words)
-    add("dport", destinationPorts?.words)
-    add("state", states.map { "\($0.rawValue)" })
-    add("icmp", icmp.map { "\($0.pattern.type)/\($0.pattern.code.map(String.init) ?? "*")" }, icmp?.isNegated ?? false)
-    add("flags", tcpFlags.map { "\($0.pattern.mask)/\($0.pattern.set)" }, tcpFlags?.isNegated ?? false)
-    for match in opaque { add(match.module, match.words.joined(separator: " ")) }
-    switch target {
-    case .none: break
-    case .jump(let name): add("do", ([name] + targetOptions).joined(separator: " "))
-    case .goTo(let name): add("go", name)
-    }
-    return parts.joined(separator: " ")
-  }
-}

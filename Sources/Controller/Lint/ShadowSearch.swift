@@ -74,7 +74,9 @@ struct ShadowSearch {
   ) -> Int? {
     var best: Int?
     for buckets in [lasting, passing] {
-      for key in buckets.keys(for: rule) {
+      guard comparisons < Self.maximumComparisons else { return nil }
+      let keys = buckets.keys(for: rule, tried: &comparisons)
+      for key in keys {
         for entry in buckets[key] {
           guard entry.index < best ?? .max, comparisons < Self.maximumComparisons else { break }
           comparisons += 1
@@ -117,6 +119,7 @@ struct ShadowBuckets {
   private var entries: [Key: [Entry]] = [:]
   private var sourceLengths: Set<Int> = []
   private var destinationLengths: Set<Int> = []
+  private var firstOpaques: Set<OpaqueMatch?> = []
 
   subscript(key: Key) -> [Entry] { entries[key] ?? [] }
 
@@ -125,6 +128,7 @@ struct ShadowBuckets {
     key.transport = rule.transport?.positive
     key.port = rule.destinationPorts?.only
     key.opaque = rule.opaque.first
+    firstOpaques.insert(key.opaque)
     key.interface = Self.interfaces(of: rule).last ?? .any
     if let source = rule.source?.positive {
       key.address = .source(source)
@@ -137,7 +141,9 @@ struct ShadowBuckets {
   }
 
   /// Of the buckets that may hold a rule that covers this one.
-  func keys(for rule: RuleView) -> [Key] {
+  ///
+  /// - Parameter tried: counts those that were looked for.
+  func keys(for rule: RuleView, tried: inout Int) -> [Key] {
     guard !entries.isEmpty else { return [] }
     var addresses: [Key.Address] = [.none]
     if let source = rule.source?.positive {
@@ -150,8 +156,9 @@ struct ShadowBuckets {
     }
     let transports = [nil, rule.transport?.positive].uniqued
     let ports = [nil, rule.destinationPorts?.only].uniqued
-    let opaques = ([nil] + rule.opaque.map(Optional.some)).uniqued
+    let opaques = ([nil] + rule.opaque.map(Optional.some)).uniqued.filter { $0 == nil || firstOpaques.contains($0) }
     let interfaces = [.any] + Self.interfaces(of: rule)
+    tried += addresses.count * transports.count * ports.count * opaques.count * interfaces.count
     var keys: [Key] = []
     for address in addresses {
       for transport in transports {

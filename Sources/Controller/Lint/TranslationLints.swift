@@ -19,7 +19,7 @@ struct TranslationLints {
       return LintFinding(
         .masqueradeEverything, at: place,
         "this masquerades every packet that leaves, whoever sent it and by any interface",
-        hint: "say whose packets (`from`) or by which interface (`out`)", subject: "\(family) \(rule.shape)")
+        hint: "say whose packets (`from`) or by which interface (`out`)", subject: "POSTROUTING \(rule.shape)")
     }
   }
 

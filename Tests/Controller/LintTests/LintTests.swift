@@ -256,6 +256,20 @@ import Testing
     #expect(first == first.sorted())
   }
 
+  @Test("A rule that is several in the compiled text is one finding") func expansion() throws {
+    let rules = "-A INPUT -s 10.0.0.1 -j LOG\n-A INPUT -s 10.0.0.2 -j LOG\n-A INPUT -m set --match-set a src -j LOG"
+    let text = PerFamily<[UInt8]> { _ in Array(filter(base6 + rules).utf8) }
+    let places = LintPlaces(whole: Core.SourceLocation(file: "p", line: 1, column: 1)) { _, line in
+      Core.SourceLocation(file: "p", line: line > 7 ? 100 : line, column: 1)
+    }
+    #expect(findings(try LintSubject(text, places: places)) == ["log-without-limit p:100"])
+  }
+
+  @Test("A family that is shut by its last rule is shut as well") func shutByRule() throws {
+    let shut = filter("-A INPUT -i lo -j ACCEPT\n-A INPUT -j DROP", input: "ACCEPT")
+    #expect(findings(try subject("", shut)) == [])
+  }
+
   @Test("Every rule of the catalogue has its words and a name that can be typed") func catalogue() {
     for rule in LintRule.allCases {
       #expect(rule.rawValue.allSatisfy { $0.isLowercase || $0.isNumber || $0 == "-" })

@@ -124,14 +124,35 @@ import Testing
     }
     let text = filter(rules)
     let clock = ContinuousClock()
-    let start = clock.now
-    let subject = try subject(text)
-    let parsed = clock.now
-    let found = Linter.run(subject)
-    print("\(count) rules: read in \(parsed - start), linted in \(clock.now - parsed), \(found.count) findings")
-    #expect(clock.now - start < .seconds(60))
-    #if !DEBUG
-      #expect(clock.now - start < (count > 2_000 ? .seconds(2) : .milliseconds(100)))
+    #if DEBUG
+      let (rounds, limit) = (1, Duration.seconds(120))
+    #else
+      let (rounds, limit) = (5, count > 2_000 ? Duration.seconds(2) : .milliseconds(100))
     #endif
+    var best = Duration.seconds(1000)
+    for _ in 0..<rounds {
+      let start = clock.now
+      let subject = try subject(text)
+      let parsed = clock.now
+      let found = Linter.run(subject)
+      print("\(count) rules: read in \(parsed - start), linted in \(clock.now - parsed), \(found.count) findings")
+      best = min(best, clock.now - start)
+    }
+    #expect(best < limit)
+  }
+
+  @Test("A ruleset that is made to be slow is looked through in bounded time") func hostile() throws {
+    var random = Random.fresh()
+    var rules = base6
+    for index in 0..<2_000 {
+      let addresses = ["-s", "-d"].map { "\($0) \(String(random.below(65536), radix: 16))::/\(random.below(128) + 1)" }
+      let marks = (0..<20).map { "-m mark --mark \((index + $0 * 7) % 100)" }
+      rules += "-A INPUT \((addresses + marks).joined(separator: " ")) -i eth0 -o eth1 -p tcp --dport 1 -j DROP\n"
+    }
+    let clock = ContinuousClock()
+    let start = clock.now
+    _ = Linter.run(try subject("", filter(rules)))
+    print("hostile rules linted in \(clock.now - start)")
+    #expect(clock.now - start < .seconds(120))
   }
 }

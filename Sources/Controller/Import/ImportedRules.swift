@@ -1,0 +1,144 @@
+package import Core
+internal import Lint
+package import Ruleset
+
+package struct ImportOptions: Sendable {
+  /// What a half that nobody gave means for IPv6.
+  package enum MissingIPv6: Sendable {
+    /// As on a host where nothing was ever loaded.
+    case unfiltered
+    /// `ipv6: drop-all`
+    case dropAll
+  }
+
+  /// The policy's name.
+  package var name: String
+  package var appliesTo: String
+  package var description: String?
+  /// The first line of the file, a comment.
+  package var modeline: String?
+  /// `owned` or `exclusive`; nil leaves it out.
+  package var mode: String?
+  /// Other software's chains too.
+  package var keepsEverything = false
+  package var missingIPv6 = MissingIPv6.unfiltered
+  /// What the texts are called in messages.
+  package var files = PerFamily<String>(ipv4: "rules.v4", ipv6: "rules.v6")
+
+  package init(name: String, appliesTo: String) {
+    self.name = name
+    self.appliesTo = appliesTo
+  }
+}
+
+/// One host's rules, read and rid of what a policy of its own would not hold.
+package struct ImportedRules: Sendable {
+  /// What the policy has to compile to: canonical order, every built-in chain declared.
+  package let rulesets: PerFamily<Ruleset>
+  package let leftOut: [LeftOut]
+  package let notes: [String]
+  /// Other software forwards here.
+  package let forwardsForeign: Bool
+  package let closesIPv6: Bool
+
+  /// - Parameter saved: what the save programs printed, or iptables-persistent's files. Nil for a family that nobody
+  ///   asked; empty for one where nothing is loaded.
+  package init(_ saved: PerFamily<[UInt8]?>, _ options: ImportOptions) throws(Diagnostics) {
+    var notes: [String] = []
+    var removal = ForeignRemoval()
+    var rulesets = PerFamily<Ruleset>(ipv4: Ruleset(), ipv6: Ruleset())
+    closesIPv6 = saved.ipv6 == nil && options.missingIPv6 == .dropAll
+    for family in Family.allCases {
+      guard let text = saved[family] else {
+        let isClosed = family == .ipv6 && closesIPv6
+        notes.append(
+          "no \(family.words) rules were given: the policy \(isClosed ? "drops all of it" : "does not filter it")")
+        continue
+      }
+      let file = options.files[family]
+      var ruleset = try Ruleset.parse(save: Ruleset.joiningBrokenLines(of: text) ?? text, file: file)
+      notes += Self.makePrintable(&ruleset, file: file)
+      ruleset = try OwnedTranslation.run(ruleset, file: file)
+      if !options.keepsEverything { ruleset = removal.run(ruleset, family) }
+      ruleset = ruleset.ordered().declaringAllBuiltInChains().ordered()
+      try Self.check(ruleset, file: file, family)
+      notes += Self.namedSets(in: ruleset, family)
+      rulesets[family] = ruleset
+    }
+    self.rulesets = rulesets
+    leftOut = removal.leftOut.values.sorted { $0.owner < $1.owner }
+    forwardsForeign = removal.forwardsForeign
+    for entry in leftOut where [.ufw, .firewalld].contains(entry.owner) {
+      notes.append("\(entry.owner.rawValue) keeps this host's rules: turn it off when the policy takes its place")
+    }
+    self.notes = notes + removal.notes
+  }
+
+  /// Two hosts with the same are one policy.
+  package var key: [UInt8] {
+    rulesets.ipv4.canonical() + [0] + rulesets.ipv6.canonical() + [forwardsForeign ? 1 : 0, closesIPv6 ? 1 : 0]
+  }
+
+  /// A policy is printable ASCII; only comments and prefixes can hold anything else.
+  private static func makePrintable(_ ruleset: inout Ruleset, file: String) -> [String] {
+    var notes: [String] = []
+    for table in ruleset.tables.indices {
+      for chain in ruleset.tables[table].chains.indices {
+        for (index, rule) in ruleset.tables[table].chains[chain].rules.enumerated()
+        where rule.bytes.contains(where: { $0 < 0x20 || $0 > 0x7e }) {
+          let text = String(decoding: rule.bytes, as: UTF8.self).unicodeScalars.map { scalar in
+            scalar.value < 0x20 || scalar.value > 0x7e ? UInt8(ascii: "?") : UInt8(scalar.value)
+          }
+          ruleset.tables[table].chains[chain].rules[index] = Rule(text: text, line: rule.line)
+          notes.append(
+            "\(file):\(rule.line): a policy is plain ASCII: other characters became `?`, as the plan will show")
+        }
+      }
+    }
+    return notes
+  }
+
+  /// Everything that is imported must be fit to be written as raw rules. Mistakes are told at their lines in the save.
+  private static func check(_ ruleset: Ruleset, file: String, _ family: Family) throws(Diagnostics) {
+    guard !ruleset.tables.isEmpty else { return }
+    var text: [UInt8] = []
+    var origins: [Int] = []
+    func add(_ line: [UInt8], _ origin: Int) {
+      text += line + [UInt8(ascii: "\n")]
+      origins.append(origin)
+    }
+    for table in ruleset.tables {
+      add(Array("*\(table.name)".utf8), 1)
+      for chain in table.chains {
+        add(Array(":\(chain.name) \(chain.policy ?? "-")".utf8), chain.rules.first?.line ?? 1)
+      }
+      for rule in table.chains.flatMap(\.rules) { add(rule.text, rule.line) }
+      add(Array("COMMIT".utf8), 1)
+    }
+    do throws(Diagnostics) {
+      _ = try Ruleset.parse(policy: text, file: file, family: family)
+    } catch {
+      let moved = error.all.map { problem in
+        var moved = problem
+        let index = problem.location.line - 1
+        moved.location.line = origins.indices.contains(index) ? max(1, origins[index]) : 1
+        return moved
+      }
+      if let problems = Diagnostics(moved) { throw problems }
+    }
+  }
+
+  private static func namedSets(in ruleset: Ruleset, _ family: Family) -> [String] {
+    var names: Set<String> = []
+    for rule in ruleset.tables.flatMap({ $0.chains.flatMap(\.rules) }) {
+      for match in RuleView(rule).opaque where match.module == "set" {
+        if let option = match.words.firstIndex(of: "--match-set"), option + 1 < match.words.count {
+          names.insert(match.words[option + 1])
+        }
+      }
+    }
+    return names.sorted().map {
+      "rules over \(family.words) name the ipset \(SafeText.escape($0)), which is not imported: they load only where it is"
+    }
+  }
+}

@@ -1,0 +1,70 @@
+internal import Core
+internal import Lint
+
+extension TypedRule {
+  /// An item of a section.
+  ///
+  /// - Parameter family: the family it is in, when it is not in both.
+  func item(only family: Family?) -> String {
+    switch state {
+    case .established: return "- accept: established"
+    case .invalid: return "- drop: invalid"
+    case .new, nil: break
+    }
+    var members: [(key: String, value: String)] = []
+    func add(_ key: String, _ value: String?) { if let value { members.append((key, value)) } }
+    // Whose packets are translated matters most; elsewhere the way they take does.
+    if isTranslation { add("from", source.map(Self.address)) }
+    add("in", input.map(YAMLText.scalar))
+    add("out", output.map(YAMLText.scalar))
+    if !isTranslation { add("from", source.map(Self.address)) }
+    add("to", destination.map(Self.address))
+    switch transport {
+    case .tcp(let ports): add("tcp", Self.ports(ports))
+    case .udp(let ports): add("udp", Self.ports(ports))
+    case .named(let name): add("proto", YAMLText.scalar(name))
+    case nil: break
+    }
+    if state == .new { add("state", "new") }
+    let verb: String
+    switch verdict {
+    case .accept: verb = "accept"
+    case .drop: verb = "drop"
+    case .reject: verb = "reject"
+    case .rejectWithReset:
+      verb = "reject"
+      add("with", "tcp-reset")
+    case .log(let prefix, let level):
+      verb = "log"
+      add("prefix", prefix.map(YAMLText.quoted))
+      add("level", level.map { "\($0)" })
+    case .masquerade: verb = "masquerade"
+    case .snat(let to):
+      verb = "snat"
+      add("to", YAMLText.scalar(to))
+    }
+    add("limit", rate.map { "\($0.count)/\($0.unit.rawValue)" })
+    add("comment", comment.map(YAMLText.quoted))
+    if let family, !showsFamily { add("family", family.rawValue) }
+    return "- \(verb): " + YAMLText.mapping(members)
+  }
+
+  private var isTranslation: Bool {
+    switch verdict {
+    case .masquerade, .snat: true
+    case .accept, .drop, .reject, .rejectWithReset, .log: false
+    }
+  }
+
+  private static func address(_ prefix: AddressPrefix) -> String {
+    let isHost = prefix.length == prefix.family.addressBits
+    return YAMLText.scalar(isHost ? prefix.address : "\(prefix.address)/\(prefix.length)")
+  }
+
+  private static func ports(_ ports: [ClosedRange<UInt16>]) -> String {
+    let texts = ports.map {
+      YAMLText.quoted($0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)")
+    }
+    return texts.count == 1 ? texts[0] : YAMLText.list(texts)
+  }
+}

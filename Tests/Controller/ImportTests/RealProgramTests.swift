@@ -1,0 +1,123 @@
+import Core
+import Foundation
+import Glibc
+import Import
+import Ruleset
+import Testing
+
+/// What the host's own programs print, imported. Each runs in a network namespace of its own, with its own lock file.
+@Suite(
+  "Imports of what the real programs print",
+  .enabled(if: Programs.areUsable, "needs root, unshare, and the iptables programs of both backends"))
+struct RealProgramTests {
+  private static let common = """
+    -A INPUT -i lo -j ACCEPT
+    -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+    -A INPUT -m conntrack --ctstate INVALID -j DROP
+    -A INPUT -p tcp --dport 22 -m conntrack --ctstate NEW -m comment --comment "it's \\"ours\\"" -j ACCEPT
+    -A INPUT -p tcp -m multiport --dports 80,443,8000:8010 -m comment --comment web -j ACCEPT
+    -A INPUT -p udp --dport 60000:61000 -j ACCEPT
+    -A INPUT -p vrrp -j ACCEPT
+    -A INPUT -p tcp --dport 25 -j REJECT --reject-with tcp-reset
+    -A INPUT -m limit --limit 5/minute -j LOG --log-prefix "in-drop: " --log-level info
+    -A INPUT -j REJECT
+    -A FORWARD -i eth1 -o wg+ -j ACCEPT
+    -A FORWARD -m mark --mark 1 -j knock
+    -A knock -p tcp --dport 2222 -m recent --name knock --rcheck --seconds 30 -j ACCEPT
+
+    """
+  private static let own = PerFamily(
+    ipv4: "-A INPUT -s 192.0.2.7 -p tcp --dport 9100 -j ACCEPT\n-A INPUT -p icmp -j ACCEPT\n",
+    ipv6: "-A INPUT -s 2001:db8:0::/64 -p tcp --dport 9100 -j ACCEPT\n-A INPUT -p ipv6-icmp -j ACCEPT\n")
+  private static let nat =
+    "*nat\n:POSTROUTING ACCEPT\n:PREROUTING ACCEPT\n-A POSTROUTING -o eth0 -j MASQUERADE\n"
+    + "-A PREROUTING -i eth0 -p tcp --dport 8080 -j REDIRECT --to-ports 80\nCOMMIT\n"
+
+  private static func text(_ family: Family) -> String {
+    "*filter\n:INPUT DROP\n:FORWARD DROP\n:OUTPUT ACCEPT\n:knock -\n" + own[family] + common + "COMMIT\n" + nat
+  }
+
+  @Test("Their rules come back as they print them, and most are typed", arguments: Programs.Backend.allCases)
+  func real(backend: Programs.Backend) throws {
+    let saved = try PerFamily<[UInt8]> { family in
+      let output = try Programs.run("$P-restore <$IN && $P-save", family, backend, input: Array(Self.text(family).utf8))
+      try #require(output.status == 0, "\(output.errors)")
+      return output.text
+    }
+    let policy = try Importer.run(saved.map { $1 }, options)
+    try expectSame(policy)
+    for family in Family.allCases {
+      let read = try Ruleset.parse(save: saved[family], file: "save")
+      #expect(canonical(policy.rulesets[family]) == canonical(read))
+      // The compiled text loads, and is printed as it was.
+      let compiled = try SmallCompiler(policy.yaml).ruleset(family).declaringAllBuiltInChains().canonical()
+      let again = try Programs.run("$P-restore <$IN && $P-save", family, backend, input: compiled)
+      try #require(again.status == 0, "\(again.errors)")
+      #expect(try Ruleset.parse(save: again.text, file: "again").digest == read.digest)
+    }
+    #expect(policy.rawRules == 6 && policy.typedRules == 28, "\(policy.yaml)")
+  }
+
+  @Test("A host that the agent keeps gives its policy back", arguments: Programs.Backend.allCases)
+  func owned(backend: Programs.Backend) throws {
+    let saved = try PerFamily<[UInt8]> { family in
+      let plain = try Programs.run("$P-restore <$IN && $P-save", family, backend, input: Array(Self.text(family).utf8))
+      let wanted = OwnedRules(try Ruleset.parse(save: plain.text, file: "save"), forwardsForeign: false)
+      let output = try Programs.run(
+        "$P-restore --noflush <$IN && $P-save", family, backend, input: wanted.standaloneText())
+      try #require(output.status == 0, "\(output.errors)")
+      #expect(output.text.split(separator: 10).contains { $0.starts(with: ":PCL-INPUT".utf8) })
+      return output.text
+    }
+    let policy = try Importer.run(saved.map { $1 }, options)
+    try expectSame(policy)
+    for family in Family.allCases {
+      let plain = try Programs.run("$P-restore <$IN && $P-save", family, backend, input: Array(Self.text(family).utf8))
+      #expect(canonical(policy.rulesets[family]) == canonical(try Ruleset.parse(save: plain.text, file: "save")))
+    }
+  }
+}
+
+/// Runs the host's own programs inside a network namespace of their own.
+enum Programs {
+  enum Backend: String, CaseIterable, Sendable { case nft, legacy }
+
+  static let areUsable =
+    geteuid() == 0
+    && ["unshare", "sh"].allSatisfy { access("/usr/bin/\($0)", X_OK) == 0 }
+    && Backend.allCases.allSatisfy { access("/usr/sbin/iptables-\($0)-restore", X_OK) == 0 }
+
+  struct Output {
+    let status: Int32
+    let text: [UInt8]
+    let errors: String
+  }
+
+  /// `script` has `$P` for `iptables-nft` or its like, and its input in the file `$IN`.
+  static func run(_ script: String, _ family: Family, _ backend: Backend, input: [UInt8]) throws -> Output {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("import-test-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let file = folder.appendingPathComponent("in")
+    let errors = folder.appendingPathComponent("errors")
+    let out = folder.appendingPathComponent("out")
+    try Data(input).write(to: file)
+    for made in [errors, out] { try Data().write(to: made) }
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
+    process.arguments = ["-n", "/usr/bin/sh", "-c", script]
+    process.environment = [
+      "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "IN": file.path,
+      "P": (family == .ipv4 ? "iptables-" : "ip6tables-") + backend.rawValue,
+      "XTABLES_LOCKFILE": folder.appendingPathComponent("lock").path,
+    ]
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = try FileHandle(forWritingTo: out)
+    process.standardError = try FileHandle(forWritingTo: errors)
+    try process.run()
+    process.waitUntilExit()
+    return Output(
+      status: process.terminationStatus, text: Array(try Data(contentsOf: out)),
+      errors: String(decoding: try Data(contentsOf: errors), as: UTF8.self))
+  }
+}
