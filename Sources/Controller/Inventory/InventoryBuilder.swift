@@ -99,6 +99,7 @@ struct InventoryBuilder {
   private func finishHosts(in order: [Int], _ problems: inout Problems) -> [InventoryHost] {
     // Hosts of the same groups share one walk up the tree, and its result.
     var inherited: [Set<Int>: Inheritance] = [:]
+    var unknownHops: Set<SourceLocation> = []
     var finished: [InventoryHost] = []
     finished.reserveCapacity(order.count)
     for index in order {
@@ -112,7 +113,7 @@ struct InventoryBuilder {
       }
       var own = host.layer
       for files in hostFiles { if let layer = files[index] { own.overlay(layer) } }
-      finished.append(finish(host, shared, own, &problems))
+      finished.append(finish(host, shared, own, &unknownHops, &problems))
     }
     checkJumpLoops(finished, &problems)
     return finished
@@ -135,7 +136,8 @@ struct InventoryBuilder {
   }
 
   private func finish(
-    _ host: InventoryDraft.Host, _ shared: Inheritance, _ own: VariableLayer, _ problems: inout Problems
+    _ host: InventoryDraft.Host, _ shared: Inheritance, _ own: VariableLayer, _ unknownHops: inout Set<SourceLocation>,
+    _ problems: inout Problems
   ) -> InventoryHost {
     let settings = own.variables.isEmpty ? shared.layer.settings : shared.layer.settings.overlaid(by: own.settings)
     var addresses = [settings.address].compactMap(\.self)
@@ -145,7 +147,7 @@ struct InventoryBuilder {
     return InventoryHost(
       id: host.id, location: host.location, addresses: addresses, port: settings.port, user: settings.user,
       identityFile: settings.identityFile, agentUser: settings.agentUser ?? "portcullis",
-      jump: resolvedHops(of: host, settings.jump ?? settings.sshJump, &problems),
+      jump: resolvedHops(of: host, settings.jump ?? settings.sshJump, &unknownHops, &problems),
       controllers: controllers, labels: Set(settings.labels ?? []).sorted(by: bytewise),
       memberships: shared.memberships,
       variables: InventoryVariables(inherited: shared.layer.variables, own: own.variables))
@@ -154,7 +156,8 @@ struct InventoryBuilder {
   // MARK: Ways to the hosts
 
   private func resolvedHops(
-    of host: InventoryDraft.Host, _ hops: HostSettings.Hops?, _ problems: inout Problems
+    of host: InventoryDraft.Host, _ hops: HostSettings.Hops?, _ unknownHops: inout Set<SourceLocation>,
+    _ problems: inout Problems
   ) -> [JumpSpec] {
     guard let hops else { return [] }
     var specs: [JumpSpec] = []
@@ -167,6 +170,8 @@ struct InventoryBuilder {
         return specs
       }
       if known == nil, hops.isStrict, spec.user == nil, spec.port == nil, NumericAddress(spec.host) == nil {
+        // Once, however many hosts inherit it: looking for the nearest of all names takes its time.
+        guard unknownHops.insert(hops.location).inserted else { return specs }
         let hint = nearestHint(spec.host, among: draft.hosts.lazy.map(\.id.description))
         problems.add(
           hops.location, "jump host \(quoted(spec.host)) is not in the inventory",

@@ -29,6 +29,8 @@ struct InventoryDraft {
   static let all = 0
   static let ungrouped = 1
 
+  /// What all sources together may name.
+  var hostLimit = HostInventory.hostLimit
   var problems = Problems()
   var warnings: [Diagnostic] = []
   var reader = SettingsReader()
@@ -71,7 +73,7 @@ struct InventoryDraft {
   /// Expands what stands where a host is named. Nil, and a problem, where that cannot be done.
   mutating func pattern(_ text: String, at location: SourceLocation) -> HostPattern? {
     do throws(Reason) {
-      return try HostPattern(text, limit: HostInventory.hostLimit)
+      return try HostPattern(text, limit: hostLimit)
     } catch {
       problems.add(location, "\(quoted(text)): \(error.description)")
       return nil
@@ -88,8 +90,8 @@ struct InventoryDraft {
         problems.add(location, "\(quoted(name)) is no host name", hint: Self.hint(forHostName: name))
         return nil
       }
-      guard hosts.count < HostInventory.hostLimit else {
-        problems.add(location, "the inventory holds more than \(HostInventory.hostLimit) hosts")
+      guard hosts.count < hostLimit else {
+        problems.add(location, "the inventory holds more than \(hostLimit) hosts")
         return nil
       }
       index = hosts.count

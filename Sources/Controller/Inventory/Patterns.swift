@@ -148,11 +148,14 @@ struct PatternPart {
       return try sliced(slice)
     }
     if known.count < names.count {
-      let gone = names.filter { inventory.index(ofHost: $0) == nil }
+      // Of a range that was mistyped, not all of a hundred thousand names.
+      let gone = names.lazy.filter { inventory.index(ofHost: $0) == nil }.prefix(500)
+      let more = names.count - known.count - gone.count
       throw Failure(
         "find hosts",
         because: Reason(
-          "of \(quoted(part)), \(Folding.fold(gone)) \(gone.count == 1 ? "is" : "are") not in the inventory"),
+          "of \(quoted(part)), \(Folding.fold(Array(gone)))\(more > 0 ? " and \(more) more" : "") \(gone.count == 1 ? "is" : "are") not in the inventory"
+        ),
         hint: "\(quoted("\(body.prefix { $0 != "[" })*")) names those that are", kind: .usage)
     }
     return known.sorted()

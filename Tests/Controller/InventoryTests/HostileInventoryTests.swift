@@ -42,8 +42,19 @@ struct HostileInventoryTests {
   @Test("Merges of merges are bounded as aliases are")
   func mergeBombs() {
     var text = "b0: &b0 {" + (0..<1000).map { "k\($0): 1" }.joined(separator: ", ") + "}\n"
-    for level in 1..<2000 { text += "b\(level): &b\(level) {<<: *b\(level - 1), x\(level): 1}\n" }
-    #expect(yaml(text).first?.contains("aliases make more than") == true)
+    for level in 1..<2000 { text += "b\(level): &b\(level) {<<: *b\((level - 1) % 50), x\(level): 1}\n" }
+    #expect(yaml(text).contains { $0.contains("aliases make more than") })
+  }
+
+  @Test("A file of one long line is read in time, and places in it are right", arguments: ["e", "é"])
+  func longLine(letter: String) {
+    let text =
+      "all: {vars: {" + (0..<20_000).map { "k\($0): \(letter)" }.joined(separator: ", ") + ", portcullis_x: 1}}"
+    let found = messages { () throws(Diagnostics) in
+      try HostInventory.parse(Array((text + "\n").utf8), file: "f")
+    }
+    #expect(found == ["1:\(text.utf8.count - 16) unknown variable \"portcullis_x\""])
+    #expect(problems(text) { bytes, draft in try InventorySources.readYAML(bytes, "f", into: &draft) }.count == 1)
   }
 
   @Test("Anchors, aliases and merge keys of ordinary size are what Ansible makes of them")
@@ -81,6 +92,14 @@ struct HostileInventoryTests {
     var text = "h[1:20000]\n"
     for level in 0..<1000 { text += "[g\(level):children]\ng\(level + 1)\n[g\(level)]\n" }
     #expect(ini(text + "[g1000]\nh[1:20000]\n").first?.contains("groups within groups hold more than") == true)
+  }
+
+  @Test("A jump host that nobody knows is looked for once, however many hosts have it")
+  func unknownJump() {
+    #expect(
+      ini("[web]\nh[1:20000]\n[web:vars]\nportcullis_jump=bastion\n") == [
+        "jump host \"bastion\" is not in the inventory"
+      ])
   }
 
   @Test("Numbers beyond what an integer holds are numbers all the same, and patterns with them are errors")

@@ -12,6 +12,9 @@ struct YAMLText {
   private let file: String
   private let bytes: [UInt8]
   private let lineStarts: [Int]
+  /// Of lines that are not ASCII alone, where every 256th character begins: a file may be one long line.
+  private let waypoints: [Int: [Int]]
+  private static let stride = 256
 
   init(checking bytes: [UInt8], file: String, anchors: StrictYAML.Anchors = .refused) throws(Diagnostics) {
     self.file = file
@@ -19,6 +22,7 @@ struct YAMLText {
     var starts = [0]
     for (index, byte) in bytes.enumerated() where byte == UInt8(ascii: "\n") { starts.append(index + 1) }
     lineStarts = starts
+    waypoints = Self.waypoints(bytes, starts)
     // Invalid bytes become U+FFFD in `decoded`, and the text is refused below.
     let decoded = String(decoding: bytes, as: UTF8.self)
     string = decoded
@@ -59,14 +63,32 @@ struct YAMLText {
   func location(_ mark: Mark?) -> SourceLocation {
     guard let mark, lineStarts.indices.contains(mark.line - 1) else { return location(line: 1, column: 1) }
     let start = lineStarts[mark.line - 1]
-    var index = start
-    var left = mark.column - 1
+    guard let waypoints = waypoints[mark.line - 1] else { return location(line: mark.line, column: mark.column) }
+    let nearest = min((mark.column - 1) / Self.stride, waypoints.count - 1)
+    var index = waypoints[nearest]
+    var left = mark.column - 1 - nearest * Self.stride
     while left > 0, index < bytes.count, bytes[index] != UInt8(ascii: "\n") {
       index += 1
       while index < bytes.count, bytes[index] & 0xc0 == 0x80 { index += 1 }
       left -= 1
     }
     return location(line: mark.line, column: index - start + 1)
+  }
+
+  private static func waypoints(_ bytes: [UInt8], _ starts: [Int]) -> [Int: [Int]] {
+    var waypoints: [Int: [Int]] = [:]
+    for (line, start) in starts.enumerated() {
+      let end = line + 1 < starts.count ? starts[line + 1] : bytes.count
+      guard bytes[start..<end].contains(where: { $0 >= 0x80 }) else { continue }
+      var found: [Int] = []
+      var characters = 0
+      for index in start..<end where bytes[index] & 0xc0 != 0x80 {
+        if characters % stride == 0 { found.append(index) }
+        characters += 1
+      }
+      if !found.isEmpty { waypoints[line] = found }
+    }
+    return waypoints
   }
 
   /// What most often stands behind libyaml's terse words.
