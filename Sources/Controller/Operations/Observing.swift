@@ -1,7 +1,7 @@
 package import Core
 package import Inventory
 package import Store
-internal import Transport
+package import Transport
 package import Wire
 
 /// Asks hosts whose policies only observe what they would have dropped.
@@ -31,11 +31,21 @@ package struct Observing: Sendable {
   package func ask(_ hosts: [InventoryHost], store: FleetStore) async throws -> Observed {
     let endpoints = Endpoints(inventory: try workspace.inventory(), configuration: workspace.configuration)
     let enrolled = Set(try await store.enrolments().keys)
-    let connector = try workspace.connector()
-    let asked = hosts.filter { enrolled.contains($0.id) }.map { host in
-      Question(
-        host: host.id, fleet: workspace.configuration.fleet, endpoint: endpoints.endpoint(of: host, as: .agent),
-        connector: connector, timeout: limits.timeout)
+    let asked = hosts.filter { enrolled.contains($0.id) }
+      .map { (host: $0.id, fleet: workspace.configuration.fleet, endpoint: endpoints.endpoint(of: $0, as: .agent)) }
+    let (answered, unreachable) = await Self.ask(asked, over: try workspace.connector(), limits)
+    try Task.checkCancellation()
+    return Observed(
+      hosts: answered, unreachable: unreachable, notEnrolled: hosts.map(\.id).filter { !enrolled.contains($0) })
+  }
+
+  /// The same of any agents.
+  package static func ask(
+    _ hosts: [(host: HostID, fleet: FleetID, endpoint: HostEndpoint)], over connector: any HostConnector,
+    _ limits: ContactLimits
+  ) async -> (answered: [Host], unreachable: [HostID: String]) {
+    let asked = hosts.map {
+      Question(host: $0.host, fleet: $0.fleet, endpoint: $0.endpoint, connector: connector, timeout: limits.timeout)
     }
     var answered: [Host] = []
     var unreachable: [HostID: String] = [:]
@@ -47,10 +57,7 @@ package struct Observing: Sendable {
       case .failure(let why): unreachable[question.host] = why.description
       }
     }
-    try Task.checkCancellation()
-    return Observed(
-      hosts: answered.sorted { $0.host < $1.host }, unreachable: unreachable,
-      notEnrolled: hosts.map(\.id).filter { !enrolled.contains($0) })
+    return (answered.sorted { $0.host < $1.host }, unreachable)
   }
 }
 

@@ -37,9 +37,9 @@ import Wire
     let daemon = try RunningDaemon()
     defer { daemon.stop() }
     let peer = try TestPeer(daemon.socket)
-    peer.say(.hello(version: 3), .report(Sample.nonce), .report(Sample.nonce))
+    peer.say(.hello(version: 3), .report(Sample.nonce), .observe, .report(Sample.nonce))
     peer.finishWriting()
-    #expect(try peer.hearAll().map(\.type) == [.agentHello, .report, .report])
+    #expect(try peer.hearAll().map(\.type) == [.agentHello, .report, .observations, .report])
   }
 
   @Test func `a stream that ends inside a frame is refused as truncated`() throws {

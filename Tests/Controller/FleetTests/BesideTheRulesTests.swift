@@ -86,12 +86,62 @@ extension FleetSuite {
         try await lab.succeed("lab", "reboot", "h001", "--dir", lab.folder)
         #expect(try await members(first) == 100)
         #expect(try await setting("net/ipv4/ip_forward") == "1")
-        #expect(try await lab.shell("h001", "grep -c ^add /var/lib/portcullis/rules/ipsets") == "100\n")
+        let page = try RunnablePage("docs/recovery.md").blocks
+        try await lab.shell("h001", try #require(page["host strip"]))
+        #expect(try await sets() == [])
+        try await lab.shell("h001", "echo 0 > /proc/sys/net/ipv4/ip_forward")
+        try await lab.shell("h001", try #require(page["host rules-files"]))
+        #expect(try await members(first) == 100)
+        #expect(try await lab.shell("h001", "iptables -S").contains("--match-set \(first.name) src"))
+        #expect(try await setting("net/ipv4/ip_forward") == "1")
 
-        // What the fleet's policy wants has neither.
+        // What the fleet's policy wants has neither. The serial that this test took is one the controller does not know of.
+        _ = try await lab.portcullis("apply", "--refresh", "--yes")
         try await lab.succeed("apply", "--refresh", "--yes")
         #expect(try await sets() == [])
         #expect(try await setting("net/ipv4/ip_forward") == "0")
+      }
+    }
+
+    @Test(arguments: ["nft", "legacy"])
+    func whatAnObservedPolicyWouldHaveDroppedIsTold(backend: String) async throws {
+      try await SafetyLab.with("observe-\(backend)", hosts: 1, backend: backend) { fleet in
+        let lab = fleet.lab
+        try await lab.succeed("apply", "--yes")
+        var bundle = try CraftedBundle(for: "h001", of: lab, serial: try await lab.serial(of: "h001") + 1)
+        bundle.mode = .owned
+        bundle.rules = PerFamily { family in
+          let name = SetName.observations(family)
+          return Array(
+            """
+            *filter
+            :INPUT ACCEPT [0:0]
+            -A INPUT -i lo -j ACCEPT
+            -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+            -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+            -A INPUT -m set ! --match-set \(name) src,dst -j SET --add-set \(name) src,dst
+            -A INPUT -m limit --limit 5/min -j LOG --log-prefix "observe: "
+            COMMIT
+
+            """.utf8)
+        }
+        bundle.sets = try SetsFile([AddressSet](), observing: [.ipv4, .ipv6]).encode()
+        let said = try await lab.push(bundle, to: "h001")
+        #expect(Self.result(said) == .committed, "\(said.messages) \(said.finished)")
+        let sent = try await lab.exec(
+          "controller", "/bin/bash", "-c", "for n in 1 2 3; do echo hello > /dev/udp/h001/4000; done")
+        #expect(sent.status == 0, "\(sent)")
+        let answer = try await lab.say([.hello(version: ProtocolVersion.current), .observe, .goodbye], to: "h001")
+        guard case .observations(let observations)? = answer.messages.last else {
+          Issue.record("\(answer.messages) \(answer.finished)")
+          return
+        }
+        let entry = observations.entries.first { $0.port == "4000" }
+        #expect(observations.observing == [.ipv4, .ipv6])
+        #expect(
+          entry?.proto == "udp" && entry?.packets == 3 && ["10.77.0.1", "fd77::1"].contains(entry?.source),
+          "\(observations)")
+        #expect(try await lab.portcullis("drift").status == 0)
       }
     }
   }

@@ -70,6 +70,31 @@ struct ReleaseStoreTests {
     #expect(files.count == 7)
   }
 
+  @Test func `files beside the rules are kept, handed out, and forgotten with their bundles`() async throws {
+    let extra = [Array("sets".utf8), Array("sysctl".utf8)]
+    func save(_ beside: Bool) async throws -> Serial {
+      let serial = try await store.allocateSerial()
+      var made = makeRelease(serial, hosts: 2, rules: "\(beside)")
+      if beside {
+        made.bundles[1].sets = Digest(of: extra[0])
+        made.bundles[1].sysctl = Digest(of: extra[1])
+        for text in extra { made.texts[Digest(of: text)] = text }
+      }
+      try await store.save(made.release, bundles: made.bundles, texts: made.texts)
+      #expect(try await store.bundle(for: host(1)) == made.bundles[1])
+      return serial
+    }
+    let first = try await save(true)
+    let files = try #require(try await store.bundleFiles(for: host(1), serial: first))
+    #expect(files[.sets] == extra[0] && files[.sysctl] == extra[1])
+    #expect(try await store.bundleFiles(for: host(0), serial: first)?[.sets] == nil)
+    try await store.pruneBundles(keepingReleases: 1)
+    #expect(try await store.text(Digest(of: extra[0])) == extra[0])
+    _ = try await save(false)
+    try await store.pruneBundles(keepingReleases: 1)
+    for text in extra { #expect(try await store.text(Digest(of: text)) == nil) }
+  }
+
   @Test func `the last release that said something else is found for the hosts that are asked about`() async throws {
     #expect(try await store.lastSayingOtherwise(of: [host(0)]) == nil)
     let first = try await save(4, rules: "a")

@@ -23,9 +23,18 @@ import Testing
   }
 
   /// A release signed by the real ssh-keygen, one host's bundle laid out as plain files beside `allowed_signers`.
-  private static func layOut(hosts: Int, index: Int, in directory: TemporaryDirectory) throws {
+  private static func layOut(
+    hosts: Int, index: Int, sets: [UInt8]? = nil, in directory: TemporaryDirectory
+  ) throws {
     let names = (0..<hosts).map { "host" + String(repeating: "0", count: 3 - String($0).count) + String($0) }
-    let release = try ReleaseFixture.release(hosts: names)
+    var manifests = try names.map { try ReleaseFixture.manifest($0) }
+    let plain = manifests[index]
+    manifests[index] = try Manifest(
+      fleet: plain.fleet, host: plain.host, serial: plain.serial, mode: plain.mode, labels: [], sources: [],
+      files: plain.files, sets: sets.map(Manifest.File.init))
+    let release = try ReleaseBuilder.build(
+      fleet: plain.fleet, serial: plain.serial, issued: ReleaseFixture.now, expires: ReleaseFixture.now + 100,
+      manifests: manifests)
     let key = try SSHKeygen.makeKey("signer", type: "ed25519", in: directory)
     let namespace = SigningNamespace.release.rawValue
     let signature = SSHKeygen.sign(
@@ -34,7 +43,8 @@ import Testing
     directory.write(signer.line, to: "allowed_signers")
     let host = names[index]
     let bundle = try #require(
-      release.bundle(for: HostID(host)!, rules: ReleaseFixture.rules(of: host), signatures: [signature]))
+      release.bundle(
+        for: HostID(host)!, rules: ReleaseFixture.rules(of: host), sets: sets, signatures: [signature]))
     for (file, content) in bundle { directory.write(content, to: file.fileName) }
     directory.write(try linesOfThePage().joined(separator: "\n") + "\n", to: "audit.sh")
   }
@@ -59,6 +69,22 @@ import Testing
     let output = String(decoding: directory.read("output"), as: UTF8.self)
     #expect(status == 0, "\(output)")
     #expect(output.contains("part of release 42"))
+  }
+
+  @Test func setsAreCheckedByTheirNames() throws {
+    let text = """
+      create PCL-508bdd9fd82e604f1a0c hash:net family inet hashsize 1024 maxelem 65536
+      add PCL-508bdd9fd82e604f1a0c 192.0.2.0/24
+      add PCL-508bdd9fd82e604f1a0c 198.51.100.7
+      create PCL-OBSERVE-4 hash:ip,port family inet hashsize 1024 maxelem 65536 counters forceadd
+
+      """
+    for (sets, isGood) in [(text, true), (text.replacing("100.7", with: "100.8"), false)] {
+      let directory = TemporaryDirectory()
+      try Self.layOut(hosts: 3, index: 1, sets: Array(sets.utf8), in: directory)
+      let status = Self.audit(directory)
+      #expect((status == 0) == isGood, "\(String(decoding: directory.read("output"), as: UTF8.self))")
+    }
   }
 
   static let tamperings: [(file: String, old: String, new: String)] = [

@@ -115,6 +115,53 @@ import Testing
     #expect(bundle.rules == nil)
   }
 
+  /// h3's bundle with ipsets and kernel settings, properly signed.
+  private static func beside(_ sets: [UInt8]?, _ sysctl: [UInt8]?) throws -> BundleScene {
+    var scene = try BundleScene()
+    let plain = try ReleaseFixture.manifest("h3")
+    let manifest = try Manifest(
+      fleet: plain.fleet, host: plain.host, serial: plain.serial, mode: plain.mode, labels: [], sources: [],
+      files: plain.files, sets: sets.map(Manifest.File.init), sysctl: sysctl.map(Manifest.File.init))
+    let release = try ReleaseBuilder.build(
+      fleet: plain.fleet, serial: plain.serial, issued: ReleaseFixture.now, expires: ReleaseFixture.now + 100,
+      manifests: [manifest])
+    scene.files = release.bundle(
+      for: plain.host, rules: ReleaseFixture.rules(of: "h3"), sets: sets, sysctl: sysctl,
+      signatures: [try BundleScene.anna.sign(release.statement.encode())])!
+    return scene
+  }
+
+  @Test func filesBesideTheRulesAreThereExactlyWhenTheManifestNamesThem() throws {
+    let (sets, sysctl) = (Array("sets\n".utf8), Array("sysctl\n".utf8))
+    let bundle = try Self.beside(sets, sysctl).verify()
+    #expect(bundle.sets == sets && bundle.sysctl == sysctl)
+    #expect(try Self.beside(nil, sysctl).verify().sets == nil)
+    for file in [BundleFile.sets, .sysctl] {
+      var scene = try Self.beside(sets, sysctl)
+      scene.files[file] = nil
+      #expect(throws: BundleProblem.missingFile(file)) { try scene.verify() }
+      scene.files[file] = Array("sxts\n".utf8)
+      #expect(throws: BundleProblem.self) { try scene.verify() }
+      scene.files[file] = [UInt8](repeating: 10, count: file.maximumSize + 1)
+      #expect(throws: BundleProblem.tooLarge(file, size: file.maximumSize + 1)) { try scene.verify() }
+      var other = try Self.beside(nil, nil)
+      other.files[file] = sets
+      #expect(throws: BundleProblem.surplusFile(file)) { try other.verify() }
+    }
+  }
+
+  @Test func filesBesideTheRulesArePartOfTheContentAndNotOfAWithdrawal() throws {
+    func content(_ sysctl: [UInt8]?) throws -> Digest {
+      try Manifest.parse(try Self.beside(nil, sysctl).files[.manifest]!).contentDigest
+    }
+    #expect(try content([1]) != content([2]) && content([1]) != content(nil))
+    #expect(throws: FormatProblem.self) {
+      try Manifest(
+        fleet: ReleaseFixture.fleet, host: HostID("h3")!, serial: Serial(1), mode: .withdrawn, labels: [], sources: [],
+        files: nil, sets: Manifest.File(describing: [1]))
+    }
+  }
+
   @Test func whatWasAcceptedIsTakenBackWhateverBecameOfItsKeys() throws {
     let scene = try BundleScene()
     let accepted = try scene.verify().asInstalled

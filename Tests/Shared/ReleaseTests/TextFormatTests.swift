@@ -30,6 +30,9 @@ import Testing
     file ipv6.rules 0 sha256:\(zero)
 
     """
+  static let beside =
+    manifest + "file sets 8388608 sha256:\(zero)\nfile sysctl 65536 sha256:\(zero)\n"
+  static let onlySettings = manifest + "file sysctl 24 sha256:\(zero)\n"
   static let withdrawn = """
     portcullis-manifest 1
     fleet example
@@ -54,7 +57,10 @@ import Testing
     }
   }
 
-  static let valid = [("statement", statement), ("manifest", manifest), ("manifest", withdrawn), ("proof", proof)]
+  static let valid = [
+    ("statement", statement), ("manifest", manifest), ("manifest", withdrawn), ("proof", proof), ("manifest", beside),
+    ("manifest", onlySettings),
+  ]
 
   @Test(arguments: valid) func whatIsReadIsWrittenAgainByteByByte(_ kind: String, _ text: String) throws {
     #expect(try Self.reencode(Array(text.utf8), as: kind) == Array(text.utf8))
