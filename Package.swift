@@ -81,16 +81,20 @@ let controller: [Target] = [
   room(
     "Operations", in: "Controller",
     uses: [
-      "Core", "Ruleset", "Release", "Wire", "Inventory", "Policy", "Lint", "Rollout", "Audit", "Transport", "Store",
+      "Core", "Ruleset", "Release", "Wire", "Inventory", "Policy", "Lint", "Import", "Rollout", "Audit", "Transport",
+      "Store",
       subprocess, system,
     ]),
   room(
     "Console", in: "Controller",
-    uses: ["Store", "Core", "Ruleset", "Wire", "Audit", "Rollout", "Operations", "Inventory", "Policy", "Lint"]),
+    uses: [
+      "Store", "Core", "Ruleset", "Wire", "Audit", "Rollout", "Operations", "Inventory", "Policy", "Lint", "Import",
+    ]),
   .executableTarget(
     name: "portcullis",
     dependencies: [
-      "Core", "Ruleset", "Release", "Wire", "Inventory", "Policy", "Lint", "Rollout", "Audit", "Transport", "Store",
+      "Core", "Ruleset", "Release", "Wire", "Inventory", "Policy", "Lint", "Import", "Rollout", "Audit", "Transport",
+      "Store",
       "Operations", "Console", "Lab", argumentParser,
     ],
     path: "Sources/Controller/portcullis", swiftSettings: strict, linkerSettings: staticRuntime),
@@ -138,7 +142,8 @@ let testTargets: [Target] = [
     of: "Console", in: "Controller", uses: ["Console", "Operations", "Inventory", "Rollout", "Audit", "Wire", "Core"]),
   tests(of: "Lab", in: "Lab", uses: ["Lab", "Core", "CLinux", subprocess, system]),
   // Runs the executables built beside it.
-  tests(of: "Fleet", in: "Controller", uses: ["Core", "Ruleset", "Release", "Wire"]),
+  tests(
+    of: "Fleet", in: "Controller", uses: ["Core", "Ruleset", "Release", "Wire"], excluding: ["Fixtures"]),
 ]
 
 let package = Package(

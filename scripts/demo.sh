@@ -3,7 +3,6 @@
 # Ends non-zero as soon as a step does not do what it says.
 set -eu
 portcullis=$(realpath "$1")
-policies=$(realpath "$(dirname "$0")/../policies")
 PATH=$(dirname "$portcullis"):$PATH
 export PATH
 unset PORTCULLIS_CONFIG
@@ -37,7 +36,7 @@ expect() {
   for word in "$@"; do
     case $word in *' '*) line="$line '$word'" ;; *) line="$line $word" ;; esac
   done
-  printf '$%s\n' "$(printf %s "$line" | sed "s#$lab#DIR#g; s#$policies#policies#g")"
+  printf '$%s\n' "$(printf %s "$line" | sed "s#$lab#DIR#g")"
   got=0
   "$@" >"$output" 2>&1 || got=$?
   sed "s#$lab#DIR#g" "$output"
@@ -64,7 +63,7 @@ never() {
 portcullis lab down --dir "$lab" >/dev/null 2>&1 || true
 
 say "Six hosts with a kernel packet filter, an sshd and an agent each; half of them nft, half legacy iptables."
-expect 0 portcullis lab up --hosts 6 --backend mixed --dir "$lab" --policies "$policies"
+expect 0 portcullis lab up --hosts 6 --backend mixed --dir "$lab"
 cd "$lab"
 expect 0 portcullis hosts
 says h006

@@ -44,8 +44,8 @@ package struct TypedRule: Hashable, Sendable {
     package let unit: Unit
   }
 
-  package var source: AddressPrefix?
-  package var destination: AddressPrefix?
+  package var source: MatchedPrefix?
+  package var destination: MatchedPrefix?
   package var input: String?
   package var output: String?
   package var transport: Transport?

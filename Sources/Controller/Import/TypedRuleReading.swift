@@ -113,7 +113,7 @@ private struct TypedRuleReader {
     return words[index - 1].text
   }
 
-  private func prefix(_ text: String) -> AddressPrefix? { AddressPrefix(text, family) }
+  private func prefix(_ text: String) -> MatchedPrefix? { MatchedPrefix(text, family) }
 
   /// A name that means the same in YAML, on a command line and to the kernel.
   private func interface(_ text: String) -> String? {

@@ -56,7 +56,7 @@ extension TypedRule {
     }
   }
 
-  private static func address(_ prefix: AddressPrefix) -> String {
+  private static func address(_ prefix: MatchedPrefix) -> String {
     let isHost = prefix.length == prefix.family.addressBits
     return YAMLText.scalar(isHost ? prefix.address : "\(prefix.address)/\(prefix.length)")
   }

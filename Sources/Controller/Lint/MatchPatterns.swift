@@ -32,7 +32,7 @@ package struct Negatable<Pattern: MatchPattern>: Hashable, Sendable {
   package var positive: Pattern? { isNegated ? nil : pattern }
 }
 
-extension AddressPrefix: MatchPattern {}
+extension MatchedPrefix: MatchPattern {}
 
 /// `eth0`, or `eth+` for all that begin so. A packet that has no interface has one without a name.
 package struct InterfacePattern: MatchPattern {

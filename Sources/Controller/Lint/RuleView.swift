@@ -18,8 +18,8 @@ package struct RuleView: Hashable, Sendable {
 
   package var input: Negatable<InterfacePattern>?
   package var output: Negatable<InterfacePattern>?
-  package var source: Negatable<AddressPrefix>?
-  package var destination: Negatable<AddressPrefix>?
+  package var source: Negatable<MatchedPrefix>?
+  package var destination: Negatable<MatchedPrefix>?
   package var transport: Negatable<ProtocolNumber>?
   /// All ports, when only the protocol's header has to be there.
   package var sourcePorts: PortSet?

@@ -96,8 +96,8 @@ struct ShadowBuckets {
   struct Key: Hashable {
     fileprivate enum Address: Hashable {
       case none
-      case source(AddressPrefix)
-      case destination(AddressPrefix)
+      case source(MatchedPrefix)
+      case destination(MatchedPrefix)
     }
     fileprivate enum Interface: Hashable {
       case any

@@ -124,7 +124,7 @@ package struct Enroller: Sendable {
     case generationZero = "generation-0"
   }
 
-  private func onHost<Value>(
+  func onHost<Value>(
     _ endpoint: HostEndpoint, until deadline: ContinuousClock.Instant,
     _ body: (RemoteShell) async throws -> Value
   ) async throws -> Value {

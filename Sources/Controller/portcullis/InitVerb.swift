@@ -25,7 +25,8 @@ struct Init: Verb {
         "start a fleet named \(SafeText.escape(fleetName))",
         because: Reason("a fleet's name is 1–63 letters, digits, '.', '_' or '-'"), kind: .usage)
     }
-    let made = try FleetFiles(folder: folder, fleet: fleet).make(policies: try policies ?? LabPolicies.ofThisCheckout())
+    let made = try FleetFiles(folder: folder, fleet: fleet).make(
+      policies: try policies ?? LabPolicies.ofThisCheckout(), only: policies == nil ? FleetFiles.starters : nil)
     try Terminal.print(ActionDocument("init", folder, files: made, sentence: ""), output)
     Terminal.say("next: fill in \(folder)/inventory/hosts.yaml, then 'portcullis keys init' and 'portcullis validate'")
     return 0

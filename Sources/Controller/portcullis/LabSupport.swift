@@ -45,7 +45,7 @@ enum LabPolicies {
   static func ofThisCheckout() throws -> String {
     let own = AgentExecutable.ownFolder
     let candidates = [own + "/../../../policies", own + "/../share/portcullis/policies"]
-    guard let found = candidates.first(where: { access($0 + "/base/policy.yaml", R_OK) == 0 }) else {
+    guard let found = candidates.first(where: { access($0 + "/base.yaml", R_OK) == 0 }) else {
       throw Failure(
         "find the example policies", because: Reason("they do not stand beside this executable"),
         hint: "name one with --policies",

@@ -75,7 +75,7 @@ struct Lab: AsyncParsableCommand {
       let source = try policies ?? LabPolicies.ofThisCheckout()
       let options = LabOptions(
         directory: directory.dir, hosts: hosts, backend: backend, roots: try parsedRoots(), policies: source,
-        agentBinary: bare ? nil : agent,
+        chosenPolicies: policies == nil ? FleetFiles.starters : nil, agentBinary: bare ? nil : agent,
         line: loss == 0 && delay == 0
           ? nil : LabLine(loss: loss, delay: delay, seed: seed ?? .random(in: .min ... .max)),
         restartPause: restartPause)

@@ -16,14 +16,15 @@ struct Portcullis: AsyncParsableCommand {
       """,
     version: Version.text,
     groupedSubcommands: [
-      CommandGroup(name: "Day one", subcommands: [Init.self, Keys.self, Enroll.self, Lab.self]),
+      CommandGroup(name: "Day one", subcommands: [Init.self, Keys.self, Enroll.self, ImportVerb.self, Lab.self]),
       CommandGroup(
         name: "Change",
         subcommands: [
           Validate.self, Render.self, Plan.self, Apply.self, Confirm.self, Cancel.self, Rollback.self, ReleaseVerb.self,
         ]),
       CommandGroup(
-        name: "Fleet", subcommands: [Status.self, Drift.self, DoctorVerb.self, Hosts.self, InventoryVerb.self]),
+        name: "Fleet",
+        subcommands: [Status.self, Drift.self, DoctorVerb.self, Hosts.self, InventoryVerb.self, Observe.self]),
       CommandGroup(
         name: "Tools",
         subcommands: [

@@ -7,7 +7,8 @@ struct ControllerDisk {
   let plan: LabPlan
   var line: LabLine?
 
-  func write(hostKeys: [(LabHost, LabKey)], policies: String?) throws {
+  /// - Parameter chosen: names of files and folders among the policies; nil for all.
+  func write(hostKeys: [(LabHost, LabKey)], policies: String?, only chosen: Set<String>?) throws {
     let known = hostKeys.map { "\($0.name),\($0.ipv4),\($0.ipv6) \($1.publicLine)\n" }.joined()
     try LabFiles.write(known, to: directory.knownHosts)
     try LabFiles.makeFolder(directory.state)
@@ -18,7 +19,14 @@ struct ControllerDisk {
         throw Failure(
           "copy policies from \(SafeText.escape(policies))", because: Reason("there is no such folder"), kind: .usage)
       }
-      try FileManager.default.copyItem(atPath: policies, toPath: directory.policies)
+      if let chosen {
+        try LabFiles.makeFolder(directory.policies)
+        for name in chosen.sorted() where LabFiles.exists("\(policies)/\(name)") {
+          try FileManager.default.copyItem(atPath: "\(policies)/\(name)", toPath: "\(directory.policies)/\(name)")
+        }
+      } else {
+        try FileManager.default.copyItem(atPath: policies, toPath: directory.policies)
+      }
     } else {
       try LabFiles.makeFolder(directory.policies)
     }

@@ -52,6 +52,8 @@ package struct LabOptions: Sendable {
   package var roots: [LabRoot]
   /// Copied to DIR/policies; nil leaves that folder empty.
   package var policies: String?
+  /// Names of files and folders among them; nil copies all.
+  package var chosenPolicies: Set<String>?
   /// Laid under every host's `/usr/local/lib/portcullis`, so that enrolment finds the right digest and sends nothing;
   /// nil leaves it out.
   package var agentBinary: String?
@@ -67,7 +69,7 @@ package struct LabOptions: Sendable {
 
   package init(
     directory: String = LabFleet.defaultDirectory, hosts: Int, backend: LabBackend = .mixed, roots: [LabRoot] = [.host],
-    policies: String? = nil, agentBinary: String? = nil, hostProgram: String? = nil,
+    policies: String? = nil, chosenPolicies: Set<String>? = nil, agentBinary: String? = nil, hostProgram: String? = nil,
     cache: String = LabRootMaker.defaultCache(), line: LabLine? = nil, restartPause: Int? = nil
   ) {
     self.directory = directory
@@ -75,6 +77,7 @@ package struct LabOptions: Sendable {
     self.backend = backend
     self.roots = roots
     self.policies = policies
+    self.chosenPolicies = chosenPolicies
     self.agentBinary = agentBinary
     self.hostProgram = hostProgram
     self.cache = cache

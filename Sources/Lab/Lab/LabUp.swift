@@ -109,7 +109,7 @@ extension LabFleet {
       hostKeys.append((host, key))
     }
     try ControllerDisk(directory: directory, plan: plan, line: options.line).write(
-      hostKeys: hostKeys, policies: options.policies)
+      hostKeys: hostKeys, policies: options.policies, only: options.chosenPolicies)
   }
 
   /// One copy of the agent under all hosts' own layers: a host that writes there gets its own.

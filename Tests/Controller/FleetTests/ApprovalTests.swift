@@ -8,7 +8,7 @@ extension FleetSuite {
     private func changedPolicies(_ lab: TestLab, _ port: Int) throws -> String {
       let folder = lab.path("policies-\(port)")
       try? FileManager.default.removeItem(atPath: folder)
-      try FileManager.default.copyItem(atPath: "\(Machine.checkout)/policies", toPath: folder)
+      try FileManager.default.copyItem(atPath: Machine.policies, toPath: folder)
       let path = "\(folder)/database/rules.v4"
       let rules = try text(of: path)
       let rule = "-A INPUT -p tcp -m tcp --dport \(port) -j ACCEPT\nCOMMIT"

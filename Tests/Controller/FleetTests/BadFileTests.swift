@@ -64,7 +64,7 @@ extension FleetSuite {
         "policy.yaml", "applies_to: web", "aplies_to: web",
         ["unknown key \"aplies_to\"", "did you mean \"applies_to\"?"]
       ),
-      ("policy.yaml", "applies_to: web", "applies_to: [web]", ["policy.yaml:"]),
+      ("policy.yaml", "applies_to: web", "applies_to: [{web: }]", ["policy.yaml:"]),
       ("policy.yaml", "applies_to: web", "applies_to: wbe", ["\"wbe\"", "did you mean \"web\"?"]),
       ("policy.yaml", "  ipv6: rules.v6\n", "", ["ipv6", "drop-all"]),
       ("policy.yaml", "rules.v6", "rules.v7", ["rules.v7"]),
@@ -127,7 +127,7 @@ extension FleetSuite {
     private func policies(of lab: TestLab, _ file: String, _ old: String, _ new: String) throws -> String {
       let folder = lab.path("policies-mistaken")
       try? FileManager.default.removeItem(atPath: folder)
-      try FileManager.default.copyItem(atPath: "\(Machine.checkout)/policies", toPath: folder)
+      try FileManager.default.copyItem(atPath: Machine.policies, toPath: folder)
       let path = "\(folder)/web/\(file)"
       let content = try text(of: path)
       try #require(content.contains(old))

@@ -12,6 +12,9 @@ enum Machine {
   static var portcullis: String { "\(programs)/portcullis" }
   static var agent: String { "\(programs)/portcullis-agent" }
 
+  /// Restore text for a lab's web servers and databases: tests change single lines of it.
+  static let policies = "\(checkout)/Tests/Controller/FleetTests/Fixtures/policies"
+
   /// Of this checkout.
   static let checkout = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path

@@ -74,7 +74,7 @@ extension FleetSuite {
 
       let policies = lab.path("policies-down")
       try? FileManager.default.removeItem(atPath: policies)
-      try FileManager.default.copyItem(atPath: "\(Machine.checkout)/policies", toPath: policies)
+      try FileManager.default.copyItem(atPath: Machine.policies, toPath: policies)
       let path = "\(policies)/web/rules.v4"
       let rules = try text(of: path)
       try write(
@@ -155,7 +155,7 @@ extension TestLab {
   func policies(portOpenedFor policy: String, _ port: Int) async throws -> String {
     let folder = path("policies-\(port)")
     try? FileManager.default.removeItem(atPath: folder)
-    try FileManager.default.copyItem(atPath: "\(Machine.checkout)/policies", toPath: folder)
+    try FileManager.default.copyItem(atPath: Machine.policies, toPath: folder)
     let path = "\(folder)/\(policy)/rules.v4"
     let rule = "-A INPUT -p tcp -m tcp --dport \(port) -j ACCEPT\nCOMMIT"
     try write(text(of: path).replacingOccurrences(of: "COMMIT", with: rule), to: path)

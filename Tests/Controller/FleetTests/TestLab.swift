@@ -43,7 +43,7 @@ struct TestLab: Sendable {
     let folder = try Machine.folder(name)
     // Not an expectation: the lab of a Task fails every test that asks for it, not only the first.
     let made = try await Command.run(
-      Machine.portcullis, ["lab", "up", "--dir", folder, "--policies", "\(Machine.checkout)/policies"] + arguments,
+      Machine.portcullis, ["lab", "up", "--dir", folder, "--policies", Machine.policies] + arguments,
       timeout: timeout)
     guard made.status == 0 else { throw NoLab(reason: made.description) }
     return TestLab(folder: folder)

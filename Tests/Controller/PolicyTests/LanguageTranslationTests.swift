@@ -1,4 +1,5 @@
 import Core
+import Ruleset
 import Testing
 
 @testable import Inventory
@@ -140,18 +141,19 @@ struct LanguageTranslationTests {
       return try folder.compiled()
     }
     let small = try policy(64, "accept: {from: big}")
-    #expect(small.sets.isEmpty && small.lines(.ipv4, "INPUT").count == 64)
+    #expect(small.addressSets.isEmpty && small.lines(.ipv4, "INPUT").count == 64)
     let big = try policy(65, "{accept: {from: big}}, {drop: {to: big}}")
-    let name = try #require(big.sets.first?.name)
-    #expect(big.sets.count == 1 && big.sets[0].family == .ipv4 && big.sets[0].prefixes.count == 65)
+    let name = try #require(big.addressSets.first?.name)
+    #expect(big.addressSets.count == 1 && big.addressSets[0].family == .ipv4 && big.addressSets[0].elements.count == 65)
     #expect(
       big.lines(.ipv4, "INPUT") == [
         "-m set --match-set \(name) src -j ACCEPT", "-m set --match-set \(name) dst -j DROP",
       ])
     #expect(big.lines(.ipv6, "INPUT") == ["-s 2001:db8::/64 -j ACCEPT", "-d 2001:db8::/64 -j DROP"])
     let nested = try policy(65, "accept: {from: bigger}")
-    #expect(nested.sets.count == 1 && nested.sets[0].prefixes.count == 66 && nested.sets[0].name != name)
-    #expect(nested.sets[0].name.utf8.count <= 31)
+    #expect(
+      nested.addressSets.count == 1 && nested.addressSets[0].elements.count == 66 && nested.addressSets[0].name != name)
+    #expect(nested.addressSets[0].name.utf8.count <= 31)
     #expect(try policy(65, "accept: {from: [big, 192.0.2.1]}").lines(.ipv4, "INPUT").count == 2)
     // What is within another is not counted.
     #expect(try policy(65, "accept: {from: [big, 10.0.0.0/8]}").lines(.ipv4, "INPUT").count == 2)

@@ -3,7 +3,7 @@ internal import Glibc
 
 /// The addresses that have their first bits in common. Both families are kept in the same way, IPv4 in the upper half
 /// of `high`.
-package struct AddressPrefix: Hashable, Sendable {
+package struct MatchedPrefix: Hashable, Sendable {
   package let family: Family
   package let length: Int
   let high: UInt64
@@ -38,15 +38,15 @@ package struct AddressPrefix: Hashable, Sendable {
 
   package var isEverything: Bool { length == 0 }
 
-  package func contains(_ other: AddressPrefix) -> Bool {
+  package func contains(_ other: MatchedPrefix) -> Bool {
     family == other.family && length <= other.length && other.high & Self.mask(length) == high
       && other.low & Self.mask(length - 64) == low
   }
 
-  package func isDisjoint(from other: AddressPrefix) -> Bool { !contains(other) && !other.contains(self) }
+  package func isDisjoint(from other: MatchedPrefix) -> Bool { !contains(other) && !other.contains(self) }
 
   /// The wider prefix of this length around it.
-  func widened(to length: Int) -> AddressPrefix { AddressPrefix(family, high: high, low: low, length: length) }
+  func widened(to length: Int) -> MatchedPrefix { MatchedPrefix(family, high: high, low: low, length: length) }
 
   /// The address as `inet_ntop` writes it, without a length.
   package var address: String {

@@ -1,0 +1,73 @@
+internal import Core
+package import Import
+internal import Inventory
+
+/// What was imported, and what was not.
+package struct ImportDocument: Document {
+  package static let kind = "Import"
+
+  package struct Policy: Encodable, Sendable {
+    let policy: String
+    let file: String
+    /// None for rules from files.
+    let hosts: [String]
+    let typedRules: Int
+    let rawRules: Int
+    let leftOut: [LeftOut]
+    let notes: [String]
+  }
+
+  package struct LeftOut: Encodable, Sendable {
+    let owner: String
+    let chains: [String]
+    let rules: Int
+  }
+
+  let policies: [Policy]
+  /// Hosts that could not be asked, and why.
+  let failed: [String: String]
+
+  package init(
+    _ imported: [(policy: ImportedPolicy, hosts: [String])], files: [String], failed: [String: String]
+  ) {
+    policies = zip(imported, files).map { entry, file in
+      Policy(
+        policy: entry.policy.name, file: file, hosts: entry.hosts, typedRules: entry.policy.typedRules,
+        rawRules: entry.policy.rawRules,
+        leftOut: entry.policy.leftOut.map {
+          LeftOut(owner: $0.owner.rawValue, chains: $0.chains.map { SafeText.escape($0) }, rules: $0.rules)
+        }, notes: entry.policy.notes.map { SafeText.escape($0) })
+    }
+    self.failed = failed
+  }
+
+  package var names: [String] { policies.map(\.file) }
+  package var records: [any Encodable] { policies }
+  package var summary: [String: Int] {
+    ["policies": policies.count, "hosts": policies.reduce(0) { $0 + $1.hosts.count }, "failed": failed.count]
+  }
+
+  package func text(_ style: TextStyle) -> String {
+    var text = ""
+    let hosts = policies.reduce(0) { $0 + $1.hosts.count }
+    if hosts > 0 {
+      let rulesets = policies.count == 1 ? "1 ruleset" : "\(policies.count) rulesets"
+      text += "\(hosts) \(hosts == 1 ? "host is" : "hosts are") \(rulesets)\n"
+    }
+    for policy in policies {
+      let hosts = policy.hosts.isEmpty ? "" : "   \(Folding.fold(policy.hosts))"
+      text += Paint.heading.on(SafeText.escape(policy.file), style) + hosts
+      text += "   \(policy.typedRules) rules typed, \(policy.rawRules) raw\n"
+      for left in policy.leftOut {
+        text +=
+          "  left out: \(left.owner), \(left.rules) rules, chains \(left.chains.prefix(6).joined(separator: ", "))"
+        text += left.chains.count > 6 ? " and \(left.chains.count - 6) more\n" : "\n"
+      }
+      for note in policy.notes { text += "  note: \(note)\n" }
+    }
+    for (host, why) in failed.sorted(by: { $0.key < $1.key }) {
+      text += "\(host): " + Paint.bad.on(SafeText.escape(why), style) + "\n"
+    }
+    return text
+  }
+}
