@@ -90,12 +90,14 @@ struct InventorySources {
     YAMLReader.read(root, into: &draft)
   }
 
-  /// `web1,web2:2222` or `web1,`.
+  /// `web1,web2:2222` or `web1,`. A host that is known already is left in the groups it has.
   private static func readHostList(_ list: String, at start: SourceLocation, into draft: inout InventoryDraft) {
     for part in list.split(separator: ",") {
-      let name = part.drop { $0 == " " }
+      var name = part.drop { $0 == " " }
+      while name.last == " " { name.removeLast() }
+      guard !name.isEmpty else { continue }
       guard let pattern = draft.pattern(String(name), at: start) else { continue }
-      for name in pattern.names {
+      for name in pattern.names where draft.index(ofHost: name) == nil {
         _ = draft.host(name, in: InventoryDraft.ungrouped, port: pattern.port, at: start)
       }
     }

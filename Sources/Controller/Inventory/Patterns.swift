@@ -130,7 +130,7 @@ struct PatternPart {
   /// to the glob. `web[0-2]`, which Ansible takes for a slice too, is one only where no host is called `web0`.
   private func bracketIndices() throws(Failure) -> [Int]? {
     guard body.contains("[") || body.contains("]") else { return nil }
-    let slice = Slice(body)
+    let slice = PatternSlice(body)
     if let slice, !slice.isDashed {
       let base = matches(of: slice.base)
       if !base.isEmpty { return try found(slice.apply(to: base)) }
@@ -161,7 +161,7 @@ struct PatternPart {
     return known.sorted()
   }
 
-  private func sliced(_ slice: Slice) throws(Failure) -> [Int]? {
+  private func sliced(_ slice: PatternSlice) throws(Failure) -> [Int]? {
     let base = matches(of: slice.base)
     return base.isEmpty ? nil : try found(slice.apply(to: base))
   }
@@ -226,42 +226,6 @@ struct PatternPart {
       "find hosts", because: Reason("\(quoted(part)) matches no host or group of the inventory"),
       hint: hint ?? (inventory.hosts.isEmpty ? "the inventory holds no hosts" : "\"portcullis hosts\" lists them"),
       kind: .usage)
-  }
-}
-
-/// `GROUP[N]`, `GROUP[-N]`, `GROUP[A:B]`, `GROUP[A:]`, `GROUP[A-B]`; both ends count.
-private struct Slice {
-  let base: String
-  let isDashed: Bool
-  private let first: Int
-  private let last: Int?
-
-  init?(_ text: String) {
-    guard text.hasSuffix("]"), let open = text.lastIndex(of: "["), open != text.startIndex else { return nil }
-    base = String(text[..<open])
-    let inside = text[text.index(after: open)...].dropLast()
-    if let single = Int(inside), !inside.hasPrefix("+") {
-      (first, last, isDashed) = (single, single, false)
-      return
-    }
-    guard let separator = inside.firstIndex(where: { $0 == ":" || $0 == "-" }) else { return nil }
-    let (low, high) = (inside[..<separator], inside[inside.index(after: separator)...])
-    guard let first = UInt32(low), !low.hasPrefix("+") else { return nil }
-    if high.isEmpty {
-      last = nil
-    } else {
-      guard let end = UInt32(high), !high.hasPrefix("+") else { return nil }
-      last = Int(end)
-    }
-    self.first = Int(first)
-    isDashed = inside[separator] == "-"
-  }
-
-  func apply(to indices: [Int]) -> [Int] {
-    if first < 0 { return first >= -indices.count ? [indices[indices.count + first]] : [] }
-    guard first < indices.count else { return [] }
-    let end = min(last ?? indices.count - 1, indices.count - 1)
-    return first <= end ? Array(indices[first...end]) : []
   }
 }
 

@@ -13,21 +13,20 @@ struct VariableFiles {
   private let names: [Kind: Set<String>]
 
   init(folder: String, _ problems: inout Problems, _ warnings: inout [Diagnostic]) {
-    let base = (BoundedFile.resolved(folder) ?? folder) == "/" ? "" : folder
+    let prefix = folder == "." ? "" : folder.hasSuffix("/") ? folder : folder + "/"
     var names: [Kind: Set<String>] = [:]
     var paths: [Kind: String] = [:]
     for kind in [Kind.group, .host] {
-      let path = base.hasSuffix("/") ? base + kind.rawValue : base + "/" + kind.rawValue
-      let short = base == "." ? kind.rawValue : path
-      guard BoundedFile.exists(short) else { continue }
-      let start = SourceLocation(file: short, line: 1, column: 1)
-      guard BoundedFile.isDirectory(short) else {
+      let path = prefix + kind.rawValue
+      guard BoundedFile.exists(path) else { continue }
+      let start = SourceLocation(file: path, line: 1, column: 1)
+      guard BoundedFile.isDirectory(path) else {
         warnings.append(Diagnostic(start, "is no folder, and not read"))
         continue
       }
       do throws(BoundedFile.Problem) {
-        names[kind] = Set(try BoundedFile.names(in: short))
-        paths[kind] = short
+        names[kind] = Set(try BoundedFile.names(in: path))
+        paths[kind] = path
       } catch {
         problems.add(start, error.description)
       }

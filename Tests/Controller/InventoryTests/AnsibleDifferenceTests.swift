@@ -20,7 +20,7 @@ struct AnsibleDifferenceTests {
     }
   }
 
-  static var count: Int { ProcessInfo.processInfo.environment["PORTCULLIS_INVENTORIES"].flatMap { Int($0) } ?? 300 }
+  static var count: Int { ProcessInfo.processInfo.environment["PORTCULLIS_INVENTORIES"].flatMap { Int($0) } ?? 240 }
 
   @Test("Generated inventories and patterns mean the same to us and to Ansible")
   func generated() throws {

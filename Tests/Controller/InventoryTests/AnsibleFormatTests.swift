@@ -150,6 +150,14 @@ struct AnsibleFormatTests {
     #expect(messages { () throws(Diagnostics) in try HostInventory.load(folder.path + "/meta") }.count == 1)
   }
 
+  @Test("Our lists may be written in a line of an INI file")
+  func lists() throws {
+    let host = try load(["hosts": "h1 portcullis_addresses=10.0.0.1,2001:db8::1 portcullis_labels=\"['a', 'b']\"\n"])
+      .hosts[0]
+    #expect(host.addresses == ["10.0.0.1", "2001:db8::1"] && host.labels == ["a", "b"])
+    #expect(iniMessages("h1 portcullis_labels=a,,b\n") == ["1:4 the value is empty"])
+  }
+
   @Test("A list of hosts is a source, and a host that a group has the name of is named with a warning")
   func others() throws {
     let inventory = try HostInventory.load(sources: ["web1,web2:2022,"])

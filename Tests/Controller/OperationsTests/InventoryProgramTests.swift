@@ -5,10 +5,12 @@ import Testing
 
 @testable import Operations
 
-@Suite struct InventoryProgramTests {
+@Suite final class InventoryProgramTests {
   private let folder = FileManager.default.temporaryDirectory.appending(path: "portcullis-\(UUID().uuidString)").path
 
   init() throws { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
+
+  deinit { try? FileManager.default.removeItem(atPath: folder) }
 
   private func program(_ text: String) throws -> String {
     let path = folder + "/inventory.sh"

@@ -197,9 +197,16 @@ struct SettingsReader {
     return text
   }
 
-  /// A list, or a single text as a list of one.
+  /// A list, or a text with commas, which is what one line of an INI file has for a list.
   private mutating func texts(_ value: YAMLNode) -> [YAMLNode]? {
-    if value.tag == nil, case .scalar = value.content { return [value] }
+    if value.tag == nil, case .scalar(let text) = value.content {
+      guard text.contains(",") else { return [value] }
+      return text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+        var trimmed = part.drop { $0 == " " }
+        while trimmed.last == " " { trimmed.removeLast() }
+        return YAMLNode(location: value.location, tag: nil, content: .scalar(String(trimmed)))
+      }
+    }
     return value.list(&problems)
   }
 

@@ -117,22 +117,3 @@ enum PlainScalar {
     }
   }
 }
-
-/// Numbers as Python's `json.dumps` writes them.
-enum PythonNumber {
-  static func repr(_ value: Double) -> String {
-    if value.isNaN { return "NaN" }
-    return value.isInfinite ? (value < 0 ? "-Infinity" : "Infinity") : "\(value)"
-  }
-
-  /// Of a text that Swift and Python read alike: digits, one point, an exponent.
-  static func real(_ text: String) -> InventoryValue? {
-    let unsigned = text.hasPrefix("+") ? String(text.dropFirst()) : text
-    // Swift wants a digit on both sides of the point.
-    var digits = unsigned.replacing(".e", with: ".0e").replacing(".E", with: ".0E")
-    if digits.hasSuffix(".") { digits += "0" }
-    if digits.hasPrefix(".") { digits = "0" + digits }
-    if digits.hasPrefix("-.") { digits = "-0" + digits.dropFirst() }
-    return Double(digits).map { .real(repr($0)) }
-  }
-}
