@@ -129,10 +129,13 @@ extension HostAgent {
     if family == .ipv6 {
       if side == .wholeSafe { try? append(.safePolicyIsWhole) }
       drive.targets.prepared = nil
-      try setUp(target.sets)
-      // Rules before settings on the way there, and after them on the way back: the one mixture is new rules with old settings.
-      if side != .new {
-        try converge(target.settings, drive.targets.originals, isOnlyWay: isOnlyWay(side, drive))
+      if side == .new {
+        try setUp(target.sets)
+      } else {
+        // What fails here must not keep the old rules waiting: reading back judges it. Settings come before rules, and on the
+        // way there after them, so that the one mixture there can be is new rules with old settings.
+        try? setUp(target.sets)
+        converge(target.settings, drive.targets.originals)
       }
       drive.targets.prepared = try prepare(target, evenUnread: side == .wholeSafe)
     }
@@ -153,12 +156,7 @@ extension HostAgent {
       try store.keep(taken: union, of: drive.plan.bundle)
       taken = union
     }
-    if family == .ipv4 { try converge(target.settings, drive.targets.originals, isOnlyWay: false) }
-  }
-
-  /// There is nothing left to try instead.
-  private func isOnlyWay(_ side: ApplyMachine.Side, _ drive: Drive) -> Bool {
-    side != .old || drive.triesBack >= ApplyMachine.maximumRollbacks
+    if family == .ipv4 { try requireConverging(target.settings, drive.targets.originals) }
   }
 
   /// A lack of memory or another writer may pass; a host between two bundles should not wait long: 0.1 s before the second
@@ -189,8 +187,9 @@ extension HostAgent {
     guard let target = drive.targets[side] else { throw Reason("they cannot be read from disk") }
     drive.targets.prepared = nil
     if side == .new || side == .old {
-      try requireSetUp(target.sets)
-      if side == .new || !isOnlyWay(side, drive) { try requireConverged(target.settings, drive.targets.originals) }
+      let isLastTry = side == .old && drive.triesBack >= ApplyMachine.maximumRollbacks
+      try requireSetUp(target.sets, evenUnread: isLastTry)
+      if !isLastTry { try requireConverged(target.settings, drive.targets.originals) }
     }
     switch side {
     case .new:

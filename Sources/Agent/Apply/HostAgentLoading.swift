@@ -115,7 +115,7 @@ extension HostAgent {
     try setUp(target.sets)
     let prepared = try prepare(target, evenUnread: evenUnread)
     for family in [Family.ipv6, .ipv4] { try load(target, family, prepared[family]) }
-    try converge(target.settings, originals, isOnlyWay: isOnlyWay)
+    do { try requireConverging(target.settings, originals) } catch { if !isOnlyWay { throw error } }
     try requireSetUp(target.sets)
   }
 

@@ -90,7 +90,7 @@ extension HostAgent {
   }
 
   private func reported(_ settings: SysctlFile) -> [SettingReport] {
-    settings.values.sorted { $0.key < $1.key }.map { key, value in
+    answeredFor(settings).map { key, value in
       SettingReport(
         key: key.description, desired: "\(value)", observed: ((try? self.settings.read(key)) ?? nil).map { "\($0)" })
     }

@@ -58,12 +58,14 @@ extension HostAgent {
     }
   }
 
-  /// Makes the kernel's settings those of one side.
+  /// Makes the kernel's settings those of one side. What cannot be written must not keep a host from its rules, and shows
+  /// in its reports.
+  func converge(_ wanted: SysctlFile?, _ originals: SysctlFile) { try? requireConverging(wanted, originals) }
+
+  /// The same; throws the first failure when all that can be written is.
   ///
-  /// - Parameters:
-  ///   - wanted: nil leaves them as they are.
-  ///   - isOnlyWay: what cannot be written must not keep the host from its rules, and shows in its reports.
-  func converge(_ wanted: SysctlFile?, _ originals: SysctlFile, isOnlyWay: Bool) throws {
+  /// - Parameter wanted: nil leaves them as they are.
+  func requireConverging(_ wanted: SysctlFile?, _ originals: SysctlFile) throws {
     guard let wanted else { return }
     var first: (any Error)?
     for (key, value) in SettingsPlan(wanted, originals: originals).values {
@@ -75,7 +77,7 @@ extension HostAgent {
         first = first ?? error
       }
     }
-    if let first, !isOnlyWay { throw first }
+    if let first { throw first }
   }
 
   /// Throws with words when a setting is not what it should be.
@@ -87,8 +89,16 @@ extension HostAgent {
     }
   }
 
+  /// What the host answers for under these settings: those that are asked for, and those that are still to go back. What
+  /// the kernel set along with a switch is the host's to change.
+  func answeredFor(_ wanted: SysctlFile) -> [(key: SysctlKey, value: Int)] {
+    SettingsPlan(wanted, originals: (try? readOriginals()) ?? .empty).values.filter { key, _ in
+      wanted.values[key] != nil || !wanted.values.keys.contains { key.isCompanion(of: $0) }
+    }
+  }
+
   func differences(of wanted: SysctlFile) -> [SettingDifference] {
-    wanted.values.sorted { $0.key < $1.key }.compactMap { key, value in
+    answeredFor(wanted).compactMap { key, value in
       let observed = (try? settings.read(key)) ?? nil
       return observed == value ? nil : SettingDifference(key: key, desired: value, observed: observed)
     }
@@ -98,13 +108,15 @@ extension HostAgent {
   func forgetOriginals(neededBy committed: SysctlFile) {
     guard let originals = try? readOriginals(), !originals.isEmpty else { return }
     let needed = originals.values.filter { key, value in
-      if committed.values[key] != nil || committed.values.keys.contains(where: { key.isCompanion(of: $0) }) {
-        return true
-      }
-      guard let current = (try? settings.read(key)) ?? nil else { return false }
-      return current != value
+      if committed.values[key] != nil { return true }
+      // What cannot be read may still have to go back; what is gone has nothing to go back to.
+      do { return try settings.read(key).map { $0 != value } ?? false } catch { return true }
     }
-    let rest = SysctlFile(found: needed)
+    // A switch that is still to go back sets the others once more when it does.
+    let rest = SysctlFile(
+      found: originals.values.filter { key, _ in
+        needed[key] != nil || needed.keys.contains { key.isCompanion(of: $0) }
+      })
     if rest != originals { try? write(originals: rest) }
   }
 }

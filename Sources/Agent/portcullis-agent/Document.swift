@@ -143,6 +143,16 @@ extension Document {
       ("conflicts", .array(report.conflicts.map { .string($0) })), ("degraded", .bool(report.degraded != nil)),
       ("degraded_reason", Document.optional(report.degraded) { .string($0) }),
       ("management_source", .string(report.managementSource)),
+      (
+        "settings",
+        .array(
+          report.settings.map {
+            .object([
+              ("key", .string($0.key)), ("desired", .string($0.desired)),
+              ("observed", Document.optional($0.observed) { .string($0) }),
+            ])
+          })
+      ),
     ])
   }
 }

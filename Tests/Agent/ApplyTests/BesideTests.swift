@@ -173,6 +173,45 @@ import Wire
     #expect(HostPicture(host) == before)
   }
 
+  @Test func `a setting that cannot be put back keeps no host from its rules, and shows until it is`() throws {
+    try host.apply(agent, Beside.old)
+    let before = HostPicture(host)
+    let bundle = try Beside.new.get()
+    let transaction = TransactionID.random()
+    _ = try agent.apply(
+      bundle.files, transaction: transaction, manifest: bundle.manifest, terms: .standard, from: host.connection())
+    host.faults.breaks = "write net.ipv4.ip_forward"
+    #expect(try agent.cancel(transaction).result == .reverted)
+    let now = HostPicture(host)
+    #expect((now.ipv4, now.ipv6) == (before.ipv4, before.ipv6) && now.sets == before.sets)
+    #expect(try !isIntact(.ipv4))
+    #expect(
+      try agent.report(.random(), managementSource: "").settings.first
+        == SettingReport(key: "net.ipv4.ip_forward", desired: "0", observed: "1"))
+    host.faults.breaks = nil
+    #expect(try host.apply(agent, Beside.new).result == .committed)
+    try host.apply(agent, Beside.withdrawn)
+    #expect(host.settings.values == FakeSettings.atBoot)
+  }
+
+  @Test func `an ipset program that is gone keeps no host from going back`() throws {
+    try host.apply(agent, Beside.old)
+    let before = HostPicture(host)
+    let bundle = try Beside.new.get()
+    let transaction = TransactionID.random()
+    _ = try agent.apply(
+      bundle.files, transaction: transaction, manifest: bundle.manifest, terms: .standard, from: host.connection())
+    host.firewall.hasSetProgram = false
+    #expect(try agent.cancel(transaction).result == .reverted)
+    #expect((HostPicture(host).ipv4, HostPicture(host).ipv6) == (before.ipv4, before.ipv6))
+    // It cannot tell whether its sets are what they should be.
+    #expect(try !isIntact(.ipv4))
+    host.firewall.hasSetProgram = true
+    _ = try host.recoveredAgent()
+    #expect(HostPicture(host) == before)
+    #expect(try isIntact(.ipv4))
+  }
+
   @Test func `a boot brings sets before rules, and settings again`() throws {
     try host.apply(agent, Beside.new)
     let before = HostPicture(host)
