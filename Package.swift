@@ -81,16 +81,16 @@ let controller: [Target] = [
   room(
     "Operations", in: "Controller",
     uses: [
-      "Core", "Ruleset", "Release", "Wire", "Inventory", "Policy", "Rollout", "Audit", "Transport", "Store",
+      "Core", "Ruleset", "Release", "Wire", "Inventory", "Policy", "Lint", "Rollout", "Audit", "Transport", "Store",
       subprocess, system,
     ]),
   room(
     "Console", in: "Controller",
-    uses: ["Store", "Core", "Ruleset", "Wire", "Audit", "Rollout", "Operations", "Inventory"]),
+    uses: ["Store", "Core", "Ruleset", "Wire", "Audit", "Rollout", "Operations", "Inventory", "Policy", "Lint"]),
   .executableTarget(
     name: "portcullis",
     dependencies: [
-      "Core", "Ruleset", "Release", "Wire", "Inventory", "Policy", "Rollout", "Audit", "Transport", "Store",
+      "Core", "Ruleset", "Release", "Wire", "Inventory", "Policy", "Lint", "Rollout", "Audit", "Transport", "Store",
       "Operations", "Console", "Lab", argumentParser,
     ],
     path: "Sources/Controller/portcullis", swiftSettings: strict, linkerSettings: staticRuntime),

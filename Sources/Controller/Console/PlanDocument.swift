@@ -1,5 +1,5 @@
 internal import Audit
-internal import Core
+package import Core
 internal import Inventory
 package import Operations
 package import Rollout
@@ -17,6 +17,9 @@ package struct PlanDocument: Document {
     let ipv6: [String]
     let added: Int
     let removed: Int
+    /// Of each line of `ipv4` and `ipv6` that is added: the file and line it comes from.
+    let ipv4Sources: [String?]
+    let ipv6Sources: [String?]
     /// Why there is no difference to show, when there should be one.
     let notComparable: String?
   }
@@ -36,31 +39,52 @@ package struct PlanDocument: Document {
   let groups: [Group]
   let beside: [Beside]
   let counts: [String: Int]
+  /// Outside of `--limit`, whom the same files would change too.
+  let alsoChanging: [String]
+  /// DNS names of policies, and the addresses they are pinned to.
+  let dnsNames: [ResolveDocument.Name]
 
   package init(_ planned: Planning.Planned) {
-    self.init(planned.plan, surroundings: planned.surroundings)
+    self.init(
+      planned.plan, surroundings: planned.surroundings, alsoChanging: planned.alsoChanging.map(\.description),
+      dnsNames: planned.names?.names.map(ResolveDocument.Name.init) ?? []
+    ) { planned.source(of: $0, $1, line: $2) }
   }
 
-  package init(_ plan: RolloutPlan, surroundings: [Surroundings] = []) {
+  package init(
+    _ plan: RolloutPlan, surroundings: [Surroundings] = [], alsoChanging: [String] = [],
+    dnsNames: [ResolveDocument.Name] = [],
+    source: (HostID, Family, Int) -> SourceLocation? = { _, _, _ in nil }
+  ) {
+    self.alsoChanging = alsoChanging
+    self.dnsNames = dnsNames
     fleet = plan.fleet.description
     fingerprint = plan.fingerprint.description
     lastSerial = plan.serialBase.value
+    func sources(_ diff: RulesetDiff, _ family: Family, _ group: PlanGroup) -> [String?] {
+      diff.lines.map { line in
+        // What repairs a host is in its own words, which no line of ours is.
+        guard line.newLine > 0, group.action != .repair else { return nil }
+        return source(group.hosts[0], family, line.newLine).map { "\($0.file):\($0.line)" }
+      }
+    }
     groups = plan.groups.map { group in
       let hosts = group.hosts.map(\.description)
       switch group.difference {
       case .none:
         return Group(
           action: group.action.rawValue, reason: group.reason, hosts: hosts, ipv4: [], ipv6: [], added: 0, removed: 0,
-          notComparable: nil)
+          ipv4Sources: [], ipv6Sources: [], notComparable: nil)
       case .rules(let diff):
         return Group(
           action: group.action.rawValue, reason: group.reason, hosts: hosts, ipv4: diff.ipv4.lines.map(\.shown),
           ipv6: diff.ipv6.lines.map(\.shown), added: diff.ipv4.added + diff.ipv6.added,
-          removed: diff.ipv4.removed + diff.ipv6.removed, notComparable: nil)
+          removed: diff.ipv4.removed + diff.ipv6.removed, ipv4Sources: sources(diff.ipv4, .ipv4, group),
+          ipv6Sources: sources(diff.ipv6, .ipv6, group), notComparable: nil)
       case .notComparable(let why):
         return Group(
           action: group.action.rawValue, reason: group.reason, hosts: hosts, ipv4: [], ipv6: [], added: 0, removed: 0,
-          notComparable: why)
+          ipv4Sources: [], ipv6Sources: [], notComparable: why)
       }
     }
     beside = Self.fold(surroundings)
@@ -105,6 +129,14 @@ package struct PlanDocument: Document {
     }
     text += beside.map { Self.beside($0, style) }.joined()
     if !beside.isEmpty { text += "\n" }
+    text += dnsNames.map { ResolveDocument.line($0, style) }.joined()
+    if dnsNames.contains(where: \.moved) {
+      text += "  hint: rules keep the pinned addresses; 'portcullis resolve' pins the new ones\n"
+    }
+    if !dnsNames.isEmpty { text += "\n" }
+    if !alsoChanging.isEmpty {
+      text += "outside of --limit, the same files would also change \(Folding.fold(alsoChanging))\n\n"
+    }
     let counted = PlanAction.allCases.filter { !$0.touchesHost }.compactMap { action -> String? in
       let count = counts[action.rawValue] ?? 0
       return count == 0 ? nil : "\(count) \(action.rawValue)"
@@ -135,8 +167,13 @@ package struct PlanDocument: Document {
   private static func difference(_ group: Group, _ style: TextStyle) -> String {
     if let why = group.notComparable { return "  cannot show the difference: \(SafeText.escape(why))\n" }
     let isCut = group.action == PlanAction.install.rawValue && !style.wide
-    return [("IPv4", group.ipv4), ("IPv6", group.ipv6)].map { family, lines in
-      guard !lines.isEmpty else { return "" }
+    let families = [("IPv4", group.ipv4, group.ipv4Sources), ("IPv6", group.ipv6, group.ipv6Sources)]
+    return families.map { family, texts, sources in
+      guard !texts.isEmpty else { return "" }
+      let lines = texts.enumerated().map { index, text in
+        let source = sources.indices.contains(index) ? sources[index] : nil
+        return source.map { "\(text)   # \(SafeText.escape($0))" } ?? text
+      }
       let shown = isCut && lines.count > installLines + 1 ? Array(lines.prefix(installLines)) : lines
       let hidden = lines.count - shown.count
       return "  \(family)\n" + DiffText.cut(shown, style, indent: "    ")

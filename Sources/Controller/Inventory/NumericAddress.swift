@@ -23,6 +23,26 @@ package struct NumericAddress: Hashable, Sendable, Comparable, CustomStringConve
     } else {
       return nil
     }
+    guard let address = NumericAddress(octets) else { return nil }
+    self = address
+  }
+
+  /// From the left: an IPv4 address fills the first 32 bits of `high`.
+  package init(family: Family, high: UInt64, low: UInt64) {
+    let octets = [high, low].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * $0)) } }
+    // Sixteen bytes, or the first four of them, always print.
+    self.init(Array(octets.prefix(family == .ipv4 ? 4 : 16)))!
+  }
+
+  /// The same way round.
+  package var bits: (high: UInt64, low: UInt64) {
+    let padded = bytes + [UInt8](repeating: 0, count: 16 - bytes.count)
+    func word(_ slice: ArraySlice<UInt8>) -> UInt64 { slice.reduce(0) { $0 << 8 | UInt64($1) } }
+    return (word(padded[..<8]), word(padded[8...]))
+  }
+
+  /// 4 or 16 bytes.
+  private init?(_ octets: [UInt8]) {
     family = octets.count == 4 ? .ipv4 : .ipv6
     bytes = octets
     var buffer = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))

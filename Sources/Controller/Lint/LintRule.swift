@@ -22,6 +22,8 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
   // What only whoever knows all policies and hosts can find.
   case unusedSet = "unused-set"
   case unusedService = "unused-service"
+  case unusedSchedule = "unused-schedule"
+  case expiredItem = "expired-item"
   case policyWithoutHosts = "policy-without-hosts"
   case hostWithoutPolicy = "host-without-policy"
 
@@ -30,8 +32,8 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     switch self {
     case .noSSHFromControllers, .noLoopback, .noEstablished, .icmpv6Dropped: .error
     case .shadowedRule, .duplicateRule, .acceptAfterCatchAll, .oneFamilyOnly, .logWithoutLimit, .masqueradeEverything,
-      .sourcePortAccept, .forwardingDisabled, .noDHCPClient, .unusedSet, .unusedService, .policyWithoutHosts,
-      .hostWithoutPolicy:
+      .sourcePortAccept, .forwardingDisabled, .noDHCPClient, .unusedSet, .unusedService, .unusedSchedule, .expiredItem,
+      .policyWithoutHosts, .hostWithoutPolicy:
       .warning
     }
   }
@@ -54,6 +56,8 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .noDHCPClient: "no answer from the DHCP server gets in"
     case .unusedSet: "a set that no rule uses"
     case .unusedService: "a service that no rule uses"
+    case .unusedSchedule: "a schedule that no item uses"
+    case .expiredItem: "an item whose last day is over"
     case .policyWithoutHosts: "a policy that applies to no host"
     case .hostWithoutPolicy: "a host that no policy applies to"
     }
@@ -77,7 +81,8 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .forwardingDisabled: "The kernel drops what it would have to forward, whatever the rules say."
     case .noDHCPClient: "The lease ends without having been renewed, and the host loses its address."
     case .unusedSet: "It may be mistyped where it was meant to be used."
-    case .unusedService: "It may be mistyped where it was meant to be used."
+    case .unusedService, .unusedSchedule: "It may be mistyped where it was meant to be used."
+    case .expiredItem: "The kernel has ended it: whoever reads the policy believes that it still lets somebody in."
     case .policyWithoutHosts: "The group may be mistyped, and its hosts go without these rules."
     case .hostWithoutPolicy: "Nothing filters it."
     }
@@ -99,7 +104,8 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .sourcePortAccept: "Accept established connections instead: answers belong to one."
     case .forwardingDisabled: "Set net.ipv4.ip_forward or net.ipv6.conf.all.forwarding to 1 in `sysctl`."
     case .noDHCPClient: "Accept dhcp-client."
-    case .unusedSet, .unusedService: "Delete it, or use it."
+    case .unusedSet, .unusedService, .unusedSchedule: "Delete it, or use it."
+    case .expiredItem: "Delete it, or name a later day."
     case .policyWithoutHosts: "Correct `applies_to`, or delete the policy."
     case .hostWithoutPolicy: "Put the host into a group that has a policy."
     }

@@ -47,18 +47,18 @@ package struct Drafts: Sendable {
   package static func compile(_ workspace: Workspace, enrolments: [HostID: Store.Enrolment]) throws -> Drafts {
     let inventory = try workspace.inventory()
     let policies = try workspace.policies()
-    try policies.check(against: inventory)
+    let compiler = try PolicyCompiler(policies, inventory: inventory)
     let fleet = workspace.configuration.fleet
     var problems = Problems()
     var byHost: [HostID: Draft] = [:]
-    let uncovered = Set(policies.uncovered(in: inventory).map(\.id))
+    let uncovered = Set(compiler.uncovered(in: inventory).map(\.id))
     var texts = TextCache()
     for host in inventory.hosts where !uncovered.contains(host.id) {
       guard let enrolment = enrolments[host.id] else { continue }
       let sources = (enrolment.controllers + host.controllers + workspace.configuration.controllers)
         .compactMap { NumericAddress($0)?.description }
       do throws(Diagnostics) {
-        let compiled = try policies.compile(for: host, controllers: sources)
+        let compiled = try compiler.compile(for: host, controllers: sources)
         byHost[host.id] = try draft(host, compiled, sources: sources, fleet: fleet, &texts)
       } catch {
         problems.add(error)

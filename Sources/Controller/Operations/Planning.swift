@@ -15,6 +15,32 @@ package struct Planning: Sendable {
     package let floor: Serial
     /// Of the hosts that a policy would change, in the plan's order.
     package let surroundings: [Surroundings]
+    /// Outside of those planned for, whom the same files would change too.
+    package internal(set) var alsoChanging: [HostID] = []
+    /// DNS names of the policies.
+    package internal(set) var names: NameResolution?
+
+    /// Where a line of what a host shall run comes from, when it comes from policies.
+    package func source(of host: HostID, _ family: Family, line: Int) -> SourceLocation? {
+      content.byHost[host]?.source(RuleLocation(family: family, line: line))
+    }
+  }
+
+  /// As `plan`, and looks beyond the hosts that were named: who else would change, and whether DNS names have moved.
+  package func planWithOutlook(
+    _ hosts: [InventoryHost], store: FleetStore?, differences: [HostID: PerFamily<Sweep.Sides?>] = [:],
+    lookup: @escaping NameResolution.Lookup = NameResolution.ask
+  ) async throws -> Planned {
+    var planned = try await plan(hosts, store: store, differences: differences)
+    let inventory = try workspace.inventory()
+    let chosen = Set(hosts.map(\.id))
+    let others = inventory.hosts.filter { !chosen.contains($0.id) }
+    if !others.isEmpty {
+      planned.alsoChanging = try await plan(others, store: store).plan.touched
+        .filter { $0.action == .change || $0.action == .install }.map(\.host)
+    }
+    planned.names = await NameResolution.ask(try workspace.policies(), inventory, lookup: lookup)
+    return planned
   }
 
   let workspace: Workspace

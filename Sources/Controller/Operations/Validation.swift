@@ -1,38 +1,125 @@
 package import Core
 internal import Inventory
-internal import Policy
+package import Lint
+package import Policy
 
 /// Everything that can be found out from files alone.
 package struct Validation: Sendable {
+  /// A mistake, and the hosts that it concerns; none for what is wrong whoever runs it.
+  package struct Finding: Sendable {
+    package let lint: LintFinding
+    package let hosts: [String]
+  }
+
   package let hosts: [String]
   package let policies: [String]
   /// No policy applies to them.
   package let uncovered: [String]
-  /// Rules of both families over all hosts.
+  /// Of the inventory.
   package let warnings: [Diagnostic]
+  /// In reading order.
+  package let findings: [Finding]
+  /// Each text once.
+  package let compiled: [CompiledPolicy]
+
+  package var hasErrors: Bool { findings.contains { $0.lint.severity == .error } }
 
   /// Every mistake of all files at once. Hosts whose management source is not known yet are compiled with addresses of
   /// documentation in its place.
-  package static func run(_ workspace: Workspace) throws -> Validation {
+  ///
+  /// - Parameters:
+  ///   - strict: warnings are errors.
+  ///   - only: hosts to look at; nil for all.
+  package static func run(
+    _ workspace: Workspace, strict: Bool = false, only: Set<HostID>? = nil
+  ) throws -> Validation {
     let inventory = try workspace.inventory()
     guard !inventory.hosts.isEmpty else {
       throw Failure("validate", because: Reason("\(workspace.configuration.inventory) names no host"))
     }
     let policies = try workspace.policies()
-    try policies.check(against: inventory)
-    let uncovered = policies.uncovered(in: inventory)
+    let compiler = try PolicyCompiler(policies, inventory: inventory)
+    let uncovered = compiler.uncovered(in: inventory)
     let skipped = Set(uncovered.map(\.id))
     var problems = Problems()
-    for host in inventory.hosts where !skipped.contains(host.id) {
+    var findings = Findings(strict: strict)
+    var compiled: [CompiledPolicy] = []
+    for host in inventory.hosts where !skipped.contains(host.id) && only?.contains(host.id) != false {
       do throws(Diagnostics) {
-        _ = try policies.compile(for: host, controllers: PolicySet.placeholderControllers)
+        let sources = PolicySet.placeholderControllers + workspace.configuration.controllers
+        let policy = try compiler.compile(for: host, controllers: sources)
+        if try findings.add(policy, host: host, controllers: sources) { compiled.append(policy) }
       } catch {
         problems.add(error)
       }
     }
     try problems.throwIfAny()
+    findings.add(policies.remarks(inventory, now: workspace.clock.now()))
+    for host in uncovered where only == nil { findings.add(uncovered: host) }
     return Validation(
-      hosts: inventory.hosts.map(\.id.description), policies: policies.policies.map(\.name),
-      uncovered: uncovered.map(\.id.description), warnings: inventory.warnings)
+      hosts: inventory.hosts.map(\.id.description), policies: policies.names,
+      uncovered: uncovered.map(\.id.description), warnings: inventory.warnings, findings: findings.sorted(),
+      compiled: compiled)
+  }
+}
+
+/// Collects what is found, each text looked at once however many hosts have it.
+private struct Findings {
+  let strict: Bool
+  private var hosts: [LintFinding: [String]] = [:]
+  private var known: [Digest: [LintFinding]] = [:]
+
+  init(strict: Bool) { self.strict = strict }
+
+  /// False when the same text was looked at before.
+  mutating func add(
+    _ policy: CompiledPolicy, host: InventoryHost, controllers: [String]
+  ) throws(Diagnostics) -> Bool {
+    let port = host.port ?? 22
+    let key = Digest(of: policy.rules.ipv4 + [0] + policy.rules.ipv6 + "\(port)".utf8)
+    let isNew = known[key] == nil
+    if isNew {
+      var subject = try LintSubject(
+        policy.rules,
+        places: LintPlaces(whole: policy.start) { policy.source(of: $0, line: $1) })
+      subject.controllers = controllers + host.controllers
+      subject.sshPorts = [port]
+      subject.facts.closesIPv6 = policy.closesIPv6
+      subject.facts.forwardsForeign = policy.beside.forwardsForeign
+      subject.facts.forwards = policy.forwards.map { _, forwards in forwards }
+      known[key] = Linter.run(subject)
+    }
+    for finding in known[key] ?? [] { add(finding, host.id.description) }
+    return isNew
+  }
+
+  mutating func add(_ remarks: [PolicyRemark]) {
+    for remark in remarks {
+      let rule: LintRule =
+        switch remark.kind {
+        case .unusedSet: .unusedSet
+        case .unusedService: .unusedService
+        case .unusedSchedule: .unusedSchedule
+        case .expiredItem: .expiredItem
+        case .policyWithoutHosts: .policyWithoutHosts
+        }
+      let said = remark.diagnostic
+      add(LintFinding(rule, at: said.location, said.message, hint: said.hint, subject: remark.subject), nil)
+    }
+  }
+
+  mutating func add(uncovered host: InventoryHost) {
+    add(
+      LintFinding(
+        .hostWithoutPolicy, at: host.location, "no policy applies to this host",
+        hint: "a policy with applies_to: all is for every host", subject: host.id.description), host.id.description)
+  }
+
+  private mutating func add(_ finding: LintFinding, _ host: String?) {
+    hosts[strict ? finding.strict : finding, default: []] += [host].compactMap(\.self)
+  }
+
+  func sorted() -> [Validation.Finding] {
+    hosts.keys.sorted().map { Validation.Finding(lint: $0, hosts: hosts[$0] ?? []) }
   }
 }

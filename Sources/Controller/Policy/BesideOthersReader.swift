@@ -9,12 +9,12 @@ enum BesideOthersReader {
   /// Those that our hooks stand in.
   private static let chains = ["INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING", "DOCKER-USER"]
 
-  static func read(_ top: YAMLMapping, _ problems: inout Problems) -> BesideOthers {
-    var beside = BesideOthers()
+  static func read(_ top: YAMLMapping, _ problems: inout Problems) -> BesideOthers.Statement {
+    var beside = BesideOthers.Statement()
     if let node = top["mode"], let word = node.string(&problems) {
-      let words = HostPolicy.Mode.allCases.map(\.rawValue)
-      if let mode = HostPolicy.Mode(rawValue: word) {
-        beside.mode = mode
+      let words = BesideOthers.Mode.allCases.map(\.rawValue)
+      if let mode = BesideOthers.Mode(rawValue: word) {
+        beside.mode = Located(mode, node.location)
       } else {
         problems.add(
           node.location, "unknown mode \(quoted(word))",
@@ -22,27 +22,29 @@ enum BesideOthersReader {
             ?? "owned (the default) leaves other people's rules alone; exclusive takes every table the policy declares")
       }
     }
-    if let node = top["forward"], let word = node.string(&problems) {
-      beside.forwardsForeign = word == "foreign"
-      if word != "foreign" {
+    if let node = top["forward"], case .scalar(let word) = node.content, node.tag == nil {
+      if word == "foreign" {
+        beside.forwardsForeign = node.location
+      } else {
         problems.add(
-          node.location, "expected foreign, found \(quoted(word))",
+          node.location, "expected foreign or a list of items, found \(quoted(word))",
           hint: "forward: foreign leaves packets that the FORWARD rules do not decide to Docker's or Kubernetes' own")
       }
     }
     if let node = top["foreign"] { beside.foreignAllowed = allowed(node, &problems) }
-    if beside.mode == .exclusive {
-      for key in ["forward", "foreign", "containers"] {
-        guard let place = top.keyLocation(key) else { continue }
-        problems.add(
-          place, "\(key) and mode: exclusive exclude each other",
-          hint: "in exclusive mode there are no rules but the policy's; remove mode: exclusive, or \(key)")
-      }
+    for key in ["foreign", "containers"] {
+      if let place = top.keyLocation(key) { beside.ownedOnly = Located(key, place) }
     }
+    if let place = beside.forwardsForeign { beside.ownedOnly = Located("forward: foreign", place) }
+    if beside.mode?.value == .exclusive, let only = beside.ownedOnly { problems.add(BesideOthers.exclusion(only)) }
     return beside
   }
 
   private static func allowed(_ node: YAMLNode, _ problems: inout Problems) -> [String] {
+    if node.tag == nil, case .scalar(let word) = node.content {
+      if word == "allow" { return [anyRule] }
+      if word == "deny" { return [] }
+    }
     guard let foreign = node.mapping(allowing: ["allow"], &problems),
       let allow = foreign.required("allow", &problems)
     else { return [] }

@@ -1,41 +1,105 @@
 package import Core
 internal import Inventory
+internal import Ruleset
 internal import Synchronization
 
-/// A policy for one host: restore text of both families. The same policy and sources give the same bytes.
+/// What the policies of one host make of it. The same policies and facts give the same bytes.
 package struct CompiledPolicy: Sendable {
-  /// The policy's name.
-  package let policy: String
+  /// Names, in the order of their rules.
+  package let policies: [String]
+  /// Restore text.
   package let rules: PerFamily<[UInt8]>
   package let beside: BesideOthers
   /// `ipv6: drop-all`: nobody reaches the host over it.
   package let closesIPv6: Bool
-  /// Families in which forwarded packets that no rule of the policy accepts are dropped.
+  /// Families in which forwarded packets that no rule accepts are dropped.
   package let dropsForward: [Family]
-  private let templates: PerFamily<PolicyTemplate>
-  private let sourceCounts: PerFamily<Int>
+  /// Named by the rules, by name.
+  package let sets: [AddressSet]
+  /// `observe: true`
+  package let observes: Bool
+  package let sysctl: [(key: String, value: String)]
+  /// The first policy's file.
+  package let start: SourceLocation
+  private let places: PerFamily<[SourceLocation]>
 
-  init(policy: HostPolicy, sources: PerFamily<[NumericAddress]>) {
-    self.policy = policy.name
-    beside = policy.beside
-    closesIPv6 = policy.closesIPv6
-    dropsForward = Family.allCases.filter { policy.templates[$0].dropsForward }
-    templates = policy.templates
-    sourceCounts = sources.map { $1.count }
-    rules = sources.map { family, addresses in policy.templates[family].render(addresses) }
+  init(
+    _ composition: Composition, _ facts: HostFacts, drafts: PerFamily<RulesetDraft>, sets: [AddressSet]
+  ) throws(Diagnostics) {
+    policies = composition.policies.map(\.name)
+    beside = composition.beside
+    closesIPv6 = composition.closesIPv6 != nil
+    observes = composition.observes != nil
+    sysctl = composition.sysctl.map { ($0.key, $0.value) }
+    self.sets = sets
+    start = SourceLocation(file: composition.policies[0].file, line: 1, column: 1)
+    let rendered = drafts.map { $1.render() }
+    rules = rendered.map { $1.text }
+    places = rendered.map { $1.places }
+    dropsForward = Family.allCases.filter { drafts[$0].chain("FORWARD", in: "filter")?.dropsTheRest == true }
+    for family in Family.allCases { try Self.check(rendered[family], family, facts.host, composition) }
   }
 
   /// Where a line of `rules`, counted from 1, comes from: what a failed rehearsal points at. Nil behind the end.
   package func source(of family: Family, line: Int) -> SourceLocation? {
-    templates[family].source(ofLine: line, sources: sourceCounts[family])
+    places[family].indices.contains(line - 1) ? places[family][line - 1] : nil
+  }
+
+  /// Whether the policies let the kernel forward.
+  package var forwards: PerFamily<Bool?> {
+    func isOn(_ keys: [String]) -> Bool { sysctl.contains { keys.contains($0.key) && $0.value != "0" } }
+    return PerFamily(
+      ipv4: isOn(["net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"]),
+      ipv6: isOn(["net.ipv6.conf.all.forwarding"]))
+  }
+
+  /// What `ipset restore` takes to make the sets of one family.
+  package func ipsetText(_ family: Family) -> String {
+    sets.filter { $0.family == family }.map(\.restoreText).joined()
+  }
+
+  /// The text is read again as every agent will read it: what was put together of values must be the lines it was meant
+  /// to be, and nothing else.
+  private static func check(
+    _ rendered: (text: [UInt8], places: [SourceLocation]), _ family: Family, _ host: InventoryHost,
+    _ composition: Composition
+  ) throws(Diagnostics) {
+    let limit = BundleFile.rules(family).maximumSize
+    guard rendered.text.count <= limit else {
+      throw Diagnostics(
+        Diagnostic(
+          SourceLocation(file: composition.policies[0].file, line: 1, column: 1),
+          "the \(family) rules for host \(quoted(host.id.description)) are larger than \(limit >> 20) MiB"))
+    }
+    do throws(Diagnostics) {
+      _ = try Ruleset.parse(policy: rendered.text, file: "rules", family: family)
+    } catch {
+      let moved = error.all.map { diagnostic in
+        let index = diagnostic.location.line - 1
+        return Diagnostic(
+          rendered.places.indices.contains(index) ? rendered.places[index] : diagnostic.location,
+          "the \(family) rule made of this: \(diagnostic.message)", hint: diagnostic.hint)
+      }
+      throw Diagnostics(moved) ?? error
+    }
   }
 }
 
-/// Hosts with the same policy and sources share one text.
+extension RulesetDraft.Chain {
+  /// Its policy is DROP, or its last rule drops or rejects whatever comes to it.
+  fileprivate var dropsTheRest: Bool {
+    let text = lines.last.map { String(decoding: $0.text, as: UTF8.self) } ?? ""
+    return policy == "DROP" || text == "-A \(name) -j DROP" || text.hasPrefix("-A \(name) -j REJECT")
+  }
+}
+
+/// Hosts of which the policies' questions have the same answers share one text.
 final class CompileCache: Sendable {
-  private struct Key: Hashable {
-    let policy: String
-    let sources: [NumericAddress]
+  struct Key: Hashable {
+    let policies: [String]
+    let controllers: [NumericAddress]
+    let sshPorts: [PortRange]
+    let variables: [[String]?]
   }
 
   /// A fleet has few controllers; one that has a source for each host would only fill memory.
@@ -43,12 +107,12 @@ final class CompileCache: Sendable {
 
   private let entries = Mutex<[Key: CompiledPolicy]>([:])
 
-  subscript(policy: String, sources: [NumericAddress]) -> CompiledPolicy? {
-    get { entries.withLock { $0[Key(policy: policy, sources: sources)] } }
+  subscript(key: Key) -> CompiledPolicy? {
+    get { entries.withLock { $0[key] } }
     set {
       entries.withLock { entries in
         if entries.count >= Self.limit { entries.removeAll() }
-        entries[Key(policy: policy, sources: sources)] = newValue
+        entries[key] = newValue
       }
     }
   }

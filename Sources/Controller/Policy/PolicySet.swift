@@ -1,166 +1,116 @@
 package import Core
 package import Inventory
 
-/// All policies of a folder, parsed and checked; and which of them a host gets.
+/// All policies of a folder, parsed and checked, before any host.
 package struct PolicySet: Sendable {
   /// Addresses of documentation (RFC 5737, RFC 3849) that may stand for the controllers where rules are only checked.
   package static let placeholderControllers = ["192.0.2.1", "2001:db8::1"]
+  static let commonName = "common.yaml"
 
   package let directory: String
   /// By name in ASCII order.
-  package let policies: [HostPolicy]
+  let policies: [PolicyFile]
+  let common: CommonFile
+  package let pins: NamePins
 
-  private let byGroup: [String: HostPolicy]
-  private let cache = CompileCache()
+  package var names: [String] { policies.map(\.name) }
+  package var lockPath: String { directory + "/" + NamePins.fileName }
 
-  /// Reads `NAME/policy.yaml` of every folder in this one; other files and hidden ones are not looked at. Everything
-  /// wrong with any of them is reported at once.
+  /// Reads `NAME.yaml`, and `NAME/policy.yaml` of every folder in this one, `common.yaml` and `dns.lock`; other files
+  /// and hidden ones are not looked at. Everything wrong with any of them is reported at once.
   package static func load(directory: String) throws(Diagnostics) -> PolicySet {
     var directory = directory
     while directory.hasSuffix("/"), directory != "/" { directory.removeLast() }
     let place = SourceLocation(file: directory, line: 1, column: 1)
-    let folders: [String]
+    let names: [String]
     do throws(BoundedFile.Problem) {
-      folders = try BoundedFile.names(in: directory).filter { BoundedFile.isDirectory(directory + "/" + $0) }
+      names = try BoundedFile.names(in: directory)
     } catch {
       throw Diagnostics(Diagnostic(place, "cannot read the policies: \(error.description)"))
     }
-    guard !folders.isEmpty else {
-      throw Diagnostics(
-        Diagnostic(place, "the folder holds no policy", hint: "a policy is a folder NAME with a policy.yaml in it"))
-    }
     var problems = Problems()
-    var policies: [HostPolicy] = []
-    var byGroup: [String: HostPolicy] = [:]
-    for folder in folders {
-      var reader = PolicyReader(directory: directory, folderName: folder)
-      let policy = reader.read()
-      reader.problems.all.forEach { problems.add($0) }
-      guard let policy else { continue }
-      policies.append(policy)
-      if let other = byGroup.updateValue(policy, forKey: policy.appliesTo) {
-        problems.add(
-          policy.location,
-          "policies \(quoted(other.name)) and \(quoted(policy.name)) both apply to group \(quoted(policy.appliesTo))",
-          hint: "a host gets one policy: join them, or give one of them a group of its own")
+    var readers: [PolicyFileReader] = []
+    for name in names {
+      let path = directory + "/" + name
+      if BoundedFile.isDirectory(path) {
+        readers.append(
+          PolicyFileReader(file: path + "/" + PolicyFileReader.fileName, name: name, folder: path))
+      } else if name.hasSuffix(".yaml"), name != commonName {
+        readers.append(PolicyFileReader(file: path, name: String(name.dropLast(".yaml".count)), folder: nil))
+      } else if name.hasSuffix(".yml") {
+        problems.add(SourceLocation(file: path, line: 1, column: 1), "a policy's file ends in .yaml", hint: "rename it")
       }
     }
-    try problems.throwIfAny()
-    return PolicySet(directory: directory, policies: policies, byGroup: byGroup)
-  }
-
-  private init(directory: String, policies: [HostPolicy], byGroup: [String: HostPolicy]) {
-    self.directory = directory
-    self.policies = policies
-    self.byGroup = byGroup
-  }
-
-  /// Whether every policy's group exists, and no host gets two. Hosts without a policy are no error here:
-  /// see `uncovered(in:)`.
-  package func check(against inventory: HostInventory) throws(Diagnostics) {
-    var problems = Problems()
-    for policy in policies where inventory.group(named: policy.appliesTo) == nil {
-      problems.add(
-        policy.location, "group \(quoted(policy.appliesTo)) is not in the inventory",
-        hint: nearestHint(policy.appliesTo, among: inventory.groups.map(\.name))
-          ?? "groups are \(inventory.groups.prefix(20).map(\.name).joined(separator: ", "))")
-    }
-    var ambiguous: [[String]: [InventoryHost]] = [:]
-    for host in inventory.hosts {
-      let names = mostSpecific(for: host).map(\.policy.name)
-      if names.count > 1 { ambiguous[names, default: []].append(host) }
-    }
-    for hosts in ambiguous.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }).map(\.value) {
-      problems.add(ambiguity(mostSpecific(for: hosts[0]), hosts: Folding.fold(hosts.map(\.id.description))))
-    }
-    try problems.throwIfAny()
-  }
-
-  /// Hosts that no policy applies to, in inventory order.
-  package func uncovered(in inventory: HostInventory) -> [InventoryHost] {
-    inventory.hosts.filter { mostSpecific(for: $0).isEmpty }
-  }
-
-  /// The policy whose group is the most specific one of the host. Two at the same depth, or none, is an error.
-  package func policy(for host: InventoryHost) throws(Diagnostics) -> HostPolicy {
-    let candidates = mostSpecific(for: host)
-    guard let first = candidates.first else {
+    guard !readers.isEmpty else {
+      try problems.throwIfAny()
       throw Diagnostics(
         Diagnostic(
-          host.location, "no policy applies to host \(quoted(host.id.description))",
-          hint: "its groups are \(host.groups.joined(separator: ", ")); a policy with applies_to: all is for every host"
+          place, "the folder holds no policy", hint: "a policy is a file NAME.yaml, or a folder NAME with a policy.yaml"
         ))
     }
-    guard candidates.count == 1 else {
-      throw Diagnostics(ambiguity(candidates, hosts: host.id.description))
+    let policies = read(&readers, &problems)
+    let common = readCommon(directory + "/" + commonName, &problems)
+    var pins = NamePins()
+    do throws(Diagnostics) {
+      pins = try NamePins.load(directory + "/" + NamePins.fileName)
+    } catch {
+      problems.add(error)
     }
-    return first.policy
+    try problems.throwIfAny()
+    return PolicySet(directory: directory, policies: policies, common: common, pins: pins)
   }
 
-  /// A host's rules in both families.
-  ///
-  /// - Parameter controllers: the management sources learnt for this host, numeric; those of its
-  ///   `portcullis_controllers` are added. Order and doubles do not matter. When the policy names the controllers and no
-  ///   rule comes of it in either family, that is an error, because nobody could manage the host any more.
-  package func compile(for host: InventoryHost, controllers: [String]) throws(Diagnostics) -> CompiledPolicy {
-    let policy = try policy(for: host)
-    var sources: Set<NumericAddress> = []
-    for text in controllers + host.controllers {
-      guard let address = NumericAddress(text) else {
-        throw Diagnostics(
-          Diagnostic(
-            host.location,
-            "management source \(quoted(text)) of host \(quoted(host.id.description)) is no numeric address"))
+  private static func read(_ readers: inout [PolicyFileReader], _ problems: inout Problems) -> [PolicyFile] {
+    var policies: [PolicyFile] = []
+    var files: [String: String] = [:]
+    for index in readers.indices {
+      let policy = readers[index].read()
+      readers[index].problems.all.forEach { problems.add($0) }
+      let (name, file) = (readers[index].name, readers[index].file)
+      if let other = files.updateValue(file, forKey: name) {
+        problems.add(
+          SourceLocation(file: file, line: 1, column: 1), "policy \(quoted(name)) is in \(SafeText.escape(other)) too",
+          hint: "keep one of them")
       }
-      sources.insert(address)
+      if let policy { policies.append(policy) }
     }
-    let sorted = policy.mentionsControllers ? sources.sorted() : []
-    if let known = cache[policy.name, sorted] { return known }
-    let perFamily = PerFamily { family in sorted.filter { $0.family == family } }
-    if let place = policy.firstControllersRule {
-      let isUseful = Family.allCases.contains { family in
-        policy.templates[family].firstControllersRule != nil && !perFamily[family].isEmpty
-      }
-      guard isUseful else {
-        throw Diagnostics(
-          Diagnostic(
-            place,
-            "host \(quoted(host.id.description)) has no management source for this rule, so no controller could reach it",
-            hint: "enroll it (portcullis enroll \(host.id)), or give it portcullis_controllers in the inventory"))
-      }
-    }
-    if let place = policy.containersNameControllers, sorted.isEmpty {
-      throw Diagnostics(
-        Diagnostic(
-          place, "host \(quoted(host.id.description)) has no management source for this item",
-          hint: "enroll it (portcullis enroll \(host.id)), or give it portcullis_controllers in the inventory"))
-    }
-    let compiled = CompiledPolicy(policy: policy, sources: perFamily)
-    for family in Family.allCases where compiled.rules[family].count > BundleFile.rules(family).maximumSize {
-      throw Diagnostics(
-        Diagnostic(
-          policy.location, "the \(family) rules for host \(quoted(host.id.description)) are larger than 8 MiB"))
-    }
-    cache[policy.name, sorted] = compiled
-    return compiled
+    return policies.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
   }
 
-  private func mostSpecific(for host: InventoryHost) -> [(policy: HostPolicy, group: GroupMembership)] {
-    var found: [(policy: HostPolicy, group: GroupMembership)] = []
-    for membership in host.memberships.reversed() {
-      if let depth = found.first?.group.depth, membership.depth < depth { break }
-      if let policy = byGroup[membership.group] { found.append((policy, membership)) }
+  private static func readCommon(_ path: String, _ problems: inout Problems) -> CommonFile {
+    guard BoundedFile.exists(path) else { return CommonFile() }
+    do throws(Diagnostics) {
+      let root = try StrictYAML.load(path: path)
+      guard let top = root.mapping(allowing: DefinitionsReader.keys, &problems) else { return CommonFile() }
+      return DefinitionsReader.read(top, &problems)
+    } catch {
+      problems.add(error)
+      return CommonFile()
     }
-    return found.sorted { $0.policy.name.utf8.lexicographicallyPrecedes($1.policy.name.utf8) }
+  }
+}
+
+extension PolicySet {
+  /// DNS names that some policy needs addresses of: its own, and those of inventory hosts that it names by group or host.
+  package func namesToPin(in inventory: HostInventory) -> [String] {
+    var names: Set<String> = []
+    for mentions in policies.map({ PolicyMentions($0) }) + [PolicyMentions(common)] {
+      names.formUnion(mentions.dnsNames)
+      for operand in mentions.addresses {
+        switch operand.value {
+        case .group(let group):
+          for index in inventory.group(named: group)?.hostIndices ?? [] {
+            names.formUnion(Self.names(of: inventory.hosts[index]))
+          }
+        case .host(let host): names.formUnion(inventory.host(named: host).map { Self.names(of: $0) } ?? [])
+        case .prefix, .set, .controllers, .name, .variable: break
+        }
+      }
+    }
+    return names.sorted()
   }
 
-  private func ambiguity(
-    _ candidates: [(policy: HostPolicy, group: GroupMembership)], hosts: String
-  ) -> Diagnostic {
-    let all = candidates.map { "\(quoted($0.policy.name)) (group \(quoted($0.group.group)))" }
-    return Diagnostic(
-      candidates.last!.policy.location,
-      "policies \(all.joined(separator: " and ")) apply to \(hosts) alike",
-      hint: "make one group a child of the other, or give these hosts a group and a policy of their own")
+  private static func names(of host: InventoryHost) -> [String] {
+    host.addresses.filter { NumericAddress(String($0.prefix { $0 != "%" })) == nil }.map { $0.lowercased() }
   }
 }

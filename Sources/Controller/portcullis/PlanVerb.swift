@@ -1,6 +1,7 @@
 import ArgumentParser
 import Console
 import Core
+import Glibc
 import Inventory
 import Operations
 import Rollout
@@ -40,7 +41,10 @@ struct Plan: FleetVerb {
       differences = try await Observation(workspace: workspace, limits: contact.value)
         .refreshWithTexts(hosts, store: store)
     }
-    let planned = try await Planning(workspace).plan(hosts, store: store, differences: differences)
+    let enrolled = Set(try await store?.enrolments().keys.map(\.self) ?? [])
+    let mistakes = try FindingsText.lines(Validation.run(workspace, only: enrolled))
+    if !mistakes.isEmpty { Terminal.write(mistakes + "\n", to: STDERR_FILENO) }
+    let planned = try await Planning(workspace).planWithOutlook(hosts, store: store, differences: differences)
     try store?.close()
     if let out {
       let file = PlanFile(planned.plan, limit: target.limit, created: workspace.clock.now())

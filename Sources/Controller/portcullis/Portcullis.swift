@@ -20,10 +20,14 @@ struct Portcullis: AsyncParsableCommand {
       CommandGroup(
         name: "Change",
         subcommands: [
-          Validate.self, Plan.self, Apply.self, Confirm.self, Cancel.self, Rollback.self, ReleaseVerb.self,
+          Validate.self, Render.self, Plan.self, Apply.self, Confirm.self, Cancel.self, Rollback.self, ReleaseVerb.self,
         ]),
       CommandGroup(name: "Fleet", subcommands: [Status.self, Drift.self, DoctorVerb.self, Hosts.self]),
-      CommandGroup(name: "Tools", subcommands: [RulesetVerb.self, VersionVerb.self, Measure.self]),
+      CommandGroup(
+        name: "Tools",
+        subcommands: [
+          RulesetVerb.self, Resolve.self, SchemaVerb.self, VersionVerb.self, Measure.self, LoadScratch.self,
+        ]),
     ])
 
   /// Swift looks for the arguments in /proc/self/maps and has none where it cannot read that. Help with success would then

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Console
 import Core
-import Glibc
 import Operations
 import Ruleset
 
@@ -74,16 +73,5 @@ struct RulesetVerb: AsyncParsableCommand {
 private func read(_ file: String) throws -> Ruleset {
   let limit = 64 << 20
   guard file == "-" else { return try Ruleset.parse(save: try Files.read(file, atMost: limit), file: file) }
-  var content: [UInt8] = []
-  var buffer = [UInt8](repeating: 0, count: 1 << 16)
-  while true {
-    let count = Glibc.read(STDIN_FILENO, &buffer, buffer.count)
-    if count == 0 { return try Ruleset.parse(save: content, file: "-") }
-    if count < 0 {
-      if errno == EINTR { continue }
-      throw Failure("read standard input", because: Reason(String(cString: strerror(errno))))
-    }
-    content += buffer[..<count]
-    guard content.count <= limit else { throw Failure("read standard input", because: Reason("more than 64 MiB")) }
-  }
+  return try Ruleset.parse(save: try StandardInput.read(atMost: limit), file: "-")
 }

@@ -10,12 +10,17 @@ extension Ruleset {
   ///
   /// Built-in chains that a table leaves out are no mistake here: see `declaringAllBuiltInChains()`.
   ///
-  /// - Parameter addressWords: words that may stand for an address after `-s` and `-d` (`controllers`). They stay in the
-  ///   rules as written; whoever allows them replaces them.
+  /// - Parameters:
+  ///   - addressWords: words that may stand for an address after `-s` and `-d` (`controllers`). They stay in the rules as
+  ///     written; whoever allows them replaces them.
+  ///   - declaringBuiltInChains: rules may name built-in chains that the table does not declare. Those have no policy
+  ///     here, so whoever allows it must give them one.
   package static func parse(
-    policy bytes: [UInt8], file: String, family: Family, allowing addressWords: Set<String> = []
+    policy bytes: [UInt8], file: String, family: Family, allowing addressWords: Set<String> = [],
+    declaringBuiltInChains: Bool = false
   ) throws(Diagnostics) -> Ruleset {
     var parser = PolicyParser(bytes: bytes, file: file, family: family, addressWords: addressWords)
+    parser.declaresBuiltInChains = declaringBuiltInChains
     parser.run()
     if let problems = Diagnostics(parser.mistakes.sorted()) { throw problems }
     return Ruleset(tables: parser.tables)
@@ -29,6 +34,7 @@ struct PolicyParser {
   private let bytes: [UInt8]
   private let family: Family
   private let addressWords: Set<String>
+  var declaresBuiltInChains = false
   private(set) var mistakes: Mistakes
   private(set) var tables: [RuleTable] = []
   private var linesOfTables: [String: Int] = [:]
@@ -224,7 +230,8 @@ struct PolicyParser {
       return add(1, "a rule needs its chain", hint: "write `-A INPUT …`")
     }
     let start = line.startIndex + words[1].range.lowerBound
-    if open?.append(rule, to: bytes[start..<line.startIndex + words[1].range.upperBound]) == false {
+    let chain = bytes[start..<line.startIndex + words[1].range.upperBound]
+    if open?.append(rule, to: chain) == false, !declareBuiltIn(chain, for: rule) {
       let known = chains.suggestable + (BuiltInChains.chains(of: chains.table) ?? [])
       let nearest = NearestName.to(words[1].text, among: known)
       add(
@@ -235,6 +242,14 @@ struct PolicyParser {
     if check == nil { check = RuleCheck(chains: chains, family: family, addressWords: addressWords) }
     check?.run(words)
     for problem in check?.problems ?? [] { add(problem.offset + 1, problem.message, hint: problem.hint) }
+  }
+
+  private mutating func declareBuiltIn(_ chain: ArraySlice<UInt8>, for rule: Rule) -> Bool {
+    let builtIn = BuiltInChains.chains(of: chains.table) ?? []
+    guard declaresBuiltInChains, builtIn.contains(where: { chain.elementsEqual($0.utf8) }),
+      open?.declare(chain, policy: nil) == true
+    else { return false }
+    return open?.append(rule, to: chain) == true
   }
 
   // MARK: Lines of no known form

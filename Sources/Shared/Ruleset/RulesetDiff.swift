@@ -44,6 +44,8 @@ package struct DiffLine: Hashable, Sendable {
   package let chain: String?
   /// `*filter`, `:INPUT DROP`, or `-A INPUT …`, safe for a terminal.
   package let text: String
+  /// Of an added rule, its line in the new text; 0 for everything else.
+  package let newLine: Int
 
   package var marked: String {
     switch kind {
@@ -62,11 +64,16 @@ private struct DiffBuilder {
   init(context: Int) { self.context = context }
 
   private mutating func add(_ kind: DiffLine.Kind, _ table: String, _ chain: String?, _ text: String) {
-    lines.append(DiffLine(kind: kind, table: table, chain: chain, text: text))
+    lines.append(DiffLine(kind: kind, table: table, chain: chain, text: text, newLine: 0))
   }
 
   private mutating func add(_ kind: DiffLine.Kind, _ table: String, _ chain: String, _ rules: ArraySlice<Rule>) {
-    for rule in rules { add(kind, table, chain, SafeText.escape(rule.bytes)) }
+    for rule in rules {
+      lines.append(
+        DiffLine(
+          kind: kind, table: table, chain: chain, text: SafeText.escape(rule.bytes),
+          newLine: kind == .added ? rule.line : 0))
+    }
   }
 
   mutating func compare(_ from: Ruleset, _ to: Ruleset) {

@@ -16,7 +16,7 @@ struct BesideOthersTests {
 
   private func compiled(_ lines: String, v4: String = plainRules) throws -> CompiledPolicy {
     let folder = try load(lines, v4: v4)
-    return try folder.load().compile(for: inventory("all: {hosts: {h: }}").hosts[0], controllers: [])
+    return try folder.compiled()
   }
 
   @Test("Owned is the default; exclusive is said")
@@ -40,8 +40,11 @@ struct BesideOthersTests {
   @Test(
     "Mistakes are named at their place",
     arguments: [
-      ("mode: ownd\n", "4:7 unknown mode \"ownd\""), ("forward: ours\n", "4:10 expected foreign, found \"ours\""),
-      ("mode: exclusive\nforward: foreign\n", "5:1 forward and mode: exclusive exclude each other"),
+      ("mode: ownd\n", "4:7 unknown mode \"ownd\""),
+      (
+        "forward: ours\n", "4:10 expected foreign or a list of items, found \"ours\""
+      ),
+      ("mode: exclusive\nforward: foreign\n", "5:10 forward: foreign and mode: exclusive exclude each other"),
       ("mode: exclusive\nforeign: {allow: \"*\"}\n", "5:1 foreign and mode: exclusive exclude each other"),
       ("mode: exclusive\ncontainers: [{drop: {}}]\n", "5:1 containers and mode: exclusive exclude each other"),
       ("foreign: [\"*\"]\n", "4:10 expected a mapping, found a list"),
@@ -114,7 +117,7 @@ struct BesideOthersTests {
     let folder = try PolicyFolder()
     try folder.write("p/policy.yaml", "policy: p\napplies_to: all\nipv6: drop-all\nrules: {ipv4: rules.v4}\n")
     try folder.write("p/rules.v4", plainRules)
-    let closed = try folder.load().compile(for: inventory("all: {hosts: {h: }}").hosts[0], controllers: [])
+    let closed = try folder.compiled()
     #expect(closed.dropsForward == [.ipv6] && closed.closesIPv6)
   }
 }

@@ -25,7 +25,7 @@ struct CompileTests {
   ) throws -> CompiledPolicy {
     let folder = try PolicyFolder()
     try folder.add("p", to: "all", v4: v4 ?? rules, v6: v6 ?? rules)
-    return try folder.load().compile(for: inventory("all: {hosts: {\(host)}}").hosts[0], controllers: controllers)
+    return try folder.compiled(for: "all: {hosts: {\(host)}}", controllers: controllers)
   }
 
   private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
@@ -50,7 +50,7 @@ struct CompileTests {
 
         """)
     #expect(text(policy.rules.ipv6).contains("-A INPUT -s 2001:db8::1/128 -p tcp -m tcp --dport 22 -j ACCEPT\n"))
-    #expect(policy.policy == "p")
+    #expect(policy.policies == ["p"])
   }
 
   @Test("Every line leads back to the policy's own file and line")
@@ -116,7 +116,7 @@ struct CompileTests {
     let folder = try PolicyFolder()
     try folder.write("p/policy.yaml", "policy: p\napplies_to: all\nipv6: drop-all\nrules: {ipv4: rules.v4}\n")
     try folder.write("p/rules.v4", plainRules)
-    let policy = try folder.load().compile(for: inventory("all: {hosts: {h: }}").hosts[0], controllers: [])
+    let policy = try folder.compiled()
     #expect(
       text(policy.rules.ipv6) == """
         *filter
@@ -146,8 +146,8 @@ struct CompileTests {
   func large() throws {
     let folder = try PolicyFolder()
     try folder.add("p", to: "all", v4: rules, v6: rules)
-    let policies = try folder.load()
     let fleet = try inventory("all: {hosts: {\"h[1:10000]\": }}")
+    let policies = try PolicyCompiler(folder.load(), inventory: fleet)
     let start = ContinuousClock.now
     for host in fleet.hosts { _ = try policies.compile(for: host, controllers: ["192.0.2.1"]) }
     let shared = ContinuousClock.now - start

@@ -15,8 +15,7 @@ struct ContainerTrafficTests {
     try folder.write(
       "p/policy.yaml",
       "policy: p\napplies_to: all\nrules: {ipv4: rules.v4, ipv6: rules.v6}\ncontainers:\n\(items)\n")
-    return try folder.load().compile(
-      for: inventory("all: {hosts: {h: }}").hosts[0], controllers: ["10.1.0.1", "fd01::1"])
+    return try folder.compiled(controllers: ["10.1.0.1", "fd01::1"])
   }
 
   @Test(

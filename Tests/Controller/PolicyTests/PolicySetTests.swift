@@ -12,7 +12,6 @@ struct PolicySetTests {
     arguments: [
       ("policy: p\napplies_to: all\nrules: {ipv4: rules.v4}\n", "policy.yaml:3:8 the IPv6 half is missing"),
       ("policy: p\napplies_to: all\nrules: {ipv6: rules.v6}\n", "policy.yaml:3:8 the IPv4 half is missing"),
-      ("policy: p\napplies_to: all\nipv6: drop-all\n", "policy.yaml:1:1 the key \"rules\" is missing"),
       (
         "policy: p\napplies_to: all\nipv6: drop\nrules: {ipv4: rules.v4}\n",
         "policy.yaml:3:7 expected drop-all, found \"drop\""
@@ -30,8 +29,8 @@ struct PolicySetTests {
         "policy.yaml:1:1 the key \"applies_to\" is missing"
       ),
       (
-        "policy: p\napplies_to: [a, b]\nrules: {ipv4: rules.v4, ipv6: rules.v6}\n",
-        "policy.yaml:2:13 expected a text, found a list"
+        "policy: p\napplies_to: {a: b}\nrules: {ipv4: rules.v4, ipv6: rules.v6}\n",
+        "policy.yaml:2:13 expected a text, found a mapping"
       ),
       (
         "policy: p\napplies_to: \"a,b\"\nrules: {ipv4: rules.v4, ipv6: rules.v6}\n",
@@ -80,10 +79,6 @@ struct PolicySetTests {
     #expect(found.contains { $0.hasPrefix("rules.v4:3:13 ") })
     #expect(found.contains { $0.hasPrefix("rules.v6:2:4 ") })
     #expect(found.contains("policy.yaml:1:1 no such file"))
-    try folder.add("b", to: "web")
-    #expect(
-      messages { () throws(Diagnostics) in try folder.load() }
-        .contains("policy.yaml:2:13 policies \"b\" and \"c\" both apply to group \"web\""))
   }
 
   @Test("A folder without policies, and one that is not there, are errors")
@@ -97,41 +92,40 @@ struct PolicySetTests {
     #expect(found.count == 1 && found[0].hasSuffix("cannot read the policies: no such file"))
   }
 
-  @Test("The policy of the deepest group applies; two as deep, or none, is an error")
-  func mostSpecific() throws {
+  @Test("Every policy of a host's groups applies: by order, then the less specific group first, then by name")
+  func composition() throws {
     let folder = try PolicyFolder()
-    try folder.add("site", to: "dc1")
-    try folder.add("web", to: "web")
-    try folder.add("db", to: "db")
-    let policies = try folder.load()
+    func add(_ name: String, to groups: String, order: Int? = nil) throws {
+      let line = order.map { "order: \($0)\n" } ?? ""
+      try folder.write("\(name).yaml", "policy: \(name)\napplies_to: \(groups)\n\(line)defaults: {input: drop}\n")
+    }
+    try add("site", to: "dc1")
+    try add("web", to: "web")
+    try add("db", to: "[db, web]")
+    try add("late", to: "dc1", order: 90)
+    try add("first", to: "web", order: 10)
     let fleet = try inventory(
       """
-      dc1: {hosts: {plain: }, children: {web: {hosts: {w1: , both1: , both2: }}, db: {hosts: {both1: , both2: }}}}
+      dc1: {hosts: {plain: }, children: {web: {hosts: {w1: , both1: }}, db: {hosts: {both1: }}}}
       other: {hosts: {stray: }}
       """)
-    #expect(try policies.policy(for: fleet.host(named: "plain")!).name == "site")
-    #expect(try policies.policy(for: fleet.host(named: "w1")!).name == "web")
+    let compiler = try PolicyCompiler(folder.load(), inventory: fleet)
+    func policies(_ host: String) -> [String] { compiler.policies(of: fleet.host(named: host)!) }
+    #expect(policies("plain") == ["site", "late"])
+    #expect(policies("w1") == ["first", "site", "db", "web", "late"])
+    #expect(policies("both1") == ["first", "site", "db", "web", "late"])
     #expect(
-      messages { () throws(Diagnostics) in try policies.policy(for: fleet.host(named: "both1")!) } == [
-        "policy.yaml:2:13 policies \"db\" (group \"db\") and \"web\" (group \"web\") apply to both1 alike"
-      ])
-    #expect(
-      messages { () throws(Diagnostics) in try policies.check(against: fleet) } == [
-        "policy.yaml:2:13 policies \"db\" (group \"db\") and \"web\" (group \"web\") apply to both[1-2] alike"
-      ])
-    #expect(
-      messages { () throws(Diagnostics) in try policies.policy(for: fleet.host(named: "stray")!) }
+      messages { () throws(Diagnostics) in try compiler.compile(for: fleet.host(named: "stray")!, controllers: []) }
         == ["hosts.yaml:2:17 no policy applies to host \"stray\""])
-    #expect(policies.uncovered(in: fleet).map(\.id.description) == ["stray"])
+    #expect(compiler.uncovered(in: fleet).map(\.id.description) == ["stray"])
   }
 
   @Test("A policy for a group that the inventory does not have is an error with the nearest name")
   func unknownGroup() throws {
     let folder = try PolicyFolder()
     try folder.add("web", to: "wbe")
-    let policies = try folder.load()
     do {
-      try policies.check(against: inventory("web: {hosts: {a: }}"))
+      _ = try PolicyCompiler(folder.load(), inventory: inventory("web: {hosts: {a: }}"))
       Issue.record("an unknown group was accepted")
     } catch let error as Diagnostics {
       #expect(error.all.map(\.message) == ["group \"wbe\" is not in the inventory"])

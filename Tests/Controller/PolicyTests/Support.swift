@@ -52,6 +52,14 @@ final class PolicyFolder {
   }
 
   func load() throws(Diagnostics) -> PolicySet { try PolicySet.load(directory: path) }
+
+  /// The rules of the first host of an inventory, by default one without anything.
+  func compiled(
+    for hosts: String = "all: {hosts: {h: }}", controllers: [String] = []
+  ) throws -> CompiledPolicy {
+    let fleet = try inventory(hosts)
+    return try PolicyCompiler(load(), inventory: fleet).compile(for: fleet.hosts[0], controllers: controllers)
+  }
 }
 
 /// A network namespace of this test alone, with the host's own iptables programs in it.

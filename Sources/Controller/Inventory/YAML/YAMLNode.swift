@@ -129,6 +129,11 @@ package struct YAMLMapping: Sendable {
 
   package func keyLocation(_ key: String) -> SourceLocation? { entriesByKey[key]?.keyLocation }
 
+  /// The same but for one key.
+  package func without(_ key: String) -> YAMLMapping {
+    YAMLMapping(location: location, entriesByKey: entriesByKey.filter { $0.key != key })
+  }
+
   /// The value of a key that must be there; its absence is reported at the mapping.
   package func required(_ key: String, _ problems: inout Problems) -> YAMLNode? {
     guard let value = self[key] else {

@@ -1,0 +1,223 @@
+internal import Core
+internal import Inventory
+
+/// Puts one host's rules together: of each policy in turn what its items say, then its raw text; then what stands last.
+struct HostCompiler {
+  let composition: Composition
+  let common: CommonFile
+  let facts: HostFacts
+  let fleet: FleetAddresses
+  let pins: NamePins
+  private var problems = Problems()
+  private var drafts = PerFamily(ipv4: RulesetDraft(), ipv6: RulesetDraft())
+  private var sets: Set<AddressSet> = []
+
+  init(_ composition: Composition, common: CommonFile, facts: HostFacts, fleet: FleetAddresses, pins: NamePins) {
+    self.composition = composition
+    self.common = common
+    self.facts = facts
+    self.fleet = fleet
+    self.pins = pins
+  }
+
+  private var start: SourceLocation { SourceLocation(file: composition.policies[0].file, line: 1, column: 1) }
+
+  mutating func compile() throws(Diagnostics) -> CompiledPolicy {
+    for family in Family.allCases { declare(family) }
+    var pieces: [Pieces] = []
+    for policy in composition.policies { pieces.append(self.pieces(of: policy)) }
+    for hook in BuiltInHook.allCases { filter(hook, &pieces) }
+    for piece in pieces { translate(piece) }
+    for policy in composition.policies { otherTables(policy) }
+    if let place = composition.closesIPv6 { drafts.ipv6 = .droppingAll(at: place) }
+    containers()
+    requireWayIn()
+    try problems.throwIfAny()
+    return try CompiledPolicy(
+      composition, facts, drafts: drafts,
+      sets: sets.sorted { $0.name < $1.name }.filter { composition.closesIPv6 == nil || $0.family == .ipv4 })
+  }
+
+  private mutating func declare(_ family: Family) {
+    for table in composition.policies.compactMap({ $0.raw[family] }).flatMap(\.tables) where table.name == "filter" {
+      drafts[family].declare(table: table.name, at: table.place)
+    }
+    // Raw text alone decides which tables it is about: another one would be taken from whoever has it.
+    if composition.policies.contains(where: \.filters) { drafts[family].declare(table: "filter", at: start) }
+    for hook in BuiltInHook.allCases {
+      guard let said = composition.defaults[family][hook] else { continue }
+      let isObserved = composition.observes != nil && said.value == .drop
+      drafts[family].setPolicy(
+        of: hook.chain, in: "filter", to: isObserved ? "ACCEPT" : said.value.policy, at: said.location)
+    }
+  }
+
+  // MARK: Typed items
+
+  /// Rules of one policy, before they find their place.
+  private struct Pieces {
+    let policy: PolicyFile
+    var main: [BuiltInHook: FilterCompiler] = [:]
+    var last: [BuiltInHook: FilterCompiler] = [:]
+    var translation = TranslationCompiler()
+  }
+
+  private mutating func pieces(of policy: PolicyFile) -> Pieces {
+    var compiler = MatchCompiler(policy, common: common, facts: facts, fleet: fleet, pins: pins)
+    var pieces = Pieces(policy: policy)
+    for section in PolicyFile.Section.allCases {
+      guard let items = policy.sections[section] else { continue }
+      var filter = FilterCompiler(section.hook)
+      for (number, item) in items.enumerated() where !comesFirst(item) {
+        filter.add(item, number: section.isLast ? number + 10_000 : number, &compiler)
+      }
+      if section.isLast { pieces.last[section.hook] = filter } else { pieces.main[section.hook] = filter }
+    }
+    for item in policy.translations { pieces.translation.add(item, &compiler) }
+    compiler.resolver.problems.all.forEach { problems.add($0) }
+    sets.formUnion(compiler.resolver.usedSets)
+    return pieces
+  }
+
+  /// Answers are accepted before anything else, so an item that says so needs no rule of its own.
+  private func comesFirst(_ item: FilterItem) -> Bool {
+    guard case .accept = item.action, item.match.word == .established else { return false }
+    return !composition.placesEstablished
+  }
+
+  private mutating func filter(_ hook: BuiltInHook, _ pieces: inout [Pieces]) {
+    for piece in pieces { piece.main[hook].map { append($0.early) } }
+    if let place = placeOfEstablished(hook, pieces) {
+      for family in Family.allCases {
+        let text = WordTexts.texts(.established, hook, family)[0]
+        drafts[family].append(text.rule(in: hook.chain, target: "ACCEPT"), to: hook.chain, in: "filter", from: place)
+      }
+    }
+    for piece in pieces {
+      if hook == .forward {
+        for line in piece.translation.forwards {
+          drafts[line.family].append(line.text, to: line.chain, in: "filter", from: line.source)
+        }
+      }
+      piece.main[hook].map { append($0.rules) }
+      for family in Family.allCases { raw(piece.policy, family, table: "filter", chain: hook.chain) }
+    }
+    for piece in pieces { piece.last[hook].map { append($0.rules) } }
+    if let place = composition.observes { observe(hook, place) }
+  }
+
+  private mutating func append(_ rules: FilterCompiler.Rules) {
+    for line in rules.lines {
+      drafts[line.family].append(line.text, to: line.chain, in: line.table, from: line.source)
+    }
+  }
+
+  /// Where the rule that accepts answers comes from, for chains that have items; nil for no such rule.
+  private func placeOfEstablished(_ hook: BuiltInHook, _ pieces: [Pieces]) -> SourceLocation? {
+    guard !composition.placesEstablished else { return nil }
+    let items = composition.policies.flatMap { ($0.sections[hook.main] ?? []) + ($0.sections[hook.last] ?? []) }
+    if let said = items.first(where: { comesFirst($0) }) { return said.location }
+    let forwarded = hook == .forward ? pieces.lazy.flatMap(\.translation.forwards).first?.source : nil
+    return items.first?.location ?? forwarded
+  }
+
+  private mutating func translate(_ piece: Pieces) {
+    for line in piece.translation.rules {
+      drafts[line.family].append(line.text, to: line.chain, in: "nat", from: line.source)
+    }
+  }
+
+  /// Counts what would have been dropped, by source and port, and writes some of it to the log.
+  private mutating func observe(_ hook: BuiltInHook, _ place: SourceLocation) {
+    for family in Family.allCases where composition.defaults[family][hook]?.value == .drop {
+      for text in ObservingRules.texts(hook.chain, family) {
+        drafts[family].append(text, to: hook.chain, in: "filter", from: place)
+      }
+    }
+  }
+
+  private mutating func containers() {
+    let sections = composition.policies.compactMap { policy in policy.containers.map { (policy, $0) } }
+    guard let first = sections.first else { return }
+    for family in Family.allCases {
+      _ = drafts[family].declare(chain: ContainerRules.chain, in: "filter", at: first.1.location)
+      drafts[family].append(ContainerCompiler.answers, to: ContainerRules.chain, in: "filter", from: first.1.location)
+    }
+    for (policy, section) in sections {
+      var compiler = MatchCompiler(policy, common: common, facts: facts, fleet: fleet, pins: pins)
+      for item in section.items {
+        let lines = ContainerCompiler.lines(item, &compiler)
+        if lines.count > MatchCompiler.expansionLimit {
+          problems.add(
+            item.match.location,
+            "the item would become \(lines.count) rules, more than the \(MatchCompiler.expansionLimit) allowed",
+            hint: "name ranges of ports (8000-8010) and prefixes instead of every one")
+        }
+        for line in lines {
+          drafts[line.family].append(line.text, to: ContainerRules.chain, in: "filter", from: line.source)
+        }
+      }
+      compiler.resolver.problems.all.forEach { problems.add($0) }
+      sets.formUnion(compiler.resolver.usedSets)
+    }
+  }
+
+  // MARK: Raw text
+
+  private mutating func otherTables(_ policy: PolicyFile) {
+    for family in Family.allCases {
+      for table in policy.raw[family]?.tables ?? [] {
+        drafts[family].declare(table: table.name, at: table.place)
+        for chain in table.chains {
+          if chain.isBuiltIn {
+            // The defaults of the filter table have been joined already.
+            if table.name != "filter", let said = chain.policy {
+              drafts[family].setPolicy(of: chain.name, in: table.name, to: said, at: chain.place)
+            }
+          } else if let other = drafts[family].declare(chain: chain.name, in: table.name, at: chain.place) {
+            problems.add(
+              chain.place, "chain \(chain.name) of table \(table.name) is declared at \(other) too",
+              hint: "these policies apply to the same hosts: give one of the chains another name")
+          }
+          guard !(table.name == "filter" && chain.isBuiltIn) else { continue }
+          raw(policy, family, table: table.name, chain: chain.name)
+        }
+      }
+    }
+  }
+
+  private mutating func raw(_ policy: PolicyFile, _ family: Family, table: String, chain: String) {
+    guard let raw = policy.raw[family]?.tables.first(where: { $0.name == table }) else { return }
+    for line in raw.lines where line.chain == chain {
+      guard let tail = line.tail else {
+        drafts[family].append(line.head, to: chain, in: table, from: line.place)
+        continue
+      }
+      for source in facts.controllers where source.family == family {
+        drafts[family].append(
+          line.head + "\(AddressPrefix(source))".utf8 + tail, to: chain, in: table, from: line.place)
+      }
+    }
+  }
+
+  /// Raw rules that name the controllers, and become no rule in either family, would shut everybody out.
+  private mutating func requireWayIn() {
+    let named = composition.policies.flatMap { policy in
+      Family.allCases.compactMap { family in policy.raw[family]?.controllersPlace.map { (family, $0) } }
+    }
+    guard let first = named.first else { return }
+    let isUseful = named.contains { family, _ in facts.controllers.contains { $0.family == family } }
+    if !isUseful { problems.add(AddressResolver.noControllers(facts.host, at: first.1)) }
+  }
+}
+
+extension RulesetDraft {
+  /// `ipv6: drop-all`: nothing in, out or through, except the host with itself.
+  fileprivate static func droppingAll(at place: SourceLocation) -> RulesetDraft {
+    var draft = RulesetDraft()
+    for hook in BuiltInHook.allCases { draft.setPolicy(of: hook.chain, in: "filter", to: "DROP", at: place) }
+    draft.append("-A INPUT -i lo -j ACCEPT", to: "INPUT", in: "filter", from: place)
+    draft.append("-A OUTPUT -o lo -j ACCEPT", to: "OUTPUT", in: "filter", from: place)
+    return draft
+  }
+}

@@ -1,0 +1,126 @@
+internal import Core
+internal import Inventory
+
+/// Rules of the nat table, and the forwarding that translated connections need, from one policy's items.
+struct TranslationCompiler {
+  typealias Line = (family: Family, chain: String, text: String, source: SourceLocation)
+
+  private(set) var rules: [Line] = []
+  /// Of FORWARD in the filter table.
+  private(set) var forwards: [Line] = []
+
+  mutating func add(_ item: TranslationItem, _ compiler: inout MatchCompiler) {
+    let texts = compiler.texts(item.match, in: .forward)
+    let suffix = compiler.suffix(item.match)
+    switch item.action {
+    case .masquerade: append(texts, suffix, "POSTROUTING", "MASQUERADE", item)
+    case .exempt: append(texts, suffix, "POSTROUTING", "ACCEPT", item)
+    case .redirect(let port): append(texts, suffix, "PREROUTING", "REDIRECT --to-ports \(port)", item)
+    case .snat(let endpoint):
+      guard let (family, address) = target(endpoint, &compiler) else { return }
+      append(texts, suffix, "POSTROUTING", "SNAT --to-source \(address)", item, only: family)
+    case .forwardPort(let endpoint):
+      translate([endpoint], isRandom: false, texts, suffix, item, &compiler)
+    case .balance(let endpoints, let isRandom):
+      translate(endpoints, isRandom: isRandom, texts, suffix, item, &compiler)
+    }
+  }
+
+  private mutating func append(
+    _ texts: PerFamily<[MatchText]>, _ suffix: [String], _ chain: String, _ target: String, _ item: TranslationItem,
+    only family: Family? = nil
+  ) {
+    for each in Family.allCases where family == nil || family == each {
+      for text in texts[each] {
+        var text = text
+        text.modules += suffix
+        rules.append((each, chain, text.rule(in: chain, target: target), item.match.location))
+      }
+    }
+  }
+
+  /// Of the first of k targets every k-th connection, of the rest every (k-1)-th of what is left, and so on.
+  private mutating func translate(
+    _ endpoints: [Located<Endpoint>], isRandom: Bool, _ texts: PerFamily<[MatchText]>, _ suffix: [String],
+    _ item: TranslationItem, _ compiler: inout MatchCompiler
+  ) {
+    var targets: [(endpoint: Located<Endpoint>, family: Family, text: String)] = []
+    for endpoint in endpoints {
+      guard let (family, text) = target(endpoint, &compiler) else { return }
+      targets.append((endpoint, family, text))
+    }
+    for family in Family.allCases {
+      let mine = targets.filter { $0.family == family }
+      for (index, target) in mine.enumerated() {
+        let left = mine.count - index
+        let share =
+          left == 1 ? nil : isRandom ? Self.random(1, of: left) : "-m statistic --mode nth --every \(left) --packet 0"
+        for text in texts[family] {
+          var rule = text
+          rule.modules += [share].compactMap(\.self) + suffix
+          rules.append(
+            (
+              family, "PREROUTING", rule.rule(in: "PREROUTING", target: "DNAT --to-destination \(target.text)"),
+              item.match.location
+            ))
+        }
+        forward(target.endpoint, family, texts[family], item, &compiler)
+      }
+    }
+  }
+
+  /// What was translated may pass, and only that: who sends to the inner address directly is not let in by this.
+  private mutating func forward(
+    _ endpoint: Located<Endpoint>, _ family: Family, _ texts: [MatchText], _ item: TranslationItem,
+    _ compiler: inout MatchCompiler
+  ) {
+    guard let inner = address(endpoint, &compiler) else { return }
+    for text in texts {
+      var text = text
+      text.destination = inner.description
+      if let ports = endpoint.value.ports {
+        text.modules = text.modules.filter { !$0.contains("--dport") } + ["-m \(text.transport) --dport \(ports)"]
+      }
+      text.modules.append("-m conntrack --ctstate DNAT")
+      if let comment = item.match.comment { text.modules.append("-m comment --comment \(RuleWriting.quoted(comment))") }
+      let rule = text.rule(in: "FORWARD", target: "ACCEPT")
+      if !forwards.contains(where: { $0.family == family && $0.text == rule }) {
+        forwards.append((family, "FORWARD", rule, item.match.location))
+      }
+    }
+  }
+
+  /// As iptables-save prints it.
+  private static func random(_ share: Int, of whole: Int) -> String {
+    let digits = Int((Double(share) / Double(whole) * 1e11).rounded())
+    let text = String(digits)
+    return "-m statistic --mode random --probability 0." + String(repeating: "0", count: 11 - text.utf8.count) + text
+  }
+
+  private func target(
+    _ endpoint: Located<Endpoint>, _ compiler: inout MatchCompiler
+  ) -> (family: Family, text: String)? {
+    guard let prefix = address(endpoint, &compiler) else { return nil }
+    let address = String(prefix.description.prefix { $0 != "/" })
+    guard let ports = endpoint.value.ports else { return (prefix.family, address) }
+    let range = ports.isOne ? "\(ports.first)" : "\(ports.first)-\(ports.last)"
+    return (prefix.family, prefix.family == .ipv4 ? "\(address):\(range)" : "[\(address)]:\(range)")
+  }
+
+  private func address(_ endpoint: Located<Endpoint>, _ compiler: inout MatchCompiler) -> AddressPrefix? {
+    switch endpoint.value.address {
+    case .numeric(let prefix): return prefix
+    case .variable(let name):
+      let sides = compiler.resolver.resolve([Located(.variable(name), endpoint.location)])
+      let all = sides.ipv4.inline + sides.ipv6.inline
+      guard all.count == 1, let only = all.first, only.isOneAddress else {
+        if compiler.resolver.problems.isEmpty {
+          compiler.resolver.problems.add(
+            endpoint.location, "variable \(name) must be one address to translate to")
+        }
+        return nil
+      }
+      return only
+    }
+  }
+}

@@ -1,0 +1,138 @@
+internal import Core
+
+/// What a rule looks for. Everything that is given must match; of several values of one key, one.
+struct TrafficMatch: Sendable {
+  /// Traffic that has a name of its own, because it is more than one rule or differs between families.
+  enum Word: String, CaseIterable, Sendable {
+    case established, invalid
+    case icmpEssential = "icmp-essential"
+    case dhcpClient = "dhcp-client"
+    case broadcast, multicast
+  }
+
+  enum State: String, CaseIterable, Sendable {
+    case new, established, related, invalid, untracked
+  }
+
+  let location: SourceLocation
+  var word: Word?
+  var input: [Located<InterfaceOperand>] = []
+  var output: [Located<InterfaceOperand>] = []
+  /// Nil: from anywhere. An empty list cannot be written.
+  var from: [Located<AddressOperand>]?
+  var to: [Located<AddressOperand>]?
+  var ports: [(transport: PortTransport, ports: [Located<PortOperand>])] = []
+  /// Protocols as a whole, by number.
+  var protocols: [UInt8] = []
+  var services: [Located<String>] = []
+  var states: [State] = []
+  /// Only rules of this family.
+  var family: Family?
+  var until: Located<LastDay>?
+  var schedule: Located<String>?
+  /// Connections opened inside the schedule's window end with it.
+  var isStrict = false
+  var comment: String?
+  var owner: String?
+  /// The connection tracking helper to attach.
+  var helper: Located<String>?
+
+  /// Whether every packet matches.
+  var isEverything: Bool {
+    word == nil && input.isEmpty && output.isEmpty && from == nil && to == nil && ports.isEmpty && protocols.isEmpty
+      && services.isEmpty && states.isEmpty && until == nil && schedule == nil
+  }
+
+  /// Whether only packets of protocols with ports match.
+  var namesPorts: Bool { !ports.isEmpty || !services.isEmpty }
+}
+
+/// One item of `input`, `forward`, `output` and their `_last` parts.
+struct FilterItem: Sendable {
+  enum Action: Sendable {
+    case accept, drop
+    case reject(Rejection)
+    case log(LogWords)
+    case limit(RateLimit)
+  }
+
+  let action: Action
+  let match: TrafficMatch
+
+  var location: SourceLocation { match.location }
+}
+
+/// How a packet is refused, in both families' words.
+enum Rejection: String, CaseIterable, Sendable {
+  case portUnreachable = "port-unreachable"
+  case hostUnreachable = "host-unreachable"
+  case netUnreachable = "net-unreachable"
+  case adminProhibited = "admin-prohibited"
+  case tcpReset = "tcp-reset"
+
+  func option(_ family: Family) -> String {
+    switch (self, family) {
+    case (.tcpReset, _): "tcp-reset"
+    case (.portUnreachable, .ipv4): "icmp-port-unreachable"
+    case (.portUnreachable, .ipv6): "icmp6-port-unreachable"
+    case (.hostUnreachable, .ipv4): "icmp-host-unreachable"
+    case (.hostUnreachable, .ipv6): "icmp6-addr-unreachable"
+    case (.netUnreachable, .ipv4): "icmp-net-unreachable"
+    case (.netUnreachable, .ipv6): "icmp6-no-route"
+    case (.adminProhibited, .ipv4): "icmp-admin-prohibited"
+    case (.adminProhibited, .ipv6): "icmp6-adm-prohibited"
+    }
+  }
+}
+
+/// `6/minute`
+struct Rate: Hashable, Sendable {
+  enum Unit: String, CaseIterable, Sendable {
+    case second, minute, hour, day
+
+    /// As iptables-save prints it.
+    var short: String {
+      switch self {
+      case .second: "sec"
+      case .minute: "min"
+      case .hour: "hour"
+      case .day: "day"
+      }
+    }
+  }
+
+  let count: Int
+  let unit: Unit
+
+  var text: String { "\(count)/\(unit.short)" }
+}
+
+/// `log`: what is written, and how often at most.
+struct LogWords: Sendable {
+  enum Level: String, CaseIterable, Sendable {
+    case emergency, alert, critical, error, warning, notice, info, debug
+
+    /// Of syslog (RFC 5424 section 6.2.1).
+    var number: Int { Self.allCases.firstIndex(of: self)! }
+  }
+
+  var prefix: String?
+  var level: Level?
+  var limit: Rate?
+  var burst: Int?
+}
+
+/// `limit`: drops what comes faster than this, and never accepts.
+struct RateLimit: Sendable {
+  enum Key: String, CaseIterable, Sendable {
+    case source, destination, all
+  }
+  enum Excess: String, CaseIterable, Sendable {
+    case drop, reject
+  }
+
+  let rate: Rate
+  let burst: Int
+  let key: Key
+  let excess: Excess
+}
