@@ -71,6 +71,10 @@ package struct ImportedRules: Sendable {
     for entry in leftOut where [.ufw, .firewalld].contains(entry.owner) {
       notes.append("\(entry.owner.rawValue) keeps this host's rules: turn it off when the policy takes its place")
     }
+    if options.mode == "exclusive", !leftOut.isEmpty {
+      let owners = leftOut.map(\.owner.rawValue).joined(separator: ", ")
+      notes.append("mode exclusive takes whole tables: the rules of \(owners) would go")
+    }
     self.notes = notes + removal.notes
   }
 

@@ -89,7 +89,7 @@ private struct PolicyWriter {
   }
 
   private mutating func section(of chain: String, isTyped: Bool) {
-    let leavesToOthers = chain == "FORWARD" && rules.forwardsForeign
+    let leavesToOthers = chain == "FORWARD" && rules.forwardsForeign && options.mode != "exclusive"
     let all = chainRules("filter", chain)
     let plan =
       isTyped && !leavesToOthers
@@ -131,6 +131,10 @@ private struct PolicyWriter {
       var lines: [String] = []
       for table in rules.rulesets[family].tables {
         lines += rawLines(of: table, family, declaresBuiltIn: table.name != "filter" || declaresFilter)
+      }
+      // A policy of raw text alone says something of both families.
+      if declaresFilter, lines.isEmpty {
+        lines = ["*filter", ":INPUT ACCEPT", ":FORWARD ACCEPT", ":OUTPUT ACCEPT", "COMMIT"]
       }
       guard !lines.isEmpty else { continue }
       if !isBegun { line("raw:") }

@@ -23,29 +23,13 @@ struct SectionPlan {
   /// - Parameter hasLast: the section has a part behind the raw rules.
   /// - Parameter families: those that typed rules go into.
   init(_ rules: PerFamily<[Rule]>, table: String, chain: String, hasLast: Bool, families: [Family]) {
-    var typed = PerFamily<[TypedRule?]> { family in
-      rules[family].map { TypedRule($0, table: table, chain: chain, family) }
+    let parts = PerFamily { family in
+      Parts(rules[family].map { TypedRule($0, table: table, chain: chain, family) }, hasLast: hasLast)
     }
-    // A rule of one word cannot say that it is in one family only: where it is, it has to be raw, and what is behind it.
-    while true {
-      let parts = typed.map { Parts($1, hasLast: hasLast) }
-      let first = Self.merge(parts.map { Array($1.first) }, families)
-      let last = Self.merge(parts.map { Array($1.last) }, families)
-      if let family = Self.oneWord(in: first) ?? Self.oneWord(in: last) {
-        let alone = (first + last).filter { $0.only == family && $0.rule.isOneWord }.map(\.rule)
-        if let index = typed[family].firstIndex(where: { $0.map(alone.contains) ?? false }) {
-          typed[family][index] = nil
-        }
-        continue
-      }
-      self.first = first
-      self.last = last
-      raw = parts.map { family, parts in Array(rules[family][parts.raw]) }
-      return
-    }
+    first = Self.merge(parts.map { $1.first }, families)
+    last = Self.merge(parts.map { $1.last }, families)
+    raw = parts.map { family, parts in Array(rules[family][parts.raw]) }
   }
-
-  private static func oneWord(in items: [Item]) -> Family? { items.first { $0.only != nil && $0.rule.isOneWord }?.only }
 
   private struct Parts {
     let first: [TypedRule]

@@ -4,7 +4,8 @@ package import Lint
 /// A rule that the policy language can say, and the exact text that the language makes of it.
 package struct TypedRule: Hashable, Sendable {
   package enum Verdict: Hashable, Sendable {
-    case accept, drop, reject, rejectWithReset
+    case accept, drop
+    case reject(Rejection)
     case log(prefix: String?, level: LogLevel?)
     case masquerade
     case snat(to: String)
@@ -17,11 +18,39 @@ package struct TypedRule: Hashable, Sendable {
     case named(String)
   }
 
-  package enum State: Hashable, Sendable {
-    case established, invalid, new
+  /// In the order that the programs print them.
+  package enum State: String, Hashable, Sendable, CaseIterable {
+    case invalid, new, related, established, untracked
   }
 
+  package enum Rejection: String, Hashable, Sendable, CaseIterable {
+    case portUnreachable = "port-unreachable"
+    case hostUnreachable = "host-unreachable"
+    case netUnreachable = "net-unreachable"
+    case adminProhibited = "admin-prohibited"
+    case tcpReset = "tcp-reset"
+
+    func option(_ family: Family) -> String {
+      switch (self, family) {
+      case (.tcpReset, _): "tcp-reset"
+      case (.portUnreachable, .ipv4): "icmp-port-unreachable"
+      case (.portUnreachable, .ipv6): "icmp6-port-unreachable"
+      case (.hostUnreachable, .ipv4): "icmp-host-unreachable"
+      case (.hostUnreachable, .ipv6): "icmp6-addr-unreachable"
+      case (.netUnreachable, .ipv4): "icmp-net-unreachable"
+      case (.netUnreachable, .ipv6): "icmp6-no-route"
+      case (.adminProhibited, .ipv4): "icmp-admin-prohibited"
+      case (.adminProhibited, .ipv6): "icmp6-adm-prohibited"
+      }
+    }
+  }
+
+  /// All but 4, which the programs do not print.
   package enum LogLevel: UInt8, Hashable, Sendable, CaseIterable {
+    case emergency = 0
+    case alert = 1
+    case critical = 2
+    case error = 3
     case notice = 5
     case info = 6
     case debug = 7
@@ -42,6 +71,8 @@ package struct TypedRule: Hashable, Sendable {
     }
     package let count: Int
     package let unit: Unit
+    /// Nil is the kernel's own, which the programs do not print.
+    package var burst: Int?
   }
 
   package var source: MatchedPrefix?
@@ -49,23 +80,25 @@ package struct TypedRule: Hashable, Sendable {
   package var input: String?
   package var output: String?
   package var transport: Transport?
-  package var state: State?
+  package var states: [State] = []
   package var rate: Rate?
   package var comment: String?
   package var verdict: Verdict
 
   init(_ verdict: Verdict) { self.verdict = verdict }
 
-  /// Transports that have one name in the language and in what the programs print.
-  static let names: Set<String> = ["tcp", "udp", "esp", "ah", "gre", "sctp", "ospf", "vrrp"]
+  /// Transports whose names every host has. Others are known by their numbers where there is no /etc/protocols.
+  static let names: [String: Int] = ["tcp": 6, "udp": 17, "dccp": 33, "esp": 50, "ah": 51, "sctp": 132, "udplite": 136]
   /// Those that are another one in each family.
-  static let namesOfFamilies: [String: Family] = ["icmp": .ipv4, "igmp": .ipv4, "ipv6-icmp": .ipv6]
+  static let namesOfFamilies: [String: (number: Int, family: Family)] = [
+    "icmp": (1, .ipv4), "ipv6-icmp": (58, .ipv6),
+  ]
 
   /// The family it can only be in; nil for either.
   package var family: Family? {
     if let address = source ?? destination { return address.family }
     if case .snat(let to) = verdict { return to.utf8.contains(UInt8(ascii: ":")) ? .ipv6 : .ipv4 }
-    if case .named(let name) = transport { return Self.namesOfFamilies[name] }
+    if case .named(let name) = transport { return Self.namesOfFamilies[name]?.family }
     return nil
   }
 
@@ -75,17 +108,25 @@ package struct TypedRule: Hashable, Sendable {
     return source != nil || destination != nil
   }
 
-  /// Said by one word, with no place for anything else.
-  var isOneWord: Bool { state == .established || state == .invalid }
+  /// The language has a word for it.
+  var word: String? {
+    var plain = TypedRule(verdict)
+    plain.states = states
+    guard self == plain else { return nil }
+    return switch (verdict, states) {
+    case (.accept, [.related, .established]): "established"
+    case (.drop, [.invalid]): "invalid"
+    default: nil
+    }
+  }
 
   /// What belongs behind the rules of all policies: what is logged, and then refused.
   var isClosing: Bool {
     switch verdict {
     case .log: true
     case .drop, .reject:
-      source == nil && destination == nil && input == nil && output == nil && transport == nil && state == nil
-        && rate == nil
-    case .accept, .rejectWithReset, .masquerade, .snat: false
+      source == nil && destination == nil && input == nil && output == nil && transport == nil && states.isEmpty
+    case .accept, .masquerade, .snat: false
     }
   }
 
@@ -105,13 +146,13 @@ package struct TypedRule: Hashable, Sendable {
     case .named(let name): words += " -p \(name)"
     case nil: break
     }
-    switch state {
-    case .established: words += " -m conntrack --ctstate RELATED,ESTABLISHED"
-    case .invalid: words += " -m conntrack --ctstate INVALID"
-    case .new: words += " -m conntrack --ctstate NEW"
-    case nil: break
+    if !states.isEmpty {
+      let written = State.allCases.filter(states.contains).map { $0.rawValue.uppercased() }
+      words += " -m conntrack --ctstate " + written.joined(separator: ",")
     }
-    if let rate { words += " -m limit --limit \(rate.count)/\(rate.unit.short)" }
+    if let rate {
+      words += " -m limit --limit \(rate.count)/\(rate.unit.short)" + (rate.burst.map { " --limit-burst \($0)" } ?? "")
+    }
     if let comment { words += " -m comment --comment " + Self.printed(comment) }
     return Array((words + " -j " + target(family)).utf8)
   }
@@ -120,8 +161,7 @@ package struct TypedRule: Hashable, Sendable {
     switch verdict {
     case .accept: "ACCEPT"
     case .drop: "DROP"
-    case .reject: "REJECT --reject-with \(family == .ipv4 ? "icmp" : "icmp6")-port-unreachable"
-    case .rejectWithReset: "REJECT --reject-with tcp-reset"
+    case .reject(let rejection): "REJECT --reject-with \(rejection.option(family))"
     case .log(let prefix, let level):
       "LOG" + (prefix.map { " --log-prefix " + Self.printed($0) } ?? "")
         + (level.map { " --log-level \($0.rawValue)" } ?? "")
@@ -139,7 +179,7 @@ package struct TypedRule: Hashable, Sendable {
 
   /// As iptables-save prints text: in quotes when there is anything in it but letters, digits, `_` and `-`.
   static func printed(_ text: String) -> String {
-    let isPlain = text.utf8.allSatisfy { byte in
+    let isWord = text.utf8.allSatisfy { byte in
       switch byte {
       case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
         UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
@@ -147,12 +187,12 @@ package struct TypedRule: Hashable, Sendable {
       default: false
       }
     }
-    if isPlain, !text.isEmpty { return text }
-    var printed = "\""
-    for character in text.unicodeScalars {
-      if character == "\"" || character == "\\" || character == "'" { printed += "\\" }
-      printed.unicodeScalars.append(character)
-    }
-    return printed + "\""
+    return isWord ? text : "\"\(text)\""
+  }
+
+  /// What the language takes as a comment or prefix, and all programs print alike.
+  static func isPlain(_ text: String, atMost limit: Int) -> Bool {
+    (1...limit).contains(text.utf8.count) && !text.hasPrefix("-")
+      && text.utf8.allSatisfy { (0x20...0x7e).contains($0) && !"\"\\'".utf8.contains($0) }
   }
 }

@@ -17,24 +17,16 @@ extension TypedRule {
 
   private func fits(table: String, chain: String) -> Bool {
     switch verdict {
-    case .rejectWithReset:
-      guard table == "filter", hasTCP else { return false }
-    case .accept, .drop, .reject, .log:
-      guard table == "filter" else { return false }
     case .masquerade, .snat:
       // Of these the language knows only whose packets, and where they leave.
-      guard table == "nat", chain == "POSTROUTING", input == nil, destination == nil, transport == nil, state == nil,
-        rate == nil, comment == nil
-      else { return false }
+      return table == "nat" && chain == "POSTROUTING" && input == nil && destination == nil && transport == nil
+        && states.isEmpty && rate == nil
+    case .log: break
+    // Only a log takes a plain rate.
+    case .accept, .drop, .reject: guard rate == nil else { return false }
     }
-    if isOneWord {
-      var plain = TypedRule(state == .established ? .accept : .drop)
-      plain.state = state
-      return self == plain
-    }
-    if case .log = verdict { return true }
-    // Only a log is known to take a plain rate.
-    return rate == nil
+    if verdict == .reject(.tcpReset), !hasTCP { return false }
+    return table == "filter" && (chain != "INPUT" || output == nil) && (chain != "OUTPUT" || input == nil)
   }
 
   private var hasTCP: Bool {
@@ -72,19 +64,28 @@ private struct TypedRuleReader {
       case "-m":
         switch value {
         case "tcp" where transport == value, "udp" where transport == value:
-          guard next() == "--dport", let list = next(), let read = Self.ports(list), read.count == 1 else { return nil }
+          guard next() == "--dport", let list = next(), let read = Self.ports(list), read.count == 1 else {
+            return nil
+          }
           ports = read
         case "multiport":
           guard next() == "--dports", let list = next(), let read = Self.ports(list) else { return nil }
           ports = read
         case "conntrack":
-          guard next() == "--ctstate", let list = next(), let state = Self.state(list) else { return nil }
-          typed.state = state
+          guard next() == "--ctstate", let list = next(), let states = Self.states(list) else { return nil }
+          typed.states = states
         case "limit":
-          guard next() == "--limit", let text = next(), let rate = Self.rate(text) else { return nil }
+          guard next() == "--limit", let text = next(), var rate = Self.rate(text) else { return nil }
+          if index < words.count, words[index].says("--limit-burst") {
+            index += 1
+            guard let burst = next().flatMap({ Int($0) }), (1...10_000).contains(burst), burst != 5 else { return nil }
+            rate.burst = burst
+          }
           typed.rate = rate
         case "comment":
-          guard next() == "--comment", let text = next(), !text.isEmpty, !text.hasPrefix("-") else { return nil }
+          guard next() == "--comment", let text = next(), TypedRule.isPlain(text, atMost: 255) else {
+            return nil
+          }
           typed.comment = text
         default: return nil
         }
@@ -96,7 +97,7 @@ private struct TypedRuleReader {
         case ("tcp", false): typed.transport = .tcp(ports)
         case ("udp", false): typed.transport = .udp(ports)
         case (let name?, true):
-          guard TypedRule.names.contains(name) || TypedRule.namesOfFamilies[name] == family else { return nil }
+          guard isTransport(name) else { return nil }
           typed.transport = .named(name)
         default: return nil
         }
@@ -113,7 +114,20 @@ private struct TypedRuleReader {
     return words[index - 1].text
   }
 
-  private func prefix(_ text: String) -> MatchedPrefix? { MatchedPrefix(text, family) }
+  /// One that says something, and that the language takes as of this family.
+  private func prefix(_ text: String) -> MatchedPrefix? {
+    guard let prefix = MatchedPrefix(text, family), !prefix.isEverything else { return nil }
+    let mapped = MatchedPrefix("::ffff:0:0/96", .ipv6)
+    return mapped?.isDisjoint(from: prefix) == false ? nil : prefix
+  }
+
+  /// A name of it that the language writes in the same way, or a number that has none.
+  private func isTransport(_ name: String) -> Bool {
+    if TypedRule.names[name] != nil || TypedRule.namesOfFamilies[name]?.family == family { return true }
+    guard let number = UInt8(name), number > 0, "\(number)" == name else { return false }
+    return !TypedRule.names.values.contains(Int(number))
+      && !TypedRule.namesOfFamilies.values.contains { $0.number == Int(number) }
+  }
 
   /// A name that means the same in YAML, on a command line and to the kernel.
   private func interface(_ text: String) -> String? {
@@ -134,24 +148,24 @@ private struct TypedRuleReader {
     var ranges: [ClosedRange<UInt16>] = []
     for part in list.split(separator: ",", omittingEmptySubsequences: false) {
       let ends = part.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map { UInt16($0) }
-      guard let first = ends[0], let last = ends[ends.count - 1], first <= last else { return nil }
+      guard let first = ends[0], let last = ends[ends.count - 1], first > 0, first <= last,
+        !ranges.contains(first...last)
+      else { return nil }
       ranges.append(first...last)
     }
-    return ranges
+    // What the kernel keeps of one list; a range counts as two.
+    return ranges.reduce(0) { $0 + ($1.count == 1 ? 1 : 2) } <= 15 ? ranges : nil
   }
 
-  private static func state(_ list: String) -> TypedRule.State? {
-    switch list {
-    case "RELATED,ESTABLISHED": .established
-    case "INVALID": .invalid
-    case "NEW": .new
-    default: nil
-    }
+  private static func states(_ list: String) -> [TypedRule.State]? {
+    let words = list.split(separator: ",", omittingEmptySubsequences: false).map { $0.lowercased() }
+    let states = words.compactMap { TypedRule.State(rawValue: $0) }
+    return states.count == words.count && Set(states).count == words.count ? states : nil
   }
 
   private static func rate(_ text: String) -> TypedRule.Rate? {
     let parts = text.split(separator: "/", maxSplits: 1)
-    guard parts.count == 2, let count = Int(parts[0]), count > 0,
+    guard parts.count == 2, let count = Int(parts[0]), (1...10_000).contains(count),
       let unit = TypedRule.Rate.Unit.allCases.first(where: { $0.short == parts[1] })
     else { return nil }
     return TypedRule.Rate(count: count, unit: unit)
@@ -164,7 +178,7 @@ private struct TypedRuleReader {
     case "MASQUERADE": return .masquerade
     case "REJECT":
       guard next() == "--reject-with", let kind = next() else { return nil }
-      return kind == "tcp-reset" ? .rejectWithReset : .reject
+      return TypedRule.Rejection.allCases.first { $0.option(family) == kind }.map { .reject($0) }
     case "SNAT":
       guard next() == "--to-source", let address = next(), let prefix = prefix(address), prefix.address == address
       else {
@@ -176,7 +190,9 @@ private struct TypedRuleReader {
       var level: TypedRule.LogLevel?
       while let option = next(), let value = next() {
         switch option {
-        case "--log-prefix": prefix = value
+        case "--log-prefix":
+          guard TypedRule.isPlain(value, atMost: 29) else { return nil }
+          prefix = value
         case "--log-level": level = UInt8(value).flatMap(TypedRule.LogLevel.init)
         default: return nil
         }

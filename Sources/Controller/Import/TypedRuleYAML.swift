@@ -6,11 +6,7 @@ extension TypedRule {
   ///
   /// - Parameter family: the family it is in, when it is not in both.
   func item(only family: Family?) -> String {
-    switch state {
-    case .established: return "- accept: established"
-    case .invalid: return "- drop: invalid"
-    case .new, nil: break
-    }
+    if let word, family == nil { return "- \(states == [.invalid] ? "drop" : "accept"): \(word)" }
     var members: [(key: String, value: String)] = []
     func add(_ key: String, _ value: String?) { if let value { members.append((key, value)) } }
     // Whose packets are translated matters most; elsewhere the way they take does.
@@ -25,15 +21,16 @@ extension TypedRule {
     case .named(let name): add("proto", YAMLText.scalar(name))
     case nil: break
     }
-    if state == .new { add("state", "new") }
+    if let only = states.first {
+      add("state", states.count == 1 ? only.rawValue : YAMLText.list(states.map(\.rawValue)))
+    }
     let verb: String
     switch verdict {
     case .accept: verb = "accept"
     case .drop: verb = "drop"
-    case .reject: verb = "reject"
-    case .rejectWithReset:
+    case .reject(let rejection):
       verb = "reject"
-      add("with", "tcp-reset")
+      if rejection != .portUnreachable { add("with", rejection.rawValue) }
     case .log(let prefix, let level):
       verb = "log"
       add("prefix", prefix.map(YAMLText.quoted))
@@ -44,6 +41,7 @@ extension TypedRule {
       add("to", YAMLText.scalar(to))
     }
     add("limit", rate.map { "\($0.count)/\($0.unit.rawValue)" })
+    add("burst", rate?.burst.map(String.init))
     add("comment", comment.map(YAMLText.quoted))
     if let family, !showsFamily { add("family", family.rawValue) }
     return "- \(verb): " + YAMLText.mapping(members)
@@ -52,7 +50,7 @@ extension TypedRule {
   private var isTranslation: Bool {
     switch verdict {
     case .masquerade, .snat: true
-    case .accept, .drop, .reject, .rejectWithReset, .log: false
+    case .accept, .drop, .reject, .log: false
     }
   }
 

@@ -87,14 +87,14 @@ import Testing
     try expectSame(same)
   }
 
-  @Test("A rule of one word in one family only is raw") func oneWord() throws {
+  @Test("Answers that are accepted in one family only, or at other places") func answers() throws {
     let answers = "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n"
     let policy = try imported(filter("-A INPUT -i lo -j ACCEPT\n" + answers), filter("-A INPUT -i lo -j ACCEPT\n"))
-    #expect(policy.yaml.contains("    -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED") && policy.rawRules == 1)
+    #expect(policy.yaml.contains("- accept: { state: [related, established], family: ipv4 }") && policy.rawRules == 0)
     try expectSame(policy)
-    // In both, but not at places that one list can give both.
     try expectSame(
       try imported(filter(answers + "-A INPUT -i lo -j ACCEPT\n"), filter("-A INPUT -i lo -j ACCEPT\n" + answers)))
+    try expectSame(try imported(filter("-A INPUT -i lo -j ACCEPT\n"), filter("")))
   }
 
   @Test("Families whose defaults differ are raw as a whole") func differentDefaults() throws {
@@ -136,7 +136,7 @@ import Testing
     let closed = try imported(text, nil, options)
     #expect(closed.notes == ["no IPv6 rules were given: the policy drops all of it"])
     #expect(closed.yaml.contains("ipv6: drop-all\n") && closed.yaml.contains("  - accept: { in: lo }\n"))
-    #expect(canonical(try SmallCompiler(closed.yaml).ruleset(.ipv4)) == (try canonical(text)))
+    #expect(canonical(try compiled(closed.yaml).ipv4) == (try canonical(text)))
     #expect(try imported("", "").notes == [])
     try expectSame(try imported("", ""))
   }
@@ -203,7 +203,7 @@ import Testing
       for family in Family.allCases { #expect(canonical(policy.rulesets[family]) == (try canonical(texts[family]))) }
     }
     print("\(count) pairs of rulesets, \(typed) rules typed and \(raw) raw")
-    #expect(typed > count && raw > count)
+    #expect(typed > count / 2 && raw > count)
   }
 
   @Test("No mutation of a save crashes the importer, and what it writes says the same") func fuzz() throws {

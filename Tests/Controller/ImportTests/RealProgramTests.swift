@@ -14,12 +14,12 @@ struct RealProgramTests {
     -A INPUT -i lo -j ACCEPT
     -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
     -A INPUT -m conntrack --ctstate INVALID -j DROP
-    -A INPUT -p tcp --dport 22 -m conntrack --ctstate NEW -m comment --comment "it's \\"ours\\"" -j ACCEPT
+    -A INPUT -p tcp --dport 22 -m conntrack --ctstate NEW -m comment --comment "for us" -j ACCEPT
     -A INPUT -p tcp -m multiport --dports 80,443,8000:8010 -m comment --comment web -j ACCEPT
     -A INPUT -p udp --dport 60000:61000 -j ACCEPT
-    -A INPUT -p vrrp -j ACCEPT
+    -A INPUT -p esp -j ACCEPT
     -A INPUT -p tcp --dport 25 -j REJECT --reject-with tcp-reset
-    -A INPUT -m limit --limit 5/minute -j LOG --log-prefix "in-drop: " --log-level info
+    -A INPUT -m limit --limit 5/minute --limit-burst 10 -j LOG --log-prefix "in-drop: " --log-level info
     -A INPUT -j REJECT
     -A FORWARD -i eth1 -o wg+ -j ACCEPT
     -A FORWARD -m mark --mark 1 -j knock
@@ -50,7 +50,7 @@ struct RealProgramTests {
       let read = try Ruleset.parse(save: saved[family], file: "save")
       #expect(canonical(policy.rulesets[family]) == canonical(read))
       // The compiled text loads, and is printed as it was.
-      let compiled = try SmallCompiler(policy.yaml).ruleset(family).declaringAllBuiltInChains().canonical()
+      let compiled = try compiled(policy.yaml)[family].declaringAllBuiltInChains().canonical()
       let again = try Programs.run("$P-restore <$IN && $P-save", family, backend, input: compiled)
       try #require(again.status == 0, "\(again.errors)")
       #expect(try Ruleset.parse(save: again.text, file: "again").digest == read.digest)

@@ -1,10 +1,9 @@
 import Core
 import Foundation
-import Glibc
 import Import
+import Policy
 import Ruleset
 import Testing
-import Yams
 
 /// A small generator whose seed is printed, so that a failure can be repeated.
 struct Random: RandomNumberGenerator {
@@ -59,157 +58,25 @@ func canonical(_ ruleset: Ruleset) -> String {
   String(decoding: ruleset.ordered().declaringAllBuiltInChains().canonical(), as: UTF8.self)
 }
 
-/// What the policy language makes of a policy, as far as imported ones go: written here a second time, so that what the
-/// importer believes of the language is checked against the page that describes it.
-struct SmallCompiler {
-  private let root: Node.Mapping
-
-  init(_ yaml: String) throws {
-    root = try #require(try Yams.compose(yaml: yaml)?.mapping)
-    let known = [
-      "policy", "description", "applies_to", "mode", "ipv6", "established", "defaults", "input", "input_last",
-      "forward",
-      "forward_last", "output", "output_last", "nat", "raw",
-    ]
-    for (key, _) in root { #expect(known.contains(key.string ?? "")) }
-    #expect(root["established"]?.string == "explicit")
-  }
-
-  func ruleset(_ family: Family) throws -> Ruleset {
-    var tables: [String: [String: (policy: String?, rules: [String])]] = [:]
-    if let defaults = root["defaults"]?.mapping {
-      for chain in ["input", "forward", "output"] {
-        tables["filter", default: [:]][chain.uppercased()] = (try #require(defaults[chain]?.string).uppercased(), [])
-      }
-    }
-    for chain in ["input", "forward", "output"] {
-      for item in root[chain]?.sequence ?? [] {
-        tables["filter", default: [:]][chain.uppercased()]?.rules += try rule(item, chain.uppercased(), family)
-      }
-    }
-    for item in root["nat"]?.sequence ?? [] {
-      tables["nat", default: [:]]["POSTROUTING", default: ("ACCEPT", [])].rules += try rule(item, "POSTROUTING", family)
-    }
-    var table = ""
-    for line in (root["raw"]?.mapping?[family.rawValue]?.string ?? "").split(separator: "\n").map(String.init) {
-      let words = line.split(separator: " ").map(String.init)
-      if line.hasPrefix("*") {
-        table = String(line.dropFirst())
-      } else if line.hasPrefix(":") {
-        let name = String(words[0].dropFirst())
-        #expect(tables[table]?[name] == nil || table == "nat")
-        let rules = tables[table]?[name]?.rules ?? []
-        tables[table, default: [:]][name] = (words[1] == "-" ? nil : words[1], rules)
-      } else if line.hasPrefix("-A") {
-        try #require(tables[table]?[words[1]] != nil, "\(line)")
-        tables[table]?[words[1]]?.rules.append(line)
-      } else {
-        #expect(line == "COMMIT")
-      }
-    }
-    for chain in ["input", "forward", "output"] {
-      for item in root[chain + "_last"]?.sequence ?? [] {
-        tables["filter", default: [:]][chain.uppercased()]?.rules += try rule(item, chain.uppercased(), family)
-      }
-    }
-    return Ruleset(
-      tables: tables.sorted { $0.key < $1.key }.map { name, chains in
-        RuleTable(
-          name: name,
-          chains: chains.sorted { $0.key < $1.key }.map { chain, content in
-            RuleChain(
-              name: chain, policy: content.policy, rules: content.rules.map { Rule(text: Array($0.utf8)) })
-          })
-      })
-  }
-
-  private func rule(_ item: Node, _ chain: String, _ family: Family) throws -> [String] {
-    let only = try #require(item.mapping?.first)
-    let verb = try #require(only.key.string)
-    if let word = only.value.scalar?.string {
-      switch "\(verb) \(word)" {
-      case "accept established": return ["-A \(chain) -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"]
-      case "drop invalid": return ["-A \(chain) -m conntrack --ctstate INVALID -j DROP"]
-      default: throw Reason("\(verb) \(word)")
-      }
-    }
-    var members: [String: Node] = [:]
-    for (key, value) in try #require(only.value.mapping) { members[try #require(key.string)] = value }
-    func take(_ key: String) -> String? { members.removeValue(forKey: key)?.scalar?.string }
-    var families = Set(Family.allCases)
-    if let name = take("family") { families = [try #require(Family(rawValue: name))] }
-    var text = "-A \(chain)"
-    func address(_ written: String) -> String {
-      let isIPv6 = written.contains(":")
-      families.formIntersection([isIPv6 ? .ipv6 : .ipv4])
-      return written.contains("/") ? written : written + (isIPv6 ? "/128" : "/32")
-    }
-    if let from = take("from") { text += " -s " + address(from) }
-    if verb != "snat", let to = take("to") { text += " -d " + address(to) }
-    if let name = take("in") { text += " -i \(name)" }
-    if let name = take("out") { text += " -o \(name)" }
-    if let name = take("proto") {
-      text += " -p \(name)"
-      if name == "icmp" || name == "igmp" { #expect(families == [.ipv4]) }
-    }
-    for name in ["tcp", "udp"] {
-      guard let node = members.removeValue(forKey: name) else { continue }
-      let nodes = node.sequence.map { Array($0) } ?? [node]
-      let ports = try nodes.map { port in
-        #expect(port.scalar?.style == .doubleQuoted)
-        return try #require(port.scalar?.string).replacing("-", with: ":")
-      }
-      text +=
-        ports.count == 1
-        ? " -p \(name) -m \(name) --dport \(ports[0])"
-        : " -p \(name) -m multiport --dports \(ports.joined(separator: ","))"
-    }
-    if let state = take("state") {
-      #expect(state == "new")
-      text += " -m conntrack --ctstate NEW"
-    }
-    if let limit = take("limit") {
-      let short = ["second": "sec", "minute": "min", "hour": "hour", "day": "day"]
-      let parts = limit.split(separator: "/").map(String.init)
-      text += " -m limit --limit \(parts[0])/\(try #require(short[parts[1]]))"
-    }
-    if let comment = take("comment") { text += " -m comment --comment " + printed(comment) }
-    switch verb {
-    case "accept": text += " -j ACCEPT"
-    case "drop": text += " -j DROP"
-    case "masquerade": text += " -j MASQUERADE"
-    case "snat":
-      let to = try #require(take("to"))
-      families.formIntersection([to.contains(":") ? .ipv6 : .ipv4])
-      text += " -j SNAT --to-source \(to)"
-    case "log":
-      text += " -j LOG"
-      if let prefix = take("prefix") { text += " --log-prefix " + printed(prefix) }
-      if let level = take("level") {
-        text += " --log-level \(try #require(["notice": 5, "info": 6, "debug": 7][level]))"
-      }
-    case "reject":
-      let icmp = family == .ipv4 ? "icmp-port-unreachable" : "icmp6-port-unreachable"
-      text += " -j REJECT --reject-with " + (take("with") ?? icmp)
-    default: throw Reason(verb)
-    }
-    #expect(members.isEmpty, "\(members)")
-    return families.contains(family) ? [text] : []
-  }
-
-  /// As iptables-save prints text.
-  private func printed(_ text: String) -> String {
-    if text.range(of: "^[A-Za-z0-9_-]+$", options: .regularExpression) != nil { return text }
-    return "\"" + text.map { "\"\\'".contains($0) ? "\\\($0)" : "\($0)" }.joined() + "\""
+/// What the policy language makes of a policy, as every host would get it.
+func compiled(_ yaml: String, name: String = "web") throws -> PerFamily<Ruleset> {
+  let folder = FileManager.default.temporaryDirectory.appendingPathComponent("import-\(UUID().uuidString)")
+  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  defer { try? FileManager.default.removeItem(at: folder) }
+  try Data(yaml.utf8).write(to: folder.appendingPathComponent(name + ".yaml"))
+  let policies = try PolicySet.load(directory: folder.path)
+  let rules = try PolicyCompiler.standalone(policies, named: [], controllers: []).rules
+  return try PerFamily { family in
+    try Ruleset.parse(policy: rules[family], file: "\(family)", family: family)
   }
 }
 
 /// The promise of an import: the policy compiles to what was imported.
 func expectSame(_ policy: ImportedPolicy, sourceLocation: Testing.SourceLocation = #_sourceLocation) throws {
-  let compiler = try SmallCompiler(policy.yaml)
+  let compiled = try compiled(policy.yaml, name: policy.name)
   for family in Family.allCases {
     #expect(
-      canonical(try compiler.ruleset(family)) == canonical(policy.rulesets[family]), "\(policy.yaml)",
+      canonical(compiled[family]) == canonical(policy.rulesets[family]), "\(policy.yaml)",
       sourceLocation: sourceLocation)
   }
 }

@@ -17,13 +17,17 @@ import Testing
       "-A INPUT -i lo -j ACCEPT", "-A INPUT -s 10.0.0.0/8 -p tcp -m tcp --dport 9100 -j ACCEPT",
       "-A INPUT -p tcp -m multiport --dports 80,443,8000:8010 -j ACCEPT",
       "-A INPUT -p udp -m udp --dport 60000:61000 -j DROP",
-      "-A INPUT -p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -m comment --comment \"say \\\"hi\\\" it\\'s\" -j ACCEPT",
+      "-A INPUT -p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -m comment --comment \"public site\" -j ACCEPT",
       "-A INPUT -p tcp -m tcp --dport 25 -j REJECT --reject-with tcp-reset",
       "-A INPUT -j REJECT --reject-with icmp-port-unreachable",
-      "-A INPUT -m limit --limit 5/min -j LOG --log-prefix \"x: \" --log-level 6", "-A INPUT -p vrrp -j ACCEPT",
+      "-A INPUT -m limit --limit 5/min -j LOG --log-prefix \"x: \" --log-level 6", "-A INPUT -p 112 -j ACCEPT",
       "-A FORWARD -s 10.8.0.0/24 -d 192.0.2.1/32 -i eth1 -o wg+ -j ACCEPT", "-A OUTPUT -o eth0 -j ACCEPT",
       "-A INPUT -j DROP",
-      "-A INPUT -p icmp -j ACCEPT",
+      "-A INPUT -p icmp -j ACCEPT", "-A INPUT -p 47 -j ACCEPT", "-A INPUT -j LOG --log-level 3",
+      "-A INPUT -m limit --limit 5/min --limit-burst 9 -j LOG",
+      "-A INPUT -j REJECT --reject-with icmp-admin-prohibited",
+      "-A INPUT -i lo -m conntrack --ctstate INVALID -j DROP", "-A INPUT -m conntrack --ctstate INVALID -j ACCEPT",
+      "-A INPUT -m conntrack --ctstate INVALID,NEW,UNTRACKED -j DROP",
     ]) func typed(rule: String) throws
   {
     let typed = try #require(read(rule))
@@ -34,17 +38,22 @@ import Testing
     "What it cannot say exactly is not",
     arguments: [
       "-A INPUT ! -s 10.0.0.0/8 -j DROP", "-A INPUT -p tcp -m tcp --sport 53 -j ACCEPT",
+      "-A INPUT -p vrrp -j ACCEPT", "-A INPUT -p 6 -j ACCEPT", "-A INPUT -p tcp -m tcp --dport 0 -j ACCEPT",
+      "-A INPUT -p tcp -m multiport --dports 80,80 -j ACCEPT", "-A INPUT -s 0.0.0.0/0 -j DROP",
+      "-A INPUT -m conntrack --ctstate NEW,INVALID -j DROP", "-A INPUT -o eth0 -j DROP", "-A OUTPUT -i eth0 -j DROP",
+      "-A INPUT -m limit --limit 5/min --limit-burst 5 -j LOG", "-A INPUT -m comment --comment \"it\\'s\" -j DROP",
+      "-A INPUT -m comment --comment \"a \\\"b\\\"\" -j DROP", "-A INPUT -m limit --limit 20000/min -j LOG",
       "-A INPUT -p tcp -m tcp -j ACCEPT",
       "-A INPUT -p tcp -m tcp ! --dport 22 -j DROP", "-A INPUT -p tcp -m multiport --dports 80 -j ACCEPT",
       "-A INPUT -m comment --comment x -p tcp -j ACCEPT",
       "-A INPUT -m conntrack --ctstate NEW -p tcp -m tcp --dport 22 -j ACCEPT",
-      "-A INPUT -m limit --limit 5/min --limit-burst 9 -j LOG", "-A INPUT -m limit --limit 5/min -j ACCEPT",
+      "-A INPUT -m limit --limit 5/min -j ACCEPT",
       "-A INPUT -s 10.0.0.1/8 -j DROP", "-A INPUT -s 10.0.0.0/255.0.255.0 -j DROP", "-A INPUT -s 192.0.2.1 -j DROP",
-      "-A INPUT -s 0.0.0.0/0 -i lo -j X", "-A INPUT -j web", "-A INPUT -g web", "-A INPUT", "-A INPUT -p 47 -j ACCEPT",
-      "-A INPUT -p ipv6-icmp -j ACCEPT", "-A INPUT -j REJECT --reject-with icmp-admin-prohibited", "-A INPUT -j REJECT",
+      "-A INPUT -s 0.0.0.0/0 -i lo -j X", "-A INPUT -j web", "-A INPUT -g web", "-A INPUT",
+      "-A INPUT -p ipv6-icmp -j ACCEPT", "-A INPUT -j REJECT",
       "-A INPUT -j REJECT --reject-with icmp6-port-unreachable", "-A INPUT -j REJECT --reject-with tcp-reset",
-      "-A INPUT -i lo -m conntrack --ctstate INVALID -j DROP", "-A INPUT -m conntrack --ctstate INVALID -j ACCEPT",
-      "-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT", "-A INPUT -j LOG --log-level 3",
+
+      "-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
       "-A INPUT  -i lo -j ACCEPT",
       "-A INPUT -m comment --comment \"plain\" -j DROP", "-A INPUT -m comment --comment \"-x\" -j DROP",
       "-A INPUT -i \"a b\" -j DROP",
@@ -144,6 +153,6 @@ import Testing
       #expect(String(decoding: read.text(chain: chain, family), as: UTF8.self) == rule)
     }
     print("\(count) rules, \(typed) typed")
-    #expect(typed > count / 5 && typed < count)
+    #expect(typed > count / 8 && typed < count)
   }
 }
