@@ -23,7 +23,7 @@ package struct ObserveDocument: Document {
   /// Whose policies observe.
   let observing: [String]
   /// Entries that hosts left out, because there were too many.
-  let leftOut: UInt64
+  let leftOut: Int
   let unreachable: [String: String]
 
   package init(_ observed: Observing.Observed) {
@@ -32,8 +32,8 @@ package struct ObserveDocument: Document {
         family: $0.family.rawValue, proto: $0.proto, port: $0.port, source: $0.source, sources: $0.sources,
         packets: $0.packets, bytes: $0.bytes, hosts: $0.hosts.map(\.description))
     }
-    observing = observed.hosts.filter { $0.observations.isObserving }.map(\.host.description)
-    leftOut = observed.hosts.reduce(0) { $0 + UInt64($1.observations.leftOut) }
+    observing = observed.hosts.filter { !$0.observations.observing.isEmpty }.map(\.host.description)
+    leftOut = observed.hosts.map(\.observations.omitted).reduce(0, +)
     unreachable = Dictionary(uniqueKeysWithValues: observed.unreachable.map { ($0.key.description, $0.value) })
   }
 
