@@ -17,7 +17,9 @@ struct TableBuilder {
 
   /// False when the chain is there already.
   mutating func declare(_ name: ArraySlice<UInt8>, policy: String?) -> Bool {
-    guard indices.updateValue(chains.count, forKey: NameKey(name)) == nil else { return false }
+    // The first stays: parsing goes on after a mistake, and rules look for it.
+    guard indices[NameKey(name)] == nil else { return false }
+    indices[NameKey(name)] = chains.count
     chains.append(RuleChain(name: String(decoding: name, as: UTF8.self), policy: policy))
     return true
   }
