@@ -231,7 +231,9 @@ struct PolicyParser {
     }
     let start = line.startIndex + words[1].range.lowerBound
     let chain = bytes[start..<line.startIndex + words[1].range.upperBound]
-    if open?.append(rule, to: chain) == false, !declareBuiltIn(chain, for: rule) {
+    // Kept as iptables-save prints it: with one space there, so that the canonical form is a save too.
+    let kept = start == line.startIndex + 3 ? rule : Rule(text: Array("-A ".utf8) + line[start...], line: number)
+    if open?.append(kept, to: chain) == false, !declareBuiltIn(chain, for: kept) {
       let known = chains.suggestable + (BuiltInChains.chains(of: chains.table) ?? [])
       let nearest = NearestName.to(words[1].text, among: known)
       add(

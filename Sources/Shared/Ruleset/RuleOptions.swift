@@ -106,8 +106,11 @@ enum RefusedOption {
 
   /// The option that iptables would read this as, although it is not written out.
   static func abbreviated(_ name: String) -> String? {
-    // Options of their own that happen to begin another one's name (`-m recent --set`, `-m policy --pol`).
-    if ["--set", "--to", "--src", "--dst", "--pol", "--proto"].contains(name) || ValueForm.isKnown(name) { return nil }
+    // Options of their own that happen to begin another one's name (`-m recent --set`, `-m policy --pol`,
+    // `-m osf --log`).
+    if ["--set", "--to", "--src", "--dst", "--pol", "--proto", "--log"].contains(name) || ValueForm.isKnown(name) {
+      return nil
+    }
     return spelled.first { $0.hasPrefix(name) } ?? ValueForm.known.first { $0.hasPrefix(name) }
   }
 }

@@ -89,6 +89,12 @@ extension RuleCheck {
         }
         hosts = hosts[...end]
       }
+      // Of a range, ip6tables-save puts both ends between one pair of brackets.
+      if hosts.first == UInt8(ascii: "["), hosts.lastIndex(of: UInt8(ascii: "[")) == hosts.startIndex,
+        hosts.last == UInt8(ascii: "]"), hosts.contains(dash)
+      {
+        hosts = hosts.dropFirst().dropLast()
+      }
     }
     if !hosts.isEmpty {
       for part in hosts.split(separator: dash, maxSplits: 1, omittingEmptySubsequences: false) {

@@ -87,6 +87,15 @@ final class DockerScene {
     try #require(loaded.status == 0, "\(loaded.errors)")
   }
 
+  /// All rules of a policy as they stand, in both families, instead of Docker's.
+  func load(whole policy: CompiledPolicy, backend: String) throws {
+    for family in Family.allCases {
+      let program = "/usr/sbin/\(family == .ipv4 ? "iptables" : "ip6tables")-\(backend)-restore"
+      let loaded = try host.run(inside: program, input: policy.rules[family])
+      try #require(loaded.status == 0, "\(loaded.errors)")
+    }
+  }
+
   /// `served`, or why not.
   func connect(from place: Place, to address: String, _ port: Int) throws -> String {
     let script = """

@@ -62,6 +62,10 @@ struct LanguageFilterTests {
     Case("accept: {proto: 4}", "-p 4 -j ACCEPT"), Case("accept: {proto: esp}", "-p esp -j ACCEPT"),
     Case("accept: {proto: [tcp, udp]}", "-p tcp -j ACCEPT", "-p udp -j ACCEPT"),
     Case("accept: {proto: icmp}", ["-p icmp -j ACCEPT"], ["-p ipv6-icmp -j ACCEPT"]),
+    Case("drop: {proto: ah}", ["-p ah -j DROP"], ["-m ah -j DROP"]),
+    Case(
+      "drop: {proto: [43, 44, 60]}", ["-p 43 -j DROP", "-p 44 -j DROP", "-p 60 -j DROP"],
+      ["-m rt -j DROP", "-m frag -j DROP", "-m dst -j DROP"]),
     Case("accept: {proto: icmpv6}", [], ["-p ipv6-icmp -j ACCEPT"]),
     Case(
       "accept: {proto: [icmp, icmpv6]}", ["-p icmp -j ACCEPT"], ["-p ipv6-icmp -j ACCEPT", "-p ipv6-icmp -j ACCEPT"]),

@@ -308,4 +308,11 @@ struct PolicyParserTests {
     #expect(replaced.line == 7)
     #expect(replaced.text == Array("-A INPUT -s 192.0.2.1/32 -m comment --comment \"a \\\"b\" -j ACCEPT".utf8))
   }
+
+  @Test("Spaces before a rule's chain are one, so that the canonical form is what iptables-save prints")
+  func spacesBeforeChain() throws {
+    let spaced = try policy(filter("-A   INPUT -j DROP"))
+    #expect(try text(spaced) == text(policy(filter("-A INPUT -j DROP"))))
+    #expect(try save(text(spaced)).ruleCount == 1)
+  }
 }

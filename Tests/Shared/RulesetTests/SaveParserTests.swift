@@ -116,4 +116,12 @@ struct SaveParserTests {
     let many = String(repeating: "x\n", count: 100_000)
     #expect(mistakes { () throws(Diagnostics) in try save(many) }.count == 100)
   }
+
+  @Test("A chain declared twice is one mistake, and rules of it none more")
+  func declaredTwice() {
+    let text =
+      "*filter\n:INPUT ACCEPT [0:0]\n:X - [0:0]\n:X - [0:0]\n-A X -j DROP\n-A INPUT -j X\n-A X -j DROP\nCOMMIT\n"
+    #expect(mistakes { () throws(Diagnostics) in try save(text) } == ["4:2 chain X is declared twice"])
+    #expect(!mistakes { () throws(Diagnostics) in try policy(text) }.isEmpty)
+  }
 }

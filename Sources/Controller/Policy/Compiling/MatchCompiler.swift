@@ -20,7 +20,7 @@ struct MatchCompiler {
   let policy: PolicyFile
   let definitions: Definitions
   var resolver: AddressResolver
-  private var made = 0
+  var rulesLeft = Self.policyLimit
 
   init(_ policy: PolicyFile, common: CommonFile, facts: HostFacts, fleet: FleetAddresses, pins: NamePins) {
     self.policy = policy
@@ -54,15 +54,13 @@ struct MatchCompiler {
           hint: "name prefixes, ranges of ports, or sets")
         continue
       }
-      made += count
-      guard made <= Self.policyLimit else {
-        if made - count <= Self.policyLimit {
-          problem(
-            match.location, "with this item the policy would become more than \(Self.policyLimit) rules",
-            hint: "name prefixes, ranges of ports, or sets")
-        }
+      guard count <= rulesLeft else {
+        problem(
+          match.location, "the policy would become more than \(Self.policyLimit) rules",
+          hint: "name prefixes, ranges of ports, or sets")
         continue
       }
+      rulesLeft -= count
       for source in sources {
         for destination in destinations {
           for input in inputs {
@@ -187,6 +185,11 @@ struct MatchCompiler {
     switch (number, family) {
     case (1, .ipv6): Transport(name: ProtocolNames.spelling(58))
     case (58, .ipv4): nil
+    // Headers before the last one: `-p` is that of the packet's content, and would never match.
+    case (43, .ipv6): Transport(module: "-m rt")
+    case (44, .ipv6): Transport(module: "-m frag")
+    case (51, .ipv6): Transport(module: "-m ah")
+    case (60, .ipv6): Transport(module: "-m dst")
     default: Transport(name: ProtocolNames.spelling(number))
     }
   }
