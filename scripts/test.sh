@@ -22,9 +22,10 @@ group() {
   run --filter "$2"
 }
 
-real='ApplyTests|DaemonTests|FleetTests|LabTests|NetfilterTests|ReleaseTests|StoreTests|TransportTests'
+real='ApplyTests|DaemonTests|FleetTests|InventoryTests|LabTests|NetfilterTests|ReleaseTests|StoreTests|TransportTests'
 printf '\n== pure tests, and rules against the real programs\n'
 run --skip "^($real)\."
+group 'inventories, against Ansible, and damaged ones' '^InventoryTests\.'
 group 'the agent, with crashes and faults at every call' '^ApplyTests\.'
 group 'signatures and bundles, against ssh-keygen' '^ReleaseTests\.'
 group 'the store, with crashes and full disks' '^StoreTests\.'
