@@ -22,6 +22,11 @@ package struct InventoryHost: Hashable, Sendable {
   package let controllers: [String]
   /// `portcullis_labels`, sorted, unique.
   package let labels: [String]
+  /// Where its sshd listens, as the host itself sees it: `portcullis_ssh_port`, else `ansible_port`, else 22. They differ
+  /// where the controller's way leads through a forwarded port.
+  package let sshPort: UInt16
+  /// `portcullis_dhcp`: whether it has an address from a DHCP server; nil when nobody said.
+  package let hasLeases: Bool?
   /// Every group the host is in, least specific first: by depth, then `ansible_group_priority`, then name.
   package let memberships: [GroupMembership]
   /// All its variables with those of its groups laid under, as `ansible-inventory --host` prints them: also the ones

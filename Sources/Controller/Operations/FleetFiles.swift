@@ -22,8 +22,11 @@ package struct FleetFiles: Sendable {
   /// - Returns: the files made, in order.
   package func make(policies: String, only chosen: Set<String>? = nil) throws -> [String] {
     var files = [
-      ("\(folder)/\(Configuration.fileName)", Array(Configuration.template(fleet: fleet).utf8)),
-      ("\(folder)/inventory/hosts.yaml", Array(Self.inventory.utf8)),
+      (
+        "\(folder)/\(Configuration.fileName)",
+        Array((FileSchema.config.modeline + "\n" + Configuration.template(fleet: fleet)).utf8)
+      ),
+      ("\(folder)/inventory/hosts.yaml", Array((FileSchema.inventory.modeline + "\n" + Self.inventory).utf8)),
       (
         "\(folder)/.gitignore",
         Array(
@@ -32,8 +35,11 @@ package struct FleetFiles: Sendable {
       ),
     ]
     for name in try Self.policyFiles(in: policies, only: chosen) {
-      files.append(("\(folder)/policies/\(name)", try Files.read("\(policies)/\(name)")))
+      let isPolicy = name.hasSuffix(".yaml") && !name.contains("/") && name != "common.yaml"
+      let modeline = isPolicy ? FileSchema.policy.modeline + "\n" : ""
+      files.append(("\(folder)/policies/\(name)", Array(modeline.utf8) + (try Files.read("\(policies)/\(name)"))))
     }
+    for schema in FileSchema.allCases { files.append(("\(folder)/\(schema.fileName)", Array(schema.text.utf8))) }
     for (path, _) in files where Files.exists(path) {
       throw Failure(
         "start a fleet in \(SafeText.escape(folder))", because: Reason("\(SafeText.escape(path)) exists"),

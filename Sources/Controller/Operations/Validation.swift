@@ -76,15 +76,16 @@ private struct Findings {
   mutating func add(
     _ policy: CompiledPolicy, host: InventoryHost, controllers: [String]
   ) throws(Diagnostics) -> Bool {
-    let port = host.port ?? 22
-    let key = Digest(of: policy.rules.ipv4 + [0] + policy.rules.ipv6 + "\(port)".utf8)
+    let leases = host.hasLeases.map { "\($0)" } ?? ""
+    let key = Digest(of: policy.rules.ipv4 + [0] + policy.rules.ipv6 + "\(host.sshPort) \(leases)".utf8)
     let isNew = known[key] == nil
     if isNew {
       var subject = try LintSubject(
         policy.rules,
         places: LintPlaces(whole: policy.start) { policy.source(of: $0, line: $1) })
       subject.controllers = controllers + host.controllers
-      subject.sshPorts = [port]
+      subject.sshPorts = [host.sshPort]
+      subject.facts.hasLeases.ipv4 = host.hasLeases
       subject.facts.closesIPv6 = policy.closesIPv6
       subject.facts.forwardsForeign = policy.beside.forwardsForeign
       subject.facts.forwards = policy.forwards.map { _, forwards in forwards }

@@ -57,7 +57,7 @@ struct LanguageKernelTests {
     let clear = Ruleset.clearing(tables: ["filter", "nat", "mangle", "raw"])
     try folder.write("clear", String(decoding: clear, as: UTF8.self))
     let inet = family == .ipv4 ? "inet" : "inet6"
-    let sets = Set(policies.flatMap { $0.policy.sets }.filter { $0.family == family }.map(\.name))
+    let sets = Set(policies.flatMap { $0.policy.addressSets }.filter { $0.family == family }.map(\.name))
     try folder.write(
       "sets",
       sets.sorted().map { "create \($0) hash:net family \(inet)\n" }.joined()

@@ -11,6 +11,10 @@ struct HostSettings {
   var agentUser: String?
   var controllers: [String]?
   var labels: [String]?
+  /// `portcullis_ssh_port`
+  var sshPort: UInt16?
+  /// `portcullis_dhcp`
+  var hasLeases: Bool?
   /// From `ansible_ssh_common_args`; `portcullis_jump` wins over it wherever either stands.
   var sshJump: Hops?
   var jump: Hops?
@@ -27,6 +31,7 @@ struct HostSettings {
 
   static let ownNames = [
     "portcullis_jump", "portcullis_addresses", "portcullis_user", "portcullis_controllers", "portcullis_labels",
+    "portcullis_ssh_port", "portcullis_dhcp",
   ]
 
   /// Lays more specific settings over these.
@@ -40,6 +45,8 @@ struct HostSettings {
     result.agentUser = other.agentUser ?? agentUser
     result.controllers = other.controllers ?? controllers
     result.labels = other.labels ?? labels
+    result.sshPort = other.sshPort ?? sshPort
+    result.hasLeases = other.hasLeases ?? hasLeases
     result.sshJump = other.sshJump ?? sshJump
     result.jump = other.jump ?? jump
     return result
@@ -164,6 +171,11 @@ struct SettingsReader {
           return nil
         }
       }
+    case "portcullis_ssh_port":
+      guard plainText(value) != nil else { return }
+      settings.sshPort = value.integer(in: 1...65535, &problems).map(UInt16.init)
+    case "portcullis_dhcp":
+      settings.hasLeases = value.bool(&problems)
     case let name where name.hasPrefix("portcullis_"):
       problems.add(
         variable.location, "unknown variable \(quoted(name))",

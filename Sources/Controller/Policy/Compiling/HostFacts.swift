@@ -13,8 +13,7 @@ struct HostFacts: Sendable {
   init(_ host: InventoryHost, controllers: [NumericAddress]) {
     self.host = host
     self.controllers = controllers
-    let port = host.port ?? 22
-    sshPorts = [PortRange(port, port)]
+    sshPorts = [PortRange(host.sshPort, host.sshPort)]
   }
 
   /// The texts of a variable: one, or those of a list. Nil when the host has no such variable, or it is neither.
