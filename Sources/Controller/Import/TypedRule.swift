@@ -71,6 +71,15 @@ package struct TypedRule: Hashable, Sendable {
     }
     package let count: Int
     package let unit: Unit
+
+    var largestBurst: Int {
+      switch unit {
+      case .second: 86_400 * count
+      case .minute: 1440 * count
+      case .hour: 24 * count
+      case .day: count
+      }
+    }
     /// Nil is the kernel's own, which the programs do not print.
     package var burst: Int?
   }

@@ -81,6 +81,8 @@ private struct TypedRuleReader {
             guard let burst = next().flatMap({ Int($0) }), (1...10_000).contains(burst), burst != 5 else { return nil }
             rate.burst = burst
           }
+          // The language bounds bursts by what a day lets through: more overflows in the kernel.
+          guard (rate.burst ?? 5) <= rate.largestBurst else { return nil }
           typed.rate = rate
         case "comment":
           guard next() == "--comment", let text = next(), TypedRule.isPlain(text, atMost: 255) else {

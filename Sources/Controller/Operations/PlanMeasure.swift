@@ -1,7 +1,8 @@
-package import Core
+internal import Core
 internal import Inventory
 internal import Rollout
 internal import Store
+internal import Wire
 
 /// What `make bench` measures of planning: files of a large fleet read, compiled and planned, as if every host were
 /// enrolled and had not reported yet.

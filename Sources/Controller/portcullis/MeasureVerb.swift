@@ -42,7 +42,7 @@ struct Measure: Verb {
 
   private static var peakMebibytes: Int {
     var usage = rusage()
-    getrusage(RUSAGE_SELF, &usage)
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     // Linux counts KiB.
     return Int(usage.ru_maxrss) >> 10
   }

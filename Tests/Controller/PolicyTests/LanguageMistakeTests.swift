@@ -622,6 +622,6 @@ struct LanguageMistakeTests {
         "1:24 a policy that is one file has no rules files beside it | move it to p/policy.yaml, or write the text below raw",
       ]
     ),
-    ("sysctl: {net.ipv4.ip_forward: }", ["1:31 expected a text, found nothing"]),
+    ("sysctl: {net.ipv4.ip_forward: }", ["1:31 expected a number, found nothing"]),
   ]
 }

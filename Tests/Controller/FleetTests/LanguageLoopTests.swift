@@ -1,0 +1,117 @@
+import Core
+import Foundation
+import Testing
+
+extension FleetSuite {
+  /// The policy language through the whole loop: written, planned, applied, changed by hand, repaired, watched, imported.
+  @Suite(.serialized, .timeLimit(.minutes(10))) struct LanguageLoop {
+    private static let policy = """
+      policy: all
+      applies_to: all
+      defaults: { input: drop, forward: drop, output: accept }
+      sets:
+        many: [\((1...100).map { "198.18.1.\($0)" }.joined(separator: ", ")), "2001:db8:7::/64"]
+      input:
+        - accept: { in: lo }
+        - accept: icmp-essential
+        - accept: { service: ssh, from: controllers }
+        - accept: { service: [http, https], from: many, comment: "public site" }
+        - accept: { tcp: "9100", from: group:lab }
+      input_last:
+        - log: { prefix: "in-drop: ", limit: 5/minute }
+      sysctl: { net.ipv4.ip_forward: 1 }
+
+      """
+
+    @Test func aTypedPolicyGoesThroughTheWholeLoop() async throws {
+      try await SafetyLab.with("language", hosts: 2, backend: "mixed") { fleet in
+        let lab = fleet.lab
+        let folder = lab.path("policies")
+        try FileManager.default.removeItem(atPath: folder)
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try write(Self.policy, to: "\(folder)/all.yaml")
+
+        let valid = try await lab.portcullis("validate")
+        #expect(valid.status == 0 && valid.out.hasSuffix(": valid\n"), "\(valid)")
+        let plan = try await lab.succeed("plan")
+        #expect(plan.out.contains("--dports 80,443") && plan.out.contains("# policies/all.yaml:"), "\(plan)")
+        try await lab.succeed("apply", "--yes", timeout: 90)
+        let status = try JSON(try await lab.succeed("status", "--refresh", "-o", "json"))
+        #expect(status.hosts.values.allSatisfy { $0["delivery"].text == "current" && $0["integrity"].text == "intact" })
+        #expect(try await lab.portcullis("plan", "--detailed-exitcode").status == 0)
+        for host in ["h001", "h002"] {
+          #expect(try await lab.shell(host, "cat /proc/sys/net/ipv4/ip_forward").hasPrefix("1"))
+        }
+
+        // A member taken out by hand is drift that names it, and apply puts it back.
+        let set = try await lab.shell("h001", "ipset list -name | grep ^PCL-").trimmingCharacters(
+          in: .whitespacesAndNewlines)
+        try await lab.shell("h001", "ipset del \(set) 198.18.1.7; echo 0 > /proc/sys/net/ipv4/ip_forward")
+        let drift = try await lab.portcullis("drift", "-l", "h001")
+        #expect(drift.status == 2 && drift.out.contains("198.18.1.7") && drift.out.contains("ip_forward"), "\(drift)")
+        try await lab.succeed("apply", "--yes", timeout: 90)
+        #expect(try await lab.shell("h001", "ipset save \(set)").contains("198.18.1.7"))
+        #expect(try await lab.portcullis("drift").status == 0)
+
+        try await observe(lab, folder)
+      }
+    }
+
+    /// What would be dropped is let in and counted.
+    private func observe(_ lab: TestLab, _ folder: String) async throws {
+      try write(Self.policy + "observe: true\n", to: "\(folder)/all.yaml")
+      try await lab.succeed("apply", "--yes", timeout: 90)
+      let other = try await lab.shell("h001", "ip -4 -o addr show scope global").split(separator: " ")
+        .first { $0.contains("/") }.map { String($0.prefix { $0 != "/" }) }
+      let address = try #require(other)
+      _ = try await lab.exec(
+        "h002", "/bin/bash", "-c", "for n in 1 2 3; do echo hello > /dev/udp/\(address)/4000; done")
+      let shown = try await lab.succeed("observe", "show", "-o", "json")
+      #expect(shown.out.contains("\"port\" : \"4000\"") && shown.out.contains("\"packets\" : 3"), "\(shown)")
+      let text = try await lab.succeed("observe", "show")
+      #expect(text.out.contains("3 packets   udp/4000   from ") && text.out.contains("on h001"), "\(text)")
+    }
+
+    @Test func rulesThatHostsHaveBecomePoliciesThatChangeNothing() async throws {
+      let lab = try await TestLab.bare
+      let rules = """
+        *filter
+        :INPUT DROP [0:0]
+        :FORWARD ACCEPT [0:0]
+        :OUTPUT ACCEPT [0:0]
+        -A INPUT -i lo -j ACCEPT
+        -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+        -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+        -A INPUT -p tcp -m multiport --dports 80,443 -m comment --comment "public site" -j ACCEPT
+        COMMIT
+
+        """
+      for host in ["h001", "h002"] {
+        for program in ["iptables-restore", "ip6tables-restore"] {
+          _ = try await lab.exec(host, program, input: .bytes(Array(rules.utf8)))
+        }
+      }
+      try await lab.shell("h003", "iptables -A INPUT -p tcp --dport 8080 -j ACCEPT")
+      let out = lab.path("imported")
+      try? FileManager.default.removeItem(atPath: out)
+      let imported = try await lab.succeed("import", "all", "--out", out, "--group", "lab")
+      #expect(imported.out.contains("3 hosts are 2 rulesets") && imported.out.contains("h[001-002]"), "\(imported)")
+      let names = try FileManager.default.contentsOfDirectory(atPath: out).sorted()
+      #expect(names == ["imported-1.yaml", "imported-2.yaml"])
+      for family in ["ipv4", "ipv6"] {
+        let program = family == "ipv4" ? "iptables-save" : "ip6tables-save"
+        let rendered = try await lab.succeed(
+          "render", "--standalone", "--policies", out, "--policy", "imported-1", "--family", family, "--mode",
+          "exclusive")
+        try write(rendered.out, to: lab.path("rendered"))
+        try write(try await lab.exec("h001", program).out, to: lab.path("saved"))
+        let difference = try await lab.portcullis("ruleset", "diff", lab.path("saved"), lab.path("rendered"))
+        #expect(difference.status == 0, "\(difference)")
+      }
+      try await lab.shell("h003", "iptables -F")
+      for host in ["h001", "h002"] {
+        try await lab.shell(host, "iptables -P INPUT ACCEPT; iptables -F; ip6tables -P INPUT ACCEPT; ip6tables -F")
+      }
+    }
+  }
+}
