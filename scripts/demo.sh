@@ -66,7 +66,7 @@ say "Six hosts with a kernel packet filter, an sshd and an agent each; half of t
 expect 0 portcullis lab up --hosts 6 --backend mixed --dir "$lab"
 cd "$lab"
 expect 0 portcullis hosts
-says h006
+says "h[004-006]"
 
 say "What would change? Nothing is written anywhere, on no machine."
 expect 0 portcullis plan

@@ -79,9 +79,9 @@ package struct Drafts: Sendable {
   private static func draft(
     _ host: InventoryHost, _ compiled: CompiledPolicy, sources: [String], fleet: FleetID, _ texts: inout TextCache
   ) throws(Diagnostics) -> Draft {
-    let rules = compiled.rules.map { _, bytes in texts.text(bytes) }
-    let sets = compiled.sets.map { texts.text($0) }
-    let sysctl = compiled.sysctl.map { texts.text($0) }
+    let rules = compiled.rules.map { family, bytes in texts.text(bytes, compiled.digests[family]) }
+    let sets = compiled.sets.map { texts.text($0, Digest(of: $0)) }
+    let sysctl = compiled.sysctl.map { texts.text($0, Digest(of: $0)) }
     // Nobody manages a host over a family that its policy closes: the knock would find those doors shut.
     let open = sources.filter { source in !compiled.closesIPv6 || NumericAddress(source)?.family != .ipv6 }
     func draft(_ content: Digest) -> Draft {
@@ -98,12 +98,12 @@ package struct Drafts: Sendable {
 
   /// Hosts with the same rules share one text and one digest of it.
   fileprivate struct TextCache {
-    private var known: [[UInt8]: RulesText] = [:]
+    private var known: [Digest: RulesText] = [:]
 
-    mutating func text(_ bytes: [UInt8]) -> RulesText {
-      if let text = known[bytes] { return text }
+    mutating func text(_ bytes: [UInt8], _ digest: Digest) -> RulesText {
+      if let text = known[digest] { return text }
       let text = RulesText(bytes)
-      known[bytes] = text
+      known[digest] = text
       return text
     }
   }

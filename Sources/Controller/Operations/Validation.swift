@@ -77,7 +77,7 @@ private struct Findings {
     _ policy: CompiledPolicy, host: InventoryHost, controllers: [String]
   ) throws(Diagnostics) -> Bool {
     let leases = host.hasLeases.map { "\($0)" } ?? ""
-    let key = Digest(of: policy.rules.ipv4 + [0] + policy.rules.ipv6 + "\(host.sshPort) \(leases)".utf8)
+    let key = Digest(of: policy.digests.ipv4.bytes + policy.digests.ipv6.bytes + "\(host.sshPort) \(leases)".utf8)
     let isNew = known[key] == nil
     if isNew {
       var subject = try LintSubject(

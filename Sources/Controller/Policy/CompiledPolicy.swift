@@ -9,6 +9,8 @@ package struct CompiledPolicy: Sendable {
   package let policies: [String]
   /// Restore text.
   package let rules: PerFamily<[UInt8]>
+  /// Of `rules`: worked out once, however many hosts share them.
+  package let digests: PerFamily<Digest>
   /// The bundle's file of ipsets that the rules name; nil when they name none.
   package let sets: [UInt8]?
   /// The bundle's file of kernel settings; nil when the policy makes none.
@@ -56,6 +58,7 @@ package struct CompiledPolicy: Sendable {
     start = SourceLocation(file: composition.policies[0].file, line: 1, column: 1)
     let rendered = drafts.map { $1.render() }
     rules = rendered.map { $1.text }
+    digests = rendered.map { Digest(of: $1.text) }
     places = rendered.map { $1.places }
     dropsForward = Family.allCases.filter { drafts[$0].chain("FORWARD", in: "filter")?.dropsTheRest == true }
     for family in Family.allCases { try Self.check(rendered[family], family, facts.host, composition) }
