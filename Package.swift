@@ -135,7 +135,7 @@ let testTargets: [Target] = [
   tests(
     of: "Operations", in: "Controller",
     uses: [
-      "Operations", "Ruleset", "Inventory", "Policy", "Release", "Wire", "Transport", "Rollout", "Audit", "Store",
+      "Operations", "Ruleset", "Inventory", "Policy", "Lint", "Release", "Wire", "Transport", "Rollout", "Audit", "Store",
       "Core",
     ]),
   tests(

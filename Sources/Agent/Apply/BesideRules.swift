@@ -36,7 +36,7 @@ struct BesideDifference: Hashable {
     let set = wanted.sets.sets.first { $0.name == difference.name }
     return switch difference.kind {
     case .members(let missing, _): missing
-    case .absent, .otherType, .unreadable: set?.elements.prefix(shown + 1).map(\.description) ?? []
+    case .absent, .otherType, .otherOptions, .unreadable: set?.elements.prefix(shown + 1).map(\.description) ?? []
     }
   }
 
@@ -45,6 +45,7 @@ struct BesideDifference: Hashable {
     case .members(_, let extra): extra
     case .absent: ["# there is no such set"]
     case .otherType: ["# the set is of another type"]
+    case .otherOptions: ["# the set has other options"]
     case .unreadable(let why): ["# the set cannot be read: \(SafeText.escape(why).filter { $0 != "\"" })"]
     }
   }

@@ -32,8 +32,9 @@ struct HeldSet {
 
   /// Nil when it holds exactly this.
   func difference(from set: AddressSet) -> SetDifference? {
-    guard type == ["hash:net", "family", Self.family(set.family)] else {
-      return SetDifference(family: set.family, name: set.name, kind: .otherType)
+    let wantedType: [Substring] = ["hash:net", "family", Self.family(set.family)]
+    guard type == wantedType else {
+      return SetDifference(family: set.family, name: set.name, kind: otherwise(wantedType))
     }
     let wanted = set.elements.map(\.description)
     let missing = wanted.filter { !members.contains($0) }
@@ -42,9 +43,17 @@ struct HeldSet {
     return SetDifference(family: set.family, name: set.name, kind: .members(missing: missing, extra: extra))
   }
 
-  /// Whatever it holds: the kernel fills it. How it makes room is not printed by every version.
-  func isForObservations(_ family: Family) -> Bool {
-    type.filter { $0 != "forceadd" } == ["hash:ip,port", "family", Self.family(family), "counters"]
+  /// Nil when it is made for observations, whatever it holds: the kernel fills it. How it makes room is not printed by
+  /// every version.
+  func difference(fromObservations family: Family, name: String) -> SetDifference? {
+    let wantedType: [Substring] = ["hash:ip,port", "family", Self.family(family)]
+    guard type.filter({ $0 != "forceadd" }) != wantedType + ["counters"] else { return nil }
+    return SetDifference(family: family, name: name, kind: otherwise(wantedType))
+  }
+
+  /// The kernel swaps sets of one type and family, whatever their options: such a one may stand in our rules.
+  private func otherwise(_ wanted: [Substring]) -> SetDifference.Kind {
+    type.starts(with: wanted) ? .otherOptions : .otherType
   }
 }
 
@@ -52,8 +61,10 @@ struct HeldSet {
 struct SetDifference: Hashable {
   enum Kind: Hashable {
     case absent
-    /// Another kind of set, or one whose members time out.
+    /// Another kind of set, which no rule of ours can name.
     case otherType
+    /// The same kind with members that time out, or the like.
+    case otherOptions
     case members(missing: [String], extra: [String])
     /// In words, why nobody can tell.
     case unreadable(String)

@@ -35,11 +35,11 @@ extension HostAgent {
       switch kind {
       case nil: return
       case .absent: text += make(name)
-      case .members, .otherType, .unreadable:
+      case .members, .otherOptions, .otherType, .unreadable:
         let temporary = SetName.temporary(for: name)
         if existing.contains(temporary) { text += Array("destroy \(temporary)\n".utf8) }
         text += make(temporary)
-        // Only sets of one type can be swapped; one of another type is in no rule of ours.
+        // Only sets of one type can be swapped; so one of another type was never swapped into a rule of ours.
         text +=
           kind == .otherType
           ? Array("destroy \(name)\nrename \(temporary) \(name)\n".utf8)
@@ -65,6 +65,7 @@ extension HostAgent {
       switch difference.kind {
       case .absent: "is missing"
       case .otherType: "is of another type"
+      case .otherOptions: "has other options"
       case .members(let missing, let extra): "lacks \(missing.count) members and has \(extra.count) others"
       case .unreadable(let why): "cannot be read: \(why)"
       }
@@ -99,7 +100,7 @@ extension HostAgent {
     guard existing.contains(name) else { return SetDifference(family: family, name: name, kind: .absent) }
     do throws(FirewallProblem) {
       let held = HeldSet(saved: try firewall.saveSet(name), name: name)
-      return held.isForObservations(family) ? nil : SetDifference(family: family, name: name, kind: .otherType)
+      return held.difference(fromObservations: family, name: name)
     } catch {
       // It cannot be put right by making another one, which would lose what was counted.
       return nil

@@ -9,10 +9,8 @@ internal import Wire
 
 extension HostAgent {
   static let originalsFile = "sysctl-found"
-  private static let maximumOriginals = 1 << 20
-
   func readOriginals() throws -> SysctlFile {
-    guard let text = try state.read(Self.originalsFile, atMost: Self.maximumOriginals) else { return .empty }
+    guard let text = try state.read(Self.originalsFile, atMost: SysctlFile.maximumFound) else { return .empty }
     return try SysctlFile.parse(found: text)
   }
 
@@ -30,6 +28,10 @@ extension HostAgent {
   /// - Returns: everything that was found before we touched it.
   func requireSettable(_ wanted: SysctlFile, _ originals: SysctlFile) throws(Refusal) -> SysctlFile {
     guard !wanted.isEmpty else { return originals }
+    do { _ = try readOriginals() } catch {
+      // Writing it anew would make our own values those that are gone back to.
+      throw Refusal("read what the kernel settings were before (\(Self.originalsFile))", error)
+    }
     var found = originals.values
     for key in wanted.values.keys.sorted() {
       do {

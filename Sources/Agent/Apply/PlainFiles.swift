@@ -71,7 +71,7 @@ extension HostAgent {
   private func writeBeside(_ known: KnownRules, heading: String) {
     let files = [
       (PlainFile.sets, known.sets.encode(), "ipset -exist restore <"),
-      (PlainFile.settings, known.beside.settings.encode(), "sysctl -p"),
+      (PlainFile.settings, known.beside.settings.plainText, "sysctl -p"),
     ]
     for (file, content, command) in files {
       let name = "\(PlainFile.committed)/\(file)"

@@ -3,7 +3,7 @@ internal import Ruleset
 /// What the kernel's settings are to be under one side of a change: what it asks for, and for all else that we ever
 /// touched what was there before.
 struct SettingsPlan {
-  /// In the order in which they are written: a forwarding switch sets others too, which come after it.
+  /// In the order in which they are written.
   let values: [(key: SysctlKey, value: Int)]
 
   /// - Parameter originals: what was found before we first touched it.
@@ -15,6 +15,6 @@ struct SettingsPlan {
       let flipped = wanted.values.first { key.isCompanion(of: $0.key) && originals.values[$0.key] != $0.value }
       values[key] = flipped.map { key.value(underSwitch: $0.value) } ?? value
     }
-    self.values = values.sorted { $0.key < $1.key }.map { (key: $0.key, value: $0.value) }
+    self.values = SysctlFile(found: values).inWritingOrder
   }
 }

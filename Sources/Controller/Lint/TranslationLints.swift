@@ -13,12 +13,13 @@ struct TranslationLints {
   private func masquerades(_ family: Family) -> [LintFinding] {
     guard let chain = subject.rules[family][table: "nat"]?[chain: "POSTROUTING"] else { return [] }
     return chain.rules.compactMap { (rule: RuleView) -> LintFinding? in
-      guard rule.isClear, rule.target == .jump("MASQUERADE"), rule.source == nil, rule.output == nil,
+      guard rule.isClear, [.jump("MASQUERADE"), .jump("SNAT")].contains(rule.target), rule.source == nil,
+        rule.output == nil,
         rule.destination == nil, rule.opaque.isEmpty, let place = subject.place(family, rule)
       else { return nil }
       return LintFinding(
         .masqueradeEverything, at: place,
-        "this masquerades every packet that leaves, whoever sent it and by any interface",
+        "this changes the source of every packet that leaves, whoever sent it and by any interface",
         hint: "say whose packets (`from`) or by which interface (`out`)", subject: "POSTROUTING \(rule.shape)")
     }
   }

@@ -62,7 +62,7 @@ package struct NameResolution: Sendable {
   package static func ask(_ name: String) async throws -> [String] {
     let operation = "look up \(name)"
     let finished = try await withThrowingTaskGroup(of: Program.Finished?.self) { group in
-      group.addTask { try await Program("/usr/bin/getent").run(["ahosts", name]) }
+      group.addTask { try await Program("/usr/bin/getent").run(["-A", "ahosts", name]) }
       group.addTask {
         try await Task.sleep(for: .seconds(5))
         return nil

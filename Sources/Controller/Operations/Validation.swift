@@ -30,8 +30,9 @@ package struct Validation: Sendable {
   /// - Parameters:
   ///   - strict: warnings are errors.
   ///   - only: hosts to look at; nil for all.
+  ///   - sources: the management sources learnt at enrolment.
   package static func run(
-    _ workspace: Workspace, strict: Bool = false, only: Set<HostID>? = nil
+    _ workspace: Workspace, strict: Bool = false, only: Set<HostID>? = nil, sources: [HostID: [String]] = [:]
   ) throws -> Validation {
     let inventory = try workspace.inventory()
     guard !inventory.hosts.isEmpty else {
@@ -47,9 +48,12 @@ package struct Validation: Sendable {
     var compiled: [CompiledPolicy] = []
     for host in inventory.hosts where !skipped.contains(host.id) && only?.contains(host.id) != false {
       do throws(Diagnostics) {
-        let sources = PolicySet.placeholderControllers + workspace.configuration.controllers
-        let policy = try compiler.compile(for: host, controllers: sources)
-        if try findings.add(policy, host: host, controllers: sources) { compiled.append(policy) }
+        let known = (sources[host.id] ?? []) + workspace.configuration.controllers + host.controllers
+        let controllers = known.isEmpty ? PolicySet.placeholderControllers : known
+        let policy = try compiler.compile(for: host, controllers: controllers)
+        if try findings.add(policy, host: host, controllers: controllers, areKnown: !known.isEmpty) {
+          compiled.append(policy)
+        }
       } catch {
         problems.add(error)
       }
@@ -74,22 +78,31 @@ private struct Findings {
 
   /// False when the same text was looked at before.
   mutating func add(
-    _ policy: CompiledPolicy, host: InventoryHost, controllers: [String]
+    _ policy: CompiledPolicy, host: InventoryHost, controllers: [String], areKnown: Bool
   ) throws(Diagnostics) -> Bool {
     let leases = host.hasLeases.map { "\($0)" } ?? ""
-    let key = Digest(of: policy.digests.ipv4.bytes + policy.digests.ipv6.bytes + "\(host.sshPort) \(leases)".utf8)
+    let key = Digest(
+      of: policy.digests.ipv4.bytes + policy.digests.ipv6.bytes
+        + "\(host.sshPort) \(leases) \(areKnown ? controllers.sorted() : [])".utf8)
     let isNew = known[key] == nil
     if isNew {
       var subject = try LintSubject(
         policy.rules,
         places: LintPlaces(whole: policy.start) { policy.source(of: $0, line: $1) })
-      subject.controllers = controllers + host.controllers
+      subject.controllers = controllers
       subject.sshPorts = [host.sshPort]
       subject.facts.hasLeases.ipv4 = host.hasLeases
       subject.facts.closesIPv6 = policy.closesIPv6
       subject.facts.forwardsForeign = policy.beside.forwardsForeign
       subject.facts.forwards = policy.forwards.map { _, forwards in forwards }
-      known[key] = Linter.run(subject)
+      known[key] = Linter.run(subject).map { finding in
+        // Where nobody knows yet who manages the host, nobody can tell either whether they get in.
+        guard !areKnown, finding.rule == .noSSHFromControllers else { return finding }
+        return LintFinding(
+          finding.rule, severity: .warning, at: finding.diagnostic.location,
+          "no management source of the host is known, and not everybody gets in by SSH",
+          hint: "accept the service ssh from controllers, which enrolment then learns", subject: finding.subject)
+      }
     }
     for finding in known[key] ?? [] { add(finding, host.id.description) }
     return isNew

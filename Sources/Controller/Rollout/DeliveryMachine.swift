@@ -226,7 +226,10 @@ package struct DeliveryMachine: Sendable {
     guard case .connecting(let errand, greeted: true) = state else { return [] }
     var problem: String?
     if hello.version != ProtocolVersion.current {
-      problem = "its agent speaks protocol \(hello.version), we speak \(ProtocolVersion.current)"
+      let mend =
+        hello.version < ProtocolVersion.current
+        ? "run 'portcullis enroll \(target.host)'" : "this controller is older than the host's agent"
+      problem = "its agent speaks protocol \(hello.version), we speak \(ProtocolVersion.current): \(mend)"
     } else if hello.fleet != target.fleet {
       problem = "it belongs to fleet \(hello.fleet)"
     } else if hello.host != target.host {

@@ -41,8 +41,9 @@ struct Plan: FleetVerb {
       differences = try await Observation(workspace: workspace, limits: contact.value)
         .refreshWithTexts(hosts, store: store)
     }
-    let enrolled = Set(try await store?.enrolments().keys.map(\.self) ?? [])
-    let mistakes = try FindingsText.lines(Validation.run(workspace, only: enrolled))
+    let enrolments = try await store?.enrolments() ?? [:]
+    let mistakes = try FindingsText.lines(
+      Validation.run(workspace, only: Set(enrolments.keys), sources: enrolments.mapValues(\.controllers)))
     if !mistakes.isEmpty { Terminal.write(mistakes + "\n", to: STDERR_FILENO) }
     let planned = try await Planning(workspace).planWithOutlook(hosts, store: store, differences: differences)
     try store?.close()

@@ -6,6 +6,7 @@ import Inventory
 import Lint
 import Operations
 import Policy
+import Store
 
 struct Validate: FleetVerb {
   static let configuration = CommandConfiguration(
@@ -35,7 +36,10 @@ struct Validate: FleetVerb {
     let workspace = try open()
     let validated: Validation
     do {
-      validated = try Validation.run(workspace, strict: strict)
+      let store = try workspace.existingStore()
+      let sources = try await store?.enrolments().mapValues(\.controllers) ?? [:]
+      try store?.close()
+      validated = try Validation.run(workspace, strict: strict, sources: sources)
     } catch let mistakes as Diagnostics where output == .sarif {
       var sarif = Sarif(relativeTo: Self.folder)
       sarif.add(mistakes: mistakes.all)

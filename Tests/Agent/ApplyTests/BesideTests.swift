@@ -1,9 +1,10 @@
-import Apply
 import Core
 import Release
 import Ruleset
 import Testing
 import Wire
+
+@testable import Apply
 
 /// Ipsets and kernel settings of a bundle, on a host in memory.
 @Suite struct BesideTests {
@@ -71,7 +72,58 @@ import Wire
     #expect(try host.apply(agent, Beside.old).result == .unchanged)
   }
 
-  @Test(arguments: ["hash:net family inet timeout 60", "hash:ip family inet", "hash:net family inet6"])
+  @Test func `a set with other options is mended under the rules that name it`() throws {
+    try host.apply(agent, Beside.old)
+    let name = try Beside.friends.get().name
+    let before = HostPicture(host)
+    // As a swap with a set whose members time out leaves it.
+    host.firewall.sets.all[name]?.type = "hash:net family inet timeout 60"
+    #expect(try !isIntact(.ipv4))
+    #expect(try text(.ipv4, .observed).contains("-A \(name) # the set has other options"))
+    #expect(try host.apply(agent, Beside.old).result == .committed)
+    #expect(HostPicture(host) == before)
+  }
+
+  @Test func `interfaces learn to keep their routers before the host begins to forward, and the plain file says so`()
+    throws
+  {
+    let keys = [
+      "net.ipv6.conf.all.forwarding": 1, "net.ipv6.conf.eth0.100.accept_ra": 2, "net.ipv6.conf.eth1.accept_ra": 0,
+    ]
+    let file = try SysctlFile(Dictionary(uniqueKeysWithValues: keys.map { (SysctlKey($0)!, $1) }))
+    #expect(
+      String(decoding: file.plainText, as: UTF8.self) == """
+        net/ipv6/conf/eth0.100/accept_ra = 2
+        net/ipv6/conf/all/forwarding = 1
+        net/ipv6/conf/eth1/accept_ra = 0
+
+        """)
+    #expect(SettingsPlan(file, originals: .empty).values.map(\.value) == [2, 1, 0])
+    // Going back, in the other order.
+    let found = SysctlFile(found: file.values.mapValues { $0 == 2 ? 1 : $0 == 1 ? 0 : 2 })
+    #expect(
+      SettingsPlan(.empty, originals: found).values.map(\.key.description).last?.hasSuffix("eth0.100.accept_ra") == true
+    )
+  }
+
+  @Test func `what a host of thousands of interfaces had is read back`() throws {
+    let values = (0..<5000).map { (SysctlKey("net.ipv4.conf.vlan\($0).forwarding")!, 1) }
+    let found = SysctlFile(found: Dictionary(uniqueKeysWithValues: values))
+    #expect(found.encode().count > BundleFile.sysctl.maximumSize)
+    #expect(try SysctlFile.parse(found: found.encode()) == found)
+    #expect(throws: StrictTextProblem.self) { try SysctlFile.parse(found.encode()) }
+  }
+
+  @Test func `while it cannot be read what settings were before, no release changes them, and the file stays`() throws {
+    try host.apply(agent, Beside.old)
+    let damaged = Array("no such line\n".utf8)
+    try host.disk.replace("sysctl-found", in: ".", with: damaged)
+    let refusal = #expect(throws: Refusal.self) { try host.apply(agent, Beside.new) }
+    #expect(refusal?.detail.contains("sysctl-found") == true, "\(String(describing: refusal))")
+    #expect(try host.disk.read("sysctl-found", atMost: 1 << 20) == damaged)
+  }
+
+  @Test(arguments: ["hash:ip family inet", "hash:net family inet6"])
   func `a set of another type is drift, and apply mends it where rules let go of it`(type: String) throws {
     try host.apply(agent, Beside.old)
     let name = try Beside.friends.get().name

@@ -260,7 +260,7 @@ struct LanguageFilterTests {
       policy.lines(.ipv4, "INPUT") == [
         "-p tcp -m tcp --dport 2222 \(answers) \(window) -j ACCEPT",
         "-s 203.0.113.1/32 -p tcp -m tcp --dport 2222 \(answers) -j ACCEPT",
-        "-p tcp -m tcp --dport 2222 \(answers) -j DROP", "-s 198.51.100.0/24 -j DROP",
+        "-p tcp -m tcp --dport 2222 \(answers) --ctdir ORIGINAL -j DROP", "-s 198.51.100.0/24 -j DROP",
         "-s 203.0.113.1/32 -p tcp -m tcp --dport 2222 -j ACCEPT", "-p udp -m udp --dport 53 -j ACCEPT",
         "-p tcp -m tcp --dport 2222 \(window) -j ACCEPT",
       ])

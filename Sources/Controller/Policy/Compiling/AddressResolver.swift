@@ -27,6 +27,8 @@ struct AddressResolver {
   /// Sets that were looked up: sets of sets would else take time without end.
   private var known: [String: [AddressPrefix]] = [:]
   private var open: [String] = []
+  /// While members of a set of common.yaml are looked up.
+  private var isInCommon = false
 
   init(definitions: Definitions, facts: HostFacts, fleet: FleetAddresses, pins: NamePins) {
     self.definitions = definitions
@@ -94,13 +96,15 @@ struct AddressResolver {
   }
 
   private mutating func members(ofSet name: String, _ place: SourceLocation) -> [AddressPrefix] {
-    guard let set = definitions.set(name) else {
+    // What common.yaml says means the same in every policy: its sets are made of its own.
+    guard let set = isInCommon ? definitions.common.sets[name] : definitions.set(name) else {
       problems.add(
         place, "there is no set \(quoted(name))",
         hint: hint(forUnknown: name))
       return []
     }
-    if let members = known[name] { return members }
+    let scope = isInCommon ? "common \(name)" : name
+    if let members = known[scope] { return members }
     guard !open.contains(name) else {
       problems.add(
         place, "set \(quoted(name)) contains itself",
@@ -112,9 +116,12 @@ struct AddressResolver {
       return []
     }
     open.append(name)
+    let wasInCommon = isInCommon
+    isInCommon = isInCommon || definitions.own.sets[name] == nil
     let members = AddressPrefix.merged(set.members.flatMap { prefixes($0) })
+    isInCommon = wasInCommon
     open.removeLast()
-    known[name] = members
+    known[scope] = members
     return members
   }
 

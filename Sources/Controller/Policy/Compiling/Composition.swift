@@ -23,6 +23,11 @@ struct Composition: Sendable {
     beside = Self.join(policies, &problems)
     defaults = PerFamily { family in Self.defaults(policies, family, &problems) }
     sysctl = Self.sysctl(policies, &problems)
+    if let observes, let closesIPv6 {
+      problems.add(
+        observes, "observe and ipv6: drop-all at \(closesIPv6) exclude each other",
+        hint: "drop-all would drop IPv6 at once: leave it out while the policy is watched")
+    }
     try problems.throwIfAny()
   }
 

@@ -38,7 +38,15 @@ struct FilterCompiler {
       }
     }
     if case .accept = item.action, item.match.word == nil { judgeAnswers(item, texts, &compiler) }
-    if let helper = item.match.helper { attach(helper.value, item, texts) }
+    if let helper = item.match.helper {
+      let before = rules.lines.count
+      attach(helper.value, item, texts)
+      if rules.lines.count == before, compiler.resolver.problems.isEmpty {
+        compiler.resolver.problems.add(
+          helper.location, "helper \(helper.value) would be attached to nothing",
+          hint: "name TCP or UDP ports; \(Self.ipv4Helpers.sorted().joined(separator: ", ")) exist for IPv4 alone")
+      }
+    }
   }
 
   /// What services stand for is known only here.
@@ -70,7 +78,8 @@ struct FilterCompiler {
         }
         if let window {
           early.inside.append(line([answers, window], "ACCEPT"))
-          early.outside.append(line([answers], "DROP"))
+          // Only of connections that were opened this way: answers to what the host itself asked are no business of it.
+          early.outside.append(line(["\(answers) --ctdir ORIGINAL"], "DROP"))
         } else {
           early.lasting.append(line([answers], "ACCEPT"))
         }

@@ -12,6 +12,8 @@ struct HostCompiler {
   private var problems = Problems()
   private var drafts = PerFamily(ipv4: RulesetDraft(), ipv6: RulesetDraft())
   private var sets: Set<AddressSet> = []
+  /// Of built-in chains outside of the filter table, by family, table and chain.
+  private var rawDefaults: [String: Located<String>] = [:]
 
   init(_ composition: Composition, common: CommonFile, facts: HostFacts, fleet: FleetAddresses, pins: NamePins) {
     self.composition = composition
@@ -28,8 +30,10 @@ struct HostCompiler {
     var pieces: [Pieces] = []
     for policy in composition.policies { pieces.append(self.pieces(of: policy)) }
     for hook in BuiltInHook.allCases { filter(hook, &pieces) }
-    for piece in pieces { translate(piece) }
-    for policy in composition.policies { otherTables(policy) }
+    for piece in pieces {
+      translate(piece)
+      otherTables(piece.policy)
+    }
     if let place = composition.closesIPv6 { drafts.ipv6 = .droppingAll(at: place) }
     containers()
     requireTables()
@@ -86,7 +90,8 @@ struct HostCompiler {
   }
 
   private mutating func filter(_ hook: BuiltInHook, _ pieces: inout [Pieces]) {
-    for line in EarlyRules.joined(pieces.flatMap { [$0.main[hook], $0.last[hook]].compactMap { $0?.early } }) {
+    let early = EarlyRules.joined(pieces.flatMap { [$0.main[hook], $0.last[hook]].compactMap { $0?.early } })
+    for line in early {
       drafts[line.family].append(line.text, to: hook.chain, in: "filter", from: line.source)
     }
     if let place = placeOfEstablished(hook, pieces) {
@@ -176,6 +181,14 @@ struct HostCompiler {
           if chain.isBuiltIn {
             // The defaults of the filter table have been joined already.
             if table.name != "filter", let said = chain.policy {
+              let key = "\(family) \(table.name) \(chain.name)"
+              if let other = rawDefaults[key], other.value != said {
+                problems.add(
+                  chain.place,
+                  "default \(said) of \(chain.name) in table \(table.name) contradicts \(other.value) at \(other.location)",
+                  hint: "these policies apply to the same hosts: let only one of them say it")
+              }
+              rawDefaults[key] = rawDefaults[key] ?? Located(said, chain.place)
               drafts[family].setPolicy(of: chain.name, in: table.name, to: said, at: chain.place)
             }
           } else if let other = drafts[family].declare(chain: chain.name, in: table.name, at: chain.place) {

@@ -41,7 +41,7 @@ struct TrafficMatch: Sendable {
   /// Whether every packet matches.
   var isEverything: Bool {
     word == nil && input.isEmpty && output.isEmpty && from == nil && to == nil && ports.isEmpty && protocols.isEmpty
-      && services.isEmpty && states.isEmpty && until == nil && schedule == nil
+      && services.isEmpty && states.isEmpty && until == nil && schedule == nil && family == nil
   }
 
   /// Whether only packets of protocols with ports match.

@@ -93,7 +93,7 @@ enum ScheduleReader {
     }
     let start = body["from"].flatMap { clock($0, isEnd: false, &problems) }
     let stop = body["to"].flatMap { clock($0, isEnd: true, &problems) }
-    if let start, start == stop, let place = body.keyLocation("to") {
+    if let stop, start ?? 0 == stop, let place = body.keyLocation("to") {
       problems.add(
         place, "the window begins and ends at the same second", hint: "the end of a day is written \"24:00\"")
     }

@@ -167,10 +167,12 @@ enum InterfaceName {
   /// IFNAMSIZ less its NUL.
   static let limit = 15
 
-  /// Also with the `+` that stands for any rest. Nothing that a rule would read as more than one word.
+  /// Also with the `+` that stands for any rest, at the end: elsewhere, and as `*`, it would be a letter like others, and
+  /// the rule would match nothing. Nothing that a rule would read as more than one word.
   static func isValid(_ text: String) -> Bool {
     (1...limit).contains(text.utf8.count) && text.first != "-" && text.first != "!" && text != "+"
-      && text.utf8.allSatisfy { (0x21...0x7e).contains($0) && !"\"'\\/,$:".utf8.contains($0) }
+      && !text.dropLast().contains("+")
+      && text.utf8.allSatisfy { (0x21...0x7e).contains($0) && !"\"'\\/,$:*?[];".utf8.contains($0) }
   }
 }
 

@@ -14,6 +14,10 @@ enum SysctlReader {
       return nil
     }
     guard let value = entry.value.integer(in: key.allowed, &problems) else { return nil }
+    guard key.allows(value) else {
+      problems.add(entry.value.location, "\(key) may be \(key.allowedWords), not \(value)")
+      return nil
+    }
     return Located(SysctlSetting(key: key, value: value), entry.keyLocation)
   }
 }

@@ -1,10 +1,12 @@
 internal import Core
 
 /// Kernel settings of one bundle, as the file `sysctl`: lines `net.ipv4.ip_forward = 1`, sorted by their bytes, which
-/// `sysctl -p` loads too.
+/// need an order when they are written: `inWritingOrder`.
 package struct SysctlFile: Hashable, Sendable {
   package static let maximumSettings = 128
   static let name = BundleFile.sysctl.fileName
+  /// In bytes, of what a host had: a gateway has thousands of interfaces.
+  package static let maximumFound = 1 << 20
 
   package let values: [SysctlKey: Int]
 
@@ -15,8 +17,7 @@ package struct SysctlFile: Hashable, Sendable {
   /// Throws for a value that its key does not allow.
   package init(_ values: [SysctlKey: Int]) throws(StrictTextProblem) {
     for (key, value) in values where !key.allows(value) {
-      throw StrictTextProblem(
-        Self.name, "\(key) may be \(key.allowed.lowerBound) to \(key.allowed.upperBound), not \(value)")
+      throw StrictTextProblem(Self.name, "\(key) may be \(key.allowedWords), not \(value)")
     }
     guard values.count <= Self.maximumSettings else {
       throw StrictTextProblem(Self.name, "\(values.count) settings, more than the \(Self.maximumSettings) allowed")
@@ -34,17 +35,35 @@ package struct SysctlFile: Hashable, Sendable {
     values.map { "\($0.key) = \($0.value)\n" }.sorted(by: bytewise).flatMap { Array($0.utf8) }
   }
 
+  /// The order in which they are written. A forwarding switch sets others too, which come after it; before it, interfaces
+  /// learn to keep listening to routers (2), as the kernel drops their routes when the host begins to forward; and they
+  /// stop listening last.
+  package var inWritingOrder: [(key: SysctlKey, value: Int)] {
+    func rank(_ key: SysctlKey, _ value: Int) -> Int { !key.isRouterListening ? 1 : value == 2 ? 0 : 2 }
+    return values.map { (key: $0.key, value: $0.value) }.sorted { a, b in
+      let (first, second) = (rank(a.key, a.value), rank(b.key, b.value))
+      return first == second ? a.key < b.key : first < second
+    }
+  }
+
+  /// For `sysctl -p`, in the order that matters. With slashes, because an interface's name may have dots.
+  package var plainText: [UInt8] {
+    inWritingOrder.flatMap { Array("\($0.key.path) = \($0.value)\n".utf8) }
+  }
+
   /// Accepts exactly what `encode` writes.
   package static func parse(_ bytes: [UInt8]) throws(StrictTextProblem) -> SysctlFile {
-    try SysctlFile(read(bytes).values)
+    try SysctlFile(read(bytes, atMost: BundleFile.sysctl.maximumSize).values)
   }
 
   /// The same with values that no policy may ask for: a host's own.
-  package static func parse(found bytes: [UInt8]) throws(StrictTextProblem) -> SysctlFile { try read(bytes) }
+  package static func parse(found bytes: [UInt8]) throws(StrictTextProblem) -> SysctlFile {
+    try read(bytes, atMost: maximumFound)
+  }
 
-  private static func read(_ bytes: [UInt8]) throws(StrictTextProblem) -> SysctlFile {
+  private static func read(_ bytes: [UInt8], atMost limit: Int) throws(StrictTextProblem) -> SysctlFile {
     var values: [SysctlKey: Int] = [:]
-    let lines = try bytes.strictLines(of: name, atMost: BundleFile.sysctl.maximumSize)
+    let lines = try bytes.strictLines(of: name, atMost: limit)
     for (index, line) in lines.enumerated() {
       let text = String(decoding: line, as: UTF8.self)
       let words = text.split(separator: " ", omittingEmptySubsequences: false)

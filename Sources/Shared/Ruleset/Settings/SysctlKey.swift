@@ -23,7 +23,7 @@ package struct SysctlKey: Hashable, Sendable, Comparable, CustomStringConvertibl
     "net.ipv4.neigh.default.gc_thresh1": threshold, "net.ipv4.neigh.default.gc_thresh2": threshold,
     "net.ipv4.neigh.default.gc_thresh3": threshold, "net.ipv6.neigh.default.gc_thresh1": threshold,
     "net.ipv6.neigh.default.gc_thresh2": threshold, "net.ipv6.neigh.default.gc_thresh3": threshold,
-    "net.netfilter.nf_conntrack_max": 1024...268_435_456, "net.netfilter.nf_conntrack_buckets": 1024...67_108_864,
+    "net.netfilter.nf_conntrack_max": 1024...268_435_456, "net.netfilter.nf_conntrack_buckets": 8192...67_108_864,
     "net.netfilter.nf_conntrack_tcp_timeout_established": 60...2_147_483, "net.netfilter.nf_conntrack_helper": 0...1,
   ]
   private static let interface: PerFamily<[String: ClosedRange<Int>]> = PerFamily(
@@ -69,7 +69,18 @@ package struct SysctlKey: Hashable, Sendable, Comparable, CustomStringConvertibl
     description = text
   }
 
-  package func allows(_ value: Int) -> Bool { allowed.contains(value) }
+  package func allows(_ value: Int) -> Bool { allowed.contains(value) && value % step == 0 }
+
+  /// The kernel fills whole pages with buckets, 8192 to a page of 64 KiB, and shows what it has: another number would never
+  /// be the one asked for.
+  private var step: Int { description == "net.netfilter.nf_conntrack_buckets" ? 8192 : 1 }
+
+  package var allowedWords: String {
+    "\(allowed.lowerBound) to \(allowed.upperBound)" + (step == 1 ? "" : " in steps of \(step)")
+  }
+
+  /// Whether interfaces take routes from routers.
+  var isRouterListening: Bool { description.hasSuffix(".accept_ra") }
 
   /// Whose rules it stands beside.
   package var family: Family { description.hasPrefix("net.ipv6.") ? .ipv6 : .ipv4 }

@@ -1,0 +1,115 @@
+import Core
+import Foundation
+import Inventory
+import Lint
+import Policy
+import Rollout
+import Store
+import Testing
+import Wire
+
+@testable import Operations
+
+/// What `plan` and `validate` say beyond the change itself: pinned names, other hosts, mistakes.
+@Suite final class OutlookTests {
+  private let folder = "/tmp/po-\(UUID().uuidString)"
+
+  deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+  private func workspace(_ policies: [String: String], lock: String? = nil) throws -> Workspace {
+    var files = [
+      ("portcullis.yaml", "fleet: lab\ninventory: hosts.yaml\n"),
+      (
+        "hosts.yaml",
+        "all: {children: {web: {hosts: {w1: {ansible_host: 192.0.2.11}, named.example.net: {}}}, db: {hosts: {d1: {ansible_host: 192.0.2.21}}}}}\n"
+      ),
+    ]
+    files += policies.map { ("policies/\($0).yaml", "policy: \($0)\n\($1)\n") }
+    if let lock { files.append(("policies/dns.lock", lock)) }
+    for (name, text) in files {
+      let path = "\(folder)/\(name)"
+      try Files.makeDirectory((path as NSString).deletingLastPathComponent)
+      try Files.write(Array(text.utf8), to: path)
+    }
+    return try Workspace.open(config: folder + "/portcullis.yaml", environment: nil)
+  }
+
+  private static let common = "defaults: {input: drop}\ninput: [{accept: {in: lo}}, {accept: icmp-essential}, "
+
+  @Test("Names of policies and of the hosts that policies name are asked for; what has moved is told, silence is not")
+  func names() async throws {
+    let workspace = try workspace(
+      ["p": "applies_to: db\n\(Self.common){accept: {from: [mirror.example.com, group:web]}}]"],
+      lock: "mirror.example.com 198.51.100.1\nnamed.example.net 192.0.2.12\nforgotten.example.com 192.0.2.99\n")
+    let policies = try workspace.policies()
+    let inventory = try workspace.inventory()
+    #expect(policies.namesToPin(in: inventory) == ["mirror.example.com", "named.example.net"])
+
+    let moved = await NameResolution.ask(policies, inventory) { name in
+      guard name == "mirror.example.com" else { throw Reason("no answer") }
+      return ["2001:db8::1", "198.51.100.2", "198.51.100.2"]
+    }
+    #expect(moved.names.map(\.hasMoved) == [true, false])
+    #expect(moved.names[0].pinned == ["198.51.100.1"] && moved.names[0].found == ["198.51.100.2", "2001:db8::1"])
+    #expect(moved.names[1].problem == "no answer")
+    let pins = String(decoding: moved.pins(over: policies.pins).encode(), as: UTF8.self)
+    #expect(pins.contains("mirror.example.com 198.51.100.2 2001:db8::1\nnamed.example.net 192.0.2.12\n"))
+    #expect(!pins.contains("forgotten"))
+
+    let still = await NameResolution.ask(policies, inventory) { _ in ["198.51.100.1"] }
+    #expect(still.names.map(\.hasMoved) == [false, true])
+  }
+
+  @Test("A plan for some hosts names those outside whom the same files would change")
+  func outside() async throws {
+    let workspace = try workspace(["p": "applies_to: all\n\(Self.common){accept: {service: ssh, from: controllers}}]"])
+    let store = try workspace.store()
+    for name in ["w1", "d1"] {
+      try await store.save(
+        Enrolment(
+          host: HostID(name)!, at: FleetFolder.now, agent: Digest(of: []), agentVersion: "0.1.0",
+          architecture: "x86_64",
+          backend: .nft, hasGenerationZero: false, controllers: ["192.0.2.1"]))
+    }
+    let inventory = try workspace.inventory()
+    let some = try await Planning(workspace).planWithOutlook(
+      [inventory.host(named: "w1")!], store: store, lookup: { _ in [] })
+    #expect(some.plan.touched.map(\.host.description) == ["w1"])
+    #expect(some.alsoChanging.map(\.description) == ["d1"])
+    let all = try await Planning(workspace).planWithOutlook(inventory.hosts, store: store, lookup: { _ in [] })
+    #expect(all.alsoChanging.isEmpty && all.plan.touched.count == 2)
+    // Every added rule leads to its line of the policy.
+    let place = try #require(
+      (1...20).lazy.compactMap { some.source(of: HostID("w1")!, .ipv4, line: $0) }.first { $0.line == 4 })
+    #expect(place.file.hasSuffix("/policies/p.yaml"))
+    try store.close()
+  }
+
+  @Test("Mistakes of all kinds are found with their hosts; strict makes errors of warnings")
+  func mistakes() throws {
+    let workspace = try workspace([
+      "a":
+        "applies_to: web\nsets: {unused: [10.0.0.0/8]}\nservices: {idle: tcp/81}\nschedule: {never: {days: mon}}\n"
+        + "\(Self.common){accept: {tcp: 80, until: 2020-01-01}}, {drop: {}}, {accept: {tcp: 443}}]",
+      "b": "applies_to: ungrouped\ndefaults: {input: drop}",
+    ])
+    let found = try Validation.run(workspace)
+    let rules = Set(found.findings.map(\.lint.rule.rawValue))
+    for rule in [
+      "unused-set", "unused-service", "unused-schedule", "expired-item", "accept-after-catch-all",
+      "no-ssh-from-controllers", "policy-without-hosts", "host-without-policy",
+    ] {
+      #expect(rules.contains(rule), "\(rule): \(rules)")
+    }
+    // Nobody knows who manages them, so nobody can tell that they are shut out.
+    #expect(!found.hasErrors)
+    let known = try Validation.run(workspace, sources: [HostID("w1")!: ["192.0.2.1"]])
+    let shut = try #require(
+      known.findings.first { $0.lint.rule == .noSSHFromControllers && $0.lint.severity == .error })
+    #expect(shut.hosts == ["w1"])
+    let warnings = found.findings.count { $0.lint.severity == .warning }
+    #expect(warnings > 0)
+    #expect(try Validation.run(workspace, strict: true).findings.allSatisfy { $0.lint.severity == .error })
+    #expect(try Validation.run(workspace, only: []).findings.allSatisfy { $0.hosts.isEmpty })
+  }
+}
