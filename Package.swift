@@ -135,7 +135,8 @@ let testTargets: [Target] = [
   tests(
     of: "Operations", in: "Controller",
     uses: [
-      "Operations", "Ruleset", "Inventory", "Policy", "Lint", "Release", "Wire", "Transport", "Rollout", "Audit", "Store",
+      "Operations", "Ruleset", "Inventory", "Policy", "Lint", "Release", "Wire", "Transport", "Rollout", "Audit",
+      "Store",
       "Core",
     ]),
   tests(

@@ -73,7 +73,8 @@ extension FleetSuite {
     }
 
     @Test func rulesThatHostsHaveBecomePoliciesThatChangeNothing() async throws {
-      let lab = try await TestLab.bare
+      // Hosts that no other test has had rules on.
+      let lab = try await TestLab.up("import", ["--hosts", "3", "--bare", "--no-enroll"])
       let rules = """
         *filter
         :INPUT DROP [0:0]
@@ -108,10 +109,7 @@ extension FleetSuite {
         let difference = try await lab.portcullis("ruleset", "diff", lab.path("saved"), lab.path("rendered"))
         #expect(difference.status == 0, "\(difference)")
       }
-      try await lab.shell("h003", "iptables -F")
-      for host in ["h001", "h002"] {
-        try await lab.shell(host, "iptables -P INPUT ACCEPT; iptables -F; ip6tables -P INPUT ACCEPT; ip6tables -F")
-      }
+      try await lab.succeed("lab", "down", "--dir", lab.folder)
     }
   }
 }
