@@ -112,7 +112,12 @@ package struct InventoryProgramRunner: Sendable {
     var names: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) } + [nil]
     defer { for pointer in words + names { free(pointer) } }
     var pid: pid_t = 0
-    let status = posix_spawn(&pid, path, &actions, &attributes, &words, &names)
+    var status = posix_spawn(&pid, path, &actions, &attributes, &words, &names)
+    // Somebody has just written the file, and a child that is being started at this moment still holds it open.
+    for _ in 0..<100 where status == ETXTBSY {
+      usleep(10_000)
+      status = posix_spawn(&pid, path, &actions, &attributes, &words, &names)
+    }
     guard status == 0 else { throw Reason("the program cannot be run: \(String(cString: strerror(status)))") }
     return pid
   }
