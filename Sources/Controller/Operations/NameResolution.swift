@@ -48,7 +48,7 @@ package struct NameResolution: Sendable {
   }
 
   /// The pins with every answer in place; names that nobody answered for keep theirs, names nobody uses go.
-  package func pins(over old: NamePins) -> NamePins {
+  package func newPins() -> NamePins {
     var pins = NamePins()
     for name in names {
       let addresses = name.problem == nil && !name.found.isEmpty ? name.found : name.pinned

@@ -29,7 +29,7 @@ struct Resolve: FleetVerb {
     let policies = try workspace.policies()
     let resolution = await NameResolution.ask(policies, try workspace.inventory())
     let writes = !check && !resolution.names.isEmpty
-    if writes { try Files.write(resolution.pins(over: policies.pins).encode(), to: policies.lockPath) }
+    if writes { try Files.write(resolution.newPins().encode(), to: policies.lockPath) }
     try Terminal.print(ResolveDocument(resolution, lock: policies.lockPath, written: writes), output)
     if resolution.names.contains(where: { $0.problem != nil }) { return check ? 2 : 1 }
     return check && resolution.names.contains { $0.hasMoved } ? 2 : 0

@@ -52,7 +52,7 @@ import Wire
     #expect(moved.names.map(\.hasMoved) == [true, false])
     #expect(moved.names[0].pinned == ["198.51.100.1"] && moved.names[0].found == ["198.51.100.2", "2001:db8::1"])
     #expect(moved.names[1].problem == "no answer")
-    let pins = String(decoding: moved.pins(over: policies.pins).encode(), as: UTF8.self)
+    let pins = String(decoding: moved.newPins().encode(), as: UTF8.self)
     #expect(pins.contains("mirror.example.com 198.51.100.2 2001:db8::1\nnamed.example.net 192.0.2.12\n"))
     #expect(!pins.contains("forgotten"))
 
