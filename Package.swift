@@ -128,7 +128,7 @@ let testTargets: [Target] = [
   tests(of: "Inventory", in: "Controller", uses: ["Inventory", "Core"], excluding: ["ansible-oracle.py"]),
   tests(of: "Policy", in: "Controller", uses: ["Policy", "Inventory", "Ruleset", "Core"]),
   tests(of: "Lint", in: "Controller", uses: ["Lint", "Ruleset", "Core"]),
-  tests(of: "Import", in: "Controller", uses: ["Import", "Policy", "Lint", "Ruleset", "Core"]),
+  tests(of: "Import", in: "Controller", uses: ["Import", "Inventory", "Policy", "Lint", "Ruleset", "Core"]),
   tests(of: "Audit", in: "Controller", uses: ["Audit", "Core", "Wire", "Ruleset"]),
   tests(of: "Rollout", in: "Controller", uses: ["Rollout", "Core", "Wire", "Ruleset"]),
   tests(of: "Store", in: "Controller", uses: ["Store", "Audit", "Core", "Wire", grdb]),
