@@ -266,6 +266,33 @@ struct LanguageFilterTests {
       ])
   }
 
+  @Test(
+    "What YAML 1.1 takes for dates, numbers and truth values is what is written, in quotes and without",
+    arguments: [
+      ("input: [{accept: {until: ?}}]", "2027-01-31"), ("input:\n  - accept:\n      until: ?", "2027-01-31"),
+      ("schedule: {s: {from: ?, to: 18:00}}\ninput: [{accept: {when: s}}]", "08:00"),
+      ("schedule:\n  s:\n    from: 06:30:15\n    to: ?\ninput: [{accept: {when: s}}]", "22:30"),
+      ("input: [{accept: {tcp: ?}}]", "22:30"), ("input: [{accept: {udp: [9, ?]}}]", "1:59"),
+      ("input: [{accept: {in: ?}}]", "no"), ("input: [{accept: {in: ?}}]", "0644"),
+      ("sets: {?: 10.0.0.1}\ninput: [{accept: {from: no}}]", "no"),
+      ("input: [{accept: {comment: ?}}]", "0644"), ("input: [{accept: {comment: ?}}]", "1_000"),
+      ("input: [{accept: {comment: ?}}]", "yes"), ("input: [{accept: {comment: ?}}]", "2027-01-31 10:00:00"),
+      ("input: [{accept: {comment: ?}}]", "0x1f"), ("nat: [{redirect: {tcp: 190:200, to: ?}}]", "1080"),
+      ("nat: [{forward-port: {tcp: 80, to: ?}}]", "10.8.0.5:80"),
+    ])
+  func plainWords(text: String, word: String) throws {
+    func rules(_ word: String) throws -> [String] {
+      let folder = try PolicyFolder()
+      try folder.write("p.yaml", "policy: p\napplies_to: all\n\(text.replacing("?", with: word))\n")
+      let compiled = try folder.compiled()
+      return Family.allCases.map { String(decoding: compiled.rules[$0], as: UTF8.self) }
+    }
+    let plain = try rules(word)
+    #expect(try plain == rules("\"\(word)\"") && plain == rules("'\(word)'"))
+    let times = ["08:00": "--timestart 08:00:00", "22:30": "22:30", "2027-01-31": "31"]
+    #expect(plain[0].contains(times[word] ?? (text.contains("sets") ? "10.0.0.1/32" : word)))
+  }
+
   @Test("An item for answers alone opens nothing, and is no reason to let those of a closed window live on")
   func strictBesideAnswers() throws {
     let items =
