@@ -1,4 +1,4 @@
-/// Reads a command line. The agent has ten verbs with four options between them (docs/adr/0013-agent-reads-arguments.md).
+/// Reads a command line; why this is not left to a library: docs/adr/0013-agent-reads-arguments.md.
 package struct ArgumentReader: Sendable {
   package enum Outcome: Sendable, Hashable {
     case help(String)
