@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Inventory
@@ -24,9 +25,8 @@ struct AnsibleDifferenceTests {
 
   @Test("Generated inventories and patterns mean the same to us and to Ansible")
   func generated() throws {
-    let seed = ProcessInfo.processInfo.environment["PORTCULLIS_SEED"].flatMap { UInt64($0) } ?? .random(in: 0 ... .max)
-    print("seed of generated inventories: \(seed)")
-    var random = SeededGenerator(state: seed)
+    let seed = Random.seed(for: "generated inventories")
+    var random = Random(seed: seed)
     let folder = try TemporaryFolder()
     var inventories: [GeneratedInventory] = []
     for number in 0..<Self.count { inventories.append(try GeneratedInventory(number, in: folder, &random)) }
@@ -68,7 +68,7 @@ struct AnsibleDifferenceTests {
   func commands() throws {
     let seed = UInt64.random(in: 0 ... .max)
     print("seed of inventories for Ansible's commands: \(seed)")
-    var random = SeededGenerator(state: seed)
+    var random = Random(seed: seed)
     let folder = try TemporaryFolder()
     try folder.write("home/x", "")
     func command(_ name: String, _ arguments: [String]) throws -> String {

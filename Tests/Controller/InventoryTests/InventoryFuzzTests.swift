@@ -1,6 +1,7 @@
 import Core
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Inventory
@@ -58,8 +59,8 @@ struct InventoryFuzzTests {
 
   @Test("Mutations of valid inventories end in time, in an inventory or in errors with their places")
   func mutations() throws {
-    let seed = ProcessInfo.processInfo.environment["PORTCULLIS_SEED"].flatMap { UInt64($0) } ?? .random(in: 0 ... .max)
-    var random = SeededGenerator(state: seed)
+    let seed = Random.seed(for: "damaged inventories")
+    var random = Random(seed: seed)
     let fleet = try inventory(
       "all: {hosts: {\"web[01:60]\": , w1: , db: }, children: {web: {hosts: {web01: }}, prod: }}")
     var slowest = Duration.zero
@@ -127,7 +128,7 @@ struct InventoryFuzzTests {
   }
 
   /// Bytes changed, put in, taken out, repeated, or moved.
-  private static func mutated(_ valid: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
+  private static func mutated(_ valid: [UInt8], _ random: inout Random) -> [UInt8] {
     var bytes = valid
     for _ in 0..<Int.random(in: 1...3, using: &random) where !bytes.isEmpty {
       let position = Int.random(in: 0..<bytes.count, using: &random)

@@ -1,4 +1,5 @@
 import Core
+import TestSupport
 import Testing
 
 @testable import Inventory
@@ -157,7 +158,7 @@ struct StrictYAMLTests {
   func mutations() throws {
     let seed = UInt64.random(in: 0...UInt64.max)
     print("seed of StrictYAML mutations: \(seed)")
-    var random = SeededGenerator(state: seed)
+    var random = Random(seed: seed)
     let valid = Array(
       "all:\n  hosts:\n    web[01:03]: {ansible_port: 22}\n    'db': \"x\\u00e9\"\n  vars: [a, |\n".utf8)
     let alphabet = Array("[]{}:,-?&*!|>'\"%@`# \n\t\\~<0a\u{e9}\u{2028}".utf8) + [0, 0xff, 0x80]

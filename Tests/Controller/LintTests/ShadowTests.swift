@@ -1,5 +1,6 @@
 import Core
 import Lint
+import TestSupport
 import Testing
 
 @Suite("Rules that do nothing because of others") struct ShadowTests {
