@@ -61,6 +61,21 @@ struct PatternTests {
   }
 
   @Test(
+    "Arguments name each host once, in their own order",
+    arguments: [
+      ("web02,web01", "web02 web01"),
+      ("db-b,db", "db-b db-a web01"),
+      ("web,db", "web01 web02 web03 web04 web05 web06 db-a db-b"),
+      ("lone,rack1,!rack10,web[0]", "lone rack11 web01"),
+      ("&web,db-a,web06,web01", "web06 web01"),
+      ("!web", "lone db-a db-b rack10 rack11"),
+      ("web[06,01-02]", "web06 web01 web02"),
+    ])
+  func order(pattern: String, hosts: String) throws {
+    #expect(try fleet.hosts(named: pattern).map(\.id.description).joined(separator: " ") == hosts)
+  }
+
+  @Test(
     "A part that matches nothing is a usage error that names it, whatever the others match",
     arguments: [
       ("weeb", "\"weeb\" matches no host or group of the inventory", "did you mean \"web\"?"),

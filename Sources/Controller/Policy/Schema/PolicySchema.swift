@@ -1,4 +1,5 @@
 internal import Core
+internal import Ruleset
 
 /// JSON Schemas (draft-07) of the files people write, for editors. They are made of the readers' own lists of keys, so
 /// that the two cannot disagree; what needs the inventory or other files is judged by `validate` alone.
