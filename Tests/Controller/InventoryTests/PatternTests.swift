@@ -1,4 +1,5 @@
 import Core
+import TestSupport
 import Testing
 
 @testable import Inventory
@@ -117,9 +118,9 @@ struct PatternTests {
   func slowestRegex() throws {
     let long = String(repeating: "a", count: 253)
     let fleet = try inventory("all: {hosts: {\(long): }}")
-    let start = ContinuousClock.now
+    let start = ProcessorTime.now
     _ = try? fleet.hosts(matching: "~a*a*a*b")
-    #expect(ContinuousClock.now - start < .seconds(30))
+    #expect(ProcessorTime.now - start < .seconds(30))
   }
 
   @Test("A file names hosts and patterns line by line")
