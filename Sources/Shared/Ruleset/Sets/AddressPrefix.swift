@@ -1,8 +1,8 @@
 package import Core
 internal import Glibc
 
-/// An address or a prefix, as ipset prints it: `192.0.2.0/24`, `192.0.2.1`, `2001:db8::/32`. Nothing here asks a name
-/// service: `inet_pton` and `inet_ntop` only read and write numbers.
+/// The addresses that have their first bits in common, or one, as ipset prints them: `192.0.2.0/24`, `192.0.2.1`,
+/// `2001:db8::/32`. Nothing here asks a name service: `inet_pton` and `inet_ntop` only read and write numbers.
 package struct AddressPrefix: Hashable, Sendable, Comparable, CustomStringConvertible {
   package let family: Family
   /// In bits.
@@ -20,7 +20,7 @@ package struct AddressPrefix: Hashable, Sendable, Comparable, CustomStringConver
     guard AddressText.isAddress(address.utf8, family) else { return nil }
     var bytes = [UInt8](repeating: 0, count: family == .ipv4 ? 4 : 16)
     guard inet_pton(family == .ipv4 ? AF_INET : AF_INET6, address, &bytes) == 1 else { return nil }
-    let whole = bytes.count * 8
+    let whole = family.addressBits
     if parts.count == 2 {
       guard let length = AddressText.number(parts[1].utf8, atMost: whole) else { return nil }
       self.length = length
@@ -33,12 +33,23 @@ package struct AddressPrefix: Hashable, Sendable, Comparable, CustomStringConver
   }
 
   package var description: String {
-    let whole = family == .ipv4 ? 32 : 128
-    let bytes = (0..<whole / 8).map { UInt8(truncatingIfNeeded: bits >> UInt128(120 - 8 * $0)) }
+    let bytes = (0..<family.addressBits / 8).map { UInt8(truncatingIfNeeded: bits >> UInt128(120 - 8 * $0)) }
     var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
     guard inet_ntop(family == .ipv4 ? AF_INET : AF_INET6, bytes, &text, socklen_t(text.count)) != nil else { return "" }
     let address = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    return length == whole ? address : "\(address)/\(length)"
+    return isOneAddress ? address : "\(address)/\(length)"
+  }
+
+  /// As iptables-save prints it, always with its length.
+  package var ruleText: String { isOneAddress ? "\(self)/\(length)" : description }
+
+  package var isWhole: Bool { length == 0 }
+  package var isOneAddress: Bool { length == family.addressBits }
+
+  /// How many bits a mask of this form leaves alone: 24 of `255.255.255.0`. Nil for masks with holes, and for prefixes.
+  package var maskLength: Int? {
+    let ones = (~bits).leadingZeroBitCount
+    return isOneAddress && bits == Self.mask(ones) ? ones : nil
   }
 
   /// The prefix of this length that it lies in; itself when it is no longer than that.
