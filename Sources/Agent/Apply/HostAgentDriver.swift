@@ -259,7 +259,11 @@ extension HostAgent {
     new.expected = rehearsed?.expectation.digests
     drive.targets.new = new
     // After the rehearsal, which may have been the first to need the kernel's connection tracking.
-    drive.targets.originals = try requireSettable(new.settings ?? .empty, drive.targets.originals)
+    let settings = new.settings ?? .empty
+    // Who stands before the host goes back as far as it is known where to.
+    if !plan.isLocal || drive.targets.originals.problem == nil {
+      drive.targets.originals = try requireSettable(settings, drive.targets.originals)
+    }
     if let problem = drive.targets.originals.problem {
       drive.warnings.append(
         "some kernel settings may not go back to what they were before: \(SafeText.escape(problem))")

@@ -134,9 +134,11 @@ extension HostAgent {
   ///
   /// - Returns: those that are still there.
   @discardableResult func sweepSets(keeping kept: Set<String>) -> Set<String> {
-    let calls = SetCalls(firewall, bootClock)
-    guard let made = try? state.read(Self.setsMarker, atMost: 1), made.isEmpty, let existing = try? calls.names()
+    // Whoever waits for the end of a change waits for this.
+    guard let made = try? state.read(Self.setsMarker, atMost: 1), made.isEmpty,
+      let existing = try? SetCalls(firewall, bootClock, within: SetCalls.shortLimit).names()
     else { return [] }
+    let calls = SetCalls(firewall, bootClock)
     var left = existing.filter { SetName.isOurs($0) && !kept.contains($0) }
     try? calls.insisting { () throws(FirewallProblem) in
       var inUse: FirewallProblem?

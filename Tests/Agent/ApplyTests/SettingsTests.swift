@@ -167,6 +167,15 @@ import Wire
     #expect(try found()?.isEmpty == false)
   }
 
+  @Test func `root at the console goes back as far as it is known where to`() throws {
+    try host.apply(agent, Beside.old)
+    try host.apply(agent, Beside.new)
+    try damageFound()
+    let said = try agent.obey(LocalOrder(deed: .rollback, reason: "test"))
+    #expect(said.contains("release 7 is loaded") && said.contains("sysctl-found"), "\(said)")
+    #expect(host.settings.values["net.ipv4.tcp_syncookies"] == 2 && host.settings.values[Self.forward] == 0)
+  }
+
   @Test func `a release that is refused leaves no notes`() throws {
     host.faults.breaks = "arm"
     let first = Result { try Beside.bundle(6, try Beside.friends.get(), sysctl: Beside.forwarding) }
