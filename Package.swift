@@ -60,10 +60,11 @@ let agent: [Target] = [
   room("Netfilter", in: "Agent", uses: ["Core", "Ruleset", "Wire", "Apply", "CLinux"]),
   room("Daemon", in: "Agent", uses: ["Core", "Wire", "Apply", "CLinux"]),
   room("Installation", in: "Agent", uses: ["Core", "Wire", "CLinux"]),
+  room("Arguments", in: "Agent"),
   .executableTarget(
     name: "portcullis-agent",
     dependencies: [
-      "Installation", "Core", "Daemon", "Netfilter", "Apply", "Wire", "Release", "Ruleset", argumentParser,
+      "Arguments", "Installation", "Core", "Daemon", "Netfilter", "Apply", "Wire", "Release", "Ruleset",
     ],
     path: "Sources/Agent/portcullis-agent",
     swiftSettings: strict, linkerSettings: staticExecutable),
@@ -124,6 +125,7 @@ let testTargets: [Target] = [
   tests(of: "Daemon", in: "Agent", uses: ["Daemon", "Apply", "Wire", "Core", "CLinux"]),
   tests(of: "Apply", in: "Agent", uses: ["Apply", "Netfilter", "Core", "Ruleset", "Release", "Wire"]),
   tests(of: "Netfilter", in: "Agent", uses: ["Netfilter", "Apply", "Core", "Ruleset", "Release", "Wire", "CLinux"]),
+  tests(of: "Arguments", in: "Agent", uses: ["Arguments"]),
   tests(of: "Installation", in: "Agent", uses: ["Installation", "Core", "Wire"]),
   tests(of: "Inventory", in: "Controller", uses: ["Inventory", "Core"], excluding: ["ansible-oracle.py"]),
   tests(of: "Policy", in: "Controller", uses: ["Policy", "Inventory", "Ruleset", "Core"]),
