@@ -1,5 +1,6 @@
 import Core
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Ruleset

@@ -1,8 +1,8 @@
 package import Core
 internal import Glibc
 
-/// An address or a prefix: `192.0.2.0/24`, `192.0.2.1`, `2001:db8::/32`. Nothing here asks a name service: `inet_pton` only
-/// reads numbers.
+/// The addresses that have their first bits in common, or one, as ipset prints them: `192.0.2.0/24`, `192.0.2.1`,
+/// `2001:db8::/32`. Nothing here asks a name service: `inet_pton` only reads numbers.
 package struct AddressPrefix: Hashable, Sendable, Comparable, CustomStringConvertible {
   package let family: Family
   /// In bits.
@@ -20,7 +20,7 @@ package struct AddressPrefix: Hashable, Sendable, Comparable, CustomStringConver
     guard AddressText.isAddress(address.utf8, family) else { return nil }
     var bytes = [UInt8](repeating: 0, count: family == .ipv4 ? 4 : 16)
     guard inet_pton(family == .ipv4 ? AF_INET : AF_INET6, address, &bytes) == 1 else { return nil }
-    let whole = bytes.count * 8
+    let whole = family.addressBits
     if parts.count == 2 {
       guard let length = AddressText.number(parts[1].utf8, atMost: whole) else { return nil }
       self.length = length
@@ -35,9 +35,20 @@ package struct AddressPrefix: Hashable, Sendable, Comparable, CustomStringConver
   /// Made here, not by `inet_ntop`: libraries spell an address in different ways, and both sides of the wire, as well as the
   /// names of sets, need one.
   package var description: String {
-    let whole = family == .ipv4 ? 32 : 128
     let address = family == .ipv4 ? Self.dotted(UInt32(truncatingIfNeeded: bits >> 96)) : grouped
-    return length == whole ? address : "\(address)/\(length)"
+    return isOneAddress ? address : "\(address)/\(length)"
+  }
+
+  /// As iptables-save prints it, always with its length.
+  package var ruleText: String { isOneAddress ? "\(self)/\(length)" : description }
+
+  package var isWhole: Bool { length == 0 }
+  package var isOneAddress: Bool { length == family.addressBits }
+
+  /// How many bits a mask of this form leaves alone: 24 of `255.255.255.0`. Nil for masks with holes, and for prefixes.
+  package var maskLength: Int? {
+    let ones = (~bits).leadingZeroBitCount
+    return isOneAddress && bits == Self.mask(ones) ? ones : nil
   }
 
   private static func dotted(_ address: UInt32) -> String {
