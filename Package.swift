@@ -22,7 +22,8 @@ func tests(
   excluding excluded: [String] = []
 ) -> Target {
   .testTarget(
-    name: "\(room)Tests", dependencies: dependencies, path: "Tests/\(folder)/\(room)Tests", exclude: excluded,
+    name: "\(room)Tests", dependencies: dependencies + ["TestSupport"], path: "Tests/\(folder)/\(room)Tests",
+    exclude: excluded,
     resources: resources, swiftSettings: strict)
 }
 
@@ -116,6 +117,7 @@ let systemLibraries: [Target] = [
 ]
 
 let testTargets: [Target] = [
+  .target(name: "TestSupport", dependencies: ["Core"], path: "Tests/TestSupport", swiftSettings: strict),
   tests(of: "Core", in: "Shared", uses: ["Core"]),
   tests(of: "Transport", in: "Controller", uses: ["Transport", "Core", "CLibSSH"]),
   tests(of: "Ruleset", in: "Shared", uses: ["Ruleset", "Core"]),

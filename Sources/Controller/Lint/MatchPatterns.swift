@@ -32,8 +32,6 @@ package struct Negatable<Pattern: MatchPattern>: Hashable, Sendable {
   package var positive: Pattern? { isNegated ? nil : pattern }
 }
 
-extension MatchedPrefix: MatchPattern {}
-
 /// `eth0`, or `eth+` for all that begin so. A packet that has no interface has one without a name.
 package struct InterfacePattern: MatchPattern {
   package let name: String

@@ -1,4 +1,5 @@
 package import Core
+package import Ruleset
 
 /// A packet that rules are asked about: the first of its kind from its sender, within every rate. What the probe leaves
 /// open may be anything.
@@ -17,7 +18,7 @@ package struct PacketProbe: Hashable, Sendable {
 
   package enum Peer: Hashable, Sendable {
     /// All the addresses of a prefix, mostly of one host.
-    case address(MatchedPrefix)
+    case address(AddressPrefix)
     /// An address of the wide world that no rule names.
     case stranger
     /// One of the host's own addresses, not the loopback's.
@@ -117,7 +118,7 @@ package struct PacketProbe: Hashable, Sendable {
     }
   }
 
-  private static func answer(_ prefix: MatchedPrefix, _ peer: Peer) -> Answer {
+  private static func answer(_ prefix: AddressPrefix, _ peer: Peer) -> Answer {
     switch peer {
     case .address(let address):
       return prefix.contains(address) ? .yes : prefix.isDisjoint(from: address) ? .no : .open
@@ -161,8 +162,10 @@ extension PacketProbe {
 
 /// Addresses that no interface but the loopback has.
 enum SpecialPrefixes {
-  static func neverOwn(_ family: Family) -> [MatchedPrefix] { family == .ipv4 ? ipv4 : ipv6 }
+  static func neverOwn(_ family: Family) -> [AddressPrefix] { family == .ipv4 ? ipv4 : ipv6 }
 
-  private static let ipv4 = ["127.0.0.0/8", "224.0.0.0/4", "255.255.255.255"].compactMap { MatchedPrefix($0, .ipv4) }
-  private static let ipv6 = ["::1", "ff00::/8"].compactMap { MatchedPrefix($0, .ipv6) }
+  private static let ipv4 = ["127.0.0.0/8", "224.0.0.0/4", "255.255.255.255"].compactMap {
+    AddressPrefix(matched: $0, .ipv4)
+  }
+  private static let ipv6 = ["::1", "ff00::/8"].compactMap { AddressPrefix(matched: $0, .ipv6) }
 }

@@ -141,13 +141,13 @@ private struct RuleReader {
   // MARK: Options of iptables itself
 
   private mutating func address(
-    _ slot: WritableKeyPath<RuleView, Negatable<MatchedPrefix>?>, _ option: String, _ values: ArraySlice<RuleWord>,
+    _ slot: WritableKeyPath<RuleView, Negatable<AddressPrefix>?>, _ option: String, _ values: ArraySlice<RuleWord>,
     _ isNegated: Bool
   ) -> Bool {
     guard let value = values.first?.value else { return false }
     let family = value.contains(UInt8(ascii: ":")) ? Family.ipv6 : .ipv4
-    if let prefix = MatchedPrefix(value, family) {
-      if isNegated || !prefix.isEverything { view[keyPath: slot] = Negatable(prefix, isNegated: isNegated) }
+    if let prefix = AddressPrefix(matched: value, family) {
+      if isNegated || !prefix.isWhole { view[keyPath: slot] = Negatable(prefix, isNegated: isNegated) }
     } else {
       keep(option, values, isNegated)
     }

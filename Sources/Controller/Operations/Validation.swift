@@ -17,6 +17,8 @@ package struct Validation: Sendable {
   package let uncovered: [String]
   /// Of the inventory.
   package let warnings: [Diagnostic]
+  /// Assignments of the inventory that mean nothing to us.
+  package let ignoredVariables: Int
   /// In reading order.
   package let findings: [Finding]
   /// Each text once.
@@ -64,8 +66,8 @@ package struct Validation: Sendable {
     for host in uncovered where only == nil { findings.add(uncovered: host) }
     return Validation(
       hosts: inventory.hosts.map(\.id.description), policies: policies.names,
-      uncovered: uncovered.map(\.id.description), warnings: inventory.warnings, findings: findings.sorted(),
-      compiled: compiled)
+      uncovered: uncovered.map(\.id.description), warnings: inventory.warnings,
+      ignoredVariables: inventory.ignoredVariables, findings: findings.sorted(), compiled: compiled)
   }
 }
 

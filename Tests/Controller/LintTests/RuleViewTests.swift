@@ -1,6 +1,7 @@
 import Core
 import Lint
 import Ruleset
+import TestSupport
 import Testing
 
 @Suite("Rules taken apart") struct RuleViewTests {
@@ -50,8 +51,8 @@ import Testing
         + "-m conntrack ! --ctstate INVALID,NEW -m limit --limit 5/min -m comment --comment \"a \\\"b\\\"\" "
         + "-j LOG --log-prefix \"x: \" --log-level 6")
     #expect(rule.isClear && rule.chain == "FORWARD")
-    #expect(rule.source == Negatable(MatchedPrefix("10.0.0.0/8", .ipv4)!))
-    #expect(rule.destination == Negatable(MatchedPrefix("10.1.0.0/16", .ipv4)!, isNegated: true))
+    #expect(rule.source == Negatable(AddressPrefix(matched: "10.0.0.0/8", .ipv4)!))
+    #expect(rule.destination == Negatable(AddressPrefix(matched: "10.1.0.0/16", .ipv4)!, isNegated: true))
     #expect(rule.input == Negatable(InterfacePattern("eth+")) && rule.output == Negatable(InterfacePattern("wg0")))
     #expect(rule.transport == Negatable(.tcp))
     #expect(rule.sourcePorts == PortSet([1024...65535]) && rule.destinationPorts == PortSet([0...1023]))

@@ -1,5 +1,6 @@
 import Core
 import Lint
+import TestSupport
 import Testing
 
 @Suite("Rules that do nothing because of others") struct ShadowTests {
@@ -154,7 +155,6 @@ import Testing
       }
     }
     let text = filter(rules)
-    let clock = ContinuousClock()
     #if DEBUG
       let (rounds, limit) = (1, Duration.seconds(120))
     #else
@@ -162,12 +162,13 @@ import Testing
     #endif
     var best = Duration.seconds(1000)
     for _ in 0..<rounds {
-      let start = clock.now
+      let start = ProcessorTime.now
       let subject = try subject(text)
-      let parsed = clock.now
+      let parsed = ProcessorTime.now
       let found = Linter.run(subject)
-      print("\(count) rules: read in \(parsed - start), linted in \(clock.now - parsed), \(found.count) findings")
-      best = min(best, clock.now - start)
+      print(
+        "\(count) rules: read in \(parsed - start), linted in \(ProcessorTime.now - parsed), \(found.count) findings")
+      best = min(best, ProcessorTime.now - start)
     }
     #expect(best < limit)
   }
@@ -180,10 +181,9 @@ import Testing
       let marks = (0..<20).map { "-m mark --mark \((index + $0 * 7) % 100)" }
       rules += "-A INPUT \((addresses + marks).joined(separator: " ")) -i eth0 -o eth1 -p tcp --dport 1 -j DROP\n"
     }
-    let clock = ContinuousClock()
-    let start = clock.now
+    let start = ProcessorTime.now
     _ = Linter.run(try subject("", filter(rules)))
-    print("hostile rules linted in \(clock.now - start)")
-    #expect(clock.now - start < .seconds(120))
+    print("hostile rules linted in \(ProcessorTime.now - start)")
+    #expect(ProcessorTime.now - start < .seconds(120))
   }
 }

@@ -1,6 +1,7 @@
 import Core
 import Foundation
 import Glibc
+import Ruleset
 import Testing
 
 @testable import Inventory

@@ -1,5 +1,6 @@
 internal import Core
 internal import Inventory
+internal import Ruleset
 
 /// Rules of the filter table, and what helpers need in raw, from one policy's items.
 struct FilterCompiler {
