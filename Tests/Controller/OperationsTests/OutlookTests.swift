@@ -112,4 +112,25 @@ import Wire
     #expect(try Validation.run(workspace, strict: true).findings.allSatisfy { $0.lint.severity == .error })
     #expect(try Validation.run(workspace, only: []).findings.allSatisfy { $0.hosts.isEmpty })
   }
+
+  @Test("A way in that has ended is none, and what drop-all leaves out is named, by the fleet's own clock")
+  func endedAndClosed() throws {
+    func found(_ until: String) throws -> [String] {
+      let workspace = try workspace([
+        "a":
+          "applies_to: web\n\(Self.common){accept: {service: ssh, from: controllers, until: \(until)}},"
+          + " {accept: {tcp: 80, from: \"2001:db8::/32\"}}]",
+        "b": "applies_to: web\nipv6: drop-all",
+      ])
+      return try Validation.run(workspace, sources: [HostID("w1")!: ["192.0.2.1"]]).findings.compactMap { finding in
+        let place = finding.lint.diagnostic.location
+        guard [.noSSHFromControllers, .closedFamily].contains(finding.lint.rule) else { return nil }
+        return "\(finding.lint.severity) \(finding.lint.rule.rawValue) \((place.file as NSString).lastPathComponent)"
+      }
+    }
+    #expect(
+      Set(try found("2020-01-01")) == ["error no-ssh-from-controllers a.yaml", "warning closed-family a.yaml"])
+    #expect(
+      Set(try found("2037-01-01")) == ["warning no-ssh-from-controllers a.yaml", "warning closed-family a.yaml"])
+  }
 }
