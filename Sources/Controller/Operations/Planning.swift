@@ -1,8 +1,10 @@
 internal import Audit
 package import Core
 package import Inventory
+internal import Policy
 internal import Release
 package import Rollout
+package import Ruleset
 package import Store
 internal import Wire
 
@@ -20,9 +22,13 @@ package struct Planning: Sendable {
     /// DNS names of the policies.
     package internal(set) var names: NameResolution?
 
-    /// Where a line of what a host shall run comes from, when it comes from policies.
-    package func source(of host: HostID, _ family: Family, line: Int) -> SourceLocation? {
-      content.byHost[host]?.source(RuleLocation(family: family, line: line))
+    /// Where the rules that a group of hosts would get come from, when they come from policies.
+    package func sources(of group: PlanGroup) -> (Family, DiffLine) -> SourceLocation? {
+      guard let said = content.byHost[group.hosts[0]], let traces = said.traces else { return { _, _ in nil } }
+      guard group.action == .repair else { return { traces[$0].source(line: $1.newLine) } }
+      // What repairs a host is in its own words.
+      let origins = said.origins
+      return { family, line in line.kind == .added ? origins?.source(family, line) : nil }
     }
   }
 
