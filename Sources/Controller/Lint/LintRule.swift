@@ -26,6 +26,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
   case expiredItem = "expired-item"
   case policyWithoutHosts = "policy-without-hosts"
   case hostWithoutPolicy = "host-without-policy"
+  case sshPortDisagrees = "ssh-port-disagrees"
 
   /// How bad it is when it is certain.
   package var severity: LintSeverity {
@@ -33,7 +34,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .noSSHFromControllers, .noLoopback, .noEstablished, .icmpv6Dropped: .error
     case .shadowedRule, .duplicateRule, .acceptAfterCatchAll, .oneFamilyOnly, .logWithoutLimit, .masqueradeEverything,
       .sourcePortAccept, .forwardingDisabled, .noDHCPClient, .unusedSet, .unusedService, .unusedSchedule, .expiredItem,
-      .policyWithoutHosts, .hostWithoutPolicy:
+      .policyWithoutHosts, .hostWithoutPolicy, .sshPortDisagrees:
       .warning
     }
   }
@@ -60,6 +61,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .expiredItem: "an item whose last day is over"
     case .policyWithoutHosts: "a policy that applies to no host"
     case .hostWithoutPolicy: "a host that no policy applies to"
+    case .sshPortDisagrees: "a port of SSH that sshd does not listen on"
     }
   }
 
@@ -85,6 +87,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .expiredItem: "The kernel has ended it: whoever reads the policy believes that it still lets somebody in."
     case .policyWithoutHosts: "The group may be mistyped, and its hosts go without these rules."
     case .hostWithoutPolicy: "Nothing filters it."
+    case .sshPortDisagrees: "Rules for ssh open a port where nobody listens, and not the one that is needed."
     }
   }
 
@@ -108,6 +111,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .expiredItem: "Delete it, or name a later day."
     case .policyWithoutHosts: "Correct `applies_to`, or delete the policy."
     case .hostWithoutPolicy: "Put the host into a group that has a policy."
+    case .sshPortDisagrees: "Correct `portcullis_ssh_port`, or leave it out."
     }
   }
 }

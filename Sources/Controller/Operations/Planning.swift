@@ -69,8 +69,8 @@ package struct Planning: Sendable {
     _ hosts: [InventoryHost], store: FleetStore?, change: Change = .policies(),
     differences: [HostID: PerFamily<Sweep.Sides?>] = [:]
   ) async throws -> Planned {
-    let (content, drafts) = try await self.content(after: change, hosts, store)
     let observations = try await store?.observations() ?? [:]
+    let (content, drafts) = try await self.content(after: change, hosts, ReportedFacts.of(observations), store)
     let last = try await store?.lastSerial() ?? .none
     let floor = SerialFloor.floor(
       last: last, claims: observations.values.compactMap { $0.lastReport.flatMap { SerialFloor.claim(of: $0.report) } })
@@ -97,12 +97,13 @@ package struct Planning: Sendable {
   }
 
   private func content(
-    after change: Change, _ hosts: [InventoryHost], _ store: FleetStore?
+    after change: Change, _ hosts: [InventoryHost], _ reported: [HostID: ReportedFacts], _ store: FleetStore?
   ) async throws -> (content: ReleaseContent, drafts: Drafts?) {
     let chosen = Set(hosts.map(\.id))
     switch change {
     case .policies(let reinstated):
-      let drafts = try Drafts.compile(workspace, enrolments: try await store?.enrolments() ?? [:])
+      let drafts = try Drafts.compile(
+        workspace, enrolments: try await store?.enrolments() ?? [:], reported: reported)
       var content = ReleaseContent(drafts)
       for (host, bundle) in try await store?.withdrawn() ?? [:]
       where content.byHost[host] != nil && !reinstated.contains(host) {
