@@ -4,6 +4,7 @@ import Inventory
 import Lint
 import Policy
 import Rollout
+import Ruleset
 import Store
 import Testing
 import Wire
@@ -80,7 +81,10 @@ import Wire
     #expect(all.alsoChanging.isEmpty && all.plan.touched.count == 2)
     // Every added rule leads to its line of the policy.
     let place = try #require(
-      (1...20).lazy.compactMap { some.source(of: HostID("w1")!, .ipv4, line: $0) }.first { $0.line == 4 })
+      some.plan.groups.lazy.compactMap { group -> Core.SourceLocation? in
+        guard case .rules(let diff) = group.difference else { return nil }
+        return diff.ipv4.lines.compactMap { some.sources(of: group)(.ipv4, $0) }.first { $0.line == 4 }
+      }.first)
     #expect(place.file.hasSuffix("/policies/p.yaml"))
     try store.close()
   }
