@@ -142,6 +142,7 @@ package struct ConnectionStates: OptionSet, Hashable, Sendable {
   package static let established = ConnectionStates(rawValue: 4)
   package static let related = ConnectionStates(rawValue: 8)
   package static let untracked = ConnectionStates(rawValue: 16)
+  static let dnat = ConnectionStates(rawValue: 64)
   package static let translated = ConnectionStates(rawValue: 32 | 64)
   package static let everyPacket = ConnectionStates(rawValue: 31)
 
@@ -158,7 +159,7 @@ package struct ConnectionStates: OptionSet, Hashable, Sendable {
       case "RELATED": insert(.related)
       case "UNTRACKED": insert(.untracked)
       case "SNAT": insert(ConnectionStates(rawValue: 32))
-      case "DNAT": insert(ConnectionStates(rawValue: 64))
+      case "DNAT": insert(.dnat)
       default: return nil
       }
     }

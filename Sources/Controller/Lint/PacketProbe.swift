@@ -38,6 +38,8 @@ package struct PacketProbe: Hashable, Sendable {
   package var state: ConnectionStates
   package var icmp: ICMPKind?
   package var tcpFlags: UInt8?
+  /// When it comes.
+  package var now: UTCTime?
 
   package init(
     _ family: Family, _ way: Way, _ transport: ProtocolNumber, state: ConnectionStates, from source: Peer,
@@ -94,7 +96,7 @@ package struct PacketProbe: Hashable, Sendable {
     if let asked = rule.tcpFlags {
       ask((tcpFlags.map { asked.pattern.matches($0) ? Answer.yes : .no } ?? .open).negated(asked.isNegated))
     }
-    for match in rule.opaque { ask(Self.answer(match)) }
+    for match in rule.opaque { ask(self.answer(match)) }
     return answer
   }
 
@@ -133,9 +135,10 @@ package struct PacketProbe: Hashable, Sendable {
   }
 
   /// A packet within every rate, from somebody who never came before.
-  private static func answer(_ match: OpaqueMatch) -> Answer {
+  private func answer(_ match: OpaqueMatch) -> Answer {
     guard !match.words.contains("!") else { return .doubtful }
     switch match.module {
+    case "time": return hasEnded(match) ? .no : .doubtful
     case "limit": return .yes
     case "hashlimit": return match.words.contains("--hashlimit-above") ? .no : .yes
     case "connlimit": return match.words.contains("--connlimit-above") ? .no : .doubtful
@@ -144,6 +147,16 @@ package struct PacketProbe: Hashable, Sendable {
       return match.words.contains("--rcheck") || match.words.contains("--update") ? .no : .doubtful
     default: return .doubtful
     }
+  }
+}
+
+extension PacketProbe {
+  /// The last second of a `--datestop` in UTC is over, whatever else the match asks for.
+  private func hasEnded(_ match: OpaqueMatch) -> Bool {
+    guard let now, !match.words.contains("--kerneltz"), let option = match.words.firstIndex(of: "--datestop"),
+      match.words.indices.contains(option + 1), let end = UTCTime(match.words[option + 1] + "Z")
+    else { return false }
+    return end < now
   }
 }
 

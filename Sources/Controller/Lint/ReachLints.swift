@@ -16,12 +16,16 @@ struct ReachLints {
     Family.allCases.flatMap { loopback($0) + established($0) + dhcp($0) } + ssh() + neighbours()
   }
 
-  func walk(_ probe: PacketProbe) -> Passage { Walk(subject.rules[probe.family]).run(probe) }
+  func walk(_ probe: PacketProbe) -> Passage {
+    var probe = probe
+    probe.now = subject.now
+    return Walk(subject.rules[probe.family]).run(probe)
+  }
 
   /// The rule that drops, or the chain whose policy does.
   func place(of passage: Passage, _ family: Family, chain: String) -> SourceLocation {
     passage.decidingRule.flatMap { subject.place(family, $0) }
-      ?? subject.place(family, table: "filter", chain: chain)
+      ?? subject.place(family, table: passage.end?.table ?? "filter", chain: passage.end?.chain ?? chain)
   }
 
   /// The family lets nothing in but what the host says to itself: it is meant to be shut.

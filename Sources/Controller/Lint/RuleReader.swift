@@ -24,7 +24,7 @@ private struct RuleReader {
   private var rest: [String] = []
   private var isBehindTarget = false
   private var seen: Set<String> = []
-  /// The header of tcp or udp has to be there.
+  /// The transport's header has to be there.
   private var needsPorts = false
 
   init(_ words: [RuleWord], line: Int) {
@@ -95,7 +95,7 @@ private struct RuleReader {
       closeModule()
       module = value.text
       isBehindTarget = false
-      if ["tcp", "udp"].contains(value.text) { needsPorts = true }
+      if ["tcp", "udp", "sctp", "dccp"].contains(value.text) { needsPorts = true }
       return true
     case _ where !name.hasPrefix("--"): return false
     default:
@@ -135,7 +135,7 @@ private struct RuleReader {
   }
 
   private static let takenApart: Set<String> = [
-    "tcp", "udp", "multiport", "conntrack", "state", "comment", "icmp", "icmp6",
+    "tcp", "udp", "sctp", "dccp", "multiport", "conntrack", "state", "comment", "icmp", "icmp6",
   ]
 
   // MARK: Options of iptables itself

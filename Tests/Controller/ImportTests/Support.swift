@@ -1,6 +1,7 @@
 import Core
 import Foundation
 import Import
+import Inventory
 import Policy
 import Ruleset
 import Testing
@@ -42,7 +43,9 @@ func compiled(_ yaml: String, name: String = "web") throws -> PerFamily<Ruleset>
   defer { try? FileManager.default.removeItem(at: folder) }
   try Data(yaml.utf8).write(to: folder.appendingPathComponent(name + ".yaml"))
   let policies = try PolicySet.load(directory: folder.path)
-  let rules = try PolicyCompiler.standalone(policies, named: [], controllers: []).rules
+  let hosts = Array("all: {children: {webservers: {hosts: {h: }}}}\n".utf8)
+  let inventory = try HostInventory.parse(hosts, file: "hosts.yaml")
+  let rules = try PolicyCompiler(policies, inventory: inventory).compile(for: inventory.hosts[0], controllers: []).rules
   return try PerFamily { family in
     try Ruleset.parse(policy: rules[family], file: "\(family)", family: family)
   }

@@ -26,6 +26,7 @@ import Testing
         "-A INPUT -p tcp -m multiport --dports 90:95,80:81 -j ACCEPT"
       ),
       ("-A INPUT -s 0.0.0.0/0 -i + -j ACCEPT", "-A INPUT -j ACCEPT -m comment --comment \"any -s text\""),
+      ("-A INPUT -p sctp --dport 9 -j ACCEPT", "-A INPUT -p 132 -m sctp --dport 9 -j ACCEPT"),
       ("-A INPUT -p vrrp -j ACCEPT", "-A INPUT -p 112 -j ACCEPT"),
       (
         "-A INPUT ! -i eth0 -p udp -m udp ! --sport 53 -j DROP",

@@ -20,6 +20,37 @@ import Testing
     #expect(found == ["shadowed-rule rules.v4:\(rules.contains("-A web") ? 9 : 8)"])
   }
 
+  @Test(
+    "What an item of containers is for is compared as it was meant, not as the two rules it became",
+    arguments: [
+      (["drop -s 10.0.0.0/8", "return -s 10.1.0.0/16 -p tcp"], [3]), (["drop", "return -s 10.1.0.0/16"], [3]),
+      (["drop -s 10.0.0.0/8", "drop -s 10.1.0.0/16"], [3]), (["return -s 10.0.0.0/8", "drop -s 10.1.0.0/16"], [3]),
+      (["return -p tcp", "return -s 10.0.0.0/8"], []), (["drop -s 10.0.0.0/8", "return -s 192.0.2.1"], []),
+      (["drop -p tcp", "drop -s 10.0.0.0/8 -i docker0"], []), (["return -i eth0", "drop"], []),
+    ]) func containers(items: [String], expected: [Int]) throws
+  {
+    var rules = ""
+    var lines: [Int] = []
+    for (index, item) in items.enumerated() {
+      let match = item.split(separator: " ").dropFirst().joined(separator: " ")
+      let isDrop = item.hasPrefix("drop")
+      let outside = match.contains("-i ") ? match : "! -i docker0 \(match)"
+      rules +=
+        isDrop
+        ? "-A CONTAINERS \(outside) -m conntrack --ctstate DNAT -j DROP\n-A CONTAINERS \(outside) -o docker0 -j DROP\n"
+        : "-A CONTAINERS \(match) -j RETURN\n"
+      lines += Array(repeating: index + 2, count: isDrop ? 2 : 1)
+    }
+    // Lines 1 to 5 are declarations.
+    var subject = try LintSubject(
+      PerFamily(ipv4: Array(filter(rules, input: "ACCEPT").utf8), ipv6: []),
+      places: LintPlaces(whole: Core.SourceLocation(file: "p", line: 1, column: 1)) { [lines] _, line in
+        Core.SourceLocation(file: "p", line: lines.indices.contains(line - 6) ? lines[line - 6] : 100, column: 1)
+      })
+    subject.facts.isOwned = true
+    #expect(findings(subject) == expected.map { "shadowed-rule p:\($0)" })
+  }
+
   @Test("The message names the earlier rule") func message() throws {
     let subject = try subject(filter(base4 + "-A INPUT -s 10.0.0.0/8 -j DROP\n-A INPUT -s 10.1.0.0/16 -j REJECT"))
     let finding = try #require(Linter.run(subject).first)

@@ -59,18 +59,18 @@ extension LanguageMistakeTests {
     ),
     (
       "raw: {ipv4: 5}",
-      ["2:1 `5` cannot begin a line here | lines begin with `*table`, `:CHAIN`, `-A CHAIN`, `COMMIT` or `#`"]
+      ["1:13 `5` cannot begin a line here | lines begin with `*table`, `:CHAIN`, `-A CHAIN`, `COMMIT` or `#`"]
     ),
     (
       "raw:\n  ipv4: |\n    *filter\n    -A INPUT -s db.example -j ACCEPT\n    COMMIT",
       [
-        "4:13 `db.example` is not a numeric IPv4 address | write the address, or controllers: a host name would be looked up whenever the rules are loaded"
+        "4:17 `db.example` is not a numeric IPv4 address | write the address, or controllers: a host name would be looked up whenever the rules are loaded"
       ]
     ),
     (
       "raw:\n  ipv4: |\n    *filter\n    :PCL-X -\n    COMMIT",
       [
-        "4:1 chain \"PCL-X\": names beginning with PCL are those of our own chains on a host | give it another name; the agent makes one of its own of it"
+        "4:5 chain \"PCL-X\": names beginning with PCL are those of our own chains on a host | give it another name; the agent makes one of its own of it"
       ]
     ),
     (
@@ -84,7 +84,7 @@ extension LanguageMistakeTests {
       "raw: {ipv4: \"\"}\nrules: {ipv4: a}",
       [
         "1:1 raw and rules exclude each other | keep the restore text in one place",
-        "2:1 the file has no table | rules stand between `*filter` and `COMMIT`",
+        "1:13 the file has no table | rules stand between `*filter` and `COMMIT`",
       ]
     ),
     (
@@ -93,6 +93,28 @@ extension LanguageMistakeTests {
         "1:15 a policy that is one file has no rules files beside it | move it to p/policy.yaml, or write the text below raw",
         "1:24 a policy that is one file has no rules files beside it | move it to p/policy.yaml, or write the text below raw",
       ]
+    ),
+    (
+      "raw:\n  ipv4: |2\n\n      *filter\n      -P INPUT DROP\n      COMMIT",
+      [
+        "4:5 spaces at the beginning of a line | begin every line in the first column",
+        "5:5 spaces at the beginning of a line | begin every line in the first column",
+        "6:5 spaces at the beginning of a line | begin every line in the first column",
+      ]
+    ),
+    (
+      "raw: {ipv4: \"*filter\\n-P INPUT DROP\\nCOMMIT\\n\"}",
+      [
+        "1:13 `-P` cannot begin a line here | write the policy into the chain's line: `:INPUT DROP`"
+      ]
+    ),
+    (
+      "ipv6: drop-all\ninput: [{accept: {tcp: 80, family: ipv6}}]",
+      ["2:9 an item for IPv6 alone and ipv6: drop-all exclude each other | remove one of them"]
+    ),
+    (
+      "ipv6: drop-all\nraw: {ipv6: \"*filter\\n-A INPUT -j ACCEPT\\nCOMMIT\\n\"}",
+      ["1:7 ipv6: drop-all and raw rules for IPv6 exclude each other | remove one of them"]
     ),
     ("sysctl: {net.ipv4.ip_forward: }", ["1:31 expected a number, found nothing"]),
   ]

@@ -163,6 +163,7 @@ extension Random {
   mutating func anyObservations() -> Observations {
     Observations(
       observing: Set(Family.allCases.filter { _ in Bool.random(using: &self) }),
+      full: Set(Family.allCases.filter { _ in Bool.random(using: &self) }),
       entries: (0..<Int.random(in: 0..<4, using: &self)).map { _ in
         Observations.Entry(
           family: anyFamily(), source: text(atMost: 64), proto: text(atMost: 32), port: text(atMost: 32),
