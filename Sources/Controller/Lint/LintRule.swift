@@ -26,14 +26,19 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
   case expiredItem = "expired-item"
   case policyWithoutHosts = "policy-without-hosts"
   case hostWithoutPolicy = "host-without-policy"
+  // What only whoever loads the rules can find.
+  case doesNotLoad = "does-not-load"
+  case notTriedHere = "not-tried-here"
+  /// What is said of files that cannot be read or compiled at all.
+  case invalidFile = "invalid-file"
 
   /// How bad it is when it is certain.
   package var severity: LintSeverity {
     switch self {
-    case .noSSHFromControllers, .noLoopback, .noEstablished, .icmpv6Dropped: .error
+    case .noSSHFromControllers, .noLoopback, .noEstablished, .icmpv6Dropped, .doesNotLoad, .invalidFile: .error
     case .shadowedRule, .duplicateRule, .acceptAfterCatchAll, .oneFamilyOnly, .logWithoutLimit, .masqueradeEverything,
       .sourcePortAccept, .forwardingDisabled, .noDHCPClient, .unusedSet, .unusedService, .unusedSchedule, .expiredItem,
-      .policyWithoutHosts, .hostWithoutPolicy:
+      .policyWithoutHosts, .hostWithoutPolicy, .notTriedHere:
       .warning
     }
   }
@@ -60,6 +65,9 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .expiredItem: "an item whose last day is over"
     case .policyWithoutHosts: "a policy that applies to no host"
     case .hostWithoutPolicy: "a host that no policy applies to"
+    case .doesNotLoad: "a rule that no Linux takes"
+    case .notTriedHere: "a rule that this machine cannot try"
+    case .invalidFile: "a file that cannot be used"
     }
   }
 
@@ -85,6 +93,9 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .expiredItem: "The kernel has ended it: whoever reads the policy believes that it still lets somebody in."
     case .policyWithoutHosts: "The group may be mistyped, and its hosts go without these rules."
     case .hostWithoutPolicy: "Nothing filters it."
+    case .doesNotLoad: "Every host would refuse the whole ruleset, and keep what it has."
+    case .notTriedHere: "A host that lacks the same refuses the whole ruleset, and keeps what it has."
+    case .invalidFile: "Nothing is sent before it is mended."
     }
   }
 
@@ -108,6 +119,9 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .expiredItem: "Delete it, or name a later day."
     case .policyWithoutHosts: "Correct `applies_to`, or delete the policy."
     case .hostWithoutPolicy: "Put the host into a group that has a policy."
+    case .doesNotLoad: "Correct the rule: the message has the words of iptables or of the kernel."
+    case .notTriedHere: "See that the hosts have the extension; where this machine has it too, it is tried."
+    case .invalidFile: "See the message."
     }
   }
 }

@@ -51,7 +51,9 @@ package struct Workspace: Sendable {
     try HostInventory.load(sources: configuration.inventory, running: InventoryProgramRunner().programs)
   }
 
-  package func policies() throws(Diagnostics) -> PolicySet { try PolicySet.load(directory: configuration.policies) }
+  package func policies(toleratingLock: Bool = false) throws(Diagnostics) -> PolicySet {
+    try PolicySet.load(directory: configuration.policies, toleratingLock: toleratingLock)
+  }
 
   package var storePath: String { configuration.state + "/fleet.sqlite" }
 

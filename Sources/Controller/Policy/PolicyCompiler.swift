@@ -95,7 +95,8 @@ package struct PolicyCompiler: Sendable {
     let policies = set.policies.filter { names.isEmpty || names.contains($0.name) }
       .sorted { ($0.order, $0.name) < ($1.order, $1.name) }
     let inventory = try HostInventory.parse(Array("all: {hosts: {standalone: {}}}\n".utf8), file: "standalone")
-    let facts = HostFacts(inventory.hosts[0], controllers: try addresses(controllers, of: inventory.hosts[0]))
+    let facts = HostFacts(
+      inventory.hosts[0], controllers: try addresses(controllers, of: inventory.hosts[0]), isStandalone: true)
     var compiler = HostCompiler(
       try Composition(policies), common: set.common, facts: facts, fleet: FleetAddresses(inventory, pins: set.pins),
       pins: set.pins)

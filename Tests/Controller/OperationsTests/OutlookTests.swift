@@ -102,7 +102,7 @@ import Wire
       #expect(rules.contains(rule), "\(rule): \(rules)")
     }
     // Nobody knows who manages them, so nobody can tell that they are shut out.
-    #expect(!found.hasErrors)
+    #expect(found.errors == 0)
     let known = try Validation.run(workspace, sources: [HostID("w1")!: ["192.0.2.1"]])
     let shut = try #require(
       known.findings.first { $0.lint.rule == .noSSHFromControllers && $0.lint.severity == .error })
@@ -110,6 +110,5 @@ import Wire
     let warnings = found.findings.count { $0.lint.severity == .warning }
     #expect(warnings > 0)
     #expect(try Validation.run(workspace, strict: true).findings.allSatisfy { $0.lint.severity == .error })
-    #expect(try Validation.run(workspace, only: []).findings.allSatisfy { $0.hosts.isEmpty })
   }
 }

@@ -9,8 +9,11 @@ struct HostFacts: Sendable {
   let controllers: [NumericAddress]
   /// Where its sshd listens.
   let sshPorts: [PortRange]
+  /// It stands for no host of an inventory.
+  let isStandalone: Bool
 
-  init(_ host: InventoryHost, controllers: [NumericAddress]) {
+  init(_ host: InventoryHost, controllers: [NumericAddress], isStandalone: Bool = false) {
+    self.isStandalone = isStandalone
     self.host = host
     self.controllers = controllers
     sshPorts = [PortRange(host.sshPort, host.sshPort)]
