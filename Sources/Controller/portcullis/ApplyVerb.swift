@@ -57,7 +57,7 @@ struct Apply: FleetVerb {
 
   func perform() async throws -> Int32 {
     let granted = try grants.grants()
-    let workspace = try open()
+    let workspace = try open().readingOnce()
     let approved = try plan.map { path in
       try PlanFile(decoding: try Files.read(path, atMost: PlanFile.maximumSize), file: path)
     }

@@ -37,7 +37,7 @@ struct Plan: FleetVerb {
   }
 
   func perform() async throws -> Int32 {
-    let workspace = try open()
+    let workspace = try open().readingOnce()
     let hosts = try workspace.inventory().hosts(matching: target.limit)
     let store = refresh ? try workspace.store() : try workspace.existingStore()
     let differences = try await drifted(hosts, workspace, store)

@@ -111,4 +111,14 @@ import Wire
     #expect(warnings > 0)
     #expect(try Validation.run(workspace, strict: true).findings.allSatisfy { $0.lint.severity == .error })
   }
+
+  @Test("What was judged is what is planned, whatever happens to the files meanwhile")
+  func readOnce() throws {
+    let workspace = try workspace(["p": "applies_to: all\n\(Self.common){accept: {service: ssh, from: controllers}}]"])
+    let once = try workspace.readingOnce()
+    try Files.write(Array("policy: p\naplies_to: all\n".utf8), to: folder + "/policies/p.yaml")
+    try Files.write(Array("all: {hosts: {x1: {}}}\n".utf8), to: folder + "/hosts.yaml")
+    #expect(throws: Diagnostics.self) { try workspace.policies() }
+    #expect(try once.policies().names == ["p"] && once.inventory().hosts.count == 3)
+  }
 }
