@@ -117,9 +117,9 @@ private struct TypedRuleReader {
   }
 
   /// One that says something, and that the language takes as of this family.
-  private func prefix(_ text: String) -> MatchedPrefix? {
-    guard let prefix = MatchedPrefix(text, family), !prefix.isEverything else { return nil }
-    let mapped = MatchedPrefix("::ffff:0:0/96", .ipv6)
+  private func prefix(_ text: String) -> AddressPrefix? {
+    guard let prefix = AddressPrefix(matched: text, family), !prefix.isWhole else { return nil }
+    let mapped = AddressPrefix(matched: "::ffff:0:0/96", .ipv6)
     return mapped?.isDisjoint(from: prefix) == false ? nil : prefix
   }
 
@@ -180,9 +180,9 @@ private struct TypedRuleReader {
     case "MASQUERADE": return .masquerade
     case "REJECT":
       guard next() == "--reject-with", let kind = next() else { return nil }
-      return TypedRule.Rejection.allCases.first { $0.option(family) == kind }.map { .reject($0) }
+      return Rejection.allCases.first { $0.option(family) == kind }.map { .reject($0) }
     case "SNAT":
-      guard next() == "--to-source", let address = next(), let prefix = prefix(address), prefix.address == address
+      guard next() == "--to-source", let address = next(), let prefix = prefix(address), prefix.description == address
       else {
         return nil
       }

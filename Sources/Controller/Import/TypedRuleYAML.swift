@@ -1,5 +1,6 @@
 internal import Core
 internal import Lint
+internal import Ruleset
 
 extension TypedRule {
   /// An item of a section.
@@ -10,11 +11,11 @@ extension TypedRule {
     var members: [(key: String, value: String)] = []
     func add(_ key: String, _ value: String?) { if let value { members.append((key, value)) } }
     // Whose packets are translated matters most; elsewhere the way they take does.
-    if isTranslation { add("from", source.map(Self.address)) }
+    if isTranslation { add("from", source.map { YAMLText.scalar($0.description) }) }
     add("in", input.map(YAMLText.scalar))
     add("out", output.map(YAMLText.scalar))
-    if !isTranslation { add("from", source.map(Self.address)) }
-    add("to", destination.map(Self.address))
+    if !isTranslation { add("from", source.map { YAMLText.scalar($0.description) }) }
+    add("to", destination.map { YAMLText.scalar($0.description) })
     switch transport {
     case .tcp(let ports): add("tcp", Self.ports(ports))
     case .udp(let ports): add("udp", Self.ports(ports))
@@ -52,11 +53,6 @@ extension TypedRule {
     case .masquerade, .snat: true
     case .accept, .drop, .reject, .log: false
     }
-  }
-
-  private static func address(_ prefix: MatchedPrefix) -> String {
-    let isHost = prefix.length == prefix.family.addressBits
-    return YAMLText.scalar(isHost ? prefix.address : "\(prefix.address)/\(prefix.length)")
   }
 
   private static func ports(_ ports: [ClosedRange<UInt16>]) -> String {

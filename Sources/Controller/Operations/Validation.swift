@@ -22,6 +22,8 @@ package struct Validation: Sendable {
   /// No policy applies to them.
   package let uncovered: [String]
   package let inventoryWarnings: [Diagnostic]
+  /// Assignments of the inventory that mean nothing to us.
+  package let ignoredVariables: Int
   /// In reading order.
   package private(set) var findings: [Finding]
   /// What was not loaded for trial, and why.
@@ -73,7 +75,8 @@ package struct Validation: Sendable {
     let uncovered = compiler.uncovered(in: inventory)
     let skipped = Set(uncovered.map(\.id))
     var problems = Problems()
-    var findings = Findings(strict: strict)
+    let now = workspace.clock.now()
+    var findings = Findings(strict: strict, now: now)
     var subjects = Subjects()
     for host in inventory.hosts where !skipped.contains(host.id) {
       do throws(Diagnostics) {
@@ -87,12 +90,12 @@ package struct Validation: Sendable {
       }
     }
     try problems.throwIfAny()
-    findings.add(policies.remarks(inventory, now: workspace.clock.now()))
+    findings.add(policies.remarks(inventory, now: now))
     for host in uncovered { findings.add(uncovered: host) }
     return Validation(
       hosts: inventory.hosts.map(\.id.description), policies: policies.names,
-      uncovered: uncovered.map(\.id.description), inventoryWarnings: inventory.warnings, findings: findings.sorted(),
-      subjects: subjects.all)
+      uncovered: uncovered.map(\.id.description), inventoryWarnings: inventory.warnings,
+      ignoredVariables: inventory.ignoredVariables, findings: findings.sorted(), subjects: subjects.all)
   }
 }
 
@@ -115,10 +118,14 @@ private struct Subjects {
 /// Collects what is found, each text looked at once however many hosts have it.
 private struct Findings {
   let strict: Bool
+  let now: UTCTime
   private var hosts: [LintFinding: [String]] = [:]
   private var known: [Digest: [LintFinding]] = [:]
 
-  init(strict: Bool) { self.strict = strict }
+  init(strict: Bool, now: UTCTime) {
+    self.strict = strict
+    self.now = now
+  }
 
   mutating func add(
     _ policy: CompiledPolicy, host: InventoryHost, controllers: [String], areKnown: Bool
@@ -126,7 +133,8 @@ private struct Findings {
     let leases = host.hasLeases.map { "\($0)" } ?? ""
     let key = Digest(
       of: policy.digests.ipv4.bytes + policy.digests.ipv6.bytes
-        + "\(host.sshPort) \(leases) \(areKnown ? controllers.sorted() : [])".utf8)
+        + "\(host.sshPort) \(leases) \(policy.beside.mode) \(areKnown ? controllers.sorted() : []) \(policy.leftOut)"
+        .utf8)
     if known[key] == nil {
       var subject = try LintSubject(
         policy.rules,
@@ -134,7 +142,11 @@ private struct Findings {
       subject.controllers = controllers
       subject.sshPorts = [host.sshPort]
       subject.facts.hasLeases.ipv4 = host.hasLeases
+      subject.now = now
+      subject.facts.isOwned = policy.beside.mode == .owned
       subject.facts.closesIPv6 = policy.closesIPv6
+      subject.facts.leftOut = policy.leftOut
+      subject.facts.closing = policy.closing
       subject.facts.forwardsForeign = policy.beside.forwardsForeign
       subject.facts.forwards = policy.forwards.map { _, forwards in forwards }
       known[key] = Linter.run(subject).map { finding in

@@ -61,7 +61,7 @@ struct Apply: FleetVerb {
     let approved = try plan.map { path in
       try PlanFile(decoding: try Files.read(path, atMost: PlanFile.maximumSize), file: path)
     }
-    let hosts = try workspace.inventory().hosts(matching: approved?.limit ?? limit ?? "all")
+    let hosts = try readInventory(of: workspace).hosts(matching: approved?.limit ?? limit ?? "all")
     let store = try workspace.store()
     let differences =
       refresh
@@ -81,7 +81,8 @@ struct Apply: FleetVerb {
     let validation: Validation
     do {
       validation = try await Validation.run(workspace, strict: mistakes.strict, store: store, trial: Mistakes.trial)
-    } catch  where despiteErrors {
+    } catch {
+      guard despiteErrors else { throw error }
       // Of hosts that nothing is sent to: those of the others end the planning.
       Terminal.complain(error)
       return

@@ -38,7 +38,7 @@ struct Plan: FleetVerb {
 
   func perform() async throws -> Int32 {
     let workspace = try open().readingOnce()
-    let hosts = try workspace.inventory().hosts(matching: target.limit)
+    let hosts = try readInventory(of: workspace).hosts(matching: target.limit)
     let store = refresh ? try workspace.store() : try workspace.existingStore()
     let differences = try await drifted(hosts, workspace, store)
     // Beside each other: the kernel makes the trial wait.

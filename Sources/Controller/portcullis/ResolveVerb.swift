@@ -27,7 +27,7 @@ struct Resolve: FleetVerb {
   func perform() async throws -> Int32 {
     let workspace = try open()
     let policies = try workspace.policies(toleratingLock: true)
-    let resolution = await NameResolution.ask(policies, try workspace.inventory())
+    let resolution = await NameResolution.ask(policies, try readInventory(of: workspace))
     let silent = resolution.names.filter { $0.problem != nil }
     if let unreadable = policies.unreadableLock {
       for problem in unreadable.all { Terminal.say("warning: \(SafeText.escape(problem.description))") }

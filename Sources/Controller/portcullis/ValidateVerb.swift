@@ -38,11 +38,14 @@ struct Validate: FleetVerb {
       let store = try workspace.existingStore()
       validated = try await Validation.run(workspace, strict: mistakes.strict, store: store, trial: Mistakes.trial)
       try store?.close()
-    } catch  where output != .text && output != .wide {
-      let found = ValidateDocument.mistakes(of: error, in: fleet.config ?? Configuration.fileName)
-      try print(ValidateDocument(invalidFiles: found), found)
+    } catch {
+      if output != .text, output != .wide {
+        let found = ValidateDocument.mistakes(of: error, in: fleet.config ?? Configuration.fileName)
+        try print(ValidateDocument(invalidFiles: found), found)
+      }
       throw error
     }
+    fleet.sayPassedOver(validated.ignoredVariables)
     Mistakes.sayBeside(validated)
     try print(ValidateDocument(validated), validated.findings.map(\.lint))
     return validated.doesNotLoad ? 1 : validated.errors > 0 ? 2 : 0

@@ -1,6 +1,7 @@
 import Core
 import Import
 import Ruleset
+import TestSupport
 import Testing
 
 @Suite("Rules become a policy") struct ImporterTests {
