@@ -2,6 +2,7 @@ internal import Core
 internal import Glibc
 internal import Lint
 package import Policy
+internal import Ruleset
 
 /// Compiled rules loaded into the kernel of this machine, in network namespaces of their own that nobody else sees: what
 /// no Linux takes is told before anything is sent. Every host rehearses again with its own programs.
