@@ -84,7 +84,7 @@ let controller: [Target] = [
     "Operations", in: "Controller",
     uses: [
       "Core", "Ruleset", "Release", "Wire", "Inventory", "Policy", "Lint", "Import", "Rollout", "Audit", "Transport",
-      "Store",
+      "Store", "CLinux",
       subprocess, system,
     ]),
   room(

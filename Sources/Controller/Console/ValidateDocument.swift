@@ -1,6 +1,6 @@
 internal import Core
 internal import Inventory
-internal import Lint
+package import Lint
 package import Operations
 
 package struct ValidateDocument: Document {
@@ -18,16 +18,34 @@ package struct ValidateDocument: Document {
   /// Of the inventory.
   let warnings: [String]
   let findings: [Finding]
-  /// Whether the rules were loaded into a namespace of this machine; why not, otherwise.
+  /// What was not loaded into a namespace of this machine, and why.
   let notLoaded: String?
 
-  package init(_ validated: Validation, notLoaded: String? = nil) {
+  package init(_ validated: Validation) {
     hosts = validated.hosts
     policies = validated.policies
     uncovered = validated.uncovered
-    warnings = validated.warnings.map { SafeText.escape($0.description) }
+    warnings = validated.inventoryWarnings.map { SafeText.escape($0.description) }
     findings = validated.findings.map { Finding(lint: $0.lint, hosts: $0.hosts) }
-    self.notLoaded = notLoaded
+    notLoaded = validated.notes.isEmpty ? nil : validated.notes.joined(separator: "; ")
+  }
+
+  /// Of files that cannot be read or compiled: nothing else is known.
+  package init(invalidFiles mistakes: [LintFinding]) {
+    (hosts, policies, uncovered, warnings) = ([], [], [], [])
+    findings = mistakes.map { Finding(lint: $0, hosts: []) }
+    notLoaded = "the files cannot be compiled"
+  }
+
+  /// - Parameter file: what mistakes that have no place of their own are said of.
+  package static func mistakes(of error: any Error, in file: String) -> [LintFinding] {
+    ErrorChain(error).parts.map { part in
+      LintFinding(
+        invalidFile: part.diagnostic
+          ?? Diagnostic(
+            SourceLocation(file: file, line: 1, column: 1), part.text,
+            hint: part.hints.isEmpty ? nil : part.hints.joined(separator: "; ")))
+    }
   }
 
   package var names: [String] { hosts }
@@ -41,34 +59,11 @@ package struct ValidateDocument: Document {
   }
 
   package func text(_ style: TextStyle) -> String {
-    var text = findings.map { Self.text($0, style) }.joined()
-    let errors = findings.count { $0.lint.severity == .error }
-    let warnings = findings.count - errors
-    let counted = [(errors, "error"), (warnings, "warning")].filter { $0.0 > 0 }.map {
-      "\($0) \($1)\($0 == 1 ? "" : "s")"
-    }
-    let verdict = errors > 0 ? "not valid" : "valid"
-    text += "\(hosts.count) hosts, \(policies.count) policies (\(policies.joined(separator: ", "))): \(verdict)"
-    text += (counted.isEmpty ? "" : ", " + counted.joined(separator: ", ")) + "\n"
-    if !uncovered.isEmpty { text += "no policy applies to \(Folding.fold(uncovered))\n" }
-    return text
-  }
-
-  static func text(_ finding: Finding, _ style: TextStyle) -> String {
-    let lint = finding.lint
-    let severity = lint.severity.rawValue
-    let painted = lint.severity == .error ? Paint.bad.on(severity, style) : severity
-    var text = "\(painted): \(SafeText.escape(lint.diagnostic.description)) [\(lint.rule.rawValue)]\n"
-    text += "  why: \(lint.why)\n"
-    if let hint = lint.diagnostic.hint { text += "  hint: \(SafeText.escape(hint))\n" }
-    if !finding.hosts.isEmpty { text += "  hosts: \(Folding.fold(finding.hosts))\n" }
-    return text
-  }
-}
-
-/// What `plan` says first: mistakes, without a verdict of its own.
-package enum FindingsText {
-  package static func lines(_ validated: Validation) -> String {
-    validated.findings.map { ValidateDocument.text(.init(lint: $0.lint, hosts: $0.hosts), TextStyle()) }.joined()
+    var text = FindingsText.lines(findings.map { Validation.Finding(lint: $0.lint, hosts: $0.hosts) }, style)
+    let counted = FindingsText.counted(errors: summary["errors", default: 0], warnings: summary["warnings", default: 0])
+    text += "\(hosts.count) \(hosts.count == 1 ? "host" : "hosts"), "
+    text += "\(policies.count) \(policies.count == 1 ? "policy" : "policies") (\(Folding.fold(policies))): "
+    text += summary["errors", default: 0] > 0 ? "not valid" : "valid"
+    return text + (counted.isEmpty ? "" : ", " + counted) + "\n"
   }
 }

@@ -23,9 +23,16 @@ package struct LintFinding: Hashable, Sendable {
 
   package var why: String { rule.why }
 
-  /// The same as an error, for those who want no warnings.
+  /// A file that cannot be read or compiled.
+  package init(invalidFile mistake: Diagnostic) {
+    self.init(
+      .invalidFile, at: mistake.location, mistake.message, hint: mistake.hint, subject: mistake.message)
+  }
+
+  /// The same as an error, for those who want no warnings. What the machine of the controller lacks is nobody's mistake.
   package var strict: LintFinding {
-    LintFinding(
+    guard rule != .notTriedHere else { return self }
+    return LintFinding(
       rule, severity: .error, at: diagnostic.location, diagnostic.message, hint: diagnostic.hint, related: related,
       subject: subject)
   }

@@ -28,14 +28,19 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
   case policyWithoutHosts = "policy-without-hosts"
   case hostWithoutPolicy = "host-without-policy"
   case sshPortDisagrees = "ssh-port-disagrees"
+  // What only whoever loads the rules can find.
+  case doesNotLoad = "does-not-load"
+  case notTriedHere = "not-tried-here"
+  /// What is said of files that cannot be read or compiled at all.
+  case invalidFile = "invalid-file"
 
   /// How bad it is when it is certain.
   package var severity: LintSeverity {
     switch self {
-    case .noSSHFromControllers, .noLoopback, .noEstablished, .icmpv6Dropped: .error
+    case .noSSHFromControllers, .noLoopback, .noEstablished, .icmpv6Dropped, .doesNotLoad, .invalidFile: .error
     case .shadowedRule, .duplicateRule, .acceptAfterCatchAll, .oneFamilyOnly, .logWithoutLimit, .masqueradeEverything,
       .sourcePortAccept, .forwardingDisabled, .noDHCPClient, .closedFamily, .unusedSet, .unusedService, .unusedSchedule,
-      .expiredItem, .policyWithoutHosts, .hostWithoutPolicy, .sshPortDisagrees:
+      .expiredItem, .policyWithoutHosts, .hostWithoutPolicy, .sshPortDisagrees, .notTriedHere:
       .warning
     }
   }
@@ -64,6 +69,9 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .policyWithoutHosts: "a policy that applies to no host"
     case .hostWithoutPolicy: "a host that no policy applies to"
     case .sshPortDisagrees: "a port of SSH that sshd does not listen on"
+    case .doesNotLoad: "a rule that no Linux takes"
+    case .notTriedHere: "a rule that this machine cannot try"
+    case .invalidFile: "a file that cannot be used"
     }
   }
 
@@ -91,6 +99,9 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .policyWithoutHosts: "The group may be mistyped, and its hosts go without these rules."
     case .hostWithoutPolicy: "Nothing filters it."
     case .sshPortDisagrees: "Rules for ssh open a port where nobody listens, and not the one that is needed."
+    case .doesNotLoad: "Every host would refuse the whole ruleset, and keep what it has."
+    case .notTriedHere: "A host that lacks the same refuses the whole ruleset, and keeps what it has."
+    case .invalidFile: "Nothing is sent before it is mended."
     }
   }
 
@@ -116,6 +127,9 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .policyWithoutHosts: "Correct `applies_to`, or delete the policy."
     case .hostWithoutPolicy: "Put the host into a group that has a policy."
     case .sshPortDisagrees: "Correct `portcullis_ssh_port`, or leave it out."
+    case .doesNotLoad: "Correct the rule: the message has the words of iptables or of the kernel."
+    case .notTriedHere: "See that the hosts have the extension; where this machine has it too, it is tried."
+    case .invalidFile: "See the message."
     }
   }
 }

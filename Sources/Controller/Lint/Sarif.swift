@@ -1,10 +1,7 @@
-package import Core
+internal import Core
 
 /// Findings and mistakes as SARIF 2.1.0, which code hosts show beside the lines of a change.
 package struct Sarif: Sendable {
-  /// What is said of files that cannot be read or compiled at all.
-  package static let mistakeID = "invalid-file"
-
   private var results: [JSONValue] = []
   private var fingerprints: [String: Int] = [:]
   private let folder: String?
@@ -15,37 +12,24 @@ package struct Sarif: Sendable {
   }
 
   package mutating func add(_ findings: [LintFinding]) {
-    for finding in findings {
-      add(
-        finding.rule.rawValue, finding.severity, finding.diagnostic, why: finding.why, related: finding.related,
-        subject: finding.subject)
-    }
+    for finding in findings { add(finding) }
   }
 
-  package mutating func add(mistakes: [Diagnostic]) {
-    for mistake in mistakes {
-      add(Self.mistakeID, .error, mistake, why: nil, related: nil, subject: mistake.message)
-    }
-  }
-
-  private mutating func add(
-    _ rule: String, _ severity: LintSeverity, _ diagnostic: Diagnostic, why: String?, related: SourceLocation?,
-    subject: String
-  ) {
+  private mutating func add(_ finding: LintFinding) {
+    let diagnostic = finding.diagnostic
     let path = relative(diagnostic.location.file)
-    let print = Digest(of: "\(rule)\0\(path)\0\(subject)".utf8).hex
+    let print = Digest(of: "\(finding.rule.rawValue)\0\(path)\0\(finding.subject)".utf8).hex
     let count = fingerprints[print, default: 0]
     fingerprints[print] = count + 1
-    var text = diagnostic.message
-    if let why { text += ". " + why }
+    var text = diagnostic.message + ". " + finding.why
     if let hint = diagnostic.hint { text += " Hint: " + hint }
     var result: [(String, JSONValue)] = [
-      ("ruleId", .string(rule)), ("level", .string(severity.rawValue)),
+      ("ruleId", .string(finding.rule.rawValue)), ("level", .string(finding.severity.rawValue)),
       ("message", .object([("text", .string(SafeText.escape(text)))])),
       ("locations", .array([place(diagnostic.location)])),
       ("partialFingerprints", .object([("portcullis/v1", .string("\(print):\(count)"))])),
     ]
-    if let related { result.append(("relatedLocations", .array([place(related)]))) }
+    if let related = finding.related { result.append(("relatedLocations", .array([place(related)]))) }
     results.append(.object(result))
   }
 
@@ -81,12 +65,10 @@ package struct Sarif: Sendable {
 
   /// The whole document, ending in a line feed.
   package var text: String {
-    let mistake = Self.rule(
-      Self.mistakeID, "a file that cannot be used", "Nothing is sent before it is mended.", "See the message.", .error)
-    let rules = LintRule.allCases.map { Self.rule($0.rawValue, $0.title, $0.why, $0.help, $0.severity) }
+    let rules = LintRule.allCases.map(Self.rule)
     let driver = JSONValue.object([
       ("name", .string("portcullis")), ("version", .string(ProductVersion.current)),
-      ("rules", .array(rules + [mistake])),
+      ("rules", .array(rules)),
     ])
     let run = JSONValue.object([
       ("tool", .object([("driver", driver)])), ("columnKind", .string("unicodeCodePoints")),
@@ -98,13 +80,12 @@ package struct Sarif: Sendable {
     ]).text + "\n"
   }
 
-  private static func rule(
-    _ id: String, _ title: String, _ why: String, _ help: String, _ severity: LintSeverity
-  ) -> JSONValue {
+  private static func rule(_ rule: LintRule) -> JSONValue {
     .object([
-      ("id", .string(id)), ("shortDescription", .object([("text", .string(title))])),
-      ("fullDescription", .object([("text", .string(why))])), ("help", .object([("text", .string(help))])),
-      ("defaultConfiguration", .object([("level", .string(severity.rawValue))])),
+      ("id", .string(rule.rawValue)), ("shortDescription", .object([("text", .string(rule.title))])),
+      ("fullDescription", .object([("text", .string(rule.why))])),
+      ("help", .object([("text", .string(rule.help))])),
+      ("defaultConfiguration", .object([("level", .string(rule.severity.rawValue))])),
     ])
   }
 }

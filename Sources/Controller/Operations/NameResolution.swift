@@ -61,15 +61,7 @@ package struct NameResolution: Sendable {
   /// As every program of this machine would resolve it.
   package static func ask(_ name: String) async throws -> [String] {
     let operation = "look up \(name)"
-    let finished = try await withThrowingTaskGroup(of: Program.Finished?.self) { group in
-      group.addTask { try await Program("/usr/bin/getent").run(["-A", "ahosts", name]) }
-      group.addTask {
-        try await Task.sleep(for: .seconds(5))
-        return nil
-      }
-      defer { group.cancelAll() }
-      return try await group.next() ?? nil
-    }
+    let finished = try await Program("/usr/bin/getent").run(["-A", "ahosts", name], within: .seconds(5))
     guard let finished else { throw Failure(operation, because: Reason("no answer within 5 seconds")) }
     // getent(1): 2 is a name that could not be found.
     guard finished.succeeded else { throw Failure(operation, because: Reason("there is no such name")) }

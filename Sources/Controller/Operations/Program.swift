@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Core
 internal import Glibc
 internal import Subprocess
@@ -24,7 +25,7 @@ package struct Program: Sendable {
 
   /// A non-zero exit is not an error here; not being able to run the program is.
   package func run(
-    _ arguments: [String], input: [UInt8] = [], outputLimit: Int = 1 << 20
+    _ arguments: [String], input: [UInt8] = [], outputLimit: Int = 1 << 20, errorLimit: Int = 64 << 10
   ) async throws -> Finished {
     var environment: [Environment.Key: String] = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"]
     for name in Self.passedOn {
@@ -33,9 +34,11 @@ package struct Program: Sendable {
       }
     }
     do {
+      let file = try Self.file(holding: input)
       let result = try await Subprocess.run(
         .path(FilePath(path)), arguments: Arguments(arguments), environment: .custom(environment),
-        input: .array(input), output: .bytes(limit: outputLimit), error: .string(limit: 64 << 10))
+        input: .fileDescriptor(file, closeAfterSpawningProcess: true), output: .bytes(limit: outputLimit),
+        error: .string(limit: errorLimit))
       let code: Int32
       switch result.terminationStatus {
       case .exited(let status): code = status
@@ -45,6 +48,41 @@ package struct Program: Sendable {
         standardOutput: result.standardOutput, standardError: result.standardError, exitCode: code)
     } catch {
       throw Failure("run \(path)", because: error)
+    }
+  }
+
+  /// In memory. A program may end before it has read a pipe to its end, which Subprocess answers by ending us.
+  private static func file(holding input: [UInt8]) throws -> FileDescriptor {
+    let raw = clinux_memory_file()
+    guard raw >= 0 else {
+      throw SystemCallError("memfd_create", "input", errno: errno, meaning: String(cString: strerror(errno)))
+    }
+    let file = FileDescriptor(rawValue: raw)
+    do {
+      try file.writeAll(input)
+      try file.seek(offset: 0, from: .start)
+      return file
+    } catch {
+      try? file.close()
+      throw error
+    }
+  }
+
+  /// As `run`. Nil when it did not end in time; it is killed then.
+  package func run(
+    _ arguments: [String], input: [UInt8] = [], outputLimit: Int = 1 << 20, errorLimit: Int = 64 << 10,
+    within limit: Duration
+  ) async throws -> Finished? {
+    try await withThrowingTaskGroup(of: Finished?.self) { group in
+      group.addTask {
+        try await run(arguments, input: input, outputLimit: outputLimit, errorLimit: errorLimit)
+      }
+      group.addTask {
+        try await Task.sleep(for: limit)
+        return nil
+      }
+      defer { group.cancelAll() }
+      return try await group.next() ?? nil
     }
   }
 

@@ -2,34 +2,108 @@ internal import Core
 internal import FoundationEssentials
 internal import Glibc
 
-// The two ends of the pipe between `validate` and `load-scratch`.
+// The two ends of the pipe to `load-scratch`, and what that does inside its namespace.
 
 extension ScratchLoad {
-  static func encode(_ jobs: [Job]) throws -> [UInt8] { Array(try JSONEncoder().encode(jobs)) }
-  static func decode(_ bytes: [UInt8]) throws -> [Refusal] {
-    try JSONDecoder().decode([Refusal].self, from: Data(bytes))
+  /// One ruleset of one family.
+  struct Job: Codable, Sendable {
+    let isIPv6: Bool
+    /// Printable ASCII.
+    let rules: String
+    /// What it needs, for `ipset restore`.
+    let sets: String
   }
 
-  /// Inside the namespace: loads every job and answers with what was refused.
+  struct Request: Codable, Sendable {
+    let seconds: Int
+    let jobs: [Job]
+  }
+
+  struct Answer: Codable, Sendable {
+    /// Of each job, as far as there was time; none for one that loads.
+    var complaints: [[RestoreComplaint]] = []
+  }
+
+  static func encode(_ request: Request) throws -> [UInt8] { Array(try JSONEncoder().encode(request)) }
+  static func decode(_ bytes: [UInt8]) throws -> Answer { try JSONDecoder().decode(Answer.self, from: Data(bytes)) }
+
+  /// Inside the namespace: loads every job and answers with what was complained about.
   package static func load(_ input: [UInt8]) async throws -> [UInt8] {
     try requireScratch()
-    let jobs = try JSONDecoder().decode([Job].self, from: Data(input))
-    var refusals: [Refusal] = []
-    for (index, job) in jobs.enumerated() {
-      if !job.sets.isEmpty {
-        let made = try await Program("/usr/sbin/ipset").run(["restore", "-exist"], input: Array(job.sets.utf8))
-        guard made.succeeded else {
-          refusals.append(Refusal(job: index, line: 0, words: words(made.standardError)))
+    let request = try JSONDecoder().decode(Request.self, from: Data(input))
+    let end = ContinuousClock.now.advanced(by: .seconds(request.seconds))
+    var answer = Answer()
+    var sets = ""
+    for job in request.jobs {
+      if !job.sets.isEmpty, job.sets != sets {
+        if let problem = await make(job.sets, until: end) {
+          answer.complaints.append([RestoreComplaint(verdict: .missingHere, line: nil, words: problem)])
           continue
         }
+        sets = job.sets
       }
-      let program = Program(job.isIPv6 ? "/usr/sbin/ip6tables-nft-restore" : "/usr/sbin/iptables-nft-restore")
-      let loaded = try await program.run([], input: Array(job.rules.utf8))
-      if !loaded.succeeded {
-        refusals.append(Refusal(job: index, line: line(loaded.standardError), words: words(loaded.standardError)))
-      }
+      guard let complaints = try await complaints(of: job, until: end) else { break }
+      answer.complaints.append(complaints)
     }
-    return Array(try JSONEncoder().encode(refusals))
+    return Array(try JSONEncoder().encode(answer))
+  }
+
+  /// Names of sets are made of their members, so that those of other jobs do no harm.
+  private static func make(_ sets: String, until end: ContinuousClock.Instant) async -> String? {
+    guard Files.exists(ipset) else { return "there is no \(ipset)" }
+    do {
+      let made = try await Program(ipset).run(
+        ["restore", "-exist"], input: Array(sets.utf8), within: ContinuousClock.now.duration(to: end))
+      guard let made else { return "ipset did not end in time" }
+      return made.succeeded ? nil : made.standardError.split(separator: "\n").first.map(String.init) ?? "ipset failed"
+    } catch {
+      return ErrorChain(error).message
+    }
+  }
+
+  /// Rounds for one ruleset that needs several things this machine lacks.
+  private static let rounds = 16
+
+  /// Nil when there was no time left. Lines that this machine lacks something for are taken out, so that they do not hide
+  /// others that no machine takes.
+  private static func complaints(of job: Job, until end: ContinuousClock.Instant) async throws -> [RestoreComplaint]? {
+    let program = Program(restorePrograms[job.isIPv6 ? .ipv6 : .ipv4])
+    var lines = job.rules.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    var all: [RestoreComplaint] = []
+    for _ in 0..<rounds {
+      let left = ContinuousClock.now.duration(to: end)
+      guard left > .zero,
+        let loaded = try await program.run(
+          [], input: Array(lines.joined(separator: "\n").utf8), errorLimit: 4 << 20, within: left)
+      else { return nil }
+      if loaded.succeeded { return all }
+      var found = RestoreComplaint.read(loaded.standardError, of: lines)
+      for index in found.indices {
+        if let target = try await missingTarget(of: found[index], lines, program) {
+          found[index].verdict = .missingHere
+          found[index].words = "Couldn't load target `\(target)'"
+        }
+      }
+      all += found
+      let lacking = found.compactMap(\.line).filter { lines.indices.contains($0 - 1) && lines[$0 - 1].hasPrefix("-A ") }
+      guard !lacking.isEmpty, found.allSatisfy({ $0.verdict == .missingHere }) else { return all }
+      for line in lacking { lines[line - 1] = "#" }
+    }
+    return all
+  }
+
+  /// Options of a target that cannot be loaded are just unknown ones to the program: it is asked for the target alone.
+  private static func missingTarget(
+    of complaint: RestoreComplaint, _ lines: [String], _ program: Program
+  ) async throws -> Substring? {
+    guard complaint.words.hasPrefix("unknown option"), let line = complaint.line, lines.indices.contains(line - 1),
+      let target = RestoreComplaint.target(of: lines[line - 1]), !lines.contains(where: { $0.hasPrefix(":\(target) ") })
+    else { return nil }
+    let asked = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j \(target)\nCOMMIT\n"
+    guard let answer = try await program.run([], input: Array(asked.utf8), within: .seconds(2)), !answer.succeeded
+    else { return nil }
+    let said = RestoreComplaint.read(answer.standardError, of: [])
+    return said.contains { $0.words.hasPrefix("Couldn't load target") } ? target : nil
   }
 
   /// Whole tables are replaced here, so this must be nobody's network: there are no interfaces but the loopback, and those
@@ -52,20 +126,5 @@ extension ScratchLoad {
       }
       next += 1
     }
-  }
-
-  /// `iptables-nft-restore: line 12 failed`, `Error occurred at line: 12`
-  private static func line(_ errors: String) -> Int {
-    for words in errors.split(separator: "\n").map({ $0.split(separator: " ") }) {
-      for (word, next) in zip(words, words.dropFirst()) where word == "line" || word == "line:" {
-        if let number = Int(next.filter { $0 != ":" && $0 != "." }) { return number }
-      }
-    }
-    return 0
-  }
-
-  private static func words(_ errors: String) -> String {
-    let lines = errors.split(separator: "\n").filter { !$0.hasPrefix("Try ") }
-    return SafeText.escape(lines.prefix(2).joined(separator: "; "))
   }
 }

@@ -2,40 +2,70 @@ package import Core
 internal import Inventory
 package import Lint
 package import Policy
+package import Store
 
-/// Everything that can be found out from files alone.
+/// Everything that can be found out from files, and by loading what they are compiled to on this machine.
 package struct Validation: Sendable {
   /// A mistake, and the hosts that it concerns; none for what is wrong whoever runs it.
   package struct Finding: Sendable {
     package let lint: LintFinding
     package let hosts: [String]
+
+    package init(lint: LintFinding, hosts: [String]) {
+      self.lint = lint
+      self.hosts = hosts
+    }
   }
 
   package let hosts: [String]
   package let policies: [String]
   /// No policy applies to them.
   package let uncovered: [String]
-  /// Of the inventory.
-  package let warnings: [Diagnostic]
+  package let inventoryWarnings: [Diagnostic]
   /// Assignments of the inventory that mean nothing to us.
   package let ignoredVariables: Int
   /// In reading order.
-  package let findings: [Finding]
-  /// Each text once.
-  package let compiled: [CompiledPolicy]
+  package private(set) var findings: [Finding]
+  /// What was not loaded for trial, and why.
+  package private(set) var notes: [String] = []
+  /// What hosts shall run.
+  package let subjects: [ScratchLoad.Subject]
 
-  package var hasErrors: Bool { findings.contains { $0.lint.severity == .error } }
+  package var errors: Int { findings.count { $0.lint.severity == .error } }
+  package var warnings: Int { findings.count { $0.lint.severity == .warning } + inventoryWarnings.count }
+  /// A ruleset of theirs is one that no host would load.
+  package var doesNotLoad: Bool { findings.contains { $0.lint.rule == .doesNotLoad } }
+
+  /// Also loads everything for trial.
+  ///
+  /// - Parameter store: knows who manages the hosts; nil before the first enrolment.
+  package static func run(
+    _ workspace: Workspace, strict: Bool, store: FleetStore?, trial: ScratchLoad
+  ) async throws -> Validation {
+    let sources = try await store?.enrolments().mapValues(\.controllers) ?? [:]
+    let reported = try await store?.reportedFacts() ?? [:]
+    var validation = try run(workspace, strict: strict, sources: sources, reported: reported)
+    validation.add(await trial.run(validation.subjects))
+    return validation
+  }
+
+  private mutating func add(_ outcome: ScratchLoad.Outcome) {
+    notes += outcome.notes
+    var hosts: [LintFinding: [String]] = [:]
+    for finding in outcome.findings { hosts[finding.lint, default: []] += finding.hosts }
+    findings += hosts.map { Finding(lint: $0, hosts: $1) }
+    findings.sort { $0.lint < $1.lint }
+  }
 
   /// Every mistake of all files at once. Hosts whose management source is not known yet are compiled with addresses of
   /// documentation in its place.
   ///
   /// - Parameters:
   ///   - strict: warnings are errors.
-  ///   - only: hosts to look at; nil for all.
   ///   - sources: the management sources learnt at enrolment.
   ///   - reported: what hosts last said of themselves.
   package static func run(
-    _ workspace: Workspace, strict: Bool = false, only: Set<HostID>? = nil, sources: [HostID: [String]] = [:],
+    _ workspace: Workspace, strict: Bool = false, sources: [HostID: [String]] = [:],
     reported: [HostID: ReportedFacts] = [:]
   ) throws -> Validation {
     let inventory = try workspace.inventory()
@@ -50,16 +80,15 @@ package struct Validation: Sendable {
     var problems = Problems()
     let now = workspace.clock.now()
     var findings = Findings(strict: strict, now: now)
-    var compiled: [CompiledPolicy] = []
-    for host in inventory.hosts where !skipped.contains(host.id) && only?.contains(host.id) != false {
+    var subjects = Subjects()
+    for host in inventory.hosts where !skipped.contains(host.id) {
       do throws(Diagnostics) {
         let known = (sources[host.id] ?? []) + workspace.configuration.controllers + host.controllers
         let controllers = known.isEmpty ? PolicySet.placeholderControllers : known
         let said = reported[host.id] ?? .none
         let policy = try compiler.compile(for: host, controllers: controllers, reported: said)
-        if try findings.add(policy, host: host, controllers: controllers, areKnown: !known.isEmpty, said) {
-          compiled.append(policy)
-        }
+        try findings.add(policy, host: host, controllers: controllers, areKnown: !known.isEmpty, said)
+        subjects.add(policy, host.id.description)
         findings.add(portOf: host, said)
       } catch {
         problems.add(error)
@@ -67,11 +96,27 @@ package struct Validation: Sendable {
     }
     try problems.throwIfAny()
     findings.add(policies.remarks(inventory, now: now))
-    for host in uncovered where only == nil { findings.add(uncovered: host) }
+    for host in uncovered { findings.add(uncovered: host) }
     return Validation(
       hosts: inventory.hosts.map(\.id.description), policies: policies.names,
-      uncovered: uncovered.map(\.id.description), warnings: inventory.warnings,
-      ignoredVariables: inventory.ignoredVariables, findings: findings.sorted(), compiled: compiled)
+      uncovered: uncovered.map(\.id.description), inventoryWarnings: inventory.warnings,
+      ignoredVariables: inventory.ignoredVariables, findings: findings.sorted(), subjects: subjects.all)
+  }
+}
+
+/// Hosts with the same rules in both families are one subject.
+private struct Subjects {
+  private(set) var all: [ScratchLoad.Subject] = []
+  private var indices: [[Digest]: Int] = [:]
+
+  mutating func add(_ policy: CompiledPolicy, _ host: String) {
+    let key = [policy.digests.ipv4, policy.digests.ipv6]
+    if let index = indices[key] {
+      all[index].hosts.append(host)
+    } else {
+      indices[key] = all.count
+      all.append(ScratchLoad.Subject(policy: policy, hosts: [host]))
+    }
   }
 }
 
@@ -87,17 +132,15 @@ private struct Findings {
     self.now = now
   }
 
-  /// False when the same text was looked at before.
   mutating func add(
     _ policy: CompiledPolicy, host: InventoryHost, controllers: [String], areKnown: Bool, _ reported: ReportedFacts
-  ) throws(Diagnostics) -> Bool {
+  ) throws(Diagnostics) {
     let ports = host.sshPorts(reported)
     let leases = host.leases(reported)
     let key = Digest(
       of: policy.digests.ipv4.bytes + policy.digests.ipv6.bytes
         + "\(ports) \(leases) \(policy.beside.mode) \(areKnown ? controllers.sorted() : []) \(policy.leftOut)".utf8)
-    let isNew = known[key] == nil
-    if isNew {
+    if known[key] == nil {
       var subject = try LintSubject(
         policy.rules,
         places: LintPlaces(whole: policy.start) { policy.source(of: $0, line: $1) })
@@ -121,7 +164,6 @@ private struct Findings {
       }
     }
     for finding in known[key] ?? [] { add(finding, host.id.description) }
-    return isNew
   }
 
   mutating func add(_ remarks: [PolicyRemark]) {

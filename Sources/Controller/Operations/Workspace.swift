@@ -10,6 +10,7 @@ package import Transport
 package struct Workspace: Sendable {
   package let configuration: Configuration
   package let clock: any WallClock
+  private var files: (inventory: HostInventory, policies: PolicySet)?
 
   package init(configuration: Configuration, clock: any WallClock = SystemClock()) {
     self.configuration = configuration
@@ -47,11 +48,22 @@ package struct Workspace: Sendable {
     }
   }
 
-  package func inventory() throws(Diagnostics) -> HostInventory {
-    try HostInventory.load(sources: configuration.inventory, running: InventoryProgramRunner().programs)
+  /// The same, and what is asked of it is answered by the files as they are now: what was judged is what is sent.
+  package func readingOnce() throws(Diagnostics) -> Workspace {
+    var once = self
+    once.files = (try inventory(), try policies())
+    return once
   }
 
-  package func policies() throws(Diagnostics) -> PolicySet { try PolicySet.load(directory: configuration.policies) }
+  package func inventory() throws(Diagnostics) -> HostInventory {
+    if let files { return files.inventory }
+    return try HostInventory.load(sources: configuration.inventory, running: InventoryProgramRunner().programs)
+  }
+
+  package func policies(toleratingLock: Bool = false) throws(Diagnostics) -> PolicySet {
+    if let files { return files.policies }
+    return try PolicySet.load(directory: configuration.policies, toleratingLock: toleratingLock)
+  }
 
   package var storePath: String { configuration.state + "/fleet.sqlite" }
 

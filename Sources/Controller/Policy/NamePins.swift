@@ -41,7 +41,8 @@ package struct NamePins: Sendable {
       let addresses = words.dropFirst().compactMap(NumericAddress.init)
       guard HostID(name) != nil, !addresses.isEmpty, addresses.count == words.count - 1 else {
         problems.add(
-          place, "expected a name and its numeric addresses", hint: "'portcullis resolve' writes this file")
+          place, "expected a name and its numeric addresses",
+          hint: "'portcullis resolve' writes this file anew, also after a merge left its marks in it")
         continue
       }
       guard pins.byName[name.lowercased()] == nil else {

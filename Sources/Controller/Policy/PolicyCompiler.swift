@@ -106,7 +106,7 @@ package struct PolicyCompiler: Sendable {
     try problems.throwIfAny()
     let inventory = try HostInventory.parse(Array("all: {hosts: {standalone: {}}}\n".utf8), file: "standalone")
     let facts = HostFacts(
-      inventory.hosts[0], controllers: try addresses(controllers, of: inventory.hosts[0]), reported: .none)
+      inventory.hosts[0], controllers: try addresses(controllers, of: inventory.hosts[0]), isStandalone: true)
     var compiler = HostCompiler(
       try Composition(policies), common: set.common, facts: facts, fleet: FleetAddresses(inventory, pins: set.pins),
       pins: set.pins)

@@ -12,13 +12,17 @@ package struct PolicySet: Sendable {
   let policies: [PolicyFile]
   let common: CommonFile
   package let pins: NamePins
+  /// What is wrong with `dns.lock`, where it was tolerated; there are no pins then.
+  package let unreadableLock: Diagnostics?
 
   package var names: [String] { policies.map(\.name) }
   package var lockPath: String { directory + "/" + NamePins.fileName }
 
   /// Reads `NAME.yaml`, and `NAME/policy.yaml` of every folder in this one, `common.yaml` and `dns.lock`; other files
   /// and hidden ones are not looked at. Everything wrong with any of them is reported at once.
-  package static func load(directory: String) throws(Diagnostics) -> PolicySet {
+  ///
+  /// - Parameter toleratingLock: for whoever writes `dns.lock` anew.
+  package static func load(directory: String, toleratingLock: Bool = false) throws(Diagnostics) -> PolicySet {
     var directory = directory
     while directory.hasSuffix("/"), directory != "/" { directory.removeLast() }
     let place = SourceLocation(file: directory, line: 1, column: 1)
@@ -26,7 +30,10 @@ package struct PolicySet: Sendable {
     do throws(BoundedFile.Problem) {
       names = try BoundedFile.names(in: directory)
     } catch {
-      throw Diagnostics(Diagnostic(place, "cannot read the policies: \(error.description)"))
+      throw Diagnostics(
+        Diagnostic(
+          place, "cannot read the policies: \(error.description)",
+          hint: "their folder is policies: of portcullis.yaml, or --policies"))
     }
     var problems = Problems()
     var readers: [PolicyFileReader] = []
@@ -51,13 +58,14 @@ package struct PolicySet: Sendable {
     let policies = read(&readers, &problems)
     let common = readCommon(directory + "/" + commonName, &problems)
     var pins = NamePins()
+    var unreadable: Diagnostics?
     do throws(Diagnostics) {
       pins = try NamePins.load(directory + "/" + NamePins.fileName)
     } catch {
-      problems.add(error)
+      if toleratingLock { unreadable = error } else { problems.add(error) }
     }
     try problems.throwIfAny()
-    return PolicySet(directory: directory, policies: policies, common: common, pins: pins)
+    return PolicySet(directory: directory, policies: policies, common: common, pins: pins, unreadableLock: unreadable)
   }
 
   private static func read(_ readers: inout [PolicyFileReader], _ problems: inout Problems) -> [PolicyFile] {

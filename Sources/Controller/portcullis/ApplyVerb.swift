@@ -3,6 +3,7 @@ import Console
 import Core
 import Glibc
 import Inventory
+import Lint
 import Operations
 import Rollout
 import Store
@@ -12,7 +13,7 @@ struct Apply: FleetVerb {
     abstract: "Sign a release and bring it to the hosts that do not run it.",
     discussion: """
       Shows the plan and asks; a plan file made by 'plan --out' is the approval itself, and is refused when anything \
-      moved since.
+      moved since. Errors that 'validate' finds stop it before anything is sent (5).
       Example: portcullis apply -l web --reason "INC-42: close 8081"
       """)
 
@@ -29,6 +30,9 @@ struct Apply: FleetVerb {
   var reinstate = false
   @Flag(help: "Ask the hosts first: without it, apply goes by their last reports")
   var refresh = false
+  @OptionGroup var mistakes: MistakeOptions
+  @Flag(help: "Go on although the policies have errors; wants --reason")
+  var despiteErrors = false
   @OptionGroup var contact: ContactOptions
   @OptionGroup var approval: ApprovalOptions
   @OptionGroup var output: OutputOptions
@@ -45,6 +49,7 @@ struct Apply: FleetVerb {
       throw ValidationError("a plan file is refused when anything moved; make it with 'plan --refresh --out'")
     }
     try grants.requireReason(approval)
+    if despiteErrors, approval.reason == nil { throw ValidationError("--despite-errors needs a --reason") }
     if reinstate, limit == nil {
       throw ValidationError("--reinstate wants --limit, so that no host comes back by accident")
     }
@@ -52,7 +57,7 @@ struct Apply: FleetVerb {
 
   func perform() async throws -> Int32 {
     let granted = try grants.grants()
-    let workspace = try open()
+    let workspace = try open().readingOnce()
     let approved = try plan.map { path in
       try PlanFile(decoding: try Files.read(path, atMost: PlanFile.maximumSize), file: path)
     }
@@ -61,6 +66,7 @@ struct Apply: FleetVerb {
     let differences =
       refresh
       ? try await Observation(workspace: workspace, limits: contact.value).refreshWithTexts(hosts, store: store) : [:]
+    try await refuseMistakes(workspace, store)
     let planned = try await Planning(workspace).plan(
       hosts, store: store, change: .policies(reinstating: reinstate ? Set(hosts.map(\.id)) : []),
       differences: differences)
@@ -69,5 +75,21 @@ struct Apply: FleetVerb {
       verb: "apply", approval: approval, output: output, isApproved: approved != nil
     ).carryOut(
       planned, Applying(workspace, limits: contact.value, terms: confirmation.value, grants: granted), store)
+  }
+
+  private func refuseMistakes(_ workspace: Workspace, _ store: FleetStore) async throws {
+    let validation: Validation
+    do {
+      validation = try await Validation.run(workspace, strict: mistakes.strict, store: store, trial: Mistakes.trial)
+    } catch {
+      guard despiteErrors else { throw error }
+      // Of hosts that nothing is sent to: those of the others end the planning.
+      Terminal.complain(error)
+      return
+    }
+    // A host that would shut its managers out refuses by itself, unless it was told otherwise.
+    let excused: Set<LintRule> =
+      despiteErrors ? Set(LintRule.allCases) : grants.overrideLockout ? [.noSSHFromControllers] : []
+    try Mistakes.refuseErrors(of: validation, excusing: excused)
   }
 }

@@ -3,7 +3,7 @@ import Core
 import Glibc
 import Operations
 
-/// What `validate` runs inside a network namespace of its own.
+/// What `validate`, `plan` and `apply` run inside network namespaces of its own.
 struct LoadScratch: Verb {
   static let configuration = CommandConfiguration(
     commandName: "load-scratch", abstract: "Load rules into this network namespace, which must be a scratch one.",

@@ -10,7 +10,10 @@ import Store
 struct Plan: FleetVerb {
   static let configuration = CommandConfiguration(
     abstract: "What apply would change and why; writes nothing anywhere.",
-    discussion: "Example: portcullis plan -l web --out web.plan && portcullis apply web.plan")
+    discussion: """
+      Tells mistakes first, as 'validate' does; an error among them, which apply would refuse, makes the exit code 2.
+      Example: portcullis plan -l web --out web.plan && portcullis apply web.plan
+      """)
 
   @Option(help: "Write the plan to this file: 'apply FILE' then needs no other approval")
   var out: String?
@@ -21,6 +24,7 @@ struct Plan: FleetVerb {
   @Flag(help: "Ask the hosts first, and remember their answers")
   var refresh = false
 
+  @OptionGroup var mistakes: MistakeOptions
   @OptionGroup var fleet: FleetOptions
   @OptionGroup var source: SourceOptions
   @OptionGroup var target: TargetOptions
@@ -33,21 +37,16 @@ struct Plan: FleetVerb {
   }
 
   func perform() async throws -> Int32 {
-    let workspace = try open()
+    let workspace = try open().readingOnce()
     let hosts = try readInventory(of: workspace).hosts(matching: target.limit)
     let store = refresh ? try workspace.store() : try workspace.existingStore()
-    var differences: [HostID: PerFamily<Sweep.Sides?>] = [:]
-    if refresh, let store {
-      differences = try await Observation(workspace: workspace, limits: contact.value)
-        .refreshWithTexts(hosts, store: store)
-    }
-    let enrolments = try await store?.enrolments() ?? [:]
-    let reported = try await store?.reportedFacts() ?? [:]
-    let mistakes = try FindingsText.lines(
-      Validation.run(
-        workspace, only: Set(enrolments.keys), sources: enrolments.mapValues(\.controllers), reported: reported))
-    if !mistakes.isEmpty { Terminal.write(mistakes + "\n", to: STDERR_FILENO) }
-    let planned = try await Planning(workspace).planWithOutlook(hosts, store: store, differences: differences)
+    let differences = try await drifted(hosts, workspace, store)
+    // Beside each other: the kernel makes the trial wait.
+    async let validating = Validation.run(workspace, strict: mistakes.strict, store: store, trial: Mistakes.trial)
+    async let planning = Planning(workspace).planWithOutlook(hosts, store: store, differences: differences)
+    let validation = try await validating
+    Mistakes.say(validation)
+    let planned = try await planning
     try store?.close()
     if let out {
       let file = PlanFile(planned.plan, limit: target.limit, created: workspace.clock.now())
@@ -55,7 +54,21 @@ struct Plan: FleetVerb {
     }
     let document = PlanDocument(planned)
     try Terminal.print(document, output)
-    if let out, output.output == .text { Terminal.say("written to \(out); next: portcullis apply \(out)") }
+    if let out, output.output == .text, validation.errors == 0 {
+      Terminal.say("written to \(out); next: portcullis apply \(out)")
+    }
+    guard validation.errors == 0 else {
+      Terminal.say(
+        "error: apply will refuse this: \(FindingsText.counted(errors: validation.errors, warnings: 0)) above")
+      return 2
+    }
     return detailedExitcode && document.toChange > 0 ? 2 : 0
+  }
+
+  private func drifted(
+    _ hosts: [InventoryHost], _ workspace: Workspace, _ store: FleetStore?
+  ) async throws -> [HostID: PerFamily<Sweep.Sides?>] {
+    guard refresh, let store else { return [:] }
+    return try await Observation(workspace: workspace, limits: contact.value).refreshWithTexts(hosts, store: store)
   }
 }

@@ -26,12 +26,24 @@ struct Resolve: FleetVerb {
 
   func perform() async throws -> Int32 {
     let workspace = try open()
-    let policies = try workspace.policies()
+    let policies = try workspace.policies(toleratingLock: true)
     let resolution = await NameResolution.ask(policies, try readInventory(of: workspace))
-    let writes = !check && !resolution.names.isEmpty
+    let silent = resolution.names.filter { $0.problem != nil }
+    if let unreadable = policies.unreadableLock {
+      for problem in unreadable.all { Terminal.say("warning: \(SafeText.escape(problem.description))") }
+      guard check || silent.isEmpty else {
+        throw Failure(
+          "rewrite \(SafeText.escape(policies.lockPath))",
+          because: Reason(
+            "nobody answered for \(silent.map(\.name).joined(separator: ", ")), whose addresses it may hold"),
+          hint: "try again, or mend the file by hand")
+      }
+      Terminal.say("note: \(SafeText.escape(policies.lockPath)) cannot be read\(check ? "" : ", and is written anew")")
+    }
+    let writes = !check && (!resolution.names.isEmpty || policies.unreadableLock != nil)
     if writes { try Files.write(resolution.newPins().encode(), to: policies.lockPath) }
     try Terminal.print(ResolveDocument(resolution, lock: policies.lockPath, written: writes), output)
-    if resolution.names.contains(where: { $0.problem != nil }) { return check ? 2 : 1 }
-    return check && resolution.names.contains { $0.hasMoved } ? 2 : 0
+    if !silent.isEmpty { return check ? 2 : 1 }
+    return check && (policies.unreadableLock != nil || resolution.names.contains { $0.hasMoved }) ? 2 : 0
   }
 }

@@ -32,11 +32,12 @@ enum Terminal {
   }
 
   static func complain(_ error: any Error) {
-    let chain = ErrorChain(error)
-    for (index, line) in chain.message.split(separator: "\n").enumerated() {
-      say((index == 0 ? "error: " : "       ") + SafeText.escape(line))
+    for part in ErrorChain(error).parts {
+      for (index, line) in part.text.split(separator: "\n").enumerated() {
+        say((index == 0 ? "error: " : "       ") + SafeText.escape(line))
+      }
+      for hint in part.hints { say("hint: " + SafeText.escape(hint)) }
     }
-    for hint in chain.hints { say("hint: " + SafeText.escape(hint)) }
   }
 
   static func print(_ document: some Document, _ options: OutputOptions) throws {

@@ -12,18 +12,17 @@ struct Validate: FleetVerb {
   static let configuration = CommandConfiguration(
     abstract: "Read configuration, inventory and policies, compile every host, and tell mistakes. Talks to nobody.",
     discussion: """
-      Exit codes: 0 valid · 1 files cannot be read or compiled · 2 mistakes that are errors, or any with --strict.
-      The compiled rules are also loaded into a network namespace of this machine, where it has such.
+      Exit codes: 0 valid · 1 files cannot be read or compiled, or rules do not load · 2 other mistakes that are \
+      errors, or any with --strict. The compiled rules are also loaded into a network namespace of this machine, where it \
+      has such.
       """)
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case text, json, ndjson, wide, name, sarif }
 
-  @Flag(help: "Warnings are errors")
-  var strict = false
-
   @Option(name: .shortAndLong, help: "text, json, ndjson, wide, name or sarif")
   var output: Format = .text
 
+  @OptionGroup var mistakes: MistakeOptions
   @OptionGroup var fleet: FleetOptions
   @OptionGroup var source: SourceOptions
 
@@ -33,42 +32,34 @@ struct Validate: FleetVerb {
   }
 
   func perform() async throws -> Int32 {
-    let workspace = try open()
     let validated: Validation
     do {
+      let workspace = try open()
       let store = try workspace.existingStore()
-      let sources = try await store?.enrolments().mapValues(\.controllers) ?? [:]
-      let reported = try await store?.reportedFacts() ?? [:]
+      validated = try await Validation.run(workspace, strict: mistakes.strict, store: store, trial: Mistakes.trial)
       try store?.close()
-      validated = try Validation.run(workspace, strict: strict, sources: sources, reported: reported)
-    } catch let mistakes as Diagnostics where output == .sarif {
-      var sarif = Sarif(relativeTo: Self.folder)
-      sarif.add(mistakes: mistakes.all)
-      Terminal.write(sarif.text, to: STDOUT_FILENO)
-      return 1
+    } catch {
+      if output != .text, output != .wide {
+        let found = ValidateDocument.mistakes(of: error, in: fleet.config ?? Configuration.fileName)
+        try print(ValidateDocument(invalidFiles: found), found)
+      }
+      throw error
     }
     fleet.sayPassedOver(validated.ignoredVariables)
-    for warning in validated.warnings {
-      Terminal.say("warning: \(SafeText.escape(warning.description))")
-      if let hint = warning.hint { Terminal.say("hint: \(SafeText.escape(hint))") }
-    }
-    var notLoaded: String?
-    switch await ScratchLoad.run(validated.compiled, program: BoundedFile.resolved("/proc/self/exe") ?? "") {
-    case .loaded(let problems): if let problems = Diagnostics(problems) { throw problems }
-    case .unavailable(let why):
-      notLoaded = why
-      Terminal.say("note: the rules were not loaded for trial on this machine: \(why)")
-    }
+    Mistakes.sayBeside(validated)
+    try print(ValidateDocument(validated), validated.findings.map(\.lint))
+    return validated.doesNotLoad ? 1 : validated.errors > 0 ? 2 : 0
+  }
+
+  private func print(_ document: ValidateDocument, _ findings: [LintFinding]) throws {
     if let format = OutputFormat(rawValue: output.rawValue) {
       var options = OutputOptions()
       options.output = format
-      try Terminal.print(ValidateDocument(validated, notLoaded: notLoaded), options)
-    } else {
-      var sarif = Sarif(relativeTo: Self.folder)
-      sarif.add(validated.findings.map(\.lint))
-      Terminal.write(sarif.text, to: STDOUT_FILENO)
+      return try Terminal.print(document, options)
     }
-    return validated.hasErrors ? 2 : 0
+    var sarif = Sarif(relativeTo: Self.folder)
+    sarif.add(findings)
+    Terminal.write(sarif.text, to: STDOUT_FILENO)
   }
 
   /// Paths in SARIF are relative to where the command runs, as code hosts expect.

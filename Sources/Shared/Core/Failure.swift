@@ -48,14 +48,25 @@ package struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertib
 
 /// The chain of an error as the edge prints it: `verify release 12: signature by an unknown key`, and its hints.
 package struct ErrorChain: Sendable {
+  /// One thing to tell, and what to do about it.
+  package struct Part: Sendable {
+    package let text: String
+    package fileprivate(set) var hints: [String]
+    /// Nil for what has no place in a file.
+    package let diagnostic: Diagnostic?
+  }
+
   package let message: String
   package let hints: [String]
   package let kind: Failure.Kind
+  /// Each mistake of many files is one. A hint that follows again for the next part is left to that.
+  package let parts: [Part]
 
   package init(_ error: any Error) {
     var words: [String] = []
     var hints: [String] = []
     var kind: Failure.Kind?
+    var mistakes: [Diagnostic] = []
     var next: (any Error)? = error
     while let current = next {
       next = nil
@@ -65,20 +76,33 @@ package struct ErrorChain: Sendable {
         if let hint = failure.hint { hints.append(hint) }
         if kind == nil || kind == .error { kind = failure.kind }
         next = failure.cause
-      case let diagnostics as Diagnostics:
-        words.append(diagnostics.all.map(\.description).joined(separator: "\n"))
-        hints += diagnostics.all.compactMap(\.hint)
-      case let diagnostic as Diagnostic:
-        words.append(diagnostic.description)
-        if let hint = diagnostic.hint { hints.append(hint) }
+      case let diagnostics as Diagnostics: mistakes = diagnostics.all
+      case let diagnostic as Diagnostic: mistakes = [diagnostic]
       default:
         words.append("\(current)")
         if let hint = (current as? any Hinted)?.hint { hints.append(hint) }
       }
     }
-    message = words.joined(separator: ": ")
+    let operation = words.joined(separator: ": ")
     var seen = Set<String>()
-    self.hints = hints.filter { seen.insert($0).inserted }
+    hints = hints.filter { seen.insert($0).inserted }
+    var parts = mistakes.map { mistake in
+      Part(
+        text: (words + [mistake.description]).joined(separator: ": "), hints: [mistake.hint].compactMap(\.self),
+        diagnostic: mistake)
+    }
+    if parts.isEmpty {
+      parts = [Part(text: operation, hints: hints, diagnostic: nil)]
+    } else {
+      parts[parts.count - 1].hints += hints
+    }
+    for index in parts.indices.dropLast() where parts[index].hints == parts[index + 1].hints {
+      parts[index].hints = []
+    }
+    self.parts = parts
+    let told = mistakes.map(\.description).joined(separator: "\n")
+    message = mistakes.isEmpty ? operation : (words + [told]).joined(separator: ": ")
+    self.hints = hints + mistakes.compactMap(\.hint).filter { seen.insert($0).inserted }
     self.kind = kind ?? .error
   }
 }

@@ -54,9 +54,12 @@ extension FleetSuite {
         try fleet.set(SafetyPolicy(port: 4001))
         try #require(try await fleet.apply().values.allSatisfy { $0["result"].text == "committed" })
         let before = try await fleet.digests(of: "h001")
-        // Without the override it is refused before anything changes.
+        // Without the override the controller does not send it, and the hosts refuse it before anything changes.
         try fleet.set(SafetyPolicy(port: 4002, shutsOut: true))
-        let refused = try await fleet.lab.portcullis("apply", "--yes", timeout: 120)
+        let unsent = try await fleet.lab.portcullis("apply", "--yes", timeout: 120)
+        #expect(unsent.status == 5 && unsent.err.contains("[no-ssh-from-controllers]"), "\(unsent)")
+        let refused = try await fleet.lab.portcullis(
+          "apply", "--yes", "--despite-errors", "--reason", "measuring", timeout: 120)
         #expect(refused.status == 5 && refused.said.contains("--dport 22 -j DROP"), "\(refused)")
         #expect(try await fleet.digests(of: "h001") == before)
 

@@ -106,7 +106,7 @@ import Wire
       #expect(rules.contains(rule), "\(rule): \(rules)")
     }
     // Nobody knows who manages them, so nobody can tell that they are shut out.
-    #expect(!found.hasErrors)
+    #expect(found.errors == 0)
     let known = try Validation.run(workspace, sources: [HostID("w1")!: ["192.0.2.1"]])
     let shut = try #require(
       known.findings.first { $0.lint.rule == .noSSHFromControllers && $0.lint.severity == .error })
@@ -114,7 +114,16 @@ import Wire
     let warnings = found.findings.count { $0.lint.severity == .warning }
     #expect(warnings > 0)
     #expect(try Validation.run(workspace, strict: true).findings.allSatisfy { $0.lint.severity == .error })
-    #expect(try Validation.run(workspace, only: []).findings.allSatisfy { $0.hosts.isEmpty })
+  }
+
+  @Test("What was judged is what is planned, whatever happens to the files meanwhile")
+  func readOnce() throws {
+    let workspace = try workspace(["p": "applies_to: all\n\(Self.common){accept: {service: ssh, from: controllers}}]"])
+    let once = try workspace.readingOnce()
+    try Files.write(Array("policy: p\naplies_to: all\n".utf8), to: folder + "/policies/p.yaml")
+    try Files.write(Array("all: {hosts: {x1: {}}}\n".utf8), to: folder + "/hosts.yaml")
+    #expect(throws: Diagnostics.self) { try workspace.policies() }
+    #expect(try once.policies().names == ["p"] && once.inventory().hosts.count == 3)
   }
 
   @Test("A way in that has ended is none, and what drop-all leaves out is named, by the fleet's own clock")

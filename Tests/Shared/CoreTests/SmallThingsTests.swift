@@ -53,6 +53,21 @@ struct SmallThingsTests {
     #expect(chain.kind == .refused)
   }
 
+  @Test func `each of several mistakes has its hint below it, and one that they share stands below the last`() {
+    func mistake(_ line: Int, _ hint: String?) -> Diagnostic {
+      Diagnostic(Core.SourceLocation(file: "a", line: line, column: 1), "wrong", hint: hint)
+    }
+    let mistakes = Diagnostics([mistake(1, "x"), mistake(2, "x"), mistake(3, "y"), mistake(4, nil), mistake(5, "x")])!
+    let chain = ErrorChain(Failure("read it", because: mistakes, hint: "z"))
+    #expect(
+      chain.parts.map { "\($0.text) \($0.hints)" } == [
+        "read it: a:1:1: wrong []", #"read it: a:2:1: wrong ["x"]"#, #"read it: a:3:1: wrong ["y"]"#,
+        "read it: a:4:1: wrong []", #"read it: a:5:1: wrong ["x", "z"]"#,
+      ])
+    #expect(chain.hints == ["z", "x", "y"])
+    #expect(ErrorChain(Reason("alone")).parts.map(\.text) == ["alone"])
+  }
+
   @Test func `a reader names the field that is short, long or left over, and reserves nothing for a promise`() throws {
     var writer = ByteWriter()
     writer.uint16(7)

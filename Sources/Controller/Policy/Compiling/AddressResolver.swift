@@ -72,7 +72,7 @@ struct AddressResolver {
     case .prefix(let prefix): return [prefix]
     case .set(let name): return members(ofSet: name, place)
     case .controllers:
-      if facts.controllers.isEmpty { problems.add(Self.noControllers(facts.host, at: place)) }
+      if facts.controllers.isEmpty { problems.add(Self.noControllers(facts, at: place)) }
       return facts.controllers.map { AddressPrefix($0) }
     case .group(let name):
       guard let known = fleet.group(name) else {
@@ -170,12 +170,24 @@ struct AddressResolver {
 
   /// Nil after adding a problem.
   mutating func texts(ofVariable name: String, _ place: SourceLocation) -> [String]? {
-    guard let texts = facts.variable(name), !texts.isEmpty else {
+    guard !facts.isStandalone else {
+      problems.add(
+        place, "variable \(quoted(name)) is one of hosts, and no inventory was read",
+        hint: "see the rules of one host: portcullis render HOST")
+      return nil
+    }
+    guard let texts = facts.variable(name) else {
       problems.add(
         place,
         "host \(quoted(facts.host.id.description)) has no variable \(quoted(name)) that is a text or a list of texts",
         hint: nearestHint(name, among: facts.host.variables.names)
           ?? "give it in the inventory, for the host or one of its groups")
+      return nil
+    }
+    guard !texts.isEmpty else {
+      problems.add(
+        place, "variable \(quoted(name)) of host \(quoted(facts.host.id.description)) is an empty list",
+        hint: "a rule for nobody would be a rule for everybody: put something into the list, or leave the rule out")
       return nil
     }
     return texts
@@ -189,8 +201,13 @@ struct AddressResolver {
       "variable \(quoted(name)) of host \(quoted(host.id.description)) is \(quoted(text)), which is not \(wanted)")
   }
 
-  static func noControllers(_ host: InventoryHost, at place: SourceLocation) -> Diagnostic {
-    Diagnostic(
+  static func noControllers(_ facts: HostFacts, at place: SourceLocation) -> Diagnostic {
+    guard !facts.isStandalone else {
+      return Diagnostic(
+        place, "no address is given that stands for the controllers", hint: "give it: --controller ADDRESS")
+    }
+    let host = facts.host
+    return Diagnostic(
       place,
       "host \(quoted(host.id.description)) has no management source for this rule, so no controller could reach it",
       hint: "enroll it (portcullis enroll \(host.id)), or give it portcullis_controllers in the inventory")

@@ -266,7 +266,7 @@ struct HostCompiler {
     }
     guard let first = named.first else { return }
     let isUseful = named.contains { family, _ in facts.controllers.contains { $0.family == family } }
-    if !isUseful { problems.add(AddressResolver.noControllers(facts.host, at: first.1)) }
+    if !isUseful { problems.add(AddressResolver.noControllers(facts, at: first.1)) }
   }
 }
 

@@ -9,8 +9,13 @@ struct HostFacts: Sendable {
   let controllers: [NumericAddress]
   /// Where its sshd listens.
   let sshPorts: [PortRange]
+  /// It stands for no host of an inventory.
+  let isStandalone: Bool
 
-  init(_ host: InventoryHost, controllers: [NumericAddress], reported: ReportedFacts = .none) {
+  init(
+    _ host: InventoryHost, controllers: [NumericAddress], reported: ReportedFacts = .none, isStandalone: Bool = false
+  ) {
+    self.isStandalone = isStandalone
     self.host = host
     self.controllers = controllers
     sshPorts = host.sshPorts(reported).map { PortRange($0, $0) }

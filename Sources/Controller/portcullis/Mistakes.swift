@@ -1,0 +1,50 @@
+import ArgumentParser
+import Console
+import Core
+import Glibc
+import Inventory
+import Lint
+import Operations
+
+/// How mistakes are judged.
+struct MistakeOptions: ParsableArguments {
+  @Flag(help: "Warnings are errors")
+  var strict = false
+}
+
+/// What is told on standard error before `plan` and `apply` do anything else.
+enum Mistakes {
+  static var trial: ScratchLoad { ScratchLoad(program: BoundedFile.resolved("/proc/self/exe") ?? "") }
+
+  /// What belongs to no finding.
+  static func sayBeside(_ validation: Validation) {
+    for warning in validation.inventoryWarnings {
+      Terminal.say("warning: \(SafeText.escape(warning.description))")
+      if let hint = warning.hint { Terminal.say("hint: \(SafeText.escape(hint))") }
+    }
+    for note in validation.notes { Terminal.say("note: \(note)") }
+  }
+
+  /// Everything, set apart from what follows.
+  static func say(_ validation: Validation) {
+    sayBeside(validation)
+    Terminal.write(FindingsText.lines(validation.findings, TextStyle()), to: STDERR_FILENO)
+    let counted = FindingsText.counted(errors: validation.errors, warnings: validation.warnings)
+    if !counted.isEmpty { Terminal.say(counted + "\n") }
+  }
+
+  /// Says errors in full and counts warnings; errors that nobody answers for stop what would be sent.
+  ///
+  /// - Parameter excused: errors of these rules stop nothing.
+  static func refuseErrors(of validation: Validation, excusing excused: Set<LintRule>) throws {
+    for note in validation.notes { Terminal.say("note: \(note)") }
+    Terminal.write(FindingsText.lines(validation.findings, only: .error, TextStyle()), to: STDERR_FILENO)
+    let warnings = FindingsText.counted(errors: 0, warnings: validation.warnings)
+    if !warnings.isEmpty { Terminal.say("\(warnings); see 'portcullis validate'") }
+    let errors = validation.findings.count { $0.lint.severity == .error && !excused.contains($0.lint.rule) }
+    guard errors > 0 else { return }
+    throw Failure(
+      "apply", because: Reason("\(FindingsText.counted(errors: errors, warnings: 0)) above; nothing was sent"),
+      hint: "mend the policies, or say --despite-errors with a --reason", kind: .refused)
+  }
+}
