@@ -1,4 +1,4 @@
-internal import Core
+package import Core
 
 /// Hosts whose rules are the same, and their one policy.
 package struct ImportGroup: Sendable {
@@ -18,5 +18,7 @@ package struct ImportGroup: Sendable {
   }
 
   /// - Parameter options: with the name and the group of hosts of this one.
-  package func policy(_ options: ImportOptions) -> ImportedPolicy { Importer.policy(of: rules, options) }
+  package func policy(_ options: ImportOptions) throws(Diagnostics) -> ImportedPolicy {
+    try Importer.policy(of: rules, options)
+  }
 }

@@ -56,6 +56,7 @@ struct ImportVerb: FleetVerb {
     var options = ImportOptions(name: name, appliesTo: group ?? "all")
     options.keepsEverything = exact
     options.modeline = FileSchema.policy.modeline
+    options.directory = Files.exists(out) ? out : nil
     guard hosts.isEmpty else { return try await importHosts(options) }
     options.files = PerFamily(ipv4: file ?? "rules.v4", ipv6: file6 ?? "rules.v6")
     let saved = PerFamily<[UInt8]?>(
@@ -87,7 +88,7 @@ struct ImportVerb: FleetVerb {
       if groups.count > 1 { options.name = "\(name)-\(index + 1)" }
       options.appliesTo = group ?? options.name
       options.description = "As found on \(Folding.fold(members.hosts))"
-      policies.append((members.policy(options), members.hosts))
+      policies.append((try members.policy(options), members.hosts))
     }
     try write(policies, failed: failed)
     return failed.isEmpty ? 0 : 4

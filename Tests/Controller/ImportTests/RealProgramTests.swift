@@ -55,7 +55,7 @@ struct RealProgramTests {
       try #require(again.status == 0, "\(again.errors)")
       #expect(try Ruleset.parse(save: again.text, file: "again").digest == read.digest)
     }
-    #expect(policy.rawRules == 6 && policy.typedRules == 28, "\(policy.yaml)")
+    #expect(policy.rawRules == 4 && policy.typedRules == 30, "\(policy.yaml)")
   }
 
   @Test("A host that the agent keeps gives its policy back", arguments: Programs.Backend.allCases)

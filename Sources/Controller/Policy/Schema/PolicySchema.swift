@@ -51,7 +51,7 @@ enum PolicySchema {
       "schedule": ["type": "object", "additionalProperties": reference("schedule")],
       "defaults": object(
         BuiltInHook.allCases.map { ($0.rawValue, choice(DefaultAction.allCases.map(\.rawValue))) }),
-      "nat": list(items(TranslationReader.Verb.allCases.map { ($0.rawValue, match($0.keys)) })),
+      "nat": list(items(TranslationReader.Verb.allCases.map { ($0.rawValue, match($0.keys)) } + [rawItem])),
       "containers": list(
         items(ContainerRules.Verdict.allCases.map { ($0.rawValue, match(ContainersReader.keys)) })),
       "raw": object(Family.allCases.map { ($0.rawValue, described("string", "Restore text")) }),
@@ -83,8 +83,13 @@ enum PolicySchema {
             verb.rawValue,
             verb == .limit ? body : ["anyOf": [choice(TrafficMatch.Word.allCases.map(\.rawValue)), body]]
           )
-        }),
+        } + [rawItem]),
     ]
+  }
+
+  private static var rawItem: (String, JSONText) {
+    let rule = described("string", "A rule as iptables-save prints it")
+    return (RawItemReader.verb, ["anyOf": [rule, object(Family.allCases.map { ($0.rawValue, rule) })]])
   }
 
   private static func match(_ keys: [String]) -> JSONText {
@@ -94,7 +99,7 @@ enum PolicySchema {
   private static func key(_ key: String) -> JSONText {
     switch key {
     case "from", "to": reference("addresses")
-    case "tcp", "udp", "sctp", "dccp", "proto": reference("ports")
+    case "tcp", "udp", "sctp", "dccp", "proto", "icmp", "icmpv6": reference("ports")
     case "service", "in", "out": reference("names")
     case "state": oneOrMany(choice(TrafficMatch.State.allCases.map(\.rawValue)))
     case "family": choice(Family.allCases.map(\.rawValue))
@@ -104,6 +109,7 @@ enum PolicySchema {
     case "level": choice(LogWords.Level.allCases.map(\.rawValue))
     case "by": choice(RateLimit.Key.allCases.map(\.rawValue))
     case "over": choice(RateLimit.Excess.allCases.map(\.rawValue))
+    case "forward": choice(TranslationReader.Forwarding.allCases.map(\.rawValue))
     case "mode": choice(TranslationReader.Mode.allCases.map(\.rawValue))
     default: ["type": "string"]
     }
