@@ -111,5 +111,57 @@ extension FleetSuite {
       }
       try await lab.succeed("lab", "down", "--dir", lab.folder)
     }
+
+    /// What an administrator wrote by hand, partly in other words than ours, and one rule that the language has no word
+    /// for.
+    private static let handmade = """
+      *filter
+      :INPUT DROP [0:0]
+      :FORWARD DROP [0:0]
+      :OUTPUT ACCEPT [0:0]
+      -A INPUT -i lo -j ACCEPT
+      -A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT
+      -A INPUT -p tcp -m state --state NEW -m tcp --dport 22 -j ACCEPT
+      -A INPUT -p tcp -m multiport --dports 80,443 -m comment --comment "public site" -j ACCEPT
+      -A INPUT -m mark --mark 0x1 -j DROP
+      -A INPUT -m limit --limit 5/min -j LOG --log-prefix "in: "
+      COMMIT
+
+      """
+
+    @Test("A host that was imported is planned to change no rule", arguments: ["nft", "legacy"])
+    func imported(backend: String) async throws {
+      let lab = try await TestLab.up("found-\(backend)", ["--hosts", "1", "--bare", "--backend", backend])
+      for program in ["iptables-restore", "ip6tables-restore"] {
+        _ = try await lab.exec("h001", program, input: .bytes(Array(Self.handmade.utf8)))
+      }
+      let folder = lab.path("policies")
+      try FileManager.default.removeItem(atPath: folder)
+      try await lab.succeed("import", "h001", "--out", folder, "--group", "lab", "--name", "found")
+      let policy = try String(contentsOfFile: "\(folder)/found.yaml", encoding: .utf8)
+      #expect(policy.contains("- accept: { service: [http, https], comment: \"public site\" }"), "\(policy)")
+
+      // Other software's rules stay where they are unless the tables are ours.
+      let owned = try await lab.succeed("plan", "--refresh")
+      #expect(owned.out.contains("it has these rules already: ours come before them in chains of ours"), "\(owned)")
+
+      try write(policy + "mode: exclusive\n", to: "\(folder)/found.yaml")
+      let plan = try await lab.succeed("plan", "--refresh")
+      #expect(
+        plan.out.contains("no rule changes: it runs these rules already; applying installs them as ours"), "\(plan)")
+      let json = try await lab.succeed("plan", "--refresh", "-o", "json").out.filter { !$0.isWhitespace }
+      #expect(json.contains("\"action\":\"install\"") && json.contains("\"added\":0") && json.contains("\"removed\":0"))
+
+      // One rule more by hand is one that would go.
+      try await lab.shell("h001", "iptables -A INPUT -p tcp --dport 8080 -j ACCEPT")
+      let changed = try await lab.succeed("plan", "--refresh")
+      #expect(
+        changed.out.contains("+0 −1") && changed.out.contains("-A INPUT -p tcp -m tcp --dport 8080 -j ACCEPT"), "\(changed)")
+      try await lab.shell("h001", "iptables -D INPUT -p tcp --dport 8080 -j ACCEPT")
+
+      try await lab.succeed("apply", "--yes", timeout: 90)
+      #expect(try await lab.portcullis("plan", "--detailed-exitcode").status == 0)
+      try await lab.succeed("lab", "down", "--dir", lab.folder)
+    }
   }
 }
