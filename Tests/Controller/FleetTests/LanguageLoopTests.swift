@@ -93,12 +93,35 @@ extension FleetSuite {
         }
       }
       try await lab.shell("h003", "iptables -A INPUT -p tcp --dport 8080 -j ACCEPT")
+      // The host's programs speak one backend; the kernel obeys the other one too.
+      let isLegacy = try await lab.shell("h001", "iptables -V").contains("legacy")
+      let other = isLegacy ? "iptables-nft" : "iptables-legacy"
+      try await lab.shell("h001", "\(other) -A OUTPUT -p tcp --dport 25 -j DROP")
       let out = lab.path("imported")
       try? FileManager.default.removeItem(atPath: out)
       let imported = try await lab.succeed("import", "all", "--out", out, "--group", "lab")
       #expect(imported.out.contains("3 hosts are 2 rulesets") && imported.out.contains("h[001-002]"), "\(imported)")
       let names = try FileManager.default.contentsOfDirectory(atPath: out).sorted()
-      #expect(names == ["imported-1.yaml", "imported-2.yaml"])
+      #expect(names == ["imported-1.yaml", "imported-2.yaml", "imported-groups.ini"])
+      #expect(imported.out.contains("h001: ") && imported.out.contains("\(other) holds 1 rule more"), "\(imported)")
+      // Its groups beside the fleet's own inventory: every host has its policy, and nothing is amiss.
+      let inventory = lab.path("inventory/hosts.yaml")
+      let rendered = try await lab.succeed(
+        "render", "h003", "-i", inventory, "-i", "\(out)/imported-groups.ini", "--policies", out)
+      #expect(rendered.out.contains("--dport 8080") && !rendered.out.contains("--dports 80,443"), "\(rendered)")
+      let first = try await lab.succeed(
+        "render", "h001", "-i", inventory, "-i", "\(out)/imported-groups.ini", "--policies", out)
+      #expect(first.out.contains("--dports 80,443") && !first.out.contains("--dport 8080"), "\(first)")
+      // One host that does not answer leaves the others their policy.
+      try write("dead ansible_host=127.0.0.1 ansible_port=1\n", to: lab.path("dead.ini"))
+      let partial = try await lab.portcullis(
+        "import", "h003", "dead", "-i", inventory, "-i", lab.path("dead.ini"), "--out", out, "--name", "some")
+      #expect(partial.status == 4 && partial.out.contains("1 host is 1 ruleset"), "\(partial)")
+      #expect(
+        partial.out.contains("dead: ") && FileManager.default.fileExists(atPath: "\(out)/some.yaml"), "\(partial)")
+      let again = try await lab.portcullis("import", "h003", "--out", out, "--name", "imported-1")
+      #expect(
+        again.status != 0 && again.err.contains("imported-1.yaml exists") && again.err.contains("hint"), "\(again)")
       for family in ["ipv4", "ipv6"] {
         let program = family == "ipv4" ? "iptables-save" : "ip6tables-save"
         let rendered = try await lab.succeed(
@@ -156,7 +179,8 @@ extension FleetSuite {
       try await lab.shell("h001", "iptables -A INPUT -p tcp --dport 8080 -j ACCEPT")
       let changed = try await lab.succeed("plan", "--refresh")
       #expect(
-        changed.out.contains("+0 −1") && changed.out.contains("-A INPUT -p tcp -m tcp --dport 8080 -j ACCEPT"), "\(changed)")
+        changed.out.contains("+0 −1") && changed.out.contains("-A INPUT -p tcp -m tcp --dport 8080 -j ACCEPT"),
+        "\(changed)")
       try await lab.shell("h001", "iptables -D INPUT -p tcp --dport 8080 -j ACCEPT")
 
       try await lab.succeed("apply", "--yes", timeout: 90)
