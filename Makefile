@@ -2,7 +2,7 @@
 SWIFT ?= swift
 BIN := .build/release
 
-.PHONY: help demo test lint format build release deps vectors ansible bench bench-safety clean
+.PHONY: help demo test lint format build release deps vectors ansible bench bench-safety fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 12
@@ -39,6 +39,9 @@ ansible: deps ## Ansible, into .build, whose reading of inventories ours is comp
 
 bench: release ## the figures of docs/benchmarks.md, goal beside result
 	@scripts/bench.sh $(BIN)
+
+fuzz: deps ## damaged policies, rules and inventories, many times as many as the tests try, and how many that were
+	@scripts/fuzz.sh $(SWIFT)
 
 bench-safety: deps ## the figures of docs/safety.md, goal beside result; hours (FACTOR=0.01: minutes)
 	@scripts/bench-safety.sh $(SWIFT)

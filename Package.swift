@@ -22,7 +22,8 @@ func tests(
   excluding excluded: [String] = []
 ) -> Target {
   .testTarget(
-    name: "\(room)Tests", dependencies: dependencies, path: "Tests/\(folder)/\(room)Tests", exclude: excluded,
+    name: "\(room)Tests", dependencies: dependencies + ["TestSupport"], path: "Tests/\(folder)/\(room)Tests",
+    exclude: excluded,
     resources: resources, swiftSettings: strict)
 }
 
@@ -60,10 +61,11 @@ let agent: [Target] = [
   room("Netfilter", in: "Agent", uses: ["Core", "Ruleset", "Wire", "Apply", "CLinux"]),
   room("Daemon", in: "Agent", uses: ["Core", "Wire", "Apply", "CLinux"]),
   room("Installation", in: "Agent", uses: ["Core", "Wire", "CLinux"]),
+  room("Arguments", in: "Agent"),
   .executableTarget(
     name: "portcullis-agent",
     dependencies: [
-      "Installation", "Core", "Daemon", "Netfilter", "Apply", "Wire", "Release", "Ruleset", argumentParser,
+      "Arguments", "Installation", "Core", "Daemon", "Netfilter", "Apply", "Wire", "Release", "Ruleset",
     ],
     path: "Sources/Agent/portcullis-agent",
     swiftSettings: strict, linkerSettings: staticExecutable),
@@ -115,6 +117,7 @@ let systemLibraries: [Target] = [
 ]
 
 let testTargets: [Target] = [
+  .target(name: "TestSupport", dependencies: ["Core"], path: "Tests/TestSupport", swiftSettings: strict),
   tests(of: "Core", in: "Shared", uses: ["Core"]),
   tests(of: "Transport", in: "Controller", uses: ["Transport", "Core", "CLibSSH"]),
   tests(of: "Ruleset", in: "Shared", uses: ["Ruleset", "Core"]),
@@ -124,11 +127,14 @@ let testTargets: [Target] = [
   tests(of: "Daemon", in: "Agent", uses: ["Daemon", "Apply", "Wire", "Core", "CLinux"]),
   tests(of: "Apply", in: "Agent", uses: ["Apply", "Netfilter", "Core", "Ruleset", "Release", "Wire"]),
   tests(of: "Netfilter", in: "Agent", uses: ["Netfilter", "Apply", "Core", "Ruleset", "Release", "Wire", "CLinux"]),
+  tests(of: "Arguments", in: "Agent", uses: ["Arguments"]),
   tests(of: "Installation", in: "Agent", uses: ["Installation", "Core", "Wire"]),
   tests(of: "Inventory", in: "Controller", uses: ["Inventory", "Core"], excluding: ["ansible-oracle.py"]),
-  tests(of: "Policy", in: "Controller", uses: ["Policy", "Inventory", "Ruleset", "Core"]),
+  tests(
+    of: "Policy", in: "Controller", uses: ["Policy", "Lint", "Inventory", "Ruleset", "Core"],
+    excluding: ["validate-schema.py"]),
   tests(of: "Lint", in: "Controller", uses: ["Lint", "Ruleset", "Core"]),
-  tests(of: "Import", in: "Controller", uses: ["Import", "Policy", "Lint", "Ruleset", "Core"]),
+  tests(of: "Import", in: "Controller", uses: ["Import", "Inventory", "Policy", "Lint", "Ruleset", "Core"]),
   tests(of: "Audit", in: "Controller", uses: ["Audit", "Core", "Wire", "Ruleset"]),
   tests(of: "Rollout", in: "Controller", uses: ["Rollout", "Core", "Wire", "Ruleset"]),
   tests(of: "Store", in: "Controller", uses: ["Store", "Audit", "Core", "Wire", grdb]),

@@ -13,8 +13,10 @@ struct BesideRules: Hashable {
 struct BesideDifference: Hashable {
   var sets: [SetDifference] = []
   var settings: [SettingDifference] = []
+  /// In words, why it is not known what all settings were before us, and so what should go back.
+  var foundProblem: String?
 
-  var isEmpty: Bool { sets.isEmpty && settings.isEmpty }
+  var isEmpty: Bool { sets.isEmpty && settings.isEmpty && foundProblem == nil }
 
   /// Lines of one set on one side; the rest is counted.
   private static let shown = 1000
@@ -24,10 +26,13 @@ struct BesideDifference: Hashable {
     let sets = sets.filter { $0.family == family }.map { difference in
       Self.chain(difference.name, expected ? Self.expected(difference, wanted) : Self.observed(difference))
     }
-    let settings = settings.filter { $0.key.family == family }.map { difference in
+    var settings = settings.filter { $0.key.family == family }.map { difference in
       let value =
         expected ? "\(difference.desired)" : difference.observed.map { "\($0)" } ?? "# there is no such setting"
       return Self.chain(difference.key.description, [value])
+    }
+    if let foundProblem, family == .ipv4, !expected {
+      settings.append(Self.chain(HostAgent.originalsFile, ["# cannot be read: \(Self.quotable(foundProblem))"]))
     }
     return [("ipset", sets), ("sysctl", settings)].filter { !$0.1.isEmpty }.map { RuleTable(name: $0.0, chains: $0.1) }
   }
@@ -46,9 +51,12 @@ struct BesideDifference: Hashable {
     case .absent: ["# there is no such set"]
     case .otherType: ["# the set is of another type"]
     case .otherOptions: ["# the set has other options"]
-    case .unreadable(let why): ["# the set cannot be read: \(SafeText.escape(why).filter { $0 != "\"" })"]
+    case .unreadable(let why): ["# the set cannot be read: \(quotable(why))"]
     }
   }
+
+  /// A quote in a line would have to have its other half there.
+  private static func quotable(_ words: String) -> String { SafeText.escape(words).filter { $0 != "\"" } }
 
   private static func chain(_ name: String, _ words: [String]) -> RuleChain {
     var lines = Array(words.prefix(shown))

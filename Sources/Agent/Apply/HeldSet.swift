@@ -5,18 +5,23 @@ internal import Ruleset
 struct HeldSet {
   /// As it should be: neither timeouts nor anything else that would change what its members mean.
   private let type: [Substring]
-  private let members: Set<String>
+  /// By value: programs spell the same address in different ways.
+  private let members: Set<AddressPrefix>
+  /// Members that are no mere addresses.
+  private let others: [String]
 
   /// Sizes and seeds that the kernel chose; they change no meaning.
   private static let tuning: Set<Substring> = ["hashsize", "maxelem", "bucketsize", "initval"]
 
   init(saved: [UInt8], name: String) {
     var type: [Substring] = []
-    var members: Set<String> = []
+    var members: Set<AddressPrefix> = []
+    var others: [String] = []
     let beginning = Array("add \(name) ".utf8)
     for line in saved.split(separator: UInt8(ascii: "\n")) {
       if line.starts(with: beginning) {
-        members.insert(String(decoding: line.dropFirst(beginning.count), as: UTF8.self))
+        let text = String(decoding: line.dropFirst(beginning.count), as: UTF8.self)
+        if let member = AddressPrefix(text) { members.insert(member) } else { others.append(text) }
       } else if line.starts(with: "create \(name) ".utf8) {
         var words = String(decoding: line, as: UTF8.self).split(separator: " ").dropFirst(2)
         while let word = words.popFirst() {
@@ -26,6 +31,7 @@ struct HeldSet {
     }
     self.type = type
     self.members = members
+    self.others = others
   }
 
   private static func family(_ family: Family) -> Substring { family == .ipv4 ? "inet" : "inet6" }
@@ -36,11 +42,14 @@ struct HeldSet {
     guard type == wantedType else {
       return SetDifference(family: set.family, name: set.name, kind: otherwise(wantedType))
     }
-    let wanted = set.elements.map(\.description)
-    let missing = wanted.filter { !members.contains($0) }
-    guard !missing.isEmpty || members.count != wanted.count else { return nil }
-    let extra = members.subtracting(wanted).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-    return SetDifference(family: set.family, name: set.name, kind: .members(missing: missing, extra: extra))
+    let missing = set.elements.filter { !members.contains($0) }
+    guard !missing.isEmpty || members.count != set.elements.count || !others.isEmpty else { return nil }
+    let extra = members.subtracting(set.elements).sorted().map(\.description)
+    return SetDifference(
+      family: set.family, name: set.name,
+      kind: .members(
+        missing: missing.map(\.description),
+        extra: extra + others.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }))
   }
 
   /// Nil when it is made for observations, whatever it holds: the kernel fills it. How it makes room is not printed by

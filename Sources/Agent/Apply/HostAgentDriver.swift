@@ -22,6 +22,8 @@ struct Drive {
   var warnings: [String] = []
   /// Tries of going back so far.
   var triesBack = 0
+  /// The kernel has nothing of what was loaded before; otherwise the sets that the old rules name are still there.
+  var isLaterBoot = false
 }
 
 /// What the rehearsal of the new side is to try.
@@ -63,6 +65,7 @@ extension HostAgent {
       case .refuse(let refusal):
         disarmAfterEnd()
         store.remove(drive.plan.bundle)
+        cleanUp()
         throw refusal
       case .answer(let outcome):
         disarmAfterEnd()
@@ -129,13 +132,16 @@ extension HostAgent {
     if family == .ipv6 {
       if side == .wholeSafe { try? append(.safePolicyIsWhole) }
       drive.targets.prepared = nil
+      // Settings that tighten come before the rules, whichever way it goes, and those that loosen after them: a host must
+      // not forward while neither side's rules say what.
       if side == .new {
         try setUp(target.sets)
+        try requireConverging(.tightening, target.settings, drive.targets.originals)
       } else {
-        // What fails here must not keep the old rules waiting: reading back judges it. Settings come before rules, and on the
-        // way there after them, so that the one mixture there can be is new rules with old settings.
-        try? setUp(target.sets)
-        converge(target.settings, drive.targets.originals)
+        // What fails here must not keep the old rules waiting: reading back judges it. Nor does the first try ask for sets,
+        // which are where the old rules left them unless somebody took them away.
+        if drive.triesBack > 1 || drive.isLaterBoot { try? setUp(target.sets) }
+        converge(.tightening, target.settings, drive.targets.originals)
       }
       drive.targets.prepared = try prepare(target, evenUnread: side == .wholeSafe)
     }
@@ -143,7 +149,10 @@ extension HostAgent {
     guard side == .new else {
       // A writer that never pauses must not keep a family from being what it never ceased to be; but reading it takes time,
       // which the first try does not spend.
-      return drive.triesBack > 1 && holds(target, family) ? () : try load(target, family, prepared)
+      let isThere = drive.triesBack > 1 && holds(target, family)
+      if !isThere { try load(target, family, prepared) }
+      if family == .ipv4 { converge(.all, target.settings, drive.targets.originals) }
+      return
     }
     var taken = drive.targets.taken
     // Also when a later part of the load fails: what moved has to be put back.
@@ -156,7 +165,7 @@ extension HostAgent {
       try store.keep(taken: union, of: drive.plan.bundle)
       taken = union
     }
-    if family == .ipv4 { try requireConverging(target.settings, drive.targets.originals) }
+    if family == .ipv4 { try requireConverging(.all, target.settings, drive.targets.originals) }
   }
 
   /// A lack of memory or another writer may pass; a host between two bundles should not wait long: 0.1 s before the second
@@ -188,7 +197,7 @@ extension HostAgent {
     drive.targets.prepared = nil
     if side == .new || side == .old {
       let isLastTry = side == .old && drive.triesBack >= ApplyMachine.maximumRollbacks
-      try requireSetUp(target.sets, evenUnread: isLastTry)
+      try requireSetUp(target.sets, evenUnread: side == .old)
       if !isLastTry { try requireConverged(target.settings, drive.targets.originals) }
     }
     switch side {
@@ -250,7 +259,15 @@ extension HostAgent {
     new.expected = rehearsed?.expectation.digests
     drive.targets.new = new
     // After the rehearsal, which may have been the first to need the kernel's connection tracking.
-    drive.targets.originals = try requireSettable(new.settings ?? .empty, drive.targets.originals)
+    let settings = new.settings ?? .empty
+    // Who stands before the host goes back as far as it is known where to.
+    if !plan.isLocal || drive.targets.originals.problem == nil {
+      drive.targets.originals = try requireSettable(settings, drive.targets.originals)
+    }
+    if let problem = drive.targets.originals.problem {
+      drive.warnings.append(
+        "some kernel settings may not go back to what they were before: \(SafeText.escape(problem))")
+    }
     do {
       if let rehearsed { try store.keep(expected: rehearsed.texts, of: drive.plan.bundle) }
       if let live = plan.live {

@@ -110,12 +110,14 @@ extension HostAgent {
   ///
   /// - Parameter isOnlyWay: kernel settings that cannot be written are no reason to try again.
   func loadBoth(
-    _ target: LoadTarget, _ originals: SysctlFile, evenUnread: Bool = false, isOnlyWay: Bool = true
+    _ target: LoadTarget, _ originals: FoundSettings, evenUnread: Bool = false, isOnlyWay: Bool = true
   ) throws {
     try setUp(target.sets)
+    // A failure is told of by the same settings below.
+    converge(.tightening, target.settings, originals)
     let prepared = try prepare(target, evenUnread: evenUnread)
     for family in [Family.ipv6, .ipv4] { try load(target, family, prepared[family]) }
-    do { try requireConverging(target.settings, originals) } catch { if !isOnlyWay { throw error } }
+    do { try requireConverging(.all, target.settings, originals) } catch { if !isOnlyWay { throw error } }
     try requireSetUp(target.sets)
   }
 

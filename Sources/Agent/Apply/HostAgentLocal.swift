@@ -96,7 +96,8 @@ extension HostAgent {
       guard outcome.result == .committed else {
         throw Refusal(code: .internalError, detail: cut("it did not work: \(outcome.detail)"))
       }
-      return "release \(outcome.serial) is loaded and committed again"
+      let warnings = outcome.detail.isEmpty ? "" : "; \(outcome.detail)"
+      return "release \(outcome.serial) is loaded and committed again\(warnings)"
     case .waiting: throw Refusal(code: .internalError, detail: "a change nobody has to confirm waits")
     }
   }

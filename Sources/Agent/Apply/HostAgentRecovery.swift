@@ -25,6 +25,7 @@ extension HostAgent {
     // tries again, and refuses when it cannot.
     _ = try? captureGeneration0()
     cleanUp()
+    settleSettings()
   }
 
   /// At boot, before the network comes up: loads the last committed bundle, whatever the kernel holds. Expiry and keys
@@ -75,48 +76,6 @@ extension HostAgent {
     return .safePolicy(why: why)
   }
 
-  /// For removal: our rules go; in owned mode what others have stays, rules taken over stand where they stood, and
-  /// policies are as they were found; in exclusive mode what was found is loaded again. False when it was never captured;
-  /// then nothing is touched. Nor is it when that would shut the managers out: nobody is left to take it back.
-  package func returnToGeneration0() throws -> Bool {
-    guard try store.readGeneration0() != nil else { return false }
-    let ledger = try ledger()
-    let committed = ledger.committed.flatMap { committed in Self.twice { try committedRules(committed) } }
-    guard committed != nil || ledger.committed == nil else {
-      // Without it nobody knows which policies are ours, nor what it replaced, nor who must get in.
-      throw Failure(
-        "go back to what was found before the first release",
-        because: Reason("the committed bundle cannot be read, so what it changed is not known"),
-        hint: "apply a release first, which mends it, or remove with --rules keep")
-    }
-    var wanted = KnownRules.nothing
-    if let found = committed?.found { wanted = .copy(found) }
-    let targets = targets(new: committed, old: wanted, ledger: ledger)
-    guard let target = targets.old else { return false }
-    try requireWayIn(target, sources: committed?.sources ?? [])
-    try loadBoth(target, targets.originals)
-    try requireLoadedAfterUpgrade(target)
-    sweepSets(keeping: [])
-    return true
-  }
-
-  /// A policy of DROP was found, say, and the accepts that went with it are gone since.
-  private func requireWayIn(_ target: LoadTarget, sources: [String]) throws {
-    guard !sources.isEmpty else { return }
-    let live = target.rules.isExclusive ? nil : try savedRulesets()
-    // Where it cannot be rehearsed nothing is known, as with any change.
-    guard let rehearsed = try? rehearse(target, live: live, knock: knockPaths(sources: sources, from: nil)) else {
-      return
-    }
-    do {
-      _ = try judge(rehearsed, paths: knockPaths(sources: sources, from: nil), grants: [])
-    } catch {
-      throw Failure(
-        "go back to what was found before the first release", because: Reason(error.detail),
-        hint: "let the managers in by rules of your own first, or remove with --rules keep")
-    }
-  }
-
   private func openJournal() throws {
     guard journal == nil else { return }
     do {
@@ -159,6 +118,7 @@ extension HostAgent {
     }
     var drive = Drive(
       machine: ApplyMachine(open), plan: open, targets: targets(new: new, old: old, ledger: ledger))
+    drive.isLaterBoot = !isSameBoot
     let first = drive.machine.resume(
       because: "the agent was interrupted while it applied release \(open.release.serial)")
     let end = try run(&drive, from: first)

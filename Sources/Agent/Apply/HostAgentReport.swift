@@ -86,13 +86,15 @@ extension HostAgent {
 
   /// How the host differs from what the committed bundle wants of it beside its rules.
   func differences(of beside: BesideRules) -> BesideDifference {
-    BesideDifference(sets: differences(of: beside.sets), settings: differences(of: beside.settings))
+    BesideDifference(
+      sets: differences(of: beside.sets), settings: differences(of: beside.settings),
+      foundProblem: foundSettings().problem)
   }
 
   private func reported(_ settings: SysctlFile) -> [SettingReport] {
-    answeredFor(settings).map { key, value in
+    answeredFor(settings).map { setting in
       SettingReport(
-        key: key.description, desired: "\(value)", observed: ((try? self.settings.read(key)) ?? nil).map { "\($0)" })
+        key: setting.key.description, desired: "\(setting.desired)", observed: setting.observed.map { "\($0)" })
     }
   }
 

@@ -14,10 +14,16 @@ extension HostAgent {
   /// Says why this host cannot have these sets, while nothing is changed.
   func requireSets(_ wanted: SetsFile) throws(Refusal) {
     guard !wanted.isEmpty else { return }
+    let calls = SetCalls(firewall, bootClock)
     do {
-      _ = try firewall.setNames()
+      _ = try calls.names()
     } catch {
       throw Refusal(code: .setsRefused, detail: cut("the release has ipsets, and this host cannot list any: \(error)"))
+    }
+    if let holders = holders(of: wanted.names, calls),
+      differences(of: wanted).contains(where: { $0.kind == .otherType })
+    {
+      throw Refusal(code: .setsRefused, detail: cut("replace a set of another type: \(holders.words); \(holders.hint)"))
     }
     do {
       if try state.read(Self.setsMarker, atMost: 1) == nil { try state.replace(Self.setsMarker, in: ".", with: []) }
@@ -27,9 +33,19 @@ extension HostAgent {
   }
 
   /// Makes these sets what they should be: before rules that name them are loaded.
-  func setUp(_ wanted: SetsFile) throws {
+  func setUp(_ wanted: SetsFile, within limit: Duration = SetCalls.limit) throws {
     guard !wanted.isEmpty else { return }
-    let existing = Set(try firewall.setNames())
+    let calls = SetCalls(firewall, bootClock, within: limit)
+    // What was half done is begun anew: the text follows from what is there.
+    try calls.insisting { () throws(FirewallProblem) in
+      let text = try settingUp(wanted, calls)
+      if !text.isEmpty { try calls.change(text) }
+    }
+  }
+
+  /// For `ipset restore`.
+  private func settingUp(_ wanted: SetsFile, _ calls: SetCalls) throws(FirewallProblem) -> [UInt8] {
+    let existing = try calls.names()
     var text: [UInt8] = []
     func make(_ name: String, instead kind: SetDifference.Kind?, _ make: (String) -> [UInt8]) {
       switch kind {
@@ -46,20 +62,23 @@ extension HostAgent {
           : Array("swap \(temporary) \(name)\ndestroy \(temporary)\n".utf8)
       }
     }
-    for set in wanted.sets { make(set.name, instead: difference(of: set, existing)?.kind) { set.text(named: $0) } }
+    for set in wanted.sets {
+      make(set.name, instead: difference(of: set, existing, calls)?.kind) { set.text(named: $0) }
+    }
     for family in wanted.observing {
-      make(SetName.observations(family), instead: difference(ofObservations: family, existing)?.kind) {
+      make(SetName.observations(family), instead: difference(ofObservations: family, existing, calls)?.kind) {
         ObservationSet.text(family, named: $0)
       }
     }
-    if !text.isEmpty { try firewall.changeSets(text) }
+    return text
   }
 
   /// Throws with words when a set is not what it should be.
   ///
-  /// - Parameter evenUnread: where there is nothing left to try, one that nobody can read counts as what it was.
+  /// - Parameter evenUnread: on the way back, one that nobody can read counts as what it was.
   func requireSetUp(_ wanted: SetsFile, evenUnread: Bool = false) throws {
-    let known = differences(of: wanted).filter { if case .unreadable = $0.kind { !evenUnread } else { true } }
+    let differences = differences(of: wanted, within: evenUnread ? SetCalls.shortLimit : SetCalls.limit)
+    let known = differences.filter { if case .unreadable = $0.kind { !evenUnread } else { true } }
     guard let difference = known.first else { return }
     let words =
       switch difference.kind {
@@ -72,34 +91,37 @@ extension HostAgent {
     throw Reason("set \(difference.name) \(words)")
   }
 
-  func differences(of wanted: SetsFile) -> [SetDifference] {
+  func differences(of wanted: SetsFile, within limit: Duration = SetCalls.limit) -> [SetDifference] {
     guard !wanted.isEmpty else { return [] }
+    let calls = SetCalls(firewall, bootClock, within: limit)
     let existing: Set<String>
-    do throws(FirewallProblem) { existing = Set(try firewall.setNames()) } catch {
+    do throws(FirewallProblem) { existing = try calls.names() } catch {
       return wanted.sets.map {
         SetDifference(family: $0.family, name: $0.name, kind: .unreadable(error.description))
       }
     }
-    let observations = wanted.observing.sorted().compactMap { difference(ofObservations: $0, existing) }
-    return wanted.sets.compactMap { difference(of: $0, existing) } + observations
+    let observations = wanted.observing.sorted().compactMap { difference(ofObservations: $0, existing, calls) }
+    return wanted.sets.compactMap { difference(of: $0, existing, calls) } + observations
   }
 
-  private func difference(of set: AddressSet, _ existing: Set<String>) -> SetDifference? {
+  private func difference(of set: AddressSet, _ existing: Set<String>, _ calls: SetCalls) -> SetDifference? {
     guard existing.contains(set.name) else {
       return SetDifference(family: set.family, name: set.name, kind: .absent)
     }
     do throws(FirewallProblem) {
-      return HeldSet(saved: try firewall.saveSet(set.name), name: set.name).difference(from: set)
+      return HeldSet(saved: try calls.save(set.name), name: set.name).difference(from: set)
     } catch {
       return SetDifference(family: set.family, name: set.name, kind: .unreadable(error.description))
     }
   }
 
-  private func difference(ofObservations family: Family, _ existing: Set<String>) -> SetDifference? {
+  private func difference(
+    ofObservations family: Family, _ existing: Set<String>, _ calls: SetCalls
+  ) -> SetDifference? {
     let name = SetName.observations(family)
     guard existing.contains(name) else { return SetDifference(family: family, name: name, kind: .absent) }
     do throws(FirewallProblem) {
-      let held = HeldSet(saved: try firewall.saveSet(name), name: name)
+      let held = HeldSet(saved: try calls.save(name), name: name)
       return held.difference(fromObservations: family, name: name)
     } catch {
       // It cannot be put right by making another one, which would lose what was counted.
@@ -109,15 +131,36 @@ extension HostAgent {
 
   /// After an end: our sets that the committed bundle does not name go. What a rule still names the kernel keeps, and it
   /// is tried again after the next end.
-  func sweepSets(keeping kept: Set<String>) {
+  ///
+  /// - Returns: those that are still there.
+  @discardableResult func sweepSets(keeping kept: Set<String>) -> Set<String> {
+    // Whoever waits for the end of a change waits for this.
     guard let made = try? state.read(Self.setsMarker, atMost: 1), made.isEmpty,
-      let existing = try? firewall.setNames()
-    else { return }
-    var isDone = kept.isEmpty
-    for name in existing where SetName.isOurs(name) && !kept.contains(name) {
-      do { try firewall.changeSets(Array("destroy \(name)\n".utf8)) } catch { isDone = false }
+      let existing = try? SetCalls(firewall, bootClock, within: SetCalls.shortLimit).names()
+    else { return [] }
+    let calls = SetCalls(firewall, bootClock)
+    var left = existing.filter { SetName.isOurs($0) && !kept.contains($0) }
+    try? calls.insisting { () throws(FirewallProblem) in
+      var inUse: FirewallProblem?
+      for name in left {
+        do throws(FirewallProblem) {
+          try calls.change(Array("destroy \(name)\n".utf8))
+          left.remove(name)
+        } catch {
+          guard error.isSetInUse else { throw error }
+          inUse = error
+        }
+      }
+      if let inUse { throw inUse }
     }
-    if isDone { try? state.remove(Self.setsMarker) }
+    if kept.isEmpty, left.isEmpty { try? state.remove(Self.setsMarker) }
+    return left
+  }
+
+  /// Our sets that are there, whatever needs them.
+  func ownSets(_ calls: SetCalls) -> Set<String> {
+    guard let made = try? state.read(Self.setsMarker, atMost: 1), made.isEmpty else { return [] }
+    return ((try? calls.names()) ?? []).filter(SetName.isOurs)
   }
 
   package func observe() throws(Refusal) -> Observations {
@@ -125,14 +168,17 @@ extension HostAgent {
       guard let committed = try ledger().committed else { return Observations(observing: [], entries: []) }
       let observing = try committedRules(committed).beside.sets.observing
       guard !observing.isEmpty else { return Observations(observing: [], entries: []) }
-      let existing = Set(try firewall.setNames())
-      var entries: [Observations.Entry] = []
+      let calls = SetCalls(firewall, bootClock)
+      let existing = try calls.names()
+      var observations = Observations(observing: observing, entries: [])
       for family in observing.sorted() where existing.contains(SetName.observations(family)) {
         let name = SetName.observations(family)
-        entries += ObservedEntries.read(try firewall.saveSet(name), name: name, family)
+        let saved = try calls.save(name)
+        observations.entries += ObservedEntries.read(saved, name: name, family)
+        if ObservedEntries.isFull(saved, name: name) { observations.full.insert(family) }
       }
-      entries.sort(by: Observations.Entry.precedes)
-      return Observations(observing: observing, entries: entries)
+      observations.entries.sort(by: Observations.Entry.precedes)
+      return observations
     } catch {
       throw Refusal("read what would have been dropped", error)
     }

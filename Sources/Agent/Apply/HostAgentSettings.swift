@@ -9,9 +9,20 @@ internal import Wire
 
 extension HostAgent {
   static let originalsFile = "sysctl-found"
-  func readOriginals() throws -> SysctlFile {
-    guard let text = try state.read(Self.originalsFile, atMost: SysctlFile.maximumFound) else { return .empty }
-    return try SysctlFile.parse(found: text)
+  /// The boot in which the daemon last put settings in order by itself.
+  static let settledBootFile = "settings-boot"
+
+  /// One line that cannot be read must not keep the others from going back.
+  func foundSettings() -> FoundSettings {
+    do {
+      // A fault may pass.
+      let read = { try self.state.read(Self.originalsFile, atMost: SysctlFile.maximumFound) }
+      guard let text = try (try? read()) ?? read() else { return FoundSettings() }
+      let (file, problem) = SysctlFile.salvage(found: text)
+      return FoundSettings(file: file, problem: problem.map { "\(Self.originalsFile): \($0.description)" })
+    } catch {
+      return FoundSettings(problem: "\(ErrorChain(error).message)")
+    }
   }
 
   private func write(originals: SysctlFile) throws {
@@ -23,54 +34,72 @@ extension HostAgent {
   }
 
   /// Says why this host cannot have these settings, while nothing is changed, and notes what they, and what the kernel
-  /// changes along with them, are now.
+  /// is about to change along with them, are now.
   ///
   /// - Returns: everything that was found before we touched it.
-  func requireSettable(_ wanted: SysctlFile, _ originals: SysctlFile) throws(Refusal) -> SysctlFile {
+  func requireSettable(_ wanted: SysctlFile, _ originals: FoundSettings) throws(Refusal) -> FoundSettings {
     guard !wanted.isEmpty else { return originals }
-    do { _ = try readOriginals() } catch {
+    if let problem = originals.problem {
       // Writing it anew would make our own values those that are gone back to.
-      throw Refusal("read what the kernel settings were before (\(Self.originalsFile))", error)
+      throw Refusal("read what the kernel settings were before (\(Self.originalsFile))", Reason(problem))
     }
-    var found = originals.values
+    var found = originals.file.values
     for key in wanted.values.keys.sorted() {
       do {
         guard let value = try settings.read(key) else { throw Reason("this host has no such setting") }
         try settings.requireWritable(key)
-        // What the kernel set along with a switch of ours was as the switch was.
-        let held = originals.values.first { key.isCompanion(of: $0.key) }
-        if found[key] == nil { found[key] = held?.value ?? value }
+        if found[key] == nil { found[key] = try valueBeforeSwitch(key, originals.file) ?? value }
       } catch {
         throw Refusal(
           code: .settingRefused, detail: cut(SafeText.escape("the release sets \(key): \(ErrorChain(error).message)")))
       }
     }
     do {
-      // Later ones are the kernel's doing, under our switch.
-      let switches = wanted.values.keys.filter { $0.isForwardingSwitch && originals.values[$0] == nil }
+      // Once their switch has left what it was, they are the kernel's doing.
+      let switches = try wanted.values.filter { key, value in
+        try key.isForwardingSwitch && found[key] != value && found[key] == settings.read(key)
+      }.keys
       let interfaces = switches.isEmpty ? [] : try settings.interfaces()
       for key in switches.flatMap({ $0.companions(interfaces: interfaces) }) where found[key] == nil {
         if let value = try settings.read(key) { found[key] = value }
       }
       let all = SysctlFile(found: found)
-      if all != originals { try write(originals: all) }
-      return all
+      if all != originals.file { try write(originals: all) }
+      return FoundSettings(file: all)
     } catch {
       throw Refusal("keep the kernel settings as they are now, to go back to", error)
     }
   }
 
+  /// Of a setting that the kernel set along with a switch of ours; nil for all others.
+  private func valueBeforeSwitch(_ key: SysctlKey, _ originals: SysctlFile) throws -> Int? {
+    for (other, value) in originals.values where key.isCompanion(of: other) {
+      if try settings.read(other) != value { return key.value(underSwitch: value) }
+    }
+    return nil
+  }
+
+  /// Which settings of a side are to be written.
+  enum SettingsPart {
+    /// Before its rules are loaded: what must not be missing while one side's rules are in place of the other's.
+    case tightening
+    case all
+  }
+
   /// Makes the kernel's settings those of one side. What cannot be written must not keep a host from its rules, and shows
   /// in its reports.
-  func converge(_ wanted: SysctlFile?, _ originals: SysctlFile) { try? requireConverging(wanted, originals) }
+  func converge(_ part: SettingsPart, _ wanted: SysctlFile?, _ originals: FoundSettings) {
+    try? requireConverging(part, wanted, originals)
+  }
 
-  /// The same; throws the first failure when all that can be written is.
+  /// The same; throws the first failure when all that can be written is. What is right already is not written.
   ///
   /// - Parameter wanted: nil leaves them as they are.
-  func requireConverging(_ wanted: SysctlFile?, _ originals: SysctlFile) throws {
+  func requireConverging(_ part: SettingsPart, _ wanted: SysctlFile?, _ originals: FoundSettings) throws {
     guard let wanted else { return }
+    let plan = SettingsPlan(wanted, originals: originals.file)
     var first: (any Error)?
-    for (key, value) in SettingsPlan(wanted, originals: originals).values {
+    for (key, value) in part == .all ? plan.values : plan.tightening {
       do {
         // An interface that is gone has no settings to put right.
         guard let current = try settings.read(key) else { continue }
@@ -83,42 +112,76 @@ extension HostAgent {
   }
 
   /// Throws with words when a setting is not what it should be.
-  func requireConverged(_ wanted: SysctlFile?, _ originals: SysctlFile) throws {
+  func requireConverged(_ wanted: SysctlFile?, _ originals: FoundSettings) throws {
     guard let wanted else { return }
-    for (key, value) in SettingsPlan(wanted, originals: originals).values {
+    for (key, value) in SettingsPlan(wanted, originals: originals.file).values {
       guard let current = try settings.read(key) else { continue }
       guard current == value else { throw Reason("\(key) is \(current), not \(value), after it was written") }
     }
   }
 
-  /// What the host answers for under these settings: those that are asked for, and those that are still to go back. What
-  /// the kernel set along with a switch is the host's to change.
-  func answeredFor(_ wanted: SysctlFile) -> [(key: SysctlKey, value: Int)] {
-    SettingsPlan(wanted, originals: (try? readOriginals()) ?? .empty).values.filter { key, _ in
-      wanted.values[key] != nil || !wanted.values.keys.contains { key.isCompanion(of: $0) }
+  /// Interfaces may come after the rules were loaded at boot, and bring settings of their own: udev has systemd-sysctl write
+  /// them. So the daemon puts settings in order when it starts, once a boot; what changes later somebody changed, which is
+  /// drift.
+  func settleSettings() {
+    let boot = Array(facts.bootID.utf8)
+    guard let ledger = journal?.ledger, ledger.open == nil,
+      (try? state.read(Self.settledBootFile, atMost: boot.count)) != boot
+    else { return }
+    if let known = Self.twice({ try oldRules(ledger) }) { converge(.all, known.settings, foundSettings()) }
+    try? state.replace(Self.settledBootFile, in: ".", with: boot)
+  }
+
+  /// A setting that the host answers for.
+  struct AnsweredSetting {
+    let key: SysctlKey
+    let desired: Int
+    /// Nil when there is no such setting, or it cannot be read.
+    let observed: Int?
+  }
+
+  /// What the host answers for under these settings: first those that are asked for, then those that are still to go back,
+  /// and what the kernel set along with a switch where it is not so any more.
+  func answeredFor(_ wanted: SysctlFile) -> [AnsweredSetting] {
+    var asked: [AnsweredSetting] = []
+    var others: [AnsweredSetting] = []
+    for (key, desired) in SettingsPlan(wanted, originals: foundSettings().file).values {
+      let read = Result { try settings.read(key) }
+      let answered = AnsweredSetting(key: key, desired: desired, observed: (try? read.get()) ?? nil)
+      guard wanted.values[key] == nil else {
+        asked.append(answered)
+        continue
+      }
+      // An interface that is gone has nothing to go back to.
+      if case .success(nil) = read { continue }
+      let isAlong = wanted.values.keys.contains { key.isCompanion(of: $0) }
+      if !isAlong || answered.observed != desired { others.append(answered) }
     }
+    return asked + others
   }
 
   func differences(of wanted: SysctlFile) -> [SettingDifference] {
-    answeredFor(wanted).compactMap { key, value in
-      let observed = (try? settings.read(key)) ?? nil
-      return observed == value ? nil : SettingDifference(key: key, desired: value, observed: observed)
+    answeredFor(wanted).filter { $0.observed != $0.desired }.map {
+      SettingDifference(key: $0.key, desired: $0.desired, observed: $0.observed)
     }
   }
 
   /// After an end: what is back where it was, and not asked for any more, is the host's own again.
   func forgetOriginals(neededBy committed: SysctlFile) {
-    guard let originals = try? readOriginals(), !originals.isEmpty else { return }
-    let needed = originals.values.filter { key, value in
-      if committed.values[key] != nil { return true }
-      // What cannot be read may still have to go back; what is gone has nothing to go back to.
-      do { return try settings.read(key).map { $0 != value } ?? false } catch { return true }
+    let found = foundSettings()
+    guard found.problem == nil, !found.file.isEmpty else { return }
+    let originals = found.file.values
+    // What cannot be read may still have to go back; what is gone has nothing to go back to.
+    func isBack(_ key: SysctlKey) -> Bool {
+      do { return try settings.read(key).map { $0 == originals[key] } ?? true } catch { return false }
     }
+    let needed = Set(originals.keys.filter { committed.values[$0] != nil || !isBack($0) })
     // A switch that is still to go back sets the others once more when it does.
+    let flipped = needed.filter { key in
+      key.isForwardingSwitch && (committed.values[key].map { $0 != originals[key] } ?? false || !isBack(key))
+    }
     let rest = SysctlFile(
-      found: originals.values.filter { key, _ in
-        needed[key] != nil || needed.keys.contains { key.isCompanion(of: $0) }
-      })
-    if rest != originals { try? write(originals: rest) }
+      found: originals.filter { key, _ in needed.contains(key) || flipped.contains { key.isCompanion(of: $0) } })
+    if rest != found.file { try? write(originals: rest) }
   }
 }

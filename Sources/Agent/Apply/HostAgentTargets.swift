@@ -121,6 +121,6 @@ extension HostAgent {
       },
       safe: LoadTarget(safe, over: leftovers([new, old])),
       wholeSafe: LoadTarget(wholeSafe, over: leftovers([new, old])), taken: newTaken,
-      originals: Self.twice { try readOriginals() } ?? .empty)
+      originals: foundSettings())
   }
 }

@@ -20,13 +20,16 @@ package protocol HostFirewall: AnyObject {
   func save(_ family: Family) throws(FirewallProblem) -> [UInt8]
 
   /// The names of all ipsets there are, anybody's. Throws where the host has no program for them.
-  func setNames() throws(FirewallProblem) -> [String]
+  func setNames(within limit: Duration) throws(FirewallProblem) -> [String]
 
   /// What the ipset program prints of one set.
-  func saveSet(_ name: String) throws(FirewallProblem) -> [UInt8]
+  func saveSet(_ name: String, within limit: Duration) throws(FirewallProblem) -> [UInt8]
+
+  /// The members of each ipset whose members are ipsets.
+  func setLists(within limit: Duration) throws(FirewallProblem) -> [String: [String]]
 
   /// Feeds a text to `ipset restore`. After an error some of its lines may have been done.
-  func changeSets(_ text: [UInt8]) throws(FirewallProblem)
+  func changeSets(_ text: [UInt8], within limit: Duration) throws(FirewallProblem)
 
   /// Rules of both families that only the other backend's programs see.
   func otherBackendRules() throws(FirewallProblem) -> Int

@@ -146,7 +146,7 @@ struct Targets {
   /// What the new side moved below its hooks, as it is on disk beside its bundle.
   var taken = PerFamily<[TakenRule]>(ipv4: [], ipv6: [])
   /// The kernel's settings before we first touched them.
-  var originals = SysctlFile.empty
+  var originals = FoundSettings()
   /// Of the side that is being loaded, for both families, made before the first of them is loaded.
   var prepared: PerFamily<PreparedLoad>?
 

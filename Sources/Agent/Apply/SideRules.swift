@@ -78,10 +78,11 @@ struct KnownRules {
 
   /// What was found on the host, in some of its tables.
   ///
-  /// - Parameter old: whose sets its rules may name, and whose settings were in force.
-  static func copy(_ found: PerFamily<Ruleset>, of old: KnownRules? = nil) -> KnownRules {
+  /// - Parameter old: whose sets its rules may name, and whose settings were in force; nil when that cannot be read, and
+  ///   settings are better left as they are.
+  static func copy(_ found: PerFamily<Ruleset>, of old: KnownRules?) -> KnownRules {
     KnownRules(
-      rules: .exclusive(found), sets: old?.sets ?? .empty, settings: old?.settings ?? .empty,
+      rules: .exclusive(found), sets: old?.sets ?? .empty, settings: old?.settings,
       expected: found.map { _, ruleset in ruleset.digest }, isCopy: true)
   }
 

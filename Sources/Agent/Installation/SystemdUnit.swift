@@ -24,6 +24,8 @@ package enum SystemdUnit: String, Sendable, CaseIterable {
     [Unit]
     Description=Portcullis agent: keeps this host's packet filter as its owners signed it
     After=local-fs.target portcullis-restore.service
+    # So that interfaces which come late are there when it puts their settings in order.
+    After=network.target
     ConditionPathExists=/etc/portcullis/host
     # A keeper that fails again and again is started again and again, and may be replaced by one that works at any time.
     StartLimitIntervalSec=0
@@ -64,7 +66,8 @@ package enum SystemdUnit: String, Sendable, CaseIterable {
     # scratch namespaces, where the knock would then fail whatever the rules say.
     RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6
     ProtectSystem=strict
-    ReadWritePaths=/run/xtables.lock
+    # "-": the line that makes the file has these mounts too, and would fail for want of it.
+    ReadWritePaths=-/run/xtables.lock
     ProtectHome=yes
     PrivateTmp=yes
     PrivateDevices=yes
@@ -137,7 +140,8 @@ package enum SystemdUnit: String, Sendable, CaseIterable {
     RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6
     IPAddressDeny=any
     ProtectSystem=strict
-    ReadWritePaths=/run/xtables.lock
+    # "-": the line that makes the file has these mounts too, and would fail for want of it.
+    ReadWritePaths=-/run/xtables.lock
     ProtectHome=yes
     PrivateDevices=yes
     PrivateMounts=yes

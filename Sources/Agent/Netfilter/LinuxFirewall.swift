@@ -40,7 +40,7 @@ package final class LinuxFirewall: HostFirewall {
     // Whatever the host holds under the name of one that the bundle brings: what is rehearsed is what was signed.
     let own = HostSets.created(by: rehearsal.sets)
     let others: Set<String> = named.reduce(into: []) { $0.formUnion(HostSets.names(in: $1).subtracting(own)) }
-    request.sets = sets.copy(others)
+    request.sets = sets.copy(others, besides: own)
     request.ownSets = rehearsal.sets
     request.setProgram = sets.program ?? ""
     if !rehearsal.knock.isEmpty { request.knock = KnockPlan(rehearsal.knock) }
@@ -55,19 +55,36 @@ package final class LinuxFirewall: HostFirewall {
     try reading.save(by: finder.programs()[family])
   }
 
-  package func setNames() throws(FirewallProblem) -> [String] {
-    let listed = try reading.run(
-      ProgramRequest(try setProgram(), ["list", "-name"], outputLimit: 8 << 20, milliseconds: 10_000), nil)
+  package func setNames(within limit: Duration) throws(FirewallProblem) -> [String] {
+    let listed = try reading.run(setRequest(["list", "-name"], within: limit), nil)
     return listed.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
   }
 
-  package func saveSet(_ name: String) throws(FirewallProblem) -> [UInt8] {
-    try reading.run(
-      ProgramRequest(try setProgram(), ["save", name], outputLimit: HostSets.maximumBytes, milliseconds: 10_000), nil)
+  package func saveSet(_ name: String, within limit: Duration) throws(FirewallProblem) -> [UInt8] {
+    try reading.run(setRequest(["save", name], within: limit), nil)
   }
 
-  package func changeSets(_ text: [UInt8]) throws(FirewallProblem) {
-    _ = try changing.run(ProgramRequest(try setProgram(), ["restore"], input: text), nil)
+  package func setLists(within limit: Duration) throws(FirewallProblem) -> [String: [String]] {
+    let end = monotonicMilliseconds() + Int(limit / .milliseconds(1))
+    let headers = try reading.run(setRequest(["list", "-terse"], within: limit), nil)
+    var lists: [String: [String]] = [:]
+    for name in HostSets.lists(in: headers).prefix(HostSets.maximumSets) {
+      let left = Duration.milliseconds(max(1, end - monotonicMilliseconds()))
+      lists[name] = HostSets.members(of: try saveSet(name, within: left))
+    }
+    return lists
+  }
+
+  package func changeSets(_ text: [UInt8], within limit: Duration) throws(FirewallProblem) {
+    _ = try changing.run(setRequest(["restore"], input: text, within: limit), nil)
+  }
+
+  private func setRequest(
+    _ arguments: [String], input: [UInt8] = [], within limit: Duration
+  ) throws(FirewallProblem) -> ProgramRequest {
+    ProgramRequest(
+      try setProgram(), arguments, input: input, outputLimit: HostSets.maximumBytes,
+      milliseconds: Int(limit / .milliseconds(1)))
   }
 
   private func setProgram() throws(FirewallProblem) -> String {

@@ -54,8 +54,9 @@ extension RehearsalRequest {
   /// A rule whose set is not there is refused by its own program, in better words than ipset's.
   private func restoreSets(_ calls: FirewallCalls) throws(FirewallProblem) {
     guard !setProgram.isEmpty else { return }
-    if !sets.isEmpty { _ = try? calls.run(ProgramRequest(setProgram, ["-exist", "restore"], input: sets), nil) }
+    // First, because a set of sets among the others may have them as members.
     if !ownSets.isEmpty { _ = try calls.run(ProgramRequest(setProgram, ["restore"], input: ownSets), nil) }
+    if !sets.isEmpty { _ = try? calls.run(ProgramRequest(setProgram, ["-exist", "restore"], input: sets), nil) }
   }
 
   private static func enterFreshNamespace() throws(FirewallProblem) {

@@ -1,17 +1,20 @@
 import Apply
-import ArgumentParser
+import Arguments
 import Core
 import Glibc
 import Installation
 import Netfilter
 import Wire
 
-struct Install: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    abstract: "Make this host a member of a fleet, as the enrolment on standard input says; for 'portcullis enroll'.")
-  @OptionGroup var root: Root
+struct Install: AgentCommand {
+  static let verb = Verb(
+    "install", "Make this host a member of a fleet, as the enrolment on standard input says; for 'portcullis enroll'.",
+    options: [Root.option])
+  let root: Root
 
-  func run() throws {
+  init(_ request: ArgumentReader.Request) { root = Root(request) }
+
+  func run() throws -> Int32 {
     let request: EnrolmentRequest
     do throws(ByteReader.Problem) {
       request = try EnrolmentRequest(decoding: StandardInput.read(atMost: EnrolmentRequest.maximumSize))
@@ -23,24 +26,37 @@ struct Install: ParsableCommand {
     let paths = HostPaths(root: root.folder)
     let installer = Installer(paths: paths, runner: HostPrograms(), rules: LiveRules(root: root.folder))
     Edge.print(try installer.install(request).encode())
+    return 0
   }
 }
 
-struct Uninstall: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    abstract: "Take agent, units, login and trust away from this host; for 'portcullis enroll --remove'.")
-  @OptionGroup var root: Root
+struct Uninstall: AgentCommand {
+  static let verb = Verb(
+    "uninstall", "Take agent, units, login and trust away from this host; for 'portcullis enroll --remove'.",
+    options: [
+      Root.option,
+      VerbOption(
+        "rules", value: "RULES",
+        help: "keep: our rules stay in the kernel until the next boot; generation-0: what was found is loaded again",
+        isRequired: true),
+    ])
+  let root: Root
+  let rules: Remover.Rules
 
-  @Option(help: "keep: our rules stay in the kernel until the next boot; generation-0: what was found is loaded again")
-  var rules: Remover.Rules
+  init(_ request: ArgumentReader.Request) throws(ArgumentReader.UsageProblem) {
+    root = Root(request)
+    guard let rules = request.values["rules"].flatMap(Remover.Rules.init) else {
+      throw ArgumentReader.UsageProblem("--rules is keep or generation-0")
+    }
+    self.rules = rules
+  }
 
-  func run() throws {
+  func run() throws -> Int32 {
     let paths = HostPaths(root: root.folder)
     try Remover(paths: paths, runner: HostPrograms(), rules: LiveRules(root: root.folder)).remove(rules)
+    return 0
   }
 }
-
-extension Remover.Rules: ExpressibleByArgument {}
 
 /// The host's own programs, run as the agent runs all programs.
 private struct HostPrograms: ProgramRunning {

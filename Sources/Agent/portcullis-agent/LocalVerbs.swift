@@ -1,72 +1,92 @@
 import Apply
-import ArgumentParser
+import Arguments
 import Core
 import Daemon
 import Glibc
 import Netfilter
 import Wire
 
-struct Safe: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    abstract: "Load the built-in safe policy here and now, at the console; for when the rules shut people out.",
+struct Safe: AgentCommand {
+  static let verb = Verb(
+    "safe", "Load the built-in safe policy here and now, at the console; for when the rules shut people out.",
     discussion: """
       The safe policy lets in answers to what this host asked, the loopback interface, ICMP and neighbour discovery, \
       DHCP for this host, and SSH from its management sources; it lets everything out and drops the rest. It stays \
       until the next release or rollback. Only root on the host itself can do this, never over the \
       controller's connection. It works without the daemon and without the controller.
-      """)
-  @OptionGroup var root: Root
-  @OptionGroup var console: Console
+      """, options: Console.options)
+  let root: Root
+  let console: Console
 
-  func run() throws {
+  init(_ request: ArgumentReader.Request) throws(ArgumentReader.UsageProblem) {
+    root = Root(request)
+    console = try Console(request)
+  }
+
+  func run() throws -> Int32 {
     try console.order(
       .safe, root,
       next: """
         this host shows as degraded until a release is applied, on the controller: portcullis apply --refresh -l HOST. \
         portcullis-agent rollback --local --reason TEXT goes to the release before the one that ran
         """)
+    return 0
   }
 }
 
-struct Rollback: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    abstract: "Go back to the release committed before the one that runs, at the console.",
+struct Rollback: AgentCommand {
+  static let verb = Verb(
+    "rollback", "Go back to the release committed before the one that runs, at the console.",
     discussion: """
       For a release that was confirmed and is wrong all the same. A change that still waits for its confirmation goes \
       back by itself. Only root on the host itself can do this, never over the controller's connection. It works without \
       the daemon and without the controller.
-      """)
-  @OptionGroup var root: Root
-  @OptionGroup var console: Console
+      """, options: Console.options)
+  let root: Root
+  let console: Console
 
-  func run() throws {
+  init(_ request: ArgumentReader.Request) throws(ArgumentReader.UsageProblem) {
+    root = Root(request)
+    console = try Console(request)
+  }
+
+  func run() throws -> Int32 {
     try console.order(
       .rollback, root,
       next: """
         mend the policy before the next release, which ends this (on the controller: portcullis apply --refresh -l HOST); \
         if even the earlier rules are wrong: portcullis-agent safe --local --reason TEXT
         """)
+    return 0
   }
 }
 
 /// What both orders need.
-struct Console: ParsableArguments {
-  @Flag(help: "Needed: you are root at this host's console, and know that the order is recorded and reported.")
-  var local = false
+struct Console {
+  static let options = [
+    Root.option,
+    VerbOption(
+      "local", help: "Needed: you are root at this host's console, and know that the order is recorded and reported."),
+    VerbOption(
+      "reason", value: "TEXT",
+      help: "Why, in a few words (at most \(WireLimit.reason) bytes); recorded and reported to the controller.",
+      isRequired: true),
+  ]
 
-  @Option(help: "Why, in a few words (at most \(WireLimit.reason) bytes); recorded and reported to the controller.")
-  var reason: String
+  private let reason: String
 
-  func validate() throws {
-    guard local else {
-      throw ValidationError(
+  init(_ request: ArgumentReader.Request) throws(ArgumentReader.UsageProblem) {
+    reason = request.values["reason"] ?? ""
+    guard request.flags.contains("local") else {
+      throw ArgumentReader.UsageProblem(
         "say --local too: this changes the rules of this host at once, and is recorded and reported")
     }
     guard !reason.utf8.allSatisfy({ $0 == UInt8(ascii: " ") }) else {
-      throw ValidationError("--reason must say why")
+      throw ArgumentReader.UsageProblem("--reason must say why")
     }
     guard reason.utf8.count <= WireLimit.reason else {
-      throw ValidationError("--reason has \(reason.utf8.count) bytes; at most \(WireLimit.reason) are kept")
+      throw ArgumentReader.UsageProblem(
+        "--reason has \(reason.utf8.count) bytes; at most \(WireLimit.reason) are kept")
     }
   }
 

@@ -1,55 +1,64 @@
 import Apply
-import ArgumentParser
+import Arguments
 import Core
 import Daemon
 import Glibc
 import Netfilter
 
-struct PortcullisAgent: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "portcullis-agent",
-    abstract: "Keeps this host's packet filter as its owners signed it.",
-    subcommands: [
+/// A verb of the command line, and how it is done.
+protocol AgentCommand {
+  static var verb: Verb { get }
+  init(_ request: ArgumentReader.Request) throws(ArgumentReader.UsageProblem)
+  /// Returns the exit code.
+  func run() throws -> Int32
+}
+
+enum PortcullisAgent {
+  private static var commands: [any AgentCommand.Type] {
+    [
       Serve.self, BridgeVerb.self, Restore.self, ReportVerb.self, Safe.self, Rollback.self, Install.self,
       Uninstall.self, Supervise.self, Version.self,
-    ])
+    ]
+  }
 
-  /// Parses the command line, does what it says, and exits.
-  static func start() -> Never {
+  /// Reads the command line, does what it says, and exits.
+  static func start(_ arguments: ArraySlice<String>) -> Never {
+    let reader = ArgumentReader(
+      program: "portcullis-agent", abstract: "Keeps this host's packet filter as its owners signed it.",
+      verbs: commands.map { $0.verb })
     do {
-      var command = try parseAsRoot()
-      do {
-        try command.run()
-      } catch let error where !(error is ExitCode || error is ValidationError || exitCode(for: error).isSuccess) {
-        // Help is an error too, of a kind that only the parser knows.
-        Glibc.exit(Edge.report(error))
+      switch try reader.read(arguments) {
+      case .help(let text): Edge.print(text)
+      case .run(let request):
+        for command in commands where command.verb.name == request.verb { exit(try command.init(request).run()) }
       }
-      Glibc.exit(0)
+      exit(0)
+    } catch let problem as ArgumentReader.UsageProblem {
+      exit(Edge.report(Failure("read the arguments", because: problem, hint: "portcullis-agent --help", kind: .usage)))
     } catch {
-      let code = exitCode(for: error)
-      // Help that was asked for is data.
-      guard !code.isSuccess else { exit(withError: error) }
-      if !(error is ExitCode) {
-        Edge.say("portcullis-agent: error: \(SafeText.escape(message(for: error)))")
-        Edge.say("hint: portcullis-agent --help")
-      }
-      Glibc.exit(code.rawValue)
+      exit(Edge.report(error))
     }
   }
 }
 
-struct Root: ParsableArguments {
-  @Option(name: .customLong("root"), help: "Moves every path, for tests.")
-  var folder = "/"
+/// The folder that every path is below.
+struct Root {
+  static let option = VerbOption("root", value: "DIR", help: "Moves every path, for tests; / otherwise.")
+
+  let folder: String
+
+  init(_ request: ArgumentReader.Request) { folder = request.values["root"] ?? "/" }
 
   var layout: HostLayout { HostLayout(root: folder) }
 }
 
-struct Serve: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Run the daemon, in the foreground.")
-  @OptionGroup var root: Root
+struct Serve: AgentCommand {
+  static let verb = Verb("serve", "Run the daemon, in the foreground.", options: [Root.option])
+  let root: Root
 
-  func run() throws {
+  init(_ request: ArgumentReader.Request) { root = Root(request) }
+
+  func run() throws -> Int32 {
     let layout = root.layout
     let signals = try Signals()
     let user = Accounts.userID(of: HostLayout.login, in: Accounts.read(layout.passwd))
@@ -72,30 +81,33 @@ struct Serve: ParsableCommand {
         "portcullis-agent: \(ProductVersion.current) serves \(agent.host) of fleet \(agent.fleet) on \(layout.socket)")
       CodeMemory.release()
     }
+    return 0
   }
 }
 
-struct BridgeVerb: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "bridge", abstract: "Join standard input and output with the daemon, for an SSH login.")
-  @OptionGroup var root: Root
+struct BridgeVerb: AgentCommand {
+  static let verb = Verb(
+    "bridge", "Join standard input and output with the daemon, for an SSH login.", options: [Root.option])
+  let root: Root
 
-  func run() throws {
-    let status = Edge.bridge(root.layout)
-    if status != 0 { throw ExitCode(status) }
-  }
+  init(_ request: ArgumentReader.Request) { root = Root(request) }
+
+  func run() -> Int32 { Edge.bridge(root.layout) }
 }
 
-struct Restore: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    abstract: "Load the committed rules, at boot, before the network comes up.",
-    discussion: "Ends with 2 when it had to load the safe policy instead, with 1 when not even that was possible.")
-  @OptionGroup var root: Root
+struct Restore: AgentCommand {
+  static let verb = Verb(
+    "restore", "Load the committed rules, at boot, before the network comes up.",
+    discussion: "Ends with 2 when it had to load the safe policy instead, with 1 when not even that was possible.",
+    options: [Root.option])
+  let root: Root
+
+  init(_ request: ArgumentReader.Request) { root = Root(request) }
 
   /// Our unit takes it for a success: it must not be followed by the unit that loads the plain safe files.
   private static let safePolicyIsLoaded: Int32 = 2
 
-  func run() throws {
+  func run() throws -> Int32 {
     switch try HostAgent.live(root: root.folder).restore() {
     case .nothingCommitted: Edge.say("portcullis-agent: nothing is committed yet; the rules are left as they are")
     case .committed(let serial): Edge.say("portcullis-agent: loaded release \(serial)")
@@ -104,35 +116,51 @@ struct Restore: ParsableCommand {
         Failure(
           "load the committed rules; the safe policy is loaded instead", because: Reason(why),
           hint: "mend it, then on the controller: portcullis apply --refresh -l HOST"))
-      throw ExitCode(Self.safePolicyIsLoaded)
+      return Self.safePolicyIsLoaded
     }
+    return 0
   }
 }
 
-struct ReportVerb: ParsableCommand {
-  enum Format: String, ExpressibleByArgument, CaseIterable {
+struct ReportVerb: AgentCommand {
+  private enum Format: String {
     case text
     case json
   }
 
-  static let configuration = CommandConfiguration(
-    commandName: "report",
-    abstract: "Print what the running daemon says of this host: what is committed, pending and in the kernel.")
-  @OptionGroup var root: Root
-  @Option(name: .shortAndLong, help: "How to print it.")
-  var output = Format.text
+  static let verb = Verb(
+    "report", "Print what the running daemon says of this host: what is committed, pending and in the kernel.",
+    options: [
+      Root.option, VerbOption("output", short: "o", value: "FORMAT", help: "How to print it: text (usual) or json."),
+    ])
+  let root: Root
+  private let format: Format
 
-  func run() throws {
+  init(_ request: ArgumentReader.Request) throws(ArgumentReader.UsageProblem) {
+    root = Root(request)
+    guard let format = Format(rawValue: request.values["output"] ?? Format.text.rawValue) else {
+      throw ArgumentReader.UsageProblem("--output is text or json")
+    }
+    self.format = format
+  }
+
+  func run() throws -> Int32 {
     let document = Document(try AgentClient.report(socket: root.layout.socket))
-    switch output {
+    switch format {
     case .text: Edge.print(document.text)
     case .json: Edge.print(document.json + "\n")
     }
+    return 0
   }
 }
 
-struct Version: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Print the agent's version.")
+struct Version: AgentCommand {
+  static let verb = Verb("version", "Print the agent's version.")
 
-  func run() { Edge.print("portcullis-agent \(ProductVersion.current)\n") }
+  init(_ request: ArgumentReader.Request) {}
+
+  func run() -> Int32 {
+    Edge.print("portcullis-agent \(ProductVersion.current)\n")
+    return 0
+  }
 }

@@ -26,4 +26,4 @@ if CommandLine.arguments.dropFirst().first == RehearsalChild.argument {
 if CommandLine.arguments.dropFirst().first == GuardChild.argument {
   exit(GuardChild.run(CommandLine.arguments.dropFirst(2).map { $0 }))
 }
-PortcullisAgent.start()
+PortcullisAgent.start(CommandLine.arguments.dropFirst())

@@ -2,6 +2,7 @@ internal import Audit
 internal import Core
 internal import Inventory
 package import Operations
+internal import Ruleset
 internal import Wire
 
 /// What observed policies would have dropped, folded over hosts and sources.
@@ -22,6 +23,8 @@ package struct ObserveDocument: Document {
   let drops: [Drop]
   /// Whose policies observe.
   let observing: [String]
+  /// Whose kernels count no more places than they do, so that there were more than are told.
+  let full: [String]
   /// Entries that hosts left out, because there were too many.
   let leftOut: Int
   let unreachable: [String: String]
@@ -33,6 +36,7 @@ package struct ObserveDocument: Document {
         packets: $0.packets, bytes: $0.bytes, hosts: $0.hosts.map(\.description))
     }
     observing = observed.hosts.filter { !$0.observations.observing.isEmpty }.map(\.host.description)
+    full = observed.hosts.filter { !$0.observations.full.isEmpty }.map(\.host.description)
     leftOut = observed.hosts.map(\.observations.omitted).reduce(0, +)
     unreachable = Dictionary(uniqueKeysWithValues: observed.unreachable.map { ($0.key.description, $0.value) })
   }
@@ -53,6 +57,11 @@ package struct ObserveDocument: Document {
     }
     if shown.count < drops.count { text += "… \(drops.count - shown.count) more lines; -o wide shows them …\n" }
     if leftOut > 0 { text += "\(leftOut) entries were left out by the hosts: only those of most packets are sent\n" }
+    if !full.isEmpty {
+      text +=
+        "more than that was dropped on \(Folding.fold(full)): it counts \(ObservationSet.capacity) entries of a family, "
+        + "and new ones took the place of others\n"
+    }
     if observing.isEmpty {
       text += "no host that answered runs a policy with observe: true\n"
     } else if drops.isEmpty {

@@ -1,6 +1,6 @@
 package import Core
-package import Lint
 package import Policy
+package import Ruleset
 
 /// A rule that the policy language can say, and the exact text that the language makes of it.
 package struct TypedRule: Hashable, Sendable {
@@ -35,28 +35,6 @@ package struct TypedRule: Hashable, Sendable {
   /// In the order that the programs print them.
   package enum State: String, Hashable, Sendable, CaseIterable {
     case invalid, new, related, established, untracked
-  }
-
-  package enum Rejection: String, Hashable, Sendable, CaseIterable {
-    case portUnreachable = "port-unreachable"
-    case hostUnreachable = "host-unreachable"
-    case netUnreachable = "net-unreachable"
-    case adminProhibited = "admin-prohibited"
-    case tcpReset = "tcp-reset"
-
-    func option(_ family: Family) -> String {
-      switch (self, family) {
-      case (.tcpReset, _): "tcp-reset"
-      case (.portUnreachable, .ipv4): "icmp-port-unreachable"
-      case (.portUnreachable, .ipv6): "icmp6-port-unreachable"
-      case (.hostUnreachable, .ipv4): "icmp-host-unreachable"
-      case (.hostUnreachable, .ipv6): "icmp6-addr-unreachable"
-      case (.netUnreachable, .ipv4): "icmp-net-unreachable"
-      case (.netUnreachable, .ipv6): "icmp6-no-route"
-      case (.adminProhibited, .ipv4): "icmp-admin-prohibited"
-      case (.adminProhibited, .ipv6): "icmp6-adm-prohibited"
-      }
-    }
   }
 
   /// All but 4, which the programs do not print.
@@ -98,8 +76,8 @@ package struct TypedRule: Hashable, Sendable {
     package var burst: Int?
   }
 
-  package var source: MatchedPrefix?
-  package var destination: MatchedPrefix?
+  package var source: AddressPrefix?
+  package var destination: AddressPrefix?
   package var input: String?
   package var output: String?
   package var transport: Transport?

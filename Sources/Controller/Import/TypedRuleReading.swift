@@ -226,9 +226,9 @@ private struct TypedRuleReader {
     return words[index - 1].text
   }
   /// One that says something, and that the language takes as of this family.
-  private func prefix(_ text: String) -> MatchedPrefix? {
-    guard let prefix = MatchedPrefix(text, family), !prefix.isEverything else { return nil }
-    let mapped = MatchedPrefix("::ffff:0:0/96", .ipv6)
+  private func prefix(_ text: String) -> AddressPrefix? {
+    guard let prefix = AddressPrefix(matched: text, family), !prefix.isWhole else { return nil }
+    let mapped = AddressPrefix(matched: "::ffff:0:0/96", .ipv6)
     return mapped?.isDisjoint(from: prefix) == false ? nil : prefix
   }
 
@@ -294,9 +294,9 @@ private struct TypedRuleReader {
     case "REJECT":
       guard index < words.count else { return .reject(.portUnreachable) }
       guard next() == "--reject-with", let kind = next() else { return nil }
-      return TypedRule.Rejection.allCases.first { $0.option(family) == kind }.map { .reject($0) }
+      return Rejection.allCases.first { $0.option(family) == kind }.map { .reject($0) }
     case "SNAT":
-      guard next() == "--to-source", let address = next(), let prefix = prefix(address), prefix.address == address
+      guard next() == "--to-source", let address = next(), let prefix = prefix(address), prefix.description == address
       else { return nil }
       return .snat(to: address)
     case "DNAT":
@@ -322,7 +322,7 @@ private struct TypedRuleReader {
       address = text[..<colon]
       guard Self.isPort(text[colon...]) else { return false }
     }
-    return prefix(String(address)).map { $0.address == address && $0.length == family.addressBits } ?? false
+    return prefix(String(address)).map { $0.isOneAddress && $0.description == address } ?? false
   }
 
   private static func isPort(_ text: Substring) -> Bool {

@@ -1,13 +1,13 @@
 package import Core
-internal import Lint
 internal import Policy
+internal import Ruleset
 
 extension TypedRule {
   /// The rule as the language makes it, in the words and the order of iptables-save.
   package func text(chain: String, _ family: Family) -> [UInt8] {
     var words = "-A \(chain)"
     for (option, prefix) in [("-s", source), ("-d", destination)] {
-      if let prefix { words += " \(option) \(prefix.address)/\(prefix.length)" }
+      if let prefix { words += " \(option) \(prefix.ruleText)" }
     }
     if let input { words += " -i \(input)" }
     if let output { words += " -o \(output)" }

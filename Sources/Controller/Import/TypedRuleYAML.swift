@@ -1,6 +1,7 @@
 internal import Core
 internal import Lint
 internal import Policy
+internal import Ruleset
 
 /// Where connections are spread to, and how.
 struct Balance: Hashable {
@@ -20,14 +21,14 @@ extension TypedRule {
     func add(_ key: String, _ value: String?) { if let value { members.append((key, value)) } }
     // Whose packets are translated matters most; elsewhere the way they take does.
     if isTranslation {
-      add("from", source.map(Self.address))
-      add("to", destination.map(Self.address))
+      add("from", source.map { YAMLText.scalar($0.description) })
+      add("to", destination.map { YAMLText.scalar($0.description) })
     }
     add("in", input.map(YAMLText.scalar))
     add("out", output.map(YAMLText.scalar))
     if !isTranslation {
-      add("from", source.map(Self.address))
-      add("to", destination.map(Self.address))
+      add("from", source.map { YAMLText.scalar($0.description) })
+      add("to", destination.map { YAMLText.scalar($0.description) })
     }
     switch transport {
     case .tcp(let ports), .udp(let ports):
@@ -84,11 +85,6 @@ extension TypedRule {
     case .masquerade, .snat, .dnat, .redirect, .exempt: true
     case .accept, .drop, .reject, .log: false
     }
-  }
-
-  private static func address(_ prefix: MatchedPrefix) -> String {
-    let isHost = prefix.length == prefix.family.addressBits
-    return YAMLText.scalar(isHost ? prefix.address : "\(prefix.address)/\(prefix.length)")
   }
 
   private static func ports(_ ports: [ClosedRange<UInt16>]) -> String {

@@ -23,10 +23,11 @@ struct PatternRegex {
     }
   }
 
+  /// Hosts of the groups it names, then hosts it names itself, with repetitions.
   func indices(in inventory: HostInventory) -> [Int] {
-    let byGroup = inventory.groups.filter { matches($0.name) }.flatMap(\.hostIndices)
-    let byName = inventory.hosts.indices.filter { matches(inventory.hosts[$0].id.description) }
-    return Set(byGroup).union(byName).sorted()
+    let groups = inventory.groupsAsNamed.map { inventory.groups[$0] }.filter { matches($0.name) }
+    return groups.flatMap(\.hostIndices)
+      + inventory.hostsAsNamed.filter { matches(inventory.hosts[$0].id.description) }
   }
 
   private func matches(_ name: String) -> Bool { (try? regex.prefixMatch(in: name)) != nil }

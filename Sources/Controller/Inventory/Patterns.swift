@@ -5,44 +5,60 @@ extension HostInventory {
   static let patternLimit = 64 << 10
 
   /// The hosts that an Ansible pattern names, in inventory order, as `--limit` does.
-  ///
+  package func hosts(matching pattern: String) throws(Failure) -> [InventoryHost] {
+    try indices(named: pattern).sorted().map { hosts[$0] }
+  }
+
+  /// The same hosts in the order in which the pattern names them, as Ansible's own arguments do.
+  package func hosts(named pattern: String) throws(Failure) -> [InventoryHost] {
+    try indices(named: pattern).map { hosts[$0] }
+  }
+
   /// Parts stand between `,` or `:`; first all plain parts are joined, then every `&part` keeps only what it names too,
   /// then every `!part` takes away. A part is the name of a host or group, `all`, a glob (`web*`, `db-[ab]?`), a slice
   /// (`web[0]`, `web[0:2]` with both ends, `web[-1]`, `db*[0]`), a ClusterShell range (`web[01-50,60]`), `~REGEX`, or
   /// `@FILE` with patterns line by line. A part that names no host is an error, whatever the others name.
-  package func hosts(matching pattern: String) throws(Failure) -> [InventoryHost] {
+  private func indices(named pattern: String) throws(Failure) -> [Int] {
     guard pattern.utf8.count <= Self.patternLimit else {
       throw Failure("read the host pattern", because: Reason("it is longer than 64 KiB"), kind: .usage)
     }
-    var selected: Set<Int> = []
+    var plain = FirstIndices()
     var hasPlain = false
-    var kept: [[Int]] = []
-    var removed: [[Int]] = []
+    var kept: Set<Int>?
+    var removed: Set<Int> = []
     for part in try PatternPart.parts(of: pattern, in: self) {
       let indices = try part.indices()
       switch part.kind {
-      case .kept: kept.append(indices)
-      case .removed: removed.append(indices)
+      case .kept: kept = kept?.intersection(indices) ?? Set(indices)
+      case .removed: removed.formUnion(indices)
       case .plain:
         hasPlain = true
-        selected.formUnion(indices)
+        plain.append(indices)
       }
     }
-    guard hasPlain || !kept.isEmpty || !removed.isEmpty else {
+    guard hasPlain || kept != nil || !removed.isEmpty else {
       throw Failure(
         "find hosts", because: Reason("the pattern is empty"), hint: "\"all\" names every host", kind: .usage)
     }
-    if !hasPlain { selected = Set(hosts.indices) }
-    for indices in kept { selected.formIntersection(indices) }
-    for indices in removed { selected.subtract(indices) }
+    let selected = (hasPlain ? plain.all : Array(hosts.indices)).filter {
+      kept?.contains($0) != false && !removed.contains($0)
+    }
     guard !selected.isEmpty else {
       throw Failure(
         "find hosts", because: Reason("pattern \(quoted(pattern)) matches no host"),
         hint: hosts.isEmpty ? "the inventory holds no hosts" : "every part names hosts, but together they leave none",
         kind: .usage)
     }
-    return selected.sorted().map { hosts[$0] }
+    return selected
   }
+}
+
+/// Each index once, where it came first.
+private struct FirstIndices {
+  private(set) var all: [Int] = []
+  private var seen: Set<Int> = []
+
+  mutating func append(_ indices: [Int]) { all += indices.filter { seen.insert($0).inserted } }
 }
 
 /// One part of a pattern.
@@ -158,7 +174,7 @@ struct PatternPart {
         ),
         hint: "\(quoted("\(body.prefix { $0 != "[" })*")) names those that are", kind: .usage)
     }
-    return known.sorted()
+    return known
   }
 
   private func sliced(_ slice: PatternSlice) throws(Failure) -> [Int]? {
@@ -168,15 +184,15 @@ struct PatternPart {
 
   private func fileIndices() throws(Failure) -> [Int] {
     guard !isFromFile else { throw Self.nested(part) }
-    var indices: Set<Int> = []
+    var indices = FirstIndices()
     for part in try Self.fileParts(body, of: inventory) {
       guard part.kind == .plain else {
         throw Failure(
           "find hosts", because: Reason("\(quoted(part.part)) in a file that stands behind & or !"), kind: .usage)
       }
-      indices.formUnion(try part.indices())
+      indices.append(try part.indices())
     }
-    return try found(indices.sorted())
+    return try found(indices.all)
   }
 
   private static func fileParts(_ text: String, of inventory: HostInventory) throws(Failure) -> [PatternPart] {

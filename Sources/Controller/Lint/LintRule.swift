@@ -19,6 +19,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
   case sourcePortAccept = "source-port-accept"
   case forwardingDisabled = "forwarding-disabled"
   case noDHCPClient = "no-dhcp-client"
+  case closedFamily = "closed-family"
   // What only whoever knows all policies and hosts can find.
   case unusedSet = "unused-set"
   case unusedService = "unused-service"
@@ -32,7 +33,8 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     switch self {
     case .noSSHFromControllers, .noLoopback, .noEstablished, .icmpv6Dropped: .error
     case .shadowedRule, .duplicateRule, .acceptAfterCatchAll, .oneFamilyOnly, .logWithoutLimit, .masqueradeEverything,
-      .sourcePortAccept, .forwardingDisabled, .noDHCPClient, .unusedSet, .unusedService, .unusedSchedule, .expiredItem,
+      .sourcePortAccept, .forwardingDisabled, .noDHCPClient, .closedFamily, .unusedSet, .unusedService, .unusedSchedule,
+      .expiredItem,
       .policyWithoutHosts, .hostWithoutPolicy:
       .warning
     }
@@ -54,6 +56,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .sourcePortAccept: "an accept that trusts the sender's port"
     case .forwardingDisabled: "a gateway that does not forward"
     case .noDHCPClient: "no answer from the DHCP server gets in"
+    case .closedFamily: "a rule for IPv6 alone beside `ipv6: drop-all`"
     case .unusedSet: "a set that no rule uses"
     case .unusedService: "a service that no rule uses"
     case .unusedSchedule: "a schedule that no item uses"
@@ -80,6 +83,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .sourcePortAccept: "The sender chooses its port, so that anybody gets in by choosing that one."
     case .forwardingDisabled: "The kernel drops what it would have to forward, whatever the rules say."
     case .noDHCPClient: "The lease ends without having been renewed, and the host loses its address."
+    case .closedFamily: "Whoever wrote it believes that it lets somebody in, and the family is shut."
     case .unusedSet: "It may be mistyped where it was meant to be used."
     case .unusedService, .unusedSchedule: "It may be mistyped where it was meant to be used."
     case .expiredItem: "The kernel has ended it: whoever reads the policy believes that it still lets somebody in."
@@ -104,6 +108,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .sourcePortAccept: "Accept established connections instead: answers belong to one."
     case .forwardingDisabled: "Set net.ipv4.ip_forward or net.ipv6.conf.all.forwarding to 1 in `sysctl`."
     case .noDHCPClient: "Accept dhcp-client."
+    case .closedFamily: "Delete it, or leave `ipv6: drop-all` out."
     case .unusedSet, .unusedService, .unusedSchedule: "Delete it, or use it."
     case .expiredItem: "Delete it, or name a later day."
     case .policyWithoutHosts: "Correct `applies_to`, or delete the policy."

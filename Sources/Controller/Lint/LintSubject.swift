@@ -7,8 +7,14 @@ package struct LintFacts: Hashable, Sendable {
   package var forwards = PerFamily<Bool?>(ipv4: nil, ipv6: nil)
   /// Whether the host has an address from a DHCP server.
   package var hasLeases = PerFamily<Bool?>(ipv4: nil, ipv6: nil)
+  /// In owned mode, where the chain CONTAINERS is made of `containers:` alone.
+  package var isOwned = false
   /// `ipv6: drop-all`.
   package var closesIPv6 = false
+  /// What the policies say for IPv6 alone, and `ipv6: drop-all` leaves out.
+  package var leftOut: [SourceLocation] = []
+  /// Where `ipv6: drop-all` is said.
+  package var closing: SourceLocation?
   /// `forward: foreign`: forwarding is somebody else's, who sees to it.
   package var forwardsForeign = false
 
@@ -36,6 +42,8 @@ package struct LintSubject: Sendable {
   package var controllers: [String] = []
   package var sshPorts: [UInt16] = [22]
   package var facts = LintFacts()
+  /// When the packets come: what has ended by then lets nothing in any more. Nil for nobody knows.
+  package var now: UTCTime?
   /// The lines that declare chains: `table chain`.
   private let declarations: PerFamily<[String: Int]>
 
@@ -78,7 +86,16 @@ package enum Linter {
   package static func run(_ subject: LintSubject) -> [LintFinding] {
     let findings =
       ShadowLints.run(subject) + ReachLints(subject).run() + ServiceLints(subject).run()
-      + TranslationLints(subject).run()
+      + TranslationLints(subject).run() + closedOut(subject)
     return Set(findings).sorted()
+  }
+
+  private static func closedOut(_ subject: LintSubject) -> [LintFinding] {
+    subject.facts.leftOut.map { place in
+      let closing = subject.facts.closing.map { " at \($0)" } ?? ""
+      return LintFinding(
+        .closedFamily, at: place, "this is for IPv6 alone, and `ipv6: drop-all`\(closing) leaves nothing of it",
+        hint: "delete it, or leave drop-all out", related: subject.facts.closing, subject: "IPv6")
+    }
   }
 }

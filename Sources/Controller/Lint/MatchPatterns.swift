@@ -32,8 +32,6 @@ package struct Negatable<Pattern: MatchPattern>: Hashable, Sendable {
   package var positive: Pattern? { isNegated ? nil : pattern }
 }
 
-extension MatchedPrefix: MatchPattern {}
-
 /// `eth0`, or `eth+` for all that begin so. A packet that has no interface has one without a name.
 package struct InterfacePattern: MatchPattern {
   package let name: String
@@ -144,6 +142,7 @@ package struct ConnectionStates: OptionSet, Hashable, Sendable {
   package static let established = ConnectionStates(rawValue: 4)
   package static let related = ConnectionStates(rawValue: 8)
   package static let untracked = ConnectionStates(rawValue: 16)
+  static let dnat = ConnectionStates(rawValue: 64)
   package static let translated = ConnectionStates(rawValue: 32 | 64)
   package static let everyPacket = ConnectionStates(rawValue: 31)
 
@@ -160,7 +159,7 @@ package struct ConnectionStates: OptionSet, Hashable, Sendable {
       case "RELATED": insert(.related)
       case "UNTRACKED": insert(.untracked)
       case "SNAT": insert(ConnectionStates(rawValue: 32))
-      case "DNAT": insert(ConnectionStates(rawValue: 64))
+      case "DNAT": insert(.dnat)
       default: return nil
       }
     }

@@ -1,4 +1,5 @@
 package import Core
+package import Ruleset
 
 /// A packet that rules are asked about: the first of its kind from its sender, within every rate. What the probe leaves
 /// open may be anything.
@@ -17,7 +18,7 @@ package struct PacketProbe: Hashable, Sendable {
 
   package enum Peer: Hashable, Sendable {
     /// All the addresses of a prefix, mostly of one host.
-    case address(MatchedPrefix)
+    case address(AddressPrefix)
     /// An address of the wide world that no rule names.
     case stranger
     /// One of the host's own addresses, not the loopback's.
@@ -37,6 +38,8 @@ package struct PacketProbe: Hashable, Sendable {
   package var state: ConnectionStates
   package var icmp: ICMPKind?
   package var tcpFlags: UInt8?
+  /// When it comes.
+  package var now: UTCTime?
 
   package init(
     _ family: Family, _ way: Way, _ transport: ProtocolNumber, state: ConnectionStates, from source: Peer,
@@ -93,7 +96,7 @@ package struct PacketProbe: Hashable, Sendable {
     if let asked = rule.tcpFlags {
       ask((tcpFlags.map { asked.pattern.matches($0) ? Answer.yes : .no } ?? .open).negated(asked.isNegated))
     }
-    for match in rule.opaque { ask(Self.answer(match)) }
+    for match in rule.opaque { ask(self.answer(match)) }
     return answer
   }
 
@@ -115,7 +118,7 @@ package struct PacketProbe: Hashable, Sendable {
     }
   }
 
-  private static func answer(_ prefix: MatchedPrefix, _ peer: Peer) -> Answer {
+  private static func answer(_ prefix: AddressPrefix, _ peer: Peer) -> Answer {
     switch peer {
     case .address(let address):
       return prefix.contains(address) ? .yes : prefix.isDisjoint(from: address) ? .no : .open
@@ -132,9 +135,10 @@ package struct PacketProbe: Hashable, Sendable {
   }
 
   /// A packet within every rate, from somebody who never came before.
-  private static func answer(_ match: OpaqueMatch) -> Answer {
+  private func answer(_ match: OpaqueMatch) -> Answer {
     guard !match.words.contains("!") else { return .doubtful }
     switch match.module {
+    case "time": return hasEnded(match) ? .no : .doubtful
     case "limit": return .yes
     case "hashlimit": return match.words.contains("--hashlimit-above") ? .no : .yes
     case "connlimit": return match.words.contains("--connlimit-above") ? .no : .doubtful
@@ -146,10 +150,22 @@ package struct PacketProbe: Hashable, Sendable {
   }
 }
 
+extension PacketProbe {
+  /// The last second of a `--datestop` in UTC is over, whatever else the match asks for.
+  private func hasEnded(_ match: OpaqueMatch) -> Bool {
+    guard let now, !match.words.contains("--kerneltz"), let option = match.words.firstIndex(of: "--datestop"),
+      match.words.indices.contains(option + 1), let end = UTCTime(match.words[option + 1] + "Z")
+    else { return false }
+    return end < now
+  }
+}
+
 /// Addresses that no interface but the loopback has.
 enum SpecialPrefixes {
-  static func neverOwn(_ family: Family) -> [MatchedPrefix] { family == .ipv4 ? ipv4 : ipv6 }
+  static func neverOwn(_ family: Family) -> [AddressPrefix] { family == .ipv4 ? ipv4 : ipv6 }
 
-  private static let ipv4 = ["127.0.0.0/8", "224.0.0.0/4", "255.255.255.255"].compactMap { MatchedPrefix($0, .ipv4) }
-  private static let ipv6 = ["::1", "ff00::/8"].compactMap { MatchedPrefix($0, .ipv6) }
+  private static let ipv4 = ["127.0.0.0/8", "224.0.0.0/4", "255.255.255.255"].compactMap {
+    AddressPrefix(matched: $0, .ipv4)
+  }
+  private static let ipv6 = ["::1", "ff00::/8"].compactMap { AddressPrefix(matched: $0, .ipv6) }
 }

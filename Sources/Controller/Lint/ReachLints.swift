@@ -1,4 +1,5 @@
 internal import Core
+internal import Ruleset
 
 /// What a host cannot live without, asked of its rules by following packets through them. Only what is surely dropped
 /// is a finding.
@@ -15,12 +16,16 @@ struct ReachLints {
     Family.allCases.flatMap { loopback($0) + established($0) + dhcp($0) } + ssh() + neighbours()
   }
 
-  func walk(_ probe: PacketProbe) -> Passage { Walk(subject.rules[probe.family]).run(probe) }
+  func walk(_ probe: PacketProbe) -> Passage {
+    var probe = probe
+    probe.now = subject.now
+    return Walk(subject.rules[probe.family]).run(probe)
+  }
 
   /// The rule that drops, or the chain whose policy does.
   func place(of passage: Passage, _ family: Family, chain: String) -> SourceLocation {
     passage.decidingRule.flatMap { subject.place(family, $0) }
-      ?? subject.place(family, table: "filter", chain: chain)
+      ?? subject.place(family, table: passage.end?.table ?? "filter", chain: passage.end?.chain ?? chain)
   }
 
   /// The family lets nothing in but what the host says to itself: it is meant to be shut.
@@ -46,7 +51,7 @@ struct ReachLints {
     var found: [(address: String, family: Family, way: Way, place: SourceLocation)] = []
     for text in subject.controllers {
       let family: Family = text.utf8.contains(UInt8(ascii: ":")) ? .ipv6 : .ipv4
-      guard let prefix = MatchedPrefix(text, family) else { continue }
+      guard let prefix = AddressPrefix(matched: text, family) else { continue }
       var best = Way.none
       var place: SourceLocation?
       for port in subject.sshPorts {
@@ -91,7 +96,7 @@ struct ReachLints {
   // MARK: Loopback and answers
 
   private func loopback(_ family: Family) -> [LintFinding] {
-    guard let address = MatchedPrefix(family == .ipv4 ? "127.0.0.1" : "::1", family) else { return [] }
+    guard let address = AddressPrefix(matched: family == .ipv4 ? "127.0.0.1" : "::1", family) else { return [] }
     return [(PacketProbe.Way.input, "INPUT"), (.output, "OUTPUT")].compactMap { way, chain in
       var probe = PacketProbe(family, way, .tcp, state: .new, from: .address(address), to: .address(address))
       if way == .input { probe.input = .named("lo") } else { probe.output = .named("lo") }
@@ -142,7 +147,7 @@ struct ReachLints {
   }
 
   private func controllers(_ family: Family) -> [PacketProbe.Peer] {
-    subject.controllers.compactMap { MatchedPrefix($0, family) }.map { .address($0) }
+    subject.controllers.compactMap { AddressPrefix(matched: $0, family) }.map { .address($0) }
   }
 
   // MARK: What IPv6 lives on
@@ -179,7 +184,8 @@ struct ReachLints {
   /// How a neighbour's packet of this type is dropped, to one address of the host and to many; nil when it may pass.
   /// Connection tracking leaves these packets alone.
   private func dropping(_ type: UInt8, _ way: PacketProbe.Way) -> Passage? {
-    guard let neighbour = MatchedPrefix("fe80::1", .ipv6), let group = MatchedPrefix("ff02::1", .ipv6) else {
+    guard let neighbour = AddressPrefix(matched: "fe80::1", .ipv6), let group = AddressPrefix(matched: "ff02::1", .ipv6)
+    else {
       return nil
     }
     var last: Passage?
@@ -196,9 +202,9 @@ struct ReachLints {
 
   private func dhcp(_ family: Family) -> [LintFinding] {
     guard subject.facts.hasLeases[family] == true, !(family == .ipv6 && subject.facts.closesIPv6) else { return [] }
-    let link = MatchedPrefix("fe80::1", .ipv6).map { PacketProbe.Peer.address($0) }
+    let link = AddressPrefix(matched: "fe80::1", .ipv6).map { PacketProbe.Peer.address($0) }
     let server = family == .ipv6 ? link ?? .stranger : .stranger
-    let broadcast = MatchedPrefix("255.255.255.255", .ipv4).map { PacketProbe.Peer.address($0) }
+    let broadcast = AddressPrefix(matched: "255.255.255.255", .ipv4).map { PacketProbe.Peer.address($0) }
     var last: Passage?
     for destination in [PacketProbe.Peer.own] + (family == .ipv4 ? [broadcast].compactMap { $0 } : []) {
       var probe = PacketProbe(family, .input, .udp, state: .new, from: server, to: destination)

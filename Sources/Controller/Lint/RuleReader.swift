@@ -24,7 +24,7 @@ private struct RuleReader {
   private var rest: [String] = []
   private var isBehindTarget = false
   private var seen: Set<String> = []
-  /// The header of tcp or udp has to be there.
+  /// The transport's header has to be there.
   private var needsPorts = false
 
   init(_ words: [RuleWord], line: Int) {
@@ -95,7 +95,7 @@ private struct RuleReader {
       closeModule()
       module = value.text
       isBehindTarget = false
-      if ["tcp", "udp"].contains(value.text) { needsPorts = true }
+      if ["tcp", "udp", "sctp", "dccp"].contains(value.text) { needsPorts = true }
       return true
     case _ where !name.hasPrefix("--"): return false
     default:
@@ -135,19 +135,19 @@ private struct RuleReader {
   }
 
   private static let takenApart: Set<String> = [
-    "tcp", "udp", "multiport", "conntrack", "state", "comment", "icmp", "icmp6",
+    "tcp", "udp", "sctp", "dccp", "multiport", "conntrack", "state", "comment", "icmp", "icmp6",
   ]
 
   // MARK: Options of iptables itself
 
   private mutating func address(
-    _ slot: WritableKeyPath<RuleView, Negatable<MatchedPrefix>?>, _ option: String, _ values: ArraySlice<RuleWord>,
+    _ slot: WritableKeyPath<RuleView, Negatable<AddressPrefix>?>, _ option: String, _ values: ArraySlice<RuleWord>,
     _ isNegated: Bool
   ) -> Bool {
     guard let value = values.first?.value else { return false }
     let family = value.contains(UInt8(ascii: ":")) ? Family.ipv6 : .ipv4
-    if let prefix = MatchedPrefix(value, family) {
-      if isNegated || !prefix.isEverything { view[keyPath: slot] = Negatable(prefix, isNegated: isNegated) }
+    if let prefix = AddressPrefix(matched: value, family) {
+      if isNegated || !prefix.isWhole { view[keyPath: slot] = Negatable(prefix, isNegated: isNegated) }
     } else {
       keep(option, values, isNegated)
     }

@@ -1,3 +1,5 @@
+package import Ruleset
+
 /// One rule in parts that can be compared and asked, whether a person or a save program wrote it.
 ///
 /// What is not understood stays opaque, with its exact words: nothing is guessed. Two spellings of one match have one
@@ -18,8 +20,8 @@ package struct RuleView: Hashable, Sendable {
 
   package var input: Negatable<InterfacePattern>?
   package var output: Negatable<InterfacePattern>?
-  package var source: Negatable<MatchedPrefix>?
-  package var destination: Negatable<MatchedPrefix>?
+  package var source: Negatable<AddressPrefix>?
+  package var destination: Negatable<AddressPrefix>?
   package var transport: Negatable<ProtocolNumber>?
   /// All ports, when only the protocol's header has to be there.
   package var sourcePorts: PortSet?

@@ -20,10 +20,16 @@ package struct TableView: Sendable {
   private let indices: [String: Int]
 
   init(_ table: RuleTable) {
-    name = table.name
-    chains = table.chains.map(ChainView.init)
-    indices = Dictionary(table.chains.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+    self.init(name: table.name, chains: table.chains.map(ChainView.init))
   }
+
+  private init(name: String, chains: [ChainView]) {
+    self.name = name
+    self.chains = chains
+    indices = Dictionary(chains.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  func mapping(_ change: (ChainView) -> ChainView) -> TableView { TableView(name: name, chains: chains.map(change)) }
 
   package subscript(chain name: String) -> ChainView? { indices[name].map { chains[$0] } }
 }
@@ -33,6 +39,12 @@ package struct ChainView: Sendable {
   /// ACCEPT or DROP; nil for a chain that is not built in.
   package let policy: String?
   package let rules: [RuleView]
+
+  init(name: String, policy: String?, rules: [RuleView]) {
+    self.name = name
+    self.policy = policy
+    self.rules = rules
+  }
 
   init(_ chain: RuleChain) {
     name = chain.name

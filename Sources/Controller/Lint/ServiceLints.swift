@@ -1,4 +1,5 @@
 internal import Core
+internal import Ruleset
 
 /// Rules that open more or less than whoever wrote them meant.
 struct ServiceLints {

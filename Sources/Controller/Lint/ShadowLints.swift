@@ -18,7 +18,8 @@ enum ShadowLints {
         for chain in table.chains {
           for rule in chain.rules { subject.place(family, rule).map { items[$0, default: Item()].rules += 1 } }
         }
-        var search = ShadowSearch(table)
+        let isForContainers = subject.facts.isOwned && table.name == "filter"
+        var search = ShadowSearch(isForContainers ? table.mapping(ContainersChain.meant) : table)
         search.run()
         for shadow in search.found {
           guard let chain = table[chain: shadow.chain], let place = subject.place(family, chain.rules[shadow.rule]),

@@ -1,4 +1,5 @@
 internal import Core
+internal import Ruleset
 
 /// Finds rules of one table whose packets never come to them.
 ///
@@ -96,8 +97,8 @@ struct ShadowBuckets {
   struct Key: Hashable {
     fileprivate enum Address: Hashable {
       case none
-      case source(MatchedPrefix)
-      case destination(MatchedPrefix)
+      case source(AddressPrefix)
+      case destination(AddressPrefix)
     }
     fileprivate enum Interface: Hashable {
       case any

@@ -31,6 +31,8 @@ package struct Passage: Sendable {
 
   package fileprivate(set) var fates: Fates = []
   package fileprivate(set) var steps: [Step] = []
+  /// The built-in chain that lets nothing of it go on; nil when it came through.
+  package fileprivate(set) var end: (table: String, chain: String)?
 
   package var verdict: Verdict {
     let mayPass = !fates.isDisjoint(with: [.accepted, .perhapsAccepted])
@@ -67,7 +69,10 @@ package struct Walk {
       let fates = walker.hook(chain)
       passage.steps += walker.steps
       passage.fates.formUnion((isDoubtful ? fates.doubted : fates).intersection([.dropped, .perhapsDropped]))
-      if fates.isDisjoint(with: [.accepted, .perhapsAccepted]) { return passage }
+      if fates.isDisjoint(with: [.accepted, .perhapsAccepted]) {
+        passage.end = (table, chain)
+        return passage
+      }
       if !fates.contains(.accepted) { isDoubtful = true }
     }
     passage.fates.insert(isDoubtful ? .perhapsAccepted : .accepted)

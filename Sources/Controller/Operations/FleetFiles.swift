@@ -35,8 +35,9 @@ package struct FleetFiles: Sendable {
       ),
     ]
     for name in try Self.policyFiles(in: policies, only: chosen) {
-      let isPolicy = name.hasSuffix(".yaml") && !name.contains("/") && name != "common.yaml"
-      let modeline = isPolicy ? FileSchema.policy.modeline + "\n" : ""
+      let isOneFile = name.hasSuffix(".yaml") && !name.contains("/")
+      let schema: FileSchema = name == "common.yaml" ? .common : .policy
+      let modeline = isOneFile ? schema.modeline + "\n" : ""
       files.append(("\(folder)/policies/\(name)", Array(modeline.utf8) + (try Files.read("\(policies)/\(name)"))))
     }
     for schema in FileSchema.allCases { files.append(("\(folder)/\(schema.fileName)", Array(schema.text.utf8))) }

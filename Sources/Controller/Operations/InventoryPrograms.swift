@@ -1,16 +1,14 @@
 internal import Core
-internal import Glibc
+@preconcurrency internal import Glibc
 package import Inventory
 
-/// Runs executable inventories: absolute path, explicit environment, never a shell, an own process group that is killed
-/// at its deadline or when it prints too much.
+/// Runs executable inventories: absolute path, never a shell, an own process group that is killed at its deadline or when
+/// it prints too much. The environment is ours, as with Ansible: programs find their interpreter, cloud account and proxy
+/// there.
 ///
 /// An inventory is read by code that waits for files anyway, and a few verbs later by nobody: so this waits too, instead
 /// of making all of it asynchronous.
 package struct InventoryProgramRunner: Sendable {
-  /// What programs need to reach a person's keys and files. Credentials belong into files below HOME.
-  private static let passedOn = ["HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TZ"]
-
   private let milliseconds: Int
   private let outputLimit: Int
 
@@ -86,10 +84,6 @@ package struct InventoryProgramRunner: Sendable {
   private static func start(
     _ path: String, _ arguments: [String], _ output: Int32, _ errors: Int32
   ) throws(Reason) -> pid_t {
-    var environment = ["PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
-    for name in passedOn {
-      if let value = getenv(name) { environment.append("\(name)=\(String(cString: value))") }
-    }
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
@@ -109,14 +103,13 @@ package struct InventoryProgramRunner: Sendable {
     posix_spawnattr_setflags(
       &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP))
     var words: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
-    var names: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) } + [nil]
-    defer { for pointer in words + names { free(pointer) } }
+    defer { for pointer in words { free(pointer) } }
     var pid: pid_t = 0
-    var status = posix_spawn(&pid, path, &actions, &attributes, &words, &names)
+    var status = posix_spawn(&pid, path, &actions, &attributes, &words, environ)
     // Somebody has just written the file, and a child that is being started at this moment still holds it open.
     for _ in 0..<100 where status == ETXTBSY {
       usleep(10_000)
-      status = posix_spawn(&pid, path, &actions, &attributes, &words, &names)
+      status = posix_spawn(&pid, path, &actions, &attributes, &words, environ)
     }
     guard status == 0 else { throw Reason("the program cannot be run: \(String(cString: strerror(status)))") }
     return pid

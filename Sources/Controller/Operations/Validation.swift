@@ -17,6 +17,8 @@ package struct Validation: Sendable {
   package let uncovered: [String]
   /// Of the inventory.
   package let warnings: [Diagnostic]
+  /// Assignments of the inventory that mean nothing to us.
+  package let ignoredVariables: Int
   /// In reading order.
   package let findings: [Finding]
   /// Each text once.
@@ -44,7 +46,8 @@ package struct Validation: Sendable {
     let uncovered = compiler.uncovered(in: inventory)
     let skipped = Set(uncovered.map(\.id))
     var problems = Problems()
-    var findings = Findings(strict: strict)
+    let now = workspace.clock.now()
+    var findings = Findings(strict: strict, now: now)
     var compiled: [CompiledPolicy] = []
     for host in inventory.hosts where !skipped.contains(host.id) && only?.contains(host.id) != false {
       do throws(Diagnostics) {
@@ -59,22 +62,26 @@ package struct Validation: Sendable {
       }
     }
     try problems.throwIfAny()
-    findings.add(policies.remarks(inventory, now: workspace.clock.now()))
+    findings.add(policies.remarks(inventory, now: now))
     for host in uncovered where only == nil { findings.add(uncovered: host) }
     return Validation(
       hosts: inventory.hosts.map(\.id.description), policies: policies.names,
-      uncovered: uncovered.map(\.id.description), warnings: inventory.warnings, findings: findings.sorted(),
-      compiled: compiled)
+      uncovered: uncovered.map(\.id.description), warnings: inventory.warnings,
+      ignoredVariables: inventory.ignoredVariables, findings: findings.sorted(), compiled: compiled)
   }
 }
 
 /// Collects what is found, each text looked at once however many hosts have it.
 private struct Findings {
   let strict: Bool
+  let now: UTCTime
   private var hosts: [LintFinding: [String]] = [:]
   private var known: [Digest: [LintFinding]] = [:]
 
-  init(strict: Bool) { self.strict = strict }
+  init(strict: Bool, now: UTCTime) {
+    self.strict = strict
+    self.now = now
+  }
 
   /// False when the same text was looked at before.
   mutating func add(
@@ -83,7 +90,8 @@ private struct Findings {
     let leases = host.hasLeases.map { "\($0)" } ?? ""
     let key = Digest(
       of: policy.digests.ipv4.bytes + policy.digests.ipv6.bytes
-        + "\(host.sshPort) \(leases) \(areKnown ? controllers.sorted() : [])".utf8)
+        + "\(host.sshPort) \(leases) \(policy.beside.mode) \(areKnown ? controllers.sorted() : []) \(policy.leftOut)"
+        .utf8)
     let isNew = known[key] == nil
     if isNew {
       var subject = try LintSubject(
@@ -92,7 +100,11 @@ private struct Findings {
       subject.controllers = controllers
       subject.sshPorts = [host.sshPort]
       subject.facts.hasLeases.ipv4 = host.hasLeases
+      subject.now = now
+      subject.facts.isOwned = policy.beside.mode == .owned
       subject.facts.closesIPv6 = policy.closesIPv6
+      subject.facts.leftOut = policy.leftOut
+      subject.facts.closing = policy.closing
       subject.facts.forwardsForeign = policy.beside.forwardsForeign
       subject.facts.forwards = policy.forwards.map { _, forwards in forwards }
       known[key] = Linter.run(subject).map { finding in

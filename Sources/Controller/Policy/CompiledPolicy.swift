@@ -17,7 +17,11 @@ package struct CompiledPolicy: Sendable {
   package let sysctl: [UInt8]?
   package let beside: BesideOthers
   /// `ipv6: drop-all`: nobody reaches the host over it.
-  package let closesIPv6: Bool
+  package var closesIPv6: Bool { closing != nil }
+  /// Where that is said.
+  package let closing: SourceLocation?
+  /// Items and raw rules for IPv6 alone, of which that leaves nothing; in reading order.
+  package let leftOut: [SourceLocation]
   /// Families in which forwarded packets that no rule accepts are dropped.
   package let dropsForward: [Family]
   /// Named by the rules, by name.
@@ -30,17 +34,19 @@ package struct CompiledPolicy: Sendable {
   private let places: PerFamily<[SourceLocation]>
 
   init(
-    _ composition: Composition, _ facts: HostFacts, drafts: PerFamily<RulesetDraft>, sets: [AddressSet]
+    _ composition: Composition, _ facts: HostFacts, drafts: PerFamily<RulesetDraft>, sets: [AddressSet],
+    leftOut: [SourceLocation]
   ) throws(Diagnostics) {
     policies = composition.policies.map(\.name)
     beside = composition.beside
-    closesIPv6 = composition.closesIPv6 != nil
+    closing = composition.closesIPv6
+    self.leftOut = leftOut
     observes = composition.observes != nil
     settings = composition.sysctl
     sysctl = settings.isEmpty ? nil : settings.encode()
     addressSets = sets
     let isObserved = observes
-    let isClosed = closesIPv6
+    let isClosed = composition.closesIPv6 != nil
     let observed = Set(
       Family.allCases.filter { family in
         isObserved && BuiltInHook.allCases.contains { composition.defaults[family][$0]?.value == .drop }

@@ -94,6 +94,13 @@ package struct PolicyCompiler: Sendable {
     }
     let policies = set.policies.filter { names.isEmpty || names.contains($0.name) }
       .sorted { ($0.order, $0.name) < ($1.order, $1.name) }
+    var problems = Problems()
+    for key in policies.compactMap(\.beside.ownedOnly) {
+      problems.add(
+        key.location, "\(key.value) has no meaning in rules that stand alone: nobody else's are beside them",
+        hint: "leave the policy out (--policy names the others), or let the agent apply it")
+    }
+    try problems.throwIfAny()
     let inventory = try HostInventory.parse(Array("all: {hosts: {standalone: {}}}\n".utf8), file: "standalone")
     let facts = HostFacts(inventory.hosts[0], controllers: try addresses(controllers, of: inventory.hosts[0]))
     var compiler = HostCompiler(

@@ -56,7 +56,7 @@ struct Apply: FleetVerb {
     let approved = try plan.map { path in
       try PlanFile(decoding: try Files.read(path, atMost: PlanFile.maximumSize), file: path)
     }
-    let hosts = try workspace.inventory().hosts(matching: approved?.limit ?? limit ?? "all")
+    let hosts = try readInventory(of: workspace).hosts(matching: approved?.limit ?? limit ?? "all")
     let store = try workspace.store()
     let differences =
       refresh

@@ -47,7 +47,7 @@ protocol SettleVerb: FleetVerb {
 extension SettleVerb {
   func perform() async throws -> Int32 {
     let workspace = try open()
-    let hosts = try workspace.inventory().hosts(matching: target.limit)
+    let hosts = try readInventory(of: workspace).hosts(matching: target.limit)
     let store = try workspace.store()
     let settling = Settling(workspace, limits: contact.value)
     let changes = try await settling.changes(of: hosts, for: word, store: store)

@@ -19,7 +19,7 @@ struct DoctorVerb: FleetVerb {
 
   func perform() async throws -> Int32 {
     let workspace = try open()
-    let hosts = try workspace.inventory().hosts(matching: target.limit)
+    let hosts = try readInventory(of: workspace).hosts(matching: target.limit)
     let store = try workspace.existingStore()
     let found = try await Doctor(workspace).examine(hosts, store: store)
     try store?.close()

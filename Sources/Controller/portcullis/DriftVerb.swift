@@ -17,7 +17,7 @@ struct Drift: FleetVerb {
 
   func perform() async throws -> Int32 {
     let workspace = try open()
-    let hosts = try workspace.inventory().hosts(matching: target.limit)
+    let hosts = try readInventory(of: workspace).hosts(matching: target.limit)
     let store = try workspace.store()
     let found = try await DriftHunt(workspace, limits: contact.value).hunt(hosts, store: store)
     try store.close()

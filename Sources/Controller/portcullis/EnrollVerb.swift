@@ -40,7 +40,7 @@ struct Enroll: FleetVerb {
 
   func perform() async throws -> Int32 {
     let workspace = try open()
-    let chosen = try workspace.inventory().hosts(matching: hosts.joined(separator: ","))
+    let chosen = try readInventory(of: workspace).hosts(named: hosts.joined(separator: ","))
     let store = try workspace.store()
     let enrolling = Enrolling(workspace, limits: contact.value)
     let results =

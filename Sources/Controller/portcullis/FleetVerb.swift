@@ -1,6 +1,7 @@
 import ArgumentParser
 import Core
 import Glibc
+import Inventory
 import Lab
 import Operations
 
@@ -23,5 +24,11 @@ extension FleetVerb {
     let workspace = try Workspace.open(config: fleet.config, environment: environment, overrides: overrides)
     if needsNetwork, let lab = workspace.configuration.lab { try LabNamespace.enter(lab) }
     return workspace
+  }
+
+  func readInventory(of workspace: Workspace) throws -> HostInventory {
+    let inventory = try workspace.inventory()
+    fleet.sayPassedOver(inventory.ignoredVariables)
+    return inventory
   }
 }

@@ -18,7 +18,7 @@ struct Hosts: FleetVerb {
 
   func perform() async throws -> Int32 {
     let workspace = try open()
-    let hosts = try workspace.inventory().hosts(matching: target.limit)
+    let hosts = try readInventory(of: workspace).hosts(matching: target.limit)
     let store = try workspace.existingStore()
     let enrolments = try await store?.enrolments() ?? [:]
     try store?.close()

@@ -68,7 +68,7 @@ struct ImportVerb: FleetVerb {
 
   private func importHosts(_ options: ImportOptions) async throws -> Int32 {
     let workspace = try open()
-    let chosen = try workspace.inventory().hosts(matching: hosts.joined(separator: ","))
+    let chosen = try readInventory(of: workspace).hosts(named: hosts.joined(separator: ","))
     var read: [(host: String, rules: ImportedRules)] = []
     var failed: [String: String] = [:]
     var warnings: [String: [String]] = [:]

@@ -21,9 +21,6 @@ struct InventoryVerb: FleetVerb {
   @Argument(help: "With --graph: the group to begin with")
   var group: String?
 
-  @Flag(name: .shortAndLong, help: "Say also what was passed over")
-  var verbose = false
-
   @OptionGroup var fleet: FleetOptions
   @OptionGroup var source: InventoryOptions
   @OptionGroup var target: TargetOptions
@@ -40,7 +37,7 @@ struct InventoryVerb: FleetVerb {
   }
 
   func perform() async throws -> Int32 {
-    let inventory = try open().inventory()
+    let inventory = try readInventory(of: open())
     say(inventory)
     try Terminal.print(try document(of: inventory), output)
     return 0
@@ -69,8 +66,5 @@ struct InventoryVerb: FleetVerb {
       Terminal.say("warning: \(SafeText.escape(warning.description))")
       if let hint = warning.hint { Terminal.say("hint: \(SafeText.escape(hint))") }
     }
-    guard verbose else { return }
-    let count = inventory.ignoredVariables
-    Terminal.say("\(count) \(count == 1 ? "assignment" : "assignments") of ansible_ variables that mean nothing to us")
   }
 }

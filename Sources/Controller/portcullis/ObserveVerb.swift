@@ -28,7 +28,7 @@ struct Observe: AsyncParsableCommand {
 
     func perform() async throws -> Int32 {
       let workspace = try open()
-      let hosts = try workspace.inventory().hosts(matching: target.limit)
+      let hosts = try readInventory(of: workspace).hosts(matching: target.limit)
       guard let store = try workspace.existingStore() else {
         throw Failure(
           "ask what would have been dropped", because: Reason("no host is enrolled"), hint: "portcullis enroll HOST",

@@ -20,6 +20,14 @@ struct FleetOptions: ParsableArguments {
 
   @Option(help: "The controller's state folder, over the configured one")
   var state: String?
+
+  @Flag(name: .shortAndLong, help: "Say also how many variables of the inventory were passed over")
+  var verbose = false
+
+  func sayPassedOver(_ count: Int) {
+    guard verbose else { return }
+    Terminal.say("\(count) \(count == 1 ? "assignment" : "assignments") of ansible_ variables that mean nothing to us")
+  }
 }
 
 /// Which policies and inventory, over the configured ones.

@@ -34,7 +34,7 @@ struct Plan: FleetVerb {
 
   func perform() async throws -> Int32 {
     let workspace = try open()
-    let hosts = try workspace.inventory().hosts(matching: target.limit)
+    let hosts = try readInventory(of: workspace).hosts(matching: target.limit)
     let store = refresh ? try workspace.store() : try workspace.existingStore()
     var differences: [HostID: PerFamily<Sweep.Sides?>] = [:]
     if refresh, let store {

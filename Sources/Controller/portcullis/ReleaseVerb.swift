@@ -93,7 +93,7 @@ struct ReleaseVerb: AsyncParsableCommand {
     func perform() async throws -> Int32 {
       let granted = try grants.grants()
       let workspace = try open()
-      let inventory = try workspace.inventory()
+      let inventory = try readInventory(of: workspace)
       let named = try hosts.map { name in
         guard let host = inventory.host(named: name) else {
           throw Failure(

@@ -78,7 +78,7 @@ struct Render: FleetVerb {
       return 0
     }
     let workspace = try open()
-    let inventory = try workspace.inventory()
+    let inventory = try readInventory(of: workspace)
     guard let name = host, let found = inventory.host(named: name) else {
       throw Failure(
         "render \(SafeText.escape(host ?? ""))", because: Reason("the inventory has no such host"),

@@ -27,7 +27,7 @@ struct Resolve: FleetVerb {
   func perform() async throws -> Int32 {
     let workspace = try open()
     let policies = try workspace.policies()
-    let resolution = await NameResolution.ask(policies, try workspace.inventory())
+    let resolution = await NameResolution.ask(policies, try readInventory(of: workspace))
     let writes = !check && !resolution.names.isEmpty
     if writes { try Files.write(resolution.newPins().encode(), to: policies.lockPath) }
     try Terminal.print(ResolveDocument(resolution, lock: policies.lockPath, written: writes), output)

@@ -31,7 +31,7 @@ struct Rollback: FleetVerb {
   func perform() async throws -> Int32 {
     let granted = try grants.grants()
     let workspace = try open()
-    let hosts = try workspace.inventory().hosts(matching: target.limit)
+    let hosts = try readInventory(of: workspace).hosts(matching: target.limit)
     guard let store = try workspace.existingStore() else {
       throw Failure("rollback", because: Reason("no release was ever made"), kind: .usage)
     }

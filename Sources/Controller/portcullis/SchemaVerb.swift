@@ -7,10 +7,10 @@ extension FileSchema: ExpressibleByArgument {}
 struct SchemaVerb: Verb {
   static let configuration = CommandConfiguration(
     commandName: "schema",
-    abstract: "A JSON Schema (draft-07) of policies, inventories or portcullis.yaml, for editors.",
+    abstract: "A JSON Schema (draft-07) of policies, what they share, inventories or portcullis.yaml, for editors.",
     discussion: "Example: portcullis schema policy > schemas/policy.json")
 
-  @Argument(help: "policy, inventory or config")
+  @Argument(help: "policy, common, inventory or config")
   var file: FileSchema
 
   func perform() async throws -> Int32 {

@@ -21,7 +21,7 @@ struct Status: FleetVerb {
 
   func perform() async throws -> Int32 {
     let workspace = try open()
-    let hosts = try workspace.inventory().hosts(matching: target.limit)
+    let hosts = try readInventory(of: workspace).hosts(matching: target.limit)
     let observation = Observation(workspace: workspace, limits: contact.value)
     let store = refresh ? try workspace.store() : try workspace.existingStore()
     if refresh, let store { try await observation.refresh(hosts, store: store) }

@@ -46,6 +46,7 @@ struct Validate: FleetVerb {
       Terminal.write(sarif.text, to: STDOUT_FILENO)
       return 1
     }
+    fleet.sayPassedOver(validated.ignoredVariables)
     for warning in validated.warnings {
       Terminal.say("warning: \(SafeText.escape(warning.description))")
       if let hint = warning.hint { Terminal.say("hint: \(SafeText.escape(hint))") }

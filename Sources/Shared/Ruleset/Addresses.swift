@@ -1,4 +1,4 @@
-internal import Core
+package import Core
 
 /// Numeric addresses, judged by their bytes. Nothing here asks a name service, and no spelling is accepted that other
 /// programs read differently (`010.0.0.1`, `10.1`).
@@ -53,7 +53,7 @@ enum AddressText {
 
   /// A prefix length, or a mask written as an address.
   static func isMask(_ text: some Collection<UInt8>, _ family: Family) -> Bool {
-    number(text, atMost: family == .ipv4 ? 32 : 128) != nil || isAddress(text, family)
+    number(text, atMost: family.addressBits) != nil || isAddress(text, family)
   }
 
   /// A decimal number without leading zeros, at most `limit`.
@@ -73,6 +73,7 @@ enum AddressText {
 }
 
 extension Family {
-  var other: Family { self == .ipv4 ? .ipv6 : .ipv4 }
-  var words: String { self == .ipv4 ? "IPv4" : "IPv6" }
+  package var addressBits: Int { self == .ipv4 ? 32 : 128 }
+  package var other: Family { self == .ipv4 ? .ipv6 : .ipv4 }
+  package var words: String { self == .ipv4 ? "IPv4" : "IPv6" }
 }

@@ -39,7 +39,7 @@ extension RuleCheck {
   mutating func addressAndMask(_ word: RuleWord) {
     let parts = word.value.split(separator: UInt8(ascii: "/"), maxSplits: 1, omittingEmptySubsequences: false)
     guard addresses(word, in: parts[0]), parts.count == 2, !AddressText.isMask(parts[1], family) else { return }
-    let limit = family == .ipv4 ? 32 : 128
+    let limit = family.addressBits
     add(
       word, "`/\(SafeText.escape(parts[1].prefix(60)))` is not a prefix length",
       hint: "it is a number from 0 to \(limit)")

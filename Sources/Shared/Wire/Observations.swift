@@ -33,13 +33,16 @@ package struct Observations: Hashable, Sendable {
 
   /// Families whose packets the committed release observes.
   package var observing: Set<Family>
+  /// Families of which the kernel counts no more than it does: a new entry takes the place of another one.
+  package var full: Set<Family>
   /// The most packets first.
   package var entries: [Entry]
   /// Entries that are not in `entries` because an answer must fit one frame.
   package var omitted: Int
 
-  package init(observing: Set<Family>, entries: [Entry], omitted: Int = 0) {
+  package init(observing: Set<Family>, full: Set<Family> = [], entries: [Entry], omitted: Int = 0) {
     self.observing = observing
+    self.full = full
     self.entries = entries
     self.omitted = omitted
   }
@@ -48,6 +51,7 @@ package struct Observations: Hashable, Sendable {
 extension Observations {
   func write(to out: inout ByteWriter) {
     for family in Family.allCases { out.bool(observing.contains(family)) }
+    for family in Family.allCases { out.bool(full.contains(family)) }
     var list = ByteWriter()
     var listed = 0
     let longest = 1 + (4 + WireLimit.address) + 2 * (4 + WireLimit.observedWord) + 16
@@ -69,6 +73,8 @@ extension Observations {
   init(_ reader: inout ByteReader) throws(ByteReader.Problem) {
     var observing: Set<Family> = []
     for family in Family.allCases where try reader.bool("observing") { observing.insert(family) }
+    var full: Set<Family> = []
+    for family in Family.allCases where try reader.bool("full") { full.insert(family) }
     let omitted = Int(try reader.uint32("number of observations left out"))
     var entries: [Entry] = []
     for _ in 0..<(try reader.count("number of observations", atMost: WireLimit.observations)) {
@@ -79,6 +85,6 @@ extension Observations {
           port: try reader.text("port", atMost: WireLimit.observedWord), packets: try reader.uint64("packets"),
           bytes: try reader.uint64("bytes")))
     }
-    self.init(observing: observing, entries: entries, omitted: omitted)
+    self.init(observing: observing, full: full, entries: entries, omitted: omitted)
   }
 }

@@ -13,6 +13,8 @@ final class FakeFirewall: HostFirewall {
   var sets = FakeSets()
   /// The host's ipset program.
   var hasSetProgram = true
+  /// It does not end: so much time is lost each time.
+  var hang: ((Duration) -> Void)?
   var backend = Backend.nft
   var version = "1.8.9"
   var kernel = Kernel(ipv4: [:], ipv6: [:])
@@ -105,20 +107,25 @@ final class FakeFirewall: HostFirewall {
 
   func otherBackendRules() throws(FirewallProblem) -> Int { 0 }
 
-  func setNames() throws(FirewallProblem) -> [String] {
-    try requireSetProgram()
+  func setNames(within limit: Duration) throws(FirewallProblem) -> [String] {
+    try requireSetProgram(within: limit)
     if faults.verdict("ipset list") != .proceed { throw broken("ipset", nil) }
     return sets.all.keys.sorted()
   }
 
-  func saveSet(_ name: String) throws(FirewallProblem) -> [UInt8] {
-    try requireSetProgram()
+  func saveSet(_ name: String, within limit: Duration) throws(FirewallProblem) -> [UInt8] {
+    try requireSetProgram(within: limit)
     if faults.verdict("ipset save") != .proceed { throw broken("ipset", nil) }
     return try sets.saved(name)
   }
 
-  func changeSets(_ text: [UInt8]) throws(FirewallProblem) {
-    try requireSetProgram()
+  func setLists(within limit: Duration) throws(FirewallProblem) -> [String: [String]] {
+    try requireSetProgram(within: limit)
+    return sets.all.filter { $0.value.type.hasPrefix("list:set") }.mapValues { $0.members.sorted() }
+  }
+
+  func changeSets(_ text: [UInt8], within limit: Duration) throws(FirewallProblem) {
+    try requireSetProgram(within: limit)
     let verdict = faults.verdict("ipset restore")
     if verdict == .nothing { throw broken("ipset", nil) }
     let lines = text.split(separator: 10).count
@@ -126,7 +133,11 @@ final class FakeFirewall: HostFirewall {
     if verdict != .proceed { throw broken("ipset", nil) }
   }
 
-  private func requireSetProgram() throws(FirewallProblem) {
+  private func requireSetProgram(within limit: Duration) throws(FirewallProblem) {
+    if let hang {
+      hang(limit)
+      throw FirewallProblem(.timedOut, program: "ipset", family: nil, words: "it was killed")
+    }
     guard hasSetProgram else {
       throw FirewallProblem(.unavailable, program: "ipset", family: nil, words: "install the package ipset")
     }

@@ -11,11 +11,18 @@ struct FakeSets: Equatable {
   }
 
   var all: [String: Held] = [:]
+  /// So many more times the kernel has not yet let go of what is to be destroyed.
+  var late = 0
+
+  /// How this version prints a member.
+  var spelling: @Sendable (String) -> String = { $0 }
+
+  static func == (a: FakeSets, b: FakeSets) -> Bool { a.all == b.all }
 
   func saved(_ name: String) throws(FirewallProblem) -> [UInt8] {
     guard let set = all[name] else { throw Self.refusal("the set with the given name does not exist") }
     // In no order that means anything, and with what the kernel adds.
-    let lines = set.members.map { "add \(name) \($0)\n" }
+    let lines = set.members.map { "add \(name) \(spelling($0))\n" }
     return Array(("create \(name) \(set.type) bucketsize 12 initval 0x4c6c4dc5\n" + lines.joined()).utf8)
   }
 
@@ -44,11 +51,18 @@ struct FakeSets: Equatable {
         all[words[2]] = set
       case ("destroy", 2):
         guard all[words[1]] != nil else { throw Self.refusal("no set \(words[1])") }
-        guard !used.contains(words[1]) else { throw Self.refusal("set \(words[1]) is in use by a kernel component") }
+        late -= 1
+        guard late < 0, !used.contains(words[1]), !isListed(words[1]) else {
+          throw Self.refusal("Set cannot be destroyed: it is in use by a kernel component")
+        }
         all[words[1]] = nil
       default: throw Self.refusal("\(words)")
       }
     }
+  }
+
+  private func isListed(_ name: String) -> Bool {
+    all.values.contains { $0.type.hasPrefix("list:set") && $0.members.contains(name) }
   }
 
   private static func kind(_ set: Held) -> [Substring] { Array(set.type.split(separator: " ").prefix(3)) }

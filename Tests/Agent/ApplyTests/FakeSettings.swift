@@ -14,10 +14,15 @@ final class FakeSettings: KernelSettings {
   private let faults: Faults
   private(set) var values = FakeSettings.atBoot
   var readOnly: Set<String> = []
+  /// Interfaces' own that were written: what is for all of them by default leaves those alone.
+  private var own: Set<String> = []
 
   init(faults: Faults) { self.faults = faults }
 
-  func reset() { values = Self.atBoot }
+  func reset() {
+    values = Self.atBoot
+    own = []
+  }
 
   /// Somebody at the console.
   func set(_ key: String, _ value: Int?) { values[key] = value }
@@ -38,9 +43,21 @@ final class FakeSettings: KernelSettings {
     values[key.description] = value
     // A process that dies here leaves the others as they were.
     guard verdict == .proceed else { throw broken(key) }
+    if key.interface != nil { own.insert(key.description) }
+    takeOver(key, value)
     guard isChange, key.isForwardingSwitch else { return }
     for name in ["default", "eth0"] { values["net.\(key.family).conf.\(name).forwarding"] = value }
     if key.family == .ipv4 { values["net.ipv4.conf.all.accept_redirects"] = 1 - value }
+  }
+
+  /// What an IPv4 default but for forwarding does on a real kernel.
+  private func takeOver(_ key: SysctlKey, _ value: Int) {
+    let parts = key.description.split(separator: ".")
+    guard key.description.hasPrefix("net.ipv4.conf.default."), parts[4] != "forwarding" else { return }
+    for name in values.keys where name.hasPrefix("net.ipv4.conf.") && name.hasSuffix(".\(parts[4])") {
+      let isInterface = !["all", "default"].contains(name.split(separator: ".")[3])
+      if isInterface && !own.contains(name) { values[name] = value }
+    }
   }
 
   func interfaces() throws -> [String] {

@@ -166,4 +166,62 @@ import Wire
       #expect(report.families.ipv4.expected == report.families.ipv4.observed)
     }
   }
+
+  @Test(arguments: Backend.allCases) func `somebody's set of sets that holds ours keeps no release away`(
+    backend: Backend
+  ) throws {
+    try onRealHost(backend) { host in
+      let agent = try host.agent()
+      let (first, second) = (try Self.set(1, 100), try Self.set(2, 100))
+      let old = try Self.bundle(1, [first])
+      #expect(try agent.applyAndConfirm(old.files, .random(), old.manifest).result == .committed)
+      _ = try host.run("ipset", "create", "everybody", "list:set")
+      _ = try host.run("ipset", "add", "everybody", first.name)
+      _ = try host.run("iptables", "-A", "FORWARD", "-m", "set", "--match-set", "everybody", "src", "-j", "DROP")
+      let new = try Self.bundle(2, [first, second])
+      let outcome = try agent.applyAndConfirm(new.files, .random(), new.manifest)
+      #expect(outcome.result == .committed && !outcome.detail.contains("did not load"), "\(outcome)")
+      let failure = #expect(throws: Failure.self) { try agent.returnToGeneration0() }
+      #expect(failure?.hint?.contains("ipset del everybody \(first.name)") == true)
+      #expect(try host.run("iptables", "-S").contains("PCL"))
+      _ = try host.run("ipset", "del", "everybody", first.name)
+      #expect(try agent.returnToGeneration0())
+      #expect(try Self.names(host) == ["everybody"])
+    }
+  }
+
+  @Test func `settings hold after one pass, and go back, whatever the kernel changes along with them`() throws {
+    try onRealHost(.nft) { host in
+      let agent = try host.agent()
+      for name in ["br0", "br1"] { _ = try SignedBundles.run("/sbin/ip", ["link", "add", name, "type", "bridge"]) }
+      let names = try LinuxSettings().interfaces()
+      let leaves = ["forwarding", "rp_filter", "accept_redirects", "send_redirects", "secure_redirects"]
+      func all() throws -> [String: Int] {
+        try names.reduce(into: [:]) { values, name in
+          for leaf in leaves where name != "all" || leaf != "forwarding" {
+            values["net.ipv4.conf.\(name).\(leaf)"] = try Self.setting("net.ipv4.conf.\(name).\(leaf)")
+          }
+        }
+      }
+      try LinuxSettings().write(SysctlKey("net.ipv4.conf.br1.forwarding")!, 1)
+      let before = try all()
+      // A default reaches br0, whose own value is right already and was never written.
+      let wanted = [
+        "net.ipv4.ip_forward": 1, "net.ipv4.conf.br0.rp_filter": 0, "net.ipv4.conf.default.rp_filter": 2,
+        "net.ipv4.conf.br0.send_redirects": 1, "net.ipv4.conf.default.send_redirects": 0,
+      ]
+      let bundle = try Self.bundle(1, [], wanted)
+      let outcome = try agent.applyAndConfirm(bundle.files, .random(), bundle.manifest)
+      #expect(outcome.result == .committed, "\(outcome.detail)")
+      for (key, value) in wanted { #expect(try Self.setting(key) == value, "\(key)") }
+      var facts = try agent.report(.random(), managementSource: "").families.ipv4
+      #expect(facts.expected == facts.observed)
+      try LinuxSettings().write(SysctlKey("net.ipv4.conf.br1.forwarding")!, 0)
+      facts = try agent.report(.random(), managementSource: "").families.ipv4
+      #expect(facts.expected != facts.observed)
+      let none = try Self.bundle(2, [])
+      #expect(try agent.applyAndConfirm(none.files, .random(), none.manifest).result == .committed)
+      #expect(try all() == before)
+    }
+  }
 }

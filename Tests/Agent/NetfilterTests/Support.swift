@@ -149,9 +149,16 @@ final class TamperedFirewall: HostFirewall {
   func rehearse(_ rehearsal: Rehearsal) throws(FirewallProblem) -> Rehearsed { try real.rehearse(rehearsal) }
   func save(_ family: Family) throws(FirewallProblem) -> [UInt8] { try real.save(family) }
   func otherBackendRules() throws(FirewallProblem) -> Int { try real.otherBackendRules() }
-  func setNames() throws(FirewallProblem) -> [String] { try real.setNames() }
-  func saveSet(_ name: String) throws(FirewallProblem) -> [UInt8] { try real.saveSet(name) }
-  func changeSets(_ text: [UInt8]) throws(FirewallProblem) { try real.changeSets(text) }
+  func setNames(within limit: Duration) throws(FirewallProblem) -> [String] { try real.setNames(within: limit) }
+  func saveSet(_ name: String, within limit: Duration) throws(FirewallProblem) -> [UInt8] {
+    try real.saveSet(name, within: limit)
+  }
+  func setLists(within limit: Duration) throws(FirewallProblem) -> [String: [String]] {
+    try real.setLists(within: limit)
+  }
+  func changeSets(_ text: [UInt8], within limit: Duration) throws(FirewallProblem) {
+    try real.changeSets(text, within: limit)
+  }
 
   func load(_ text: RestoreText, into family: Family, within limit: Duration) throws(FirewallProblem) {
     var text = text

@@ -2,10 +2,11 @@ import Audit
 import Console
 import Core
 import Foundation
-import Operations
 import Rollout
 import Testing
 import Wire
+
+@testable import Operations
 
 struct BesideDocumentTests {
   private let now = UTCTime("2026-11-21T00:00:00Z")!
@@ -90,5 +91,20 @@ struct BesideDocumentTests {
         "exclusive, beside docker, ufw: h3\n  warning: evict\nowned: h[1-2]\n\nPlan: nothing would change, 1 not-enrolled"
       ))
     #expect((try object(document)["beside"] as? [[String: Any]])?.count == 2)
+  }
+
+  @Test func `observe show says where there was more than the kernel counts`() throws {
+    func document(_ full: Set<Family>) -> ObserveDocument {
+      let observations = Observations(observing: [.ipv4, .ipv6], full: full, entries: [])
+      return ObserveDocument(
+        Observing.Observed(
+          hosts: [.init(host: HostID("h1")!, observations: observations)], unreachable: [:], notEnrolled: []))
+    }
+    #expect(try object(document([.ipv4]))["full"] as? [String] == ["h1"])
+    #expect(
+      try DocumentPrinter.render(document([.ipv4]), as: .text, colour: false).contains(
+        "than that was dropped on h1: it counts 65536"))
+    #expect(try object(document([]))["full"] as? [String] == [])
+    #expect(try !DocumentPrinter.render(document([]), as: .text, colour: false).contains("65536"))
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 extension FleetSuite {
@@ -58,7 +59,7 @@ extension FleetSuite {
       let hosts = Safety.count("PORTCULLIS_KILL_HOSTS", 12)
       let seed = Safety.count("PORTCULLIS_SEED", Int.random(in: 1...1_000_000))
       print("seed: PORTCULLIS_SEED=\(seed)")
-      var random = SeededNumbers(seed: UInt64(seed))
+      var random = Random(seed: UInt64(seed))
       try await SafetyLab.with("killed", hosts: hosts, ["--restart-pause", "20"]) { fleet in
         // Booted, their first process keeps the daemon going, with that short pause.
         for host in fleet.hosts { try await fleet.lab.succeed("lab", "reboot", host, "--dir", fleet.lab.folder) }
@@ -139,20 +140,5 @@ extension FleetSuite {
       let words = ["\(seed)", "\(span)", "20"] + good
       return "@ARGV = (" + words.map { "'\($0)'" }.joined(separator: ", ") + ");\n" + killer
     }
-  }
-}
-
-/// SplitMix64, so that a printed seed repeats a run.
-struct SeededNumbers: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 extension FleetSuite {
@@ -60,7 +61,7 @@ extension FleetSuite {
     @Test func aLineThatIsCutAtAnyMoment() async throws {
       let seed = Safety.count("PORTCULLIS_SEED", Int.random(in: 1...1_000_000))
       print("seed: PORTCULLIS_SEED=\(seed)")
-      var random = SeededNumbers(seed: UInt64(seed))
+      var random = Random(seed: UInt64(seed))
       try await SafetyLab.with("cut-off", hosts: 2) { fleet in
         #expect(try await fleet.apply().values.allSatisfy { $0["result"].text == "committed" })
         var held = ["h001": 4001, "h002": 4001]

@@ -3,6 +3,7 @@ import Foundation
 import Import
 import Policy
 import Ruleset
+import TestSupport
 import Testing
 
 @Suite("Rules become a policy") struct ImporterTests {

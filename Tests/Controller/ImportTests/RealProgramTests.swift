@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import Import
 import Ruleset
+import TestSupport
 import Testing
 
 /// What the host's own programs print, imported. Each runs in a network namespace of its own, with its own lock file.
@@ -108,49 +109,5 @@ struct RealProgramTests {
       let plain = try Programs.run("$P-restore <$IN && $P-save", family, backend, input: Array(Self.text(family).utf8))
       #expect(canonical(policy.rulesets[family]) == canonical(try Ruleset.parse(save: plain.text, file: "save")))
     }
-  }
-}
-
-/// Runs the host's own programs inside a network namespace of their own.
-enum Programs {
-  enum Backend: String, CaseIterable, Sendable { case nft, legacy }
-
-  static let areUsable =
-    geteuid() == 0
-    && ["unshare", "sh"].allSatisfy { access("/usr/bin/\($0)", X_OK) == 0 }
-    && Backend.allCases.allSatisfy { access("/usr/sbin/iptables-\($0)-restore", X_OK) == 0 }
-
-  struct Output {
-    let status: Int32
-    let text: [UInt8]
-    let errors: String
-  }
-
-  /// `script` has `$P` for `iptables-nft` or its like, and its input in the file `$IN`.
-  static func run(_ script: String, _ family: Family, _ backend: Backend, input: [UInt8]) throws -> Output {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("import-test-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let file = folder.appendingPathComponent("in")
-    let errors = folder.appendingPathComponent("errors")
-    let out = folder.appendingPathComponent("out")
-    try Data(input).write(to: file)
-    for made in [errors, out] { try Data().write(to: made) }
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
-    process.arguments = ["-n", "/usr/bin/sh", "-c", script]
-    process.environment = [
-      "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "IN": file.path,
-      "P": (family == .ipv4 ? "iptables-" : "ip6tables-") + backend.rawValue,
-      "XTABLES_LOCKFILE": folder.appendingPathComponent("lock").path,
-    ]
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = try FileHandle(forWritingTo: out)
-    process.standardError = try FileHandle(forWritingTo: errors)
-    try process.run()
-    process.waitUntilExit()
-    return Output(
-      status: process.terminationStatus, text: Array(try Data(contentsOf: out)),
-      errors: String(decoding: try Data(contentsOf: errors), as: UTF8.self))
   }
 }

@@ -1,32 +1,10 @@
 import Core
 import Foundation
 import Import
+import Inventory
 import Policy
 import Ruleset
 import Testing
-
-/// A small generator whose seed is printed, so that a failure can be repeated.
-struct Random: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) {
-    print("seed \(seed)")
-    state = seed
-  }
-
-  static func fresh() -> Random { Random(seed: UInt64.random(in: 0...(.max))) }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-
-  mutating func below(_ limit: Int) -> Int { Int.random(in: 0..<limit, using: &self) }
-  mutating func pick<Element>(_ elements: [Element]) -> Element { elements[below(elements.count)] }
-}
 
 let options = ImportOptions(name: "web", appliesTo: "webservers")
 
@@ -65,7 +43,9 @@ func compiled(_ yaml: String, name: String = "web") throws -> PerFamily<Ruleset>
   defer { try? FileManager.default.removeItem(at: folder) }
   try Data(yaml.utf8).write(to: folder.appendingPathComponent(name + ".yaml"))
   let policies = try PolicySet.load(directory: folder.path)
-  let rules = try PolicyCompiler.standalone(policies, named: [], controllers: []).rules
+  let hosts = Array("all: {children: {webservers: {hosts: {h: }}}}\n".utf8)
+  let inventory = try HostInventory.parse(hosts, file: "hosts.yaml")
+  let rules = try PolicyCompiler(policies, inventory: inventory).compile(for: inventory.hosts[0], controllers: []).rules
   return try PerFamily { family in
     try Ruleset.parse(policy: rules[family], file: "\(family)", family: family)
   }

@@ -1,6 +1,7 @@
 import Core
 import Import
 import Ruleset
+import TestSupport
 import Testing
 
 @Suite("Rules that the language can say") struct TypedRuleTests {

@@ -24,7 +24,14 @@ enum AnsibleOracle {
     let list: String?
     let graph: String?
     let order: [String]?
-    let patterns: [[String]?]?
+    let patterns: [Matches?]?
+  }
+
+  struct Matches: Decodable {
+    /// As `--limit`.
+    let limited: [String]
+    /// As the pattern of the command itself.
+    let named: [String]
   }
 
   static func answers(to questions: [Question], in folder: TemporaryFolder) throws -> [Answer] {

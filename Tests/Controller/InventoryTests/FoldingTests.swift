@@ -1,4 +1,5 @@
 import Core
+import TestSupport
 import Testing
 
 @testable import Inventory
@@ -37,7 +38,7 @@ struct FoldingTests {
   func roundTrip() throws {
     let seed = UInt64.random(in: 0...UInt64.max)
     print("seed of folding: \(seed)")
-    var random = SeededGenerator(state: seed)
+    var random = Random(seed: seed)
     let words = ["web", "db-", "a", "", ".x", "-", "rack.", "n"]
     for round in 0..<3000 {
       var names: Set<String> = []
@@ -62,7 +63,7 @@ struct FoldingTests {
   func boundaries() throws {
     let seed = UInt64.random(in: 0...UInt64.max)
     print("seed of folding at boundaries: \(seed)")
-    var random = SeededGenerator(state: seed)
+    var random = Random(seed: seed)
     for round in 0..<2000 {
       var names: Set<String> = []
       let head = ["node", "n-1-", "0", "h9.", ""].randomElement(using: &random)!

@@ -1,3 +1,5 @@
+import TestSupport
+
 /// A random inventory of one to three sources in a folder of its own, and patterns to ask it for.
 struct GeneratedInventory {
   let sources: [String]
@@ -17,8 +19,8 @@ struct GeneratedInventory {
   private let folder: TemporaryFolder
   private let root: String
 
-  init(_ number: Int, in folder: TemporaryFolder, _ random: inout SeededGenerator) throws {
-    values = GeneratedValues(random: SeededGenerator(state: random.next()))
+  init(_ number: Int, in folder: TemporaryFolder, _ random: inout Random) throws {
+    values = GeneratedValues(random: Random(seed: random.next()))
     self.folder = folder
     root = "i\(number)"
     var sources: [String] = []

@@ -1,3 +1,5 @@
+import TestSupport
+
 /// Values of every type, as people write them in YAML, INI and JSON; what they mean is Ansible's to say.
 struct GeneratedValues {
   private static let yamlScalars = [
@@ -44,7 +46,7 @@ struct GeneratedValues {
     "ansible_python_interpreter",
   ]
 
-  var random: SeededGenerator
+  var random: Random
 
   mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
   mutating func chance(_ percent: Int) -> Bool { number(1...100) <= percent }

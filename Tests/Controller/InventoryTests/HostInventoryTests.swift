@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Inventory
@@ -279,8 +280,8 @@ struct HostInventoryTests {
   func large() throws {
     var text = "web:\n  vars: {ansible_user: root}\n  hosts:\n"
     for number in 1...10_000 { text += "    web\(number): {ansible_host: 10.0.\(number / 256).\(number % 256)}\n" }
-    let start = ContinuousClock.now
+    let start = ProcessorTime.now
     #expect(try inventory(text).hosts.count == 10_000)
-    #expect(ContinuousClock.now - start < .seconds(10))
+    #expect(ProcessorTime.now - start < .seconds(10))
   }
 }

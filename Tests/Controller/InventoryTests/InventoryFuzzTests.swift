@@ -1,6 +1,7 @@
 import Core
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Inventory
@@ -8,8 +9,7 @@ import Testing
 /// Damaged inventories of every format: each gives an inventory or an error with its place, soon, and never a crash.
 @Suite("Damaged inventories", .serialized)
 struct InventoryFuzzTests {
-  private static let count =
-    ProcessInfo.processInfo.environment["PORTCULLIS_FUZZ"].flatMap { Int($0) } ?? 24_000
+  private static let count = Fuzzing.count(24_000)
 
   private static let yaml = [
     """
@@ -58,8 +58,8 @@ struct InventoryFuzzTests {
 
   @Test("Mutations of valid inventories end in time, in an inventory or in errors with their places")
   func mutations() throws {
-    let seed = ProcessInfo.processInfo.environment["PORTCULLIS_SEED"].flatMap { UInt64($0) } ?? .random(in: 0 ... .max)
-    var random = SeededGenerator(state: seed)
+    let seed = Random.seed(for: "damaged inventories")
+    var random = Random(seed: seed)
     let fleet = try inventory(
       "all: {hosts: {\"web[01:60]\": , w1: , db: }, children: {web: {hosts: {web01: }}, prod: }}")
     var slowest = Duration.zero
@@ -74,9 +74,9 @@ struct InventoryFuzzTests {
         case .pattern: Self.patterns
         }
       let bytes = Self.mutated(Array(try #require(corpus.randomElement(using: &random)).utf8), &random)
-      let start = Self.processorTime()
+      let start = ProcessorTime.now
       let problems = Self.read(bytes, as: kind, fleet)
-      let took = Self.processorTime() - start
+      let took = ProcessorTime.now - start
       slowest = max(slowest, took)
       if problems.isEmpty { accepted += 1 }
       let place = Comment(rawValue: "seed \(seed), round \(round): \(SafeText.escape(bytes))")
@@ -86,13 +86,6 @@ struct InventoryFuzzTests {
     print("damaged inventories: \(Self.count) inputs, seed \(seed), \(accepted) accepted, slowest \(slowest)")
     // A mutation that never spares anything would show that the corpus itself is refused.
     #expect(accepted > Self.count / 50 && accepted < Self.count)
-  }
-
-  /// Of this thread: other tests run beside this one.
-  private static func processorTime() -> Duration {
-    var time = timespec()
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-    return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
   }
 
   private static func read(_ bytes: [UInt8], as kind: Kind, _ fleet: HostInventory) -> [Diagnostic] {
@@ -127,7 +120,7 @@ struct InventoryFuzzTests {
   }
 
   /// Bytes changed, put in, taken out, repeated, or moved.
-  private static func mutated(_ valid: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
+  private static func mutated(_ valid: [UInt8], _ random: inout Random) -> [UInt8] {
     var bytes = valid
     for _ in 0..<Int.random(in: 1...3, using: &random) where !bytes.isEmpty {
       let position = Int.random(in: 0..<bytes.count, using: &random)

@@ -2,7 +2,8 @@
 
 Request: {"sources": [PATH...], "patterns": [TEXT...]}
 Answer: {"parsed": bool, "list": text of ansible-inventory --list, "graph": text of --graph, "order": [HOST...],
-         "patterns": [[HOST...] or null...]}; null for a pattern that Ansible warns about or refuses.
+         "patterns": [{"limited": [HOST...], "named": [HOST...]} or null...]}; null for a pattern that Ansible warns
+         about or refuses.
 """
 import json
 import os
@@ -56,11 +57,13 @@ cli.parse()
 
 
 def matching(inventory, pattern):
-    """What `ansible all --limit PATTERN --list-hosts` prints."""
+    """What `ansible all --limit PATTERN --list-hosts` prints, and `ansible PATTERN --list-hosts`."""
     warnings.clear()
     try:
         inventory.subset(pattern)
-        hosts = [host.name for host in inventory.get_hosts("all")]
+        limited = [host.name for host in inventory.get_hosts("all")]
+        inventory.subset(None)
+        named = [host.name for host in inventory.get_hosts(pattern)]
         # A part that matches nothing is no warning to Ansible where a slice is empty, and where it invents a localhost.
         parts = [part.lstrip("&!") for part in split_host_pattern(pattern)]
         empty = any(all(host.implicit for host in inventory._evaluate_patterns([part])) for part in parts)
@@ -68,7 +71,7 @@ def matching(inventory, pattern):
         return None
     finally:
         inventory.subset(None)
-    return None if warnings or empty or not hosts else hosts
+    return None if warnings or empty or not limited else {"limited": limited, "named": named}
 
 
 def answer(request):

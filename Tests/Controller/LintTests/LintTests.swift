@@ -48,6 +48,44 @@ import Testing
     #expect(try ssh("-A INPUT -m set --match-set admins src -j ACCEPT") == ["warning 2"])
   }
 
+  @Test("A way in that has ended is none; one that ends some day is not sure") func endedSSH() throws {
+    func found(_ options: String, now: String? = "2027-02-01T00:00:00Z") throws -> [String] {
+      var subject = try subject(
+        filter(base4 + "-A INPUT -p tcp --dport 22 -m time \(options) -j ACCEPT"), filter(base6))
+      subject.controllers = ["192.0.2.1"]
+      subject.now = now.flatMap { UTCTime($0) }
+      return Linter.run(subject).filter { $0.rule == .noSSHFromControllers }.map(\.severity.rawValue)
+    }
+    #expect(try found("--datestop 2027-01-31T23:59:59") == ["error"])
+    #expect(try found("--timestart 08:00:00 --timestop 18:00:00 --datestop 2027-01-31T23:59:59") == ["error"])
+    #expect(try found("--datestop 2027-01-31T23:59:59", now: "2027-01-31T23:59:59Z") == ["warning"])
+    #expect(try found("--datestop 2027-01-31T23:59:59", now: nil) == ["warning"])
+    // In a time zone of the host's, and a day that is not wholly written.
+    #expect(try found("--datestop 2027-01-31T23:59:59 --kerneltz") == ["warning"])
+    #expect(try found("--datestop 2027-01") == ["warning"])
+  }
+
+  @Test("What another table drops is blamed there") func otherTable() throws {
+    let open = filter(base4 + "-A INPUT -p tcp --dport 22 -j ACCEPT")
+    for (mangle, line) in [
+      ("*mangle\n:PREROUTING DROP\n:INPUT ACCEPT\nCOMMIT\n", 2),
+      ("*mangle\n:PREROUTING ACCEPT\n:INPUT DROP\nCOMMIT\n", 3),
+      ("*mangle\n:PREROUTING ACCEPT\n-A PREROUTING -p tcp --dport 22 -j DROP\nCOMMIT\n", 3),
+    ] {
+      var subject = try subject(mangle + open, filter(base6))
+      subject.controllers = ["192.0.2.1"]
+      #expect(findings(subject).contains("no-ssh-from-controllers rules.v4:\(line)"))
+    }
+  }
+
+  @Test("What is for IPv6 alone beside drop-all is named, with the place that closes it") func closed() throws {
+    let found = try findings { subject in
+      subject.facts.closesIPv6 = true
+      subject.facts.leftOut = [Core.SourceLocation(file: "web.yaml", line: 9, column: 5)]
+    }
+    #expect(found == ["closed-family web.yaml:9"])
+  }
+
   @Test("One controller with a way in makes the others a warning; no controllers make nothing") func someSSH() throws {
     let rule = "-A INPUT -s 192.0.2.1 -p tcp --dport 2222 -j ACCEPT"
     #expect(try ssh(rule, controllers: ["192.0.2.1", "192.0.2.2"], ports: [22, 2222]) == ["warning 2"])

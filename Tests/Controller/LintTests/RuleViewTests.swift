@@ -1,6 +1,7 @@
 import Core
 import Lint
 import Ruleset
+import TestSupport
 import Testing
 
 @Suite("Rules taken apart") struct RuleViewTests {
@@ -25,6 +26,7 @@ import Testing
         "-A INPUT -p tcp -m multiport --dports 90:95,80:81 -j ACCEPT"
       ),
       ("-A INPUT -s 0.0.0.0/0 -i + -j ACCEPT", "-A INPUT -j ACCEPT -m comment --comment \"any -s text\""),
+      ("-A INPUT -p sctp --dport 9 -j ACCEPT", "-A INPUT -p 132 -m sctp --dport 9 -j ACCEPT"),
       ("-A INPUT -p vrrp -j ACCEPT", "-A INPUT -p 112 -j ACCEPT"),
       (
         "-A INPUT ! -i eth0 -p udp -m udp ! --sport 53 -j DROP",
@@ -49,8 +51,8 @@ import Testing
         + "-m conntrack ! --ctstate INVALID,NEW -m limit --limit 5/min -m comment --comment \"a \\\"b\\\"\" "
         + "-j LOG --log-prefix \"x: \" --log-level 6")
     #expect(rule.isClear && rule.chain == "FORWARD")
-    #expect(rule.source == Negatable(MatchedPrefix("10.0.0.0/8", .ipv4)!))
-    #expect(rule.destination == Negatable(MatchedPrefix("10.1.0.0/16", .ipv4)!, isNegated: true))
+    #expect(rule.source == Negatable(AddressPrefix(matched: "10.0.0.0/8", .ipv4)!))
+    #expect(rule.destination == Negatable(AddressPrefix(matched: "10.1.0.0/16", .ipv4)!, isNegated: true))
     #expect(rule.input == Negatable(InterfacePattern("eth+")) && rule.output == Negatable(InterfacePattern("wg0")))
     #expect(rule.transport == Negatable(.tcp))
     #expect(rule.sourcePorts == PortSet([1024...65535]) && rule.destinationPorts == PortSet([0...1023]))

@@ -1,11 +1,12 @@
 import Core
 import Lint
+import Ruleset
 import Testing
 
 @Suite("A packet led through the rules") struct WalkTests {
   private func passage(
     _ text: String, _ way: PacketProbe.Way = .input, port: UInt16 = 22, state: ConnectionStates = .new,
-    from source: PacketProbe.Peer = .address(MatchedPrefix("192.0.2.1", .ipv4)!)
+    from source: PacketProbe.Peer = .address(AddressPrefix(matched: "192.0.2.1", .ipv4)!)
   ) throws -> Passage {
     var probe = PacketProbe(.ipv4, way, .tcp, state: state, from: source, to: .own)
     probe.sourcePort = 50000

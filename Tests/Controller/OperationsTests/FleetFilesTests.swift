@@ -24,6 +24,11 @@ struct FleetFilesTests {
     #expect(Set(files.filter { $0.hasPrefix("policies/") }) == Set(FleetFiles.starters.map { "policies/\($0)" }))
     let policies = try PolicySet.load(directory: folder + "/policies")
     #expect(policies.names == ["base", "database", "gateway", "web"])
+    for (name, schema) in [("policies/web", FileSchema.policy), ("policies/common", .common)] {
+      let text = try String(contentsOfFile: "\(folder)/\(name).yaml", encoding: .utf8)
+      #expect(text.hasPrefix("# yaml-language-server: $schema=../schemas/\(schema.rawValue).json\n"))
+      #expect(files.contains(schema.fileName))
+    }
 
     let hosts = folder + "/inventory/hosts.yaml"
     let empty = try HostInventory.load(hosts)

@@ -30,11 +30,16 @@ import Testing
     #expect(inventory.hosts[0].variables["x"] == 1)
   }
 
-  @Test func `its environment is stated, and nothing of ours`() throws {
-    setenv("PORTCULLIS_TEST_SECRET", "x", 1)
-    let said = String(decoding: try output("env; echo \"$1\"").get(), as: UTF8.self)
-    #expect(said.contains("LC_ALL=C.UTF-8") && said.hasSuffix("--list\n"))
-    #expect(!said.contains("PORTCULLIS_TEST_SECRET"))
+  @Test func `its environment is ours, as with Ansible`() throws {
+    let variables = ["AWS_PROFILE": "production", "ANSIBLE_CONFIG": "/srv/ansible.cfg", "VIRTUAL_ENV": folder]
+    for (name, value) in variables { setenv(name, value, 1) }
+    defer { for name in variables.keys { unsetenv(name) } }
+    let said = String(decoding: try output("env; echo \"$1\"").get(), as: UTF8.self).split(separator: "\n")
+    for (name, value) in variables { #expect(said.contains("\(name)=\(value)")) }
+    for name in ["PATH", "HOME"] {
+      if let value = getenv(name) { #expect(said.contains("\(name)=\(String(cString: value))")) }
+    }
+    #expect(said.last == "--list")
   }
 
   @Test(arguments: [

@@ -1,5 +1,6 @@
 import Core
 import Ruleset
+import TestSupport
 import Testing
 
 @testable import Inventory
@@ -148,13 +149,13 @@ struct CompileTests {
     try folder.add("p", to: "all", v4: rules, v6: rules)
     let fleet = try inventory("all: {hosts: {\"h[1:10000]\": }}")
     let policies = try PolicyCompiler(folder.load(), inventory: fleet)
-    let start = ContinuousClock.now
+    let start = ProcessorTime.now
     for host in fleet.hosts { _ = try policies.compile(for: host, controllers: ["192.0.2.1"]) }
-    let shared = ContinuousClock.now - start
+    let shared = ProcessorTime.now - start
     for (index, host) in fleet.hosts.enumerated() {
       _ = try policies.compile(for: host, controllers: ["10.1.\(index / 256).\(index % 256)"])
     }
-    print("10,000 hosts: \(shared) with the same sources, \(ContinuousClock.now - start - shared) each with its own")
-    #expect(ContinuousClock.now - start < .seconds(30))
+    print("10,000 hosts: \(shared) with the same sources, \(ProcessorTime.now - start - shared) each with its own")
+    #expect(ProcessorTime.now - start < .seconds(30))
   }
 }

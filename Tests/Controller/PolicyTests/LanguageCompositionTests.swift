@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Inventory
@@ -58,7 +59,7 @@ struct LanguageCompositionTests {
           "a": "defaults: {input: drop}",
           "b":
             "raw:\n  ipv4: |\n    *filter\n    :INPUT ACCEPT\n    COMMIT\n  ipv6: |\n    *filter\n    :INPUT DROP\n    COMMIT",
-        ], ["b.yaml:6:1 default accept of input contradicts drop at a.yaml:3:19"]
+        ], ["b.yaml:6:5 default accept of input contradicts drop at a.yaml:3:19"]
       ),
       (
         ["a": "mode: owned\ndefaults: {input: drop}", "b": "mode: exclusive\ndefaults: {input: drop}"],
@@ -69,6 +70,10 @@ struct LanguageCompositionTests {
         ["b.yaml:3:10 forward: foreign and mode: exclusive exclude each other"]
       ),
       (
+        ["a": "containers: [{drop: {}}]", "b": "containers: [{accept: {tcp: 80}}, {reject: {}}]"],
+        ["b.yaml:3:35 containers: reject of the rest contradicts drop at a.yaml:3:14"]
+      ),
+      (
         [
           "a": "raw: &x\n", "b": "defaults: {input: drop}",
         ], ["a.yaml:3:6 anchors and aliases (&name, *name) are not accepted"]
@@ -77,10 +82,39 @@ struct LanguageCompositionTests {
         [
           "a": "raw:\n  ipv4: |\n    *filter\n    :MINE -\n    COMMIT\ndefaults: {input: drop}",
           "b": "raw:\n  ipv4: |\n    *filter\n    :MINE -\n    COMMIT\ndefaults: {input: drop}",
-        ], ["b.yaml:6:1 chain MINE of table filter is declared at a.yaml:6:1 too"]
+        ], ["b.yaml:6:5 chain MINE of table filter is declared at a.yaml:6:5 too"]
       ),
     ])
   func contradictions(policies: [String: String], wanted: [String]) { #expect(mistakes(policies) == wanted) }
+
+  @Test("What the policies say of containers' rest stands once, behind the items of all of them")
+  func containers() throws {
+    let policy = try compiled([
+      "a": "order: 10\ncontainers: [{accept: {from: 10.0.0.0/8}}, {drop: {}}]",
+      "b": "containers: [{accept: {from: 192.0.2.0/24}}, {drop: {}}]", "c": "containers: [{reject: {in: eth9}}]",
+    ])
+    #expect(
+      policy.lines(.ipv4, "CONTAINERS").dropFirst().map { $0.prefix(20) } == [
+        "-s 10.0.0.0/8 -j RET", "-s 192.0.2.0/24 -j R", "-i eth9 -m conntrack", "-i eth9 -o docker0 -",
+        "! -i docker0 -m conn", "! -i docker0 -o dock",
+      ])
+  }
+
+  @Test("Rules that stand alone have nobody beside them: what is about others is refused")
+  func standalone() throws {
+    for (text, place) in [
+      ("containers: [{drop: {}}]", "4:1 containers"), ("forward: foreign", "4:10 forward: foreign"),
+      ("foreign: allow", "4:1 foreign"),
+    ] {
+      let folder = try PolicyFolder()
+      try folder.write("p.yaml", "policy: p\napplies_to: all\ninput: [{accept: {tcp: 80}}]\n\(text)\n")
+      let set = try folder.load()
+      #expect(
+        messages { () throws(Diagnostics) in try PolicyCompiler.standalone(set, named: [], controllers: []) } == [
+          "p.yaml:\(place) has no meaning in rules that stand alone: nobody else's are beside them"
+        ])
+    }
+  }
 
   @Test("Same defaults, modes and settings of several policies agree")
   func agreement() throws {
@@ -175,13 +209,13 @@ struct LanguageCompositionTests {
   @Test("Sets within sets are looked up once each: they end, however they are woven")
   func wovenSets() {
     let all = (0..<24).map { "s\($0): [s\($0 + 1), s\($0 + 1), s\($0 + 1), s\($0 + 1)]" }.joined(separator: ", ")
-    let start = ContinuousClock.now
+    let start = ProcessorTime.now
     let deep = mistakes(["a": "sets: {\(all), s24: 10.0.0.1}\ninput: [{accept: {from: s0}}]"])
     // Once for each place that leads too deep.
     #expect(deep.count == 4 && deep.allSatisfy { $0.hasSuffix("sets are nested more than 16 deep") })
     let cycle = mistakes(["a": "sets: {x: [x, x, x, x, x, x, x, x, x, x]}\ninput: [{accept: {from: x}}]"])
     #expect(cycle.count == 10 && cycle[0] == "a.yaml:3:12 set \"x\" contains itself")
-    #expect(ContinuousClock.now - start < .seconds(5))
+    #expect(ProcessorTime.now - start < .seconds(5))
   }
 
   @Test("A few lines cannot become more rules than anybody can load")
@@ -225,6 +259,16 @@ struct LanguageCompositionTests {
     #expect(policy.closesIPv6)
     #expect(policy.lines(.ipv6, "INPUT") == ["-i lo -j ACCEPT"])
     #expect(policy.lines(.ipv6, "POSTROUTING", table: "nat").isEmpty)
-    #expect(policy.lines(.ipv4, "INPUT").count == 2)
+    #expect(policy.lines(.ipv4, "INPUT").count == 2 && policy.leftOut.isEmpty)
+    let two = try compiled([
+      "a": "ipv6: drop-all\ninput: [{accept: {tcp: 80}}, {accept: {from: \"2001:db8::/32\"}}]",
+      "b":
+        "raw:\n  ipv4: |\n    *filter\n    COMMIT\n  ipv6: |\n    *filter\n    -A INPUT -p tcp -j ACCEPT\n    COMMIT\n",
+    ])
+    #expect(
+      two.leftOut.map { "\(($0.file as NSString).lastPathComponent):\($0.line):\($0.column)" } == [
+        "a.yaml:4:30", "b.yaml:9:5",
+      ])
+    #expect(two.closing?.line == 3)
   }
 }

@@ -258,11 +258,79 @@ struct LanguageFilterTests {
     let answers = "-m conntrack --ctstate RELATED,ESTABLISHED"
     #expect(
       policy.lines(.ipv4, "INPUT") == [
-        "-p tcp -m tcp --dport 2222 \(answers) \(window) -j ACCEPT",
+        "-s 198.51.100.0/24 -j DROP", "-s 203.0.113.1/32 -p tcp -m tcp --dport 2222 -j ACCEPT",
+        "-p udp -m udp --dport 53 -j ACCEPT", "-p tcp -m tcp --dport 2222 \(answers) \(window) -j ACCEPT",
         "-s 203.0.113.1/32 -p tcp -m tcp --dport 2222 \(answers) -j ACCEPT",
-        "-p tcp -m tcp --dport 2222 \(answers) --ctdir ORIGINAL -j DROP", "-s 198.51.100.0/24 -j DROP",
-        "-s 203.0.113.1/32 -p tcp -m tcp --dport 2222 -j ACCEPT", "-p udp -m udp --dport 53 -j ACCEPT",
+        "-p tcp -m tcp --dport 2222 \(answers) --ctdir ORIGINAL -j DROP",
         "-p tcp -m tcp --dport 2222 \(window) -j ACCEPT",
       ])
+  }
+
+  @Test(
+    "What YAML 1.1 takes for dates, numbers and truth values is what is written, in quotes and without",
+    arguments: [
+      ("input: [{accept: {until: ?}}]", "2027-01-31"), ("input:\n  - accept:\n      until: ?", "2027-01-31"),
+      ("schedule: {s: {from: ?, to: 18:00}}\ninput: [{accept: {when: s}}]", "08:00"),
+      ("schedule:\n  s:\n    from: 06:30:15\n    to: ?\ninput: [{accept: {when: s}}]", "22:30"),
+      ("input: [{accept: {tcp: ?}}]", "22:30"), ("input: [{accept: {udp: [9, ?]}}]", "1:59"),
+      ("input: [{accept: {in: ?}}]", "no"), ("input: [{accept: {in: ?}}]", "0644"),
+      ("sets: {?: 10.0.0.1}\ninput: [{accept: {from: no}}]", "no"),
+      ("input: [{accept: {comment: ?}}]", "0644"), ("input: [{accept: {comment: ?}}]", "1_000"),
+      ("input: [{accept: {comment: ?}}]", "yes"), ("input: [{accept: {comment: ?}}]", "2027-01-31 10:00:00"),
+      ("input: [{accept: {comment: ?}}]", "0x1f"), ("nat: [{redirect: {tcp: 190:200, to: ?}}]", "1080"),
+      ("nat: [{forward-port: {tcp: 80, to: ?}}]", "10.8.0.5:80"),
+    ])
+  func plainWords(text: String, word: String) throws {
+    func rules(_ word: String) throws -> [String] {
+      let folder = try PolicyFolder()
+      try folder.write("p.yaml", "policy: p\napplies_to: all\n\(text.replacing("?", with: word))\n")
+      let compiled = try folder.compiled()
+      return Family.allCases.map { String(decoding: compiled.rules[$0], as: UTF8.self) }
+    }
+    let plain = try rules(word)
+    #expect(try plain == rules("\"\(word)\"") && plain == rules("'\(word)'"))
+    let times = ["08:00": "--timestart 08:00:00", "22:30": "22:30", "2027-01-31": "31"]
+    #expect(plain[0].contains(times[word] ?? (text.contains("sets") ? "10.0.0.1/32" : word)))
+  }
+
+  @Test("An item for answers alone opens nothing, and is no reason to let those of a closed window live on")
+  func strictBesideAnswers() throws {
+    let items =
+      "input: [{accept: {state: [established, related]}}, {accept: {service: ssh, when: weekend, strict: true}}]"
+    let lines = try language(items).lines(.ipv4, "INPUT")
+    let cut = try #require(lines.firstIndex { $0.contains("--ctdir ORIGINAL -j DROP") })
+    #expect(lines[..<cut].allSatisfy { $0.contains("-m time") })
+  }
+
+  @Test(
+    "With established: explicit, what strict says of answers stands right before they are accepted, wherever that is",
+    arguments: [
+      ("input: [<drop>, <established>, <strict>]", ["drop", "cut", "established", "strict"]),
+      ("input: [<strict>, <drop>, <established>]", ["strict", "drop", "cut", "established"]),
+      ("input: [<strict>, <drop>, <states>]", ["strict", "drop", "cut", "states"]),
+      ("input: [<drop>, <strict>]", ["drop", "cut", "strict"]),
+      ("input: [<drop>, <strict>]\ninput_last: [<established>]", ["drop", "strict", "cut", "established"]),
+      (
+        "input: [<drop>, <strict>]\nraw: {ipv4: \"*filter\\n-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\\nCOMMIT\\n\"}",
+        ["drop", "strict", "cut", "states"]
+      ),
+    ])
+  func strictBesideExplicit(sections: String, wanted: [String]) throws {
+    let items = [
+      ("<drop>", "{drop: {from: four}}"), ("<established>", "{accept: established}"),
+      ("<strict>", "{accept: {service: ssh, when: weekend, strict: true}}"),
+      ("<states>", "{accept: {state: established}}"),
+    ]
+    let text = items.reduce(sections) { $0.replacing($1.0, with: $1.1) }
+    let found = try language(text).lines(.ipv4, "INPUT").map { line in
+      line.hasSuffix("-j DROP") && line.contains("--ctdir")
+        ? "cut"
+        : line.hasPrefix("-s 198.51.100.0/24")
+          ? "drop"
+          : line.contains("RELATED") && line.contains("-m time")
+            ? "inside"
+            : line.contains("RELATED") ? "established" : line.contains("ESTABLISHED") ? "states" : "strict"
+    }
+    #expect(found.filter { $0 != "inside" } == wanted)
   }
 }

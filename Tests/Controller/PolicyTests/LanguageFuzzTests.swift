@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Inventory
@@ -41,7 +42,7 @@ struct Mutator {
 
 @Suite("Texts gone wrong")
 struct LanguageFuzzTests {
-  private static let count = ProcessInfo.processInfo.environment["PORTCULLIS_FIGURES"] == nil ? 20_000 : 400_000
+  private static let count = Fuzzing.count(8_000)
   private static let pieces = [
     ":", ": ", "- ", "  ", "\n", "\t", "{", "}", "[", "]", ",", "&a ", "*a", "!!int ", "!x", "|", ">", "\"", "'", "#",
     "%", "@",
@@ -69,9 +70,9 @@ struct LanguageFuzzTests {
     var slowest = Duration.zero
     for _ in 0..<Self.count {
       let input = mutator.next()
-      let start = ContinuousClock.now
+      let start = ProcessorTime.now
       if read(input) { accepted += 1 }
-      let taken = ContinuousClock.now - start
+      let taken = ProcessorTime.now - start
       slowest = max(slowest, taken)
       #expect(taken < .seconds(1), "\(what): \(String(decoding: input.prefix(2000), as: UTF8.self))")
     }

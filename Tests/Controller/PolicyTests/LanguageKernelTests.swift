@@ -2,6 +2,7 @@ import Core
 import Foundation
 import Glibc
 import Ruleset
+import TestSupport
 import Testing
 
 @testable import Inventory

@@ -155,6 +155,11 @@ struct LanguageTranslationTests {
       nested.addressSets.count == 1 && nested.addressSets[0].elements.count == 66 && nested.addressSets[0].name != name)
     #expect(nested.addressSets[0].name.utf8.count <= 31)
     #expect(try policy(65, "accept: {from: [big, 192.0.2.1]}").lines(.ipv4, "INPUT").count == 2)
+    // Spelled out without a name they are a list as well.
+    let spelled = try policy(1, "accept: {from: [\(set(71)), \"2001:db8:1::/64\"]}")
+    #expect(spelled.addressSets.map(\.elements.count) == [71] && spelled.lines(.ipv4, "INPUT").count == 1)
+    #expect(spelled.lines(.ipv6, "INPUT") == ["-s 2001:db8:1::/64 -j ACCEPT"])
+    #expect(try policy(1, "accept: {from: [\(set(64))]}").addressSets.isEmpty)
     // What is within another is not counted.
     #expect(try policy(65, "accept: {from: [big, 10.0.0.0/8]}").lines(.ipv4, "INPUT").count == 2)
   }

@@ -1,6 +1,7 @@
 import Core
 import Foundation
 import Glibc
+import Ruleset
 import Testing
 
 @testable import Inventory
@@ -25,6 +26,13 @@ struct ManualPageTests {
       .first { $0 != $1 }
     #expect(
       isSame, "docs/policies.md should say \(difference?.0 ?? "more or less"), not \(difference?.1 ?? "what it says")")
+  }
+
+  @Test("It shows no YAML that a test does not compile")
+  func yaml() throws {
+    let blocks = page.text.components(separatedBy: "\n").filter { $0 == "```yaml" }
+    // One is the inventory of the examples.
+    #expect(try blocks.count == page.examples().count + page.shownPolicies.count + 1)
   }
 
   @Test("It shows every policy of the repository")

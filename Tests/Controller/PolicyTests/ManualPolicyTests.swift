@@ -27,7 +27,7 @@ struct ManualPolicyTests {
       return String(policy.source(of: .ipv4, line: line + 1)!.description.split(separator: "/").last!)
     }
     #expect(try place("--hashlimit-above") == "web.yaml:15:5")
-    #expect(try place("--name knock") == "web.yaml:41:1")
+    #expect(try place("--name knock") == "web.yaml:41:5")
     #expect(try place("--to-destination 10.8.0.5:80") == "web.yaml:30:5")
   }
 

@@ -1,27 +1,4 @@
-/// A small generator whose seed is printed, so that a failure can be repeated.
-struct Random: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) {
-    print("seed \(seed)")
-    state = seed
-  }
-
-  static func fresh() -> Random { Random(seed: UInt64.random(in: 0...(.max))) }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-
-  mutating func below(_ limit: Int) -> Int { Int.random(in: 0..<limit, using: &self) }
-  mutating func pick<Element>(_ elements: [Element]) -> Element { elements[below(elements.count)] }
-  /// One time in so many.
-  mutating func sometimes(_ count: Int) -> Bool { below(count) == 0 }
-}
+import TestSupport
 
 /// Valid policies over all constructs of the language, for the host of `languageInventory`.
 struct PolicyRandom {

@@ -1,4 +1,5 @@
 import Core
+import TestSupport
 import Wire
 
 @testable import Rollout
@@ -51,7 +52,7 @@ struct DeliverySimulation {
   private(set) var steps = 0
   private(set) var crashes = 0
   private var machine: DeliveryMachine
-  private var random: SeededGenerator
+  private var random: Random
   private var queue: [(at: Duration, order: Int, arrival: Arrival)] = []
   private var order = 0
   private var connection = 0
@@ -61,7 +62,7 @@ struct DeliverySimulation {
 
   init(seed: UInt64, _ weather: Weather, deadline: Duration = .seconds(60)) {
     self.weather = weather
-    random = SeededGenerator(seed: seed)
+    random = Random(seed: seed)
     terms = ConfirmationTerms(seconds: weather.seconds, isManual: false)
     host.mayRefuse = weather.hostMayRefuse
     machine = Self.machine(ours, terms, deadline, weather, after: seed)

@@ -1,22 +1,10 @@
 import Core
+import TestSupport
 import Wire
 
 @testable import Rollout
 
-/// SplitMix64: the same run for the same seed on every machine.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-
-  mutating func below(_ limit: Int) -> Int { Int(truncatingIfNeeded: next() >> 33) % limit }
+extension Random {
   mutating func chance(_ percent: Int) -> Bool { percent > 0 && below(100) < percent }
 }
 
@@ -104,7 +92,7 @@ struct SimulatedHost {
   }
 
   /// The daemon is killed or the power goes: sockets and what was not durable are gone, and recovery goes back.
-  mutating func crash(_ random: inout SeededGenerator) {
+  mutating func crash(_ random: inout Random) {
     open = []
     staged = []
     isDown = true
@@ -121,7 +109,7 @@ struct SimulatedHost {
 
   mutating func answer(
     _ message: DeliveryMachine.Action, of transaction: TransactionID, _ terms: ConfirmationTerms, on connection: Int,
-    at now: Duration, _ random: inout SeededGenerator
+    at now: Duration, _ random: inout Random
   ) -> Answer {
     guard open.contains(connection) else { return .closed }
     switch message {
@@ -174,7 +162,7 @@ struct SimulatedHost {
 
   /// The programs are done. Nil when a crash came first.
   mutating func appliedNow(
-    at now: Duration, _ random: inout SeededGenerator
+    at now: Duration, _ random: inout Random
   ) -> (event: DeliveryMachine.Event, connection: Int)? {
     guard let applying else { return nil }
     self.applying = nil

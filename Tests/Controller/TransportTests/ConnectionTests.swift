@@ -122,7 +122,7 @@ extension Servers {
       let start = ContinuousClock.now
       let error = await failure { _ = try await channel.read() }
       #expect(error?.kind == .deadline)
-      #expect(ContinuousClock.now - start < .seconds(2))
+      #expect(ContinuousClock.now - start < .seconds(15))
       #expect(await failure { _ = try await channel.exitStatus() }?.kind == .deadline)
       // The connection lives on.
       let next = try await connection.run("echo again", deadline: soon())
@@ -137,7 +137,7 @@ extension Servers {
       let start = ContinuousClock.now
       reading.cancel()
       #expect(await reading.value?.kind == .cancelled)
-      #expect(ContinuousClock.now - start < .seconds(1))
+      #expect(ContinuousClock.now - start < .seconds(10))
       let next = try await connection.run("echo again", deadline: soon())
       #expect(try await next.text() == "again\n")
 

@@ -57,7 +57,8 @@ extension Servers {
           }
           for try await text in good { #expect(text.hasSuffix("\n")) }
         }
-        #expect(ContinuousClock.now - start < .seconds(2))
+        // They are done before the bad ones are given up.
+        #expect(ContinuousClock.now - start < .seconds(4))
         try await group.waitForAll()
       }
     }
@@ -74,7 +75,7 @@ extension Servers {
         let connection = try await connector.connect(to: server.endpoint(), limits: ConnectionLimits())
         #expect(try await connection.run("echo \(number)", deadline: soon()).text() == "\(number)\n")
       }
-      #expect(ContinuousClock.now - start < .seconds(3))
+      #expect(ContinuousClock.now - start < .seconds(10))
       reading.cancel()
       #expect(await reading.value?.kind == .cancelled)
     }

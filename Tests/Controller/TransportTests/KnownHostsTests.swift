@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Transport
@@ -90,7 +91,7 @@ import Testing
 
   @Test func randomBytesNeverTrapAndNeverPin() {
     let seed = UInt64.random(in: 0 ... .max)
-    var generator = SeededGenerator(seed)
+    var generator = Random(seed: seed)
     let pieces = ["web1", " ", "\n", "|1|", "@revoked ", "*", "!", ",", "[", "]:22", "ssh-ed25519", "AAAA", "\0", "#"]
     for _ in 0..<500 {
       var bytes: [UInt8] = []
@@ -101,17 +102,5 @@ import Testing
       let keys = KnownHosts.parse(bytes, file: "f").keys(name: "web1", addresses: ["::1"], port: 22)
       #expect(keys.pinned.isEmpty, "seed \(seed)")
     }
-  }
-}
-
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(_ seed: UInt64) { state = seed }
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
   }
 }

@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Transport
@@ -50,7 +51,7 @@ import Testing
 
   @Test func mutatedStreamsNeverTrap() {
     let seed = UInt64.random(in: 0 ... .max)
-    var generator = SeededGenerator(seed)
+    var generator = Random(seed: seed)
     let good = FakeServer.identification + FakeServer.kexInit()
     for _ in 0..<20_000 {
       var stream = good
@@ -67,7 +68,7 @@ import Testing
 @Suite struct DeadlineHeapTests {
   @Test func givesBackInOrderWhatIsDue() {
     let seed = UInt64.random(in: 0 ... .max)
-    var generator = SeededGenerator(seed)
+    var generator = Random(seed: seed)
     let now = ContinuousClock.now
     var heap = DeadlineHeap()
     let delays = (0..<500).map { _ in Int.random(in: 0..<100, using: &generator) }

@@ -1,5 +1,6 @@
 import Core
 import Release
+import TestSupport
 import Testing
 
 private let namespace = SigningNamespace.release.rawValue
@@ -176,8 +177,8 @@ private let namespace = SigningNamespace.release.rawValue
 
   /// Every mutant of the file that still lets the signature through here lets it through in ssh-keygen.
   @Test func mutatedFilesThatWeAcceptSSHKeygenAccepts() throws {
-    let seed = seed(for: "allowed_signers")
-    var random = SeededGenerator(seed: seed)
+    let seed = Random.seed(for: "allowed_signers")
+    var random = Random(seed: seed)
     let directory = TemporaryDirectory()
     let message = directory.write("m", to: "message")
     let signature = try Self.key.sign([UInt8(ascii: "m")])

@@ -1,10 +1,11 @@
 import Foundation
 import Release
+import TestSupport
 import Testing
 
 @Suite struct Base64Tests {
   @Test func agreesWithFoundationOnEveryLength() {
-    var random = SeededGenerator(seed: seed(for: "base64"))
+    var random = Random(seed: Random.seed(for: "base64"))
     for count in 0..<200 {
       let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
       let text = Data(bytes).base64EncodedString()
@@ -23,8 +24,8 @@ import Testing
   }
 
   @Test func whatDecodesEncodesToTheSameText() {
-    let seed = seed(for: "base64 spellings")
-    var random = SeededGenerator(seed: seed)
+    let seed = Random.seed(for: "base64 spellings")
+    var random = Random(seed: seed)
     let letters = Array("ABZaz059+/==".utf8)
     for _ in 0..<20_000 {
       let text = (0..<Int.random(in: 0...12, using: &random)).map { _ in letters.randomElement(using: &random)! }

@@ -1,5 +1,6 @@
 import Core
 import Release
+import TestSupport
 import Testing
 
 @Suite struct BundleVerifierTests {
@@ -192,8 +193,8 @@ import Testing
   }
 
   @Test func everySingleBitOfABundleMatters() throws {
-    let seed = seed(for: "bundle bits")
-    var random = SeededGenerator(seed: seed)
+    let seed = Random.seed(for: "bundle bits")
+    var random = Random(seed: seed)
     let good = try BundleScene()
     for _ in 0..<1500 {
       var scene = good

@@ -1,5 +1,6 @@
 import Core
 import Release
+import TestSupport
 import Testing
 
 /// Whatever we accept, `ssh-keygen -Y verify` must accept, also among signatures somebody has tampered with.
@@ -12,8 +13,8 @@ import Testing
 
   @Test(arguments: SSHKeyKind.allCases)
   func nothingIsAcceptedThatSSHKeygenRefuses(_ kind: SSHKeyKind) throws {
-    let seed = seed(for: "mutants of \(kind.rawValue)")
-    var random = SeededGenerator(seed: seed)
+    let seed = Random.seed(for: "mutants of \(kind.rawValue)")
+    var random = Random(seed: seed)
     let directory = TemporaryDirectory()
     let signer = TestSigner(kind)
     let line = try AllowedSigner(principal: "anna", namespaces: [Self.namespace], key: signer.publicKey).line
@@ -71,7 +72,7 @@ import Testing
   }
 
   /// Edits of the text: most leave bytes that decode to something else or to nothing, some only another spelling.
-  private func mutatedArmor(_ armor: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
+  private func mutatedArmor(_ armor: [UInt8], _ random: inout Random) -> [UInt8] {
     var text = armor
     let at = Int.random(in: 0..<text.count, using: &random)
     switch Int.random(in: 0..<8, using: &random) {
@@ -94,7 +95,7 @@ import Testing
     return text
   }
 
-  private func mutatedBlob(_ blob: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
+  private func mutatedBlob(_ blob: [UInt8], _ random: inout Random) -> [UInt8] {
     var bytes = blob
     for _ in 0..<Int.random(in: 1...2, using: &random) where !bytes.isEmpty {
       let at = Int.random(in: 0..<bytes.count, using: &random)
@@ -111,7 +112,7 @@ import Testing
   }
 
   /// A length field one more or less, with a byte put in or taken out to match, so that the framing stays whole.
-  private func withChangedLength(_ blob: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
+  private func withChangedLength(_ blob: [UInt8], _ random: inout Random) -> [UInt8] {
     var offsets: [Int] = []
     for offset in 0..<max(0, blob.count - 4) where blob[offset] == 0 && blob[offset + 1] == 0 && blob[offset + 2] == 0 {
       offsets.append(offset + 3)

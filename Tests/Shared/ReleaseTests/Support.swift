@@ -72,28 +72,6 @@ func run(
   return status & 0x7f == 0 ? status >> 8 & 0xff : 128 + (status & 0x7f)
 }
 
-/// Reproducible randomness; every test that uses it prints its seed.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  /// SplitMix64.
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-    return z ^ z >> 31
-  }
-}
-
-/// From PORTCULLIS_SEED to repeat a run, otherwise fresh; printed.
-func seed(for test: String) -> UInt64 {
-  let seed = getenv("PORTCULLIS_SEED").flatMap { UInt64(String(cString: $0)) } ?? UInt64.random(in: 0 ... .max)
-  print("\(test): seed \(seed)")
-  return seed
-}
-
 /// The real ssh-keygen.
 enum SSHKeygen {
   static let path = "/usr/bin/ssh-keygen"

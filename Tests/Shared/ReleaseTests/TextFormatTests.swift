@@ -1,5 +1,6 @@
 import Core
 import Release
+import TestSupport
 import Testing
 
 /// The three texts by example: what is written, and that nothing else is read.
@@ -192,8 +193,8 @@ import Testing
   }
 
   @Test(arguments: valid) func whateverMutationIsReadIsWrittenAgainByteByByte(_ kind: String, _ text: String) {
-    let seed = seed(for: "text \(kind)")
-    var random = SeededGenerator(seed: seed)
+    let seed = Random.seed(for: "text \(kind)")
+    var random = Random(seed: seed)
     let alphabet = Array("0123456789abcdefABCDEF:. \n/-+TZ".utf8)
     var read = 0
     for _ in 0..<4000 {

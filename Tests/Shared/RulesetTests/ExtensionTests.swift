@@ -1,6 +1,7 @@
 import Core
 import Foundation
 import Ruleset
+import TestSupport
 import Testing
 
 @Suite(

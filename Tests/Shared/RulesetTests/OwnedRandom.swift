@@ -1,5 +1,6 @@
 import Core
 import Ruleset
+import TestSupport
 
 /// Random rules of other people, and random policies, for both families alike.
 struct OwnedRandom {

@@ -1,5 +1,6 @@
 import Core
 import Ruleset
+import TestSupport
 import Testing
 
 /// What the host's own programs make of changes to our chains among other people's.

@@ -1,5 +1,6 @@
 import Core
 import Ruleset
+import TestSupport
 import Testing
 
 /// What the host's own iptables programs make of our texts. Each runs in a network namespace of its own, with its own

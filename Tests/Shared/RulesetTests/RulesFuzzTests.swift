@@ -1,11 +1,12 @@
 import Core
 import Foundation
 import Ruleset
+import TestSupport
 import Testing
 
 @Suite("Rules gone wrong")
 struct RulesFuzzTests {
-  private static let count = ProcessInfo.processInfo.environment["PORTCULLIS_FIGURES"] == nil ? 20_000 : 500_000
+  private static let count = Fuzzing.count(20_000)
   private static let pieces = [
     "*filter\n", "COMMIT\n", ":INPUT DROP [0:0]\n", ":X - [0:0]\n", "-A INPUT ", "-j ACCEPT", "! ", "\"", "\\", "\\\"",
     " ", "\n", "\r\n",
@@ -51,9 +52,9 @@ struct RulesFuzzTests {
     var slowest = Duration.zero
     for _ in 0..<Self.count {
       let input = Self.mutated(&random)
-      let start = ContinuousClock.now
+      let start = ProcessorTime.now
       let ruleset = read(input)
-      let taken = ContinuousClock.now - start
+      let taken = ProcessorTime.now - start
       slowest = max(slowest, taken)
       #expect(taken < .seconds(1), "\(what): \(String(decoding: input.prefix(2000), as: UTF8.self))")
       if let ruleset {

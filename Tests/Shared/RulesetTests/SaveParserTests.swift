@@ -1,5 +1,6 @@
 import Core
 import Ruleset
+import TestSupport
 import Testing
 
 @Suite("What a host prints")

@@ -1,4 +1,5 @@
 import Core
+import TestSupport
 import Testing
 import Wire
 
@@ -6,7 +7,7 @@ import Wire
   static let seed = UInt64.random(in: 0 ... .max)
 
   @Test func `random messages come back as they went`() throws {
-    var random = SeededGenerator(seed: Self.seed)
+    var random = Random(seed: Self.seed)
     for round in 0..<3000 {
       let sent = random.controllerMessage()
       #expect(try ControllerMessage(frame: frame(sent.encode())) == sent, "seed \(Self.seed), round \(round)")
@@ -16,7 +17,7 @@ import Wire
   }
 
   @Test func `mutated messages are refused or read, never a crash, and what is read is written the same`() {
-    var random = SeededGenerator(seed: Self.seed)
+    var random = Random(seed: Self.seed)
     let corpus = (0..<40).flatMap { _ in [random.controllerMessage().encode(), random.agentMessage().encode()] }
     var read = 0
     for round in 0..<200_000 {
@@ -49,7 +50,7 @@ import Wire
   }
 
   @Test func `streams of random bytes end in an error or in silence`() {
-    var random = SeededGenerator(seed: Self.seed)
+    var random = Random(seed: Self.seed)
     for _ in 0..<2000 {
       var decoder = FrameDecoder()
       // A plausible length now and then, or the decoder would hardly ever get to a message.
@@ -218,7 +219,7 @@ import Wire
   // MARK: Reports
 
   @Test func `a report has the same bytes on its own as in its frame`() throws {
-    var random = SeededGenerator(seed: Self.seed)
+    var random = Random(seed: Self.seed)
     for _ in 0..<200 {
       let report = random.anyReport()
       #expect(try Report(encoded: report.encode()) == report, "seed \(Self.seed)")

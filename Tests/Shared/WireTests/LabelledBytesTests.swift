@@ -143,13 +143,14 @@ import Wire
     (
       .observations(
         Observations(
-          observing: [.ipv4],
+          observing: [.ipv4], full: [.ipv6],
           entries: [
             Observations.Entry(family: .ipv4, source: "s", proto: "p", port: "9", packets: 258, bytes: 1)
           ], omitted: 3)),
       hex([
-        "length": "0000002b", "type": "89", "observing v4": "01", "observing v6": "00", "left out": "00000003",
-        "entries": "00000001", "family": "00", "source": "00000001 73", "protocol": "00000001 70",
+        "length": "0000002d", "type": "89", "observing v4": "01", "observing v6": "00", "full v4": "00",
+        "full v6": "01", "left out": "00000003", "entries": "00000001", "family": "00", "source": "00000001 73",
+        "protocol": "00000001 70",
         "port": "00000001 39", "packets": "0000000000000102", "bytes": "0000000000000001",
       ])
     ),

@@ -1,19 +1,6 @@
 import Core
+import TestSupport
 import Wire
-
-/// SplitMix64: the same messages for the same seed on every machine.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-}
 
 let transaction = TransactionID(bytes: Array(repeating: 0xa1, count: 16))!
 let otherTransaction = TransactionID(bytes: Array(repeating: 0xa2, count: 16))!
@@ -66,7 +53,7 @@ func hex(_ parts: KeyValuePairs<String, String>) -> [UInt8] {
   parts.flatMap { Hex.decode($0.value.utf8.filter { $0 != UInt8(ascii: " ") })! }
 }
 
-extension SeededGenerator {
+extension Random {
   mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8.random(in: 0...255, using: &self) } }
 
   mutating func text(atMost limit: Int) -> String {
@@ -95,7 +82,7 @@ extension SeededGenerator {
     TextRequest(family: anyFamily(), side: Bool.random(using: &self) ? .expected : .observed)
   }
 
-  mutating func maybe<T>(_ make: (inout SeededGenerator) -> T) -> T? {
+  mutating func maybe<T>(_ make: (inout Random) -> T) -> T? {
     Bool.random(using: &self) ? make(&self) : nil
   }
 
@@ -176,6 +163,7 @@ extension SeededGenerator {
   mutating func anyObservations() -> Observations {
     Observations(
       observing: Set(Family.allCases.filter { _ in Bool.random(using: &self) }),
+      full: Set(Family.allCases.filter { _ in Bool.random(using: &self) }),
       entries: (0..<Int.random(in: 0..<4, using: &self)).map { _ in
         Observations.Entry(
           family: anyFamily(), source: text(atMost: 64), proto: text(atMost: 32), port: text(atMost: 32),

@@ -121,8 +121,10 @@ package enum StrictYAML {
       let content: YAMLNode.Content =
         scalar.style == .plain && ["", "~", "null", "Null", "NULL"].contains(scalar.string)
         ? .null : .scalar(scalar.string)
-      return YAMLNode(
+      var node = YAMLNode(
         location: location, tag: named(scalar.tag, besides: "str"), content: content, style: isPlain ? .plain : .quoted)
+      if scalar.style == .literal { node.blockStart = reading.text.start(ofBlock: scalar.string, below: location) }
+      return node
     case .sequence(let sequence):
       return YAMLNode(
         location: location, tag: named(sequence.tag, besides: "seq"),

@@ -32,6 +32,8 @@ package struct YAMLNode: Sendable {
   package let tag: String?
   package let content: Content
   var style = Style.quoted
+  /// Of a block (`|`), whose lines stand below each other in the file: where its first line begins.
+  package internal(set) var blockStart: SourceLocation?
   var isFromJSON = false
 
   package var isNull: Bool { if case .null = content { tag == nil } else { false } }

@@ -75,6 +75,18 @@ struct YAMLText {
     return location(line: mark.line, column: index - start + 1)
   }
 
+  /// How far its lines stand in is told by the first that is not empty.
+  func start(ofBlock content: String, below place: SourceLocation) -> SourceLocation {
+    let space = UInt8(ascii: " ")
+    let lines = content.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    var column = 1
+    if let index = lines.firstIndex(where: { !$0.isEmpty }), lineStarts.indices.contains(place.line + index) {
+      let written = bytes[lineStarts[place.line + index]...].prefix { $0 == space }.count
+      column += max(0, written - lines[index].prefix { $0 == space }.count)
+    }
+    return location(line: place.line + 1, column: column)
+  }
+
   private static func waypoints(_ bytes: [UInt8], _ starts: [Int]) -> [Int: [Int]] {
     var waypoints: [Int: [Int]] = [:]
     for (line, start) in starts.enumerated() {

@@ -40,8 +40,11 @@ struct AddressResolver {
   /// Empty in both families only after a problem was added.
   mutating func resolve(_ operands: [Located<AddressOperand>]) -> PerFamily<Sides> {
     var sides = PerFamily(ipv4: Sides(), ipv6: Sides())
-    for operand in operands {
-      let prefixes = AddressPrefix.merged(self.prefixes(operand))
+    // Addresses that a list spells out are one list, however many.
+    let spelled = operands.filter { if case .prefix = $0.value { true } else { false } }
+    let named = operands.filter { if case .prefix = $0.value { false } else { true } }
+    for group in [spelled] + named.map({ [$0] }) where !group.isEmpty {
+      let prefixes = AddressPrefix.merged(group.flatMap { self.prefixes($0) })
       for family in Family.allCases {
         let mine = prefixes.filter { $0.family == family }
         // A set cannot hold everything, and there is nothing to look up.
@@ -51,7 +54,7 @@ struct AddressResolver {
             usedSets.insert(set)
             sides[family].sets.append(set)
           } catch {
-            problems.add(operand.location, "these addresses cannot be a set: \(error.reason)")
+            problems.add(group[0].location, "these addresses cannot be a set: \(error.reason)")
           }
         } else {
           sides[family].inline += mine

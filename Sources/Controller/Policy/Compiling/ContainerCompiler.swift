@@ -1,4 +1,5 @@
 internal import Core
+internal import Ruleset
 
 /// The chain of a host's `containers:`.
 ///

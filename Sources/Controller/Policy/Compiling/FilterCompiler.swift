@@ -1,5 +1,6 @@
 internal import Core
 internal import Inventory
+internal import Ruleset
 
 /// Rules of the filter table, and what helpers need in raw, from one policy's items.
 struct FilterCompiler {
@@ -11,6 +12,9 @@ struct FilterCompiler {
   private(set) var rules = Rules()
   /// What stands before answers are accepted where windows end the connections opened in them.
   private(set) var early = EarlyRules()
+  /// Of `rules`: the first that accepts answers because an item says so, and the first of an item that is strict.
+  private(set) var firstAnswers: Int?
+  private(set) var firstStrict: Int?
   let hook: BuiltInHook
 
   /// Of iptables' limit match.
@@ -33,6 +37,11 @@ struct FilterCompiler {
     case .log(let words): suffix = compiler.suffix(item.match, before: Self.limit(words))
     case .limit: suffix = compiler.suffix(item.match, states: [])
     case .raw: suffix = []
+    }
+    if case .accept = item.action {
+      let isAnswers = item.match.word == .established || item.match.states.contains(.established)
+      if isAnswers { firstAnswers = firstAnswers ?? rules.lines.count }
+      if item.match.isStrict { firstStrict = firstStrict ?? rules.lines.count }
     }
     if case .reject(.tcpReset) = item.action { requireTCP(texts, item, &compiler) }
     for family in Family.allCases {
@@ -88,7 +97,8 @@ struct FilterCompiler {
           early.inside.append(line([answers, window], "ACCEPT"))
           // Only of connections that were opened this way: answers to what the host itself asked are no business of it.
           early.outside.append(line(["\(answers) --ctdir ORIGINAL"], "DROP"))
-        } else {
+        } else if item.match.states.isEmpty || item.match.states.contains(.new) {
+          // One that opens nothing has no answers of its own.
           early.lasting.append(line([answers], "ACCEPT"))
         }
       }

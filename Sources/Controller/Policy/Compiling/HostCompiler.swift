@@ -34,14 +34,22 @@ struct HostCompiler {
       translate(piece)
       otherTables(piece.policy)
     }
-    if let place = composition.closesIPv6 { drafts.ipv6 = .droppingAll(at: place) }
+    let leftOut = composition.closesIPv6.map { close(at: $0) } ?? []
     containers()
     requireTables()
     requireWayIn()
     try problems.throwIfAny()
     return try CompiledPolicy(
       composition, facts, drafts: drafts,
-      sets: sets.sorted { $0.name < $1.name }.filter { composition.closesIPv6 == nil || $0.family == .ipv4 })
+      sets: sets.sorted { $0.name < $1.name }.filter { composition.closesIPv6 == nil || $0.family == .ipv4 },
+      leftOut: leftOut)
+  }
+
+  /// - Returns: where rules come from that are for IPv6 alone, in reading order.
+  private mutating func close(at place: SourceLocation) -> [SourceLocation] {
+    let leftOut = drafts.ipv6.ruleSources.subtracting(drafts.ipv4.ruleSources)
+    drafts.ipv6 = .droppingAll(at: place)
+    return leftOut.sorted { ($0.file, $0.line, $0.column) < ($1.file, $1.line, $1.column) }
   }
 
   private mutating func declare(_ family: Family) {
@@ -66,6 +74,15 @@ struct HostCompiler {
     var main: [BuiltInHook: FilterCompiler] = [:]
     var last: [BuiltInHook: FilterCompiler] = [:]
     var translation = TranslationCompiler()
+
+    func acceptsAnswers(in hook: BuiltInHook) -> Bool {
+      [main[hook], last[hook]].contains { $0?.firstAnswers != nil } || rawAnswers(in: hook)
+    }
+
+    /// Raw text of the chain speaks of answers.
+    func rawAnswers(in hook: BuiltInHook) -> Bool {
+      Family.allCases.contains { policy.raw[$0]?.namesEstablished(in: hook.chain) == true }
+    }
   }
 
   private mutating func pieces(of policy: PolicyFile) -> Pieces {
@@ -90,10 +107,11 @@ struct HostCompiler {
   }
 
   private mutating func filter(_ hook: BuiltInHook, _ pieces: inout [Pieces]) {
-    let early = EarlyRules.joined(pieces.flatMap { [$0.main[hook], $0.last[hook]].compactMap { $0?.early } })
-    for line in early {
-      drafts[line.family].append(line.text, to: hook.chain, in: "filter", from: line.source)
-    }
+    var early = EarlyRules.joined(pieces.flatMap { [$0.main[hook], $0.last[hook]].compactMap { $0?.early } })
+    if !composition.placesEstablished { append(&early, hook) }
+    // Where an item says when answers are accepted, the cut stands right before that; else windows cut where they stand.
+    let isSaid = pieces.contains { $0.acceptsAnswers(in: hook) }
+    func cut(_ filter: FilterCompiler) -> Int? { isSaid ? filter.firstAnswers : filter.firstStrict }
     if let place = placeOfEstablished(hook, pieces) {
       for family in Family.allCases {
         let text = WordTexts.texts(.established, hook, family)[0]
@@ -106,15 +124,23 @@ struct HostCompiler {
           drafts[line.family].append(line.text, to: line.chain, in: "filter", from: line.source)
         }
       }
-      piece.main[hook].map { append($0.rules) }
+      piece.main[hook].map { append($0, cutting: &early, at: cut($0)) }
+      if piece.rawAnswers(in: hook) { append(&early, hook) }
       for family in Family.allCases { raw(piece.policy, family, table: "filter", chain: hook.chain) }
     }
-    for piece in pieces { piece.last[hook].map { append($0.rules) } }
+    for piece in pieces { piece.last[hook].map { append($0, cutting: &early, at: cut($0)) } }
     if let place = composition.observes { observe(hook, place) }
   }
 
-  private mutating func append(_ rules: FilterCompiler.Rules) {
-    for line in rules.lines {
+  /// Once: nothing is left of them.
+  private mutating func append(_ early: inout [EarlyRules.Line], _ hook: BuiltInHook) {
+    for line in early { drafts[line.family].append(line.text, to: hook.chain, in: "filter", from: line.source) }
+    early = []
+  }
+
+  private mutating func append(_ filter: FilterCompiler, cutting early: inout [EarlyRules.Line], at cut: Int?) {
+    for (index, line) in filter.rules.lines.enumerated() {
+      if index == cut { append(&early, filter.hook) }
       drafts[line.family].append(line.text, to: line.chain, in: line.table, from: line.source)
     }
   }
@@ -154,7 +180,9 @@ struct HostCompiler {
     }
     for (policy, section) in sections {
       var compiler = MatchCompiler(policy, common: common, facts: facts, fleet: fleet, pins: pins)
-      for item in section.items {
+      // What all say of the rest stands behind the items of each.
+      let rest = policy.name == sections.last?.0.name ? composition.containersRest : nil
+      for item in section.items + [rest].compactMap(\.self) {
         let lines = ContainerCompiler.lines(item, &compiler)
         if lines.count > MatchCompiler.expansionLimit {
           problems.add(

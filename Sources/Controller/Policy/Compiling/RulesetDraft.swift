@@ -63,6 +63,8 @@ struct RulesetDraft: Sendable {
     change(chain, in: table) { $0.lines.append(Line(text: text, source: source)) }
   }
 
+  var ruleSources: Set<SourceLocation> { Set(tables.flatMap { $0.chains.flatMap { $0.lines.map(\.source) } }) }
+
   func chain(_ name: String, in table: String) -> Chain? {
     tables.first { $0.name == table }.flatMap { table in table.index(of: name).map { table.chains[$0] } }
   }

@@ -20,7 +20,7 @@ extension AddressPrefix {
     }
     let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
     guard let address = NumericAddress(String(parts[0])) else { throw .malformed }
-    let width = address.family == .ipv4 ? 32 : 128
+    let width = address.family.addressBits
     guard parts.count == 2 else {
       self = AddressPrefix(address)
       return
@@ -33,12 +33,6 @@ extension AddressPrefix {
     // What a numeric address prints is one to read.
     self = AddressPrefix(address.description)!
   }
-
-  var isWhole: Bool { length == 0 }
-  var isOneAddress: Bool { length == (family == .ipv4 ? 32 : 128) }
-
-  /// As iptables-save prints it, always with its length.
-  var ruleText: String { isOneAddress ? "\(self)/\(length)" : description }
 
   /// Sorted, without those that others contain.
   package static func merged(_ prefixes: some Sequence<AddressPrefix>) -> [AddressPrefix] {

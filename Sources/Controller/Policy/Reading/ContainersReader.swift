@@ -23,7 +23,8 @@ enum ContainersReader {
       }
       items.append(item)
     }
-    return ContainerRules(location: place, items: items)
+    let rest = items.last?.match.isEverything == true ? items.removeLast() : nil
+    return ContainerRules(location: place, items: items, rest: rest)
   }
 
   private static func item(_ node: YAMLNode, _ problems: inout Problems) -> ContainerRules.Item? {

@@ -5,7 +5,7 @@ internal import Inventory
 enum DefinitionsReader {
   static let keys = ["sets", "services", "schedule"]
   /// Names that mean something else where a set or service is named.
-  private static let reserved: Set<String> = [
+  static let reserved: Set<String> = [
     OperandReader.controllersWord, "any", "all", "none", "self", "established", "invalid",
   ]
 

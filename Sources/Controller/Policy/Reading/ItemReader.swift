@@ -1,5 +1,6 @@
 internal import Core
 internal import Inventory
+internal import Ruleset
 
 /// Reads the items of `input`, `forward`, `output` and their `_last` parts.
 enum ItemReader {

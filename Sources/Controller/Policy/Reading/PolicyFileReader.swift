@@ -57,6 +57,7 @@ struct PolicyFileReader {
       sysctl: readSysctl(top), observes: readObserving(top), placesEstablished: readPlacing(top),
       closesIPv6: closesIPv6)
     requireBothHalves(policy, top)
+    if closesIPv6 != nil { refuseIPv6(policy) }
     return problems.isEmpty ? policy : nil
   }
 
@@ -162,6 +163,9 @@ struct PolicyFileReader {
     {
       for family in Family.allCases {
         guard let text = body[family.rawValue] else { continue }
+        if family == .ipv6, let closing {
+          problems.add(closing, "ipv6: drop-all and raw rules for IPv6 exclude each other", hint: "remove one of them")
+        }
         halves[family] = inline(text, family, mode)
       }
     }
@@ -204,6 +208,15 @@ struct PolicyFileReader {
     }
   }
 
+  /// A container's traffic is judged beside what drop-all closes.
+  private mutating func refuseIPv6(_ policy: PolicyFile) {
+    let matches = PolicyFile.Section.allCases.flatMap { (policy.sections[$0] ?? []).map(\.match) }
+    for match in matches + policy.translations.map(\.match) where match.family == .ipv6 {
+      problems.add(
+        match.location, "an item for IPv6 alone and ipv6: drop-all exclude each other", hint: "remove one of them")
+    }
+  }
+
   private mutating func inline(_ node: YAMLNode, _ family: Family, _ mode: BesideOthers.Mode) -> RawRules? {
     guard let text = node.string(&problems) else { return nil }
     guard !text.contains("\n") || text.hasSuffix("\n") else {
@@ -211,9 +224,8 @@ struct PolicyFileReader {
       return nil
     }
     do throws(Diagnostics) {
-      // Of a block, the first line is the one below its `|`.
-      return try RawRules.parse(
-        Array(text.utf8), file: file, firstLine: node.location.line, family: family, mode: mode)
+      let origin = node.blockStart.map { RawOrigin.block($0) } ?? .quoted(node.location)
+      return try RawRules.parse(Array(text.utf8), from: origin, family: family, mode: mode)
     } catch {
       problems.add(error)
       return nil
@@ -248,7 +260,7 @@ struct PolicyFileReader {
       return nil
     }
     do throws(Diagnostics) {
-      return try RawRules.parse(bytes, file: path, family: family, mode: mode)
+      return try RawRules.parse(bytes, from: .file(path), family: family, mode: mode)
     } catch {
       problems.add(error)
       return nil

@@ -31,32 +31,60 @@ struct RawRules: Sendable {
   /// The first rule that names the controllers.
   let controllersPlace: SourceLocation?
 
-  /// - Parameter firstLine: the line of the file that the text begins on, less one.
+  func namesEstablished(in chain: String) -> Bool {
+    tables.contains { table in
+      table.name == "filter"
+        && table.lines.contains { $0.chain == chain && ($0.head + ($0.tail ?? [])).contains("ESTABLISHED".utf8) }
+    }
+  }
+
   static func parse(
-    _ bytes: [UInt8], file: String, firstLine: Int = 0, family: Family, mode: BesideOthers.Mode
+    _ bytes: [UInt8], from origin: RawOrigin, family: Family, mode: BesideOthers.Mode
   ) throws(Diagnostics) -> RawRules {
     let ruleset: Ruleset
     do throws(Diagnostics) {
       ruleset = try Ruleset.parse(
-        policy: bytes, file: file, family: family, allowing: [OperandReader.controllersWord],
+        policy: bytes, file: origin.start.file, family: family, allowing: [OperandReader.controllersWord],
         declaringBuiltInChains: true)
     } catch {
-      throw error.moved(down: firstLine)
+      throw error.moved(to: origin)
     }
-    var reader = RawRulesReader(places: TablePlaces(bytes, file: file, firstLine: firstLine), mode: mode)
+    var reader = RawRulesReader(places: TablePlaces(bytes, origin), mode: mode)
     let tables = ruleset.tables.map { reader.table($0) }
     try reader.problems.throwIfAny()
     return RawRules(tables: tables, controllersPlace: reader.controllersPlace)
   }
 }
 
+/// Where a text of rules was written, to turn its own lines and columns into those of the file.
+enum RawOrigin {
+  /// A file of its own.
+  case file(String)
+  /// A block of YAML that begins here: its lines stand below each other, all as far in.
+  case block(SourceLocation)
+  /// A text in quotes, which may have its line ends as escapes: only where it begins is known.
+  case quoted(SourceLocation)
+
+  var start: SourceLocation {
+    switch self {
+    case .file(let file): SourceLocation(file: file, line: 1, column: 1)
+    case .block(let start), .quoted(let start): start
+    }
+  }
+
+  /// Both counted from 1.
+  func place(line: Int, column: Int) -> SourceLocation {
+    if case .quoted(let start) = self { return start }
+    return SourceLocation(file: start.file, line: start.line + line - 1, column: start.column + column - 1)
+  }
+}
+
 extension Diagnostics {
-  fileprivate func moved(down lines: Int) -> Diagnostics {
-    guard lines > 0 else { return self }
-    return Diagnostics(
+  fileprivate func moved(to origin: RawOrigin) -> Diagnostics {
+    Diagnostics(
       all.map { diagnostic in
         var moved = diagnostic
-        moved.location.line += lines
+        moved.location = origin.place(line: moved.location.line, column: moved.location.column)
         return moved
       }) ?? self
   }
@@ -149,14 +177,12 @@ private struct RawRulesReader {
 
 /// Where a rules text declares its tables and chains, which the ruleset itself does not remember.
 private struct TablePlaces {
-  private let file: String
-  private let firstLine: Int
+  private let origin: RawOrigin
   private var tables: [String: Int] = [:]
   private var chains: [String: Int] = [:]
 
-  init(_ bytes: [UInt8], file: String, firstLine: Int) {
-    self.file = file
-    self.firstLine = firstLine
+  init(_ bytes: [UInt8], _ origin: RawOrigin) {
+    self.origin = origin
     var table = ""
     for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
       switch line.first {
@@ -171,9 +197,7 @@ private struct TablePlaces {
     }
   }
 
-  func place(line: Int, column: Int) -> SourceLocation {
-    SourceLocation(file: file, line: firstLine + line, column: column)
-  }
+  func place(line: Int, column: Int) -> SourceLocation { origin.place(line: line, column: column) }
 
   func place(table: String) -> SourceLocation { place(line: tables[table] ?? 1, column: 1) }
 

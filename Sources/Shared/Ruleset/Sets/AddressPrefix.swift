@@ -1,8 +1,8 @@
 package import Core
 internal import Glibc
 
-/// An address or a prefix, as ipset prints it: `192.0.2.0/24`, `192.0.2.1`, `2001:db8::/32`. Nothing here asks a name
-/// service: `inet_pton` and `inet_ntop` only read and write numbers.
+/// The addresses that have their first bits in common, or one, as ipset prints them: `192.0.2.0/24`, `192.0.2.1`,
+/// `2001:db8::/32`. Nothing here asks a name service: `inet_pton` only reads numbers.
 package struct AddressPrefix: Hashable, Sendable, Comparable, CustomStringConvertible {
   package let family: Family
   /// In bits.
@@ -20,7 +20,7 @@ package struct AddressPrefix: Hashable, Sendable, Comparable, CustomStringConver
     guard AddressText.isAddress(address.utf8, family) else { return nil }
     var bytes = [UInt8](repeating: 0, count: family == .ipv4 ? 4 : 16)
     guard inet_pton(family == .ipv4 ? AF_INET : AF_INET6, address, &bytes) == 1 else { return nil }
-    let whole = bytes.count * 8
+    let whole = family.addressBits
     if parts.count == 2 {
       guard let length = AddressText.number(parts[1].utf8, atMost: whole) else { return nil }
       self.length = length
@@ -32,13 +32,45 @@ package struct AddressPrefix: Hashable, Sendable, Comparable, CustomStringConver
     guard bits & ~Self.mask(length) == 0 else { return nil }
   }
 
+  /// Made here, not by `inet_ntop`: libraries spell an address in different ways, and both sides of the wire, as well as the
+  /// names of sets, need one.
   package var description: String {
-    let whole = family == .ipv4 ? 32 : 128
-    let bytes = (0..<whole / 8).map { UInt8(truncatingIfNeeded: bits >> UInt128(120 - 8 * $0)) }
-    var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
-    guard inet_ntop(family == .ipv4 ? AF_INET : AF_INET6, bytes, &text, socklen_t(text.count)) != nil else { return "" }
-    let address = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    return length == whole ? address : "\(address)/\(length)"
+    let address = family == .ipv4 ? Self.dotted(UInt32(truncatingIfNeeded: bits >> 96)) : grouped
+    return isOneAddress ? address : "\(address)/\(length)"
+  }
+
+  /// As iptables-save prints it, always with its length.
+  package var ruleText: String { isOneAddress ? "\(self)/\(length)" : description }
+
+  package var isWhole: Bool { length == 0 }
+  package var isOneAddress: Bool { length == family.addressBits }
+
+  /// How many bits a mask of this form leaves alone: 24 of `255.255.255.0`. Nil for masks with holes, and for prefixes.
+  package var maskLength: Int? {
+    let ones = (~bits).leadingZeroBitCount
+    return isOneAddress && bits == Self.mask(ones) ? ones : nil
+  }
+
+  private static func dotted(_ address: UInt32) -> String {
+    [24, 16, 8, 0].map { "\(address >> $0 & 0xff)" }.joined(separator: ".")
+  }
+
+  /// RFC 5952: the first of the longest runs of two zero groups and more is `::`. Of addresses that begin with nothing but
+  /// zeros, or with `::ffff`, the last two groups stand as an IPv4 address.
+  private var grouped: String {
+    let groups = (0..<8).map { UInt16(truncatingIfNeeded: bits >> UInt128(112 - 16 * $0)) }
+    var gap = 0..<0
+    var start = 0
+    while start < 8 {
+      let end = groups[start...].firstIndex { $0 != 0 } ?? 8
+      if end - start > max(1, gap.count) { gap = start..<end }
+      start = end + 1
+    }
+    let endsInIPv4 = gap == 0..<6 || gap == 0..<5 && groups[5] == 0xffff
+    var words = groups.prefix(endsInIPv4 ? 6 : 8).map { String($0, radix: 16) }
+    if endsInIPv4 { words.append(Self.dotted(UInt32(truncatingIfNeeded: bits))) }
+    guard !gap.isEmpty else { return words.joined(separator: ":") }
+    return words[..<gap.lowerBound].joined(separator: ":") + "::" + words[gap.upperBound...].joined(separator: ":")
   }
 
   /// The prefix of this length that it lies in; itself when it is no longer than that.

@@ -51,6 +51,9 @@ package struct AddressSet: Hashable, Sendable {
 
 /// The set in which the kernel counts what an observed policy would have dropped: source address, protocol and port.
 package enum ObservationSet {
+  /// Entries of one family.
+  package static let capacity = 65_536
+
   /// What makes it, in the words of `ipset restore`.
   package static func text(_ family: Family, named name: String? = nil) -> [UInt8] {
     Array("create \(name ?? SetName.observations(family)) \(type(family))\n".utf8)
@@ -58,6 +61,6 @@ package enum ObservationSet {
 
   /// When it is full, new entries take the place of others.
   static func type(_ family: Family) -> String {
-    "hash:ip,port family \(AddressSet.word(family)) hashsize 1024 maxelem 65536 counters forceadd"
+    "hash:ip,port family \(AddressSet.word(family)) hashsize 1024 maxelem \(capacity) counters forceadd"
   }
 }

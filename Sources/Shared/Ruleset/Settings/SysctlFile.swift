@@ -61,22 +61,46 @@ package struct SysctlFile: Hashable, Sendable {
     try read(bytes, atMost: maximumFound)
   }
 
+  /// What can still be read of a host's own, line by line, and why that may not be all.
+  package static func salvage(found bytes: [UInt8]) -> (file: SysctlFile, problem: StrictTextProblem?) {
+    do throws(StrictTextProblem) { return (try parse(found: bytes), nil) } catch {
+      var values: [SysctlKey: Int] = [:]
+      for line in bytes.prefix(maximumFound).split(separator: newline) {
+        guard case .setting(let key, let value) = read(line: line) else { continue }
+        values[key] = values[key] ?? value
+      }
+      return (SysctlFile(found: values), error)
+    }
+  }
+
   private static func read(_ bytes: [UInt8], atMost limit: Int) throws(StrictTextProblem) -> SysctlFile {
     var values: [SysctlKey: Int] = [:]
     let lines = try bytes.strictLines(of: name, atMost: limit)
     for (index, line) in lines.enumerated() {
-      let text = String(decoding: line, as: UTF8.self)
-      let words = text.split(separator: " ", omittingEmptySubsequences: false)
-      guard words.count == 3, words[1] == "=", let value = Int(words[2]) else {
-        throw StrictTextProblem(name, line: index + 1, "'\(text)' is not a line like net.ipv4.ip_forward = 1")
+      switch read(line: line) {
+      case .setting(let key, let value): values[key] = value
+      case .wrong(let reason): throw StrictTextProblem(name, line: index + 1, reason)
       }
-      guard let key = SysctlKey(String(words[0])) else {
-        throw StrictTextProblem(name, line: index + 1, "\(words[0]) is not one of the settings that a policy may make")
-      }
-      values[key] = value
     }
     let file = SysctlFile(unchecked: values)
     guard file.encode() == bytes else { throw StrictTextProblem(name, "its lines are out of order, or stand twice") }
     return file
+  }
+
+  private enum Line {
+    case setting(SysctlKey, Int)
+    case wrong(String)
+  }
+
+  private static func read(line: ArraySlice<UInt8>) -> Line {
+    let text = String(decoding: line, as: UTF8.self)
+    let words = text.split(separator: " ", omittingEmptySubsequences: false)
+    guard words.count == 3, words[1] == "=", let value = Int(words[2]) else {
+      return .wrong("'\(text)' is not a line like net.ipv4.ip_forward = 1")
+    }
+    guard let key = SysctlKey(String(words[0])) else {
+      return .wrong("\(words[0]) is not one of the settings that a policy may make")
+    }
+    return .setting(key, value)
   }
 }

@@ -121,10 +121,26 @@ package struct SysctlKey: Hashable, Sendable, Comparable, CustomStringConvertibl
   /// What the kernel makes of it when its switch changes to this.
   package func value(underSwitch value: Int) -> Int { description.hasSuffix(".forwarding") ? value : 1 - value }
 
-  /// Switches first, because they change others; then by name.
+  /// What changes others comes before them: switches, then what is for `default`, which in IPv4 every interface takes over
+  /// that was never set itself. Then by name.
   package static func < (a: SysctlKey, b: SysctlKey) -> Bool {
-    if a.isForwardingSwitch != b.isForwardingSwitch { return a.isForwardingSwitch }
-    return bytewise(a.description, b.description)
+    func rank(_ key: SysctlKey) -> Int { key.isForwardingSwitch ? 0 : key.isDefault ? 1 : 2 }
+    return rank(a) == rank(b) ? bytewise(a.description, b.description) : rank(a) < rank(b)
+  }
+
+  private var isDefault: Bool {
+    if case .interface(_, "default", _) = place { true } else { false }
+  }
+
+  /// Whether this value lets fewer packets through, or believes fewer of them, than any other.
+  package func isTightest(_ value: Int) -> Bool {
+    switch place {
+    case .host: isForwardingSwitch && value == 0
+    case .interface(_, _, "forwarding"), .interface(_, _, "accept_redirects"), .interface(_, _, "send_redirects"):
+      value == 0
+    case .interface(_, _, "rp_filter"), .interface(_, _, "secure_redirects"): value == 1
+    case .interface: false
+    }
   }
 
   /// As the kernel takes them: at most 15 bytes, no slash, not a path's dots. Only printable ASCII here.
