@@ -146,7 +146,8 @@ let testTargets: [Target] = [
       "Core",
     ]),
   tests(
-    of: "Console", in: "Controller", uses: ["Console", "Operations", "Inventory", "Rollout", "Audit", "Wire", "Core"]),
+    of: "Console", in: "Controller",
+    uses: ["Console", "Operations", "Inventory", "Rollout", "Audit", "Ruleset", "Wire", "Core"]),
   tests(of: "Lab", in: "Lab", uses: ["Lab", "Core", "CLinux", subprocess, system]),
   // Runs the executables built beside it.
   tests(

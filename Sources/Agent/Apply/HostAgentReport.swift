@@ -29,7 +29,7 @@ extension HostAgent {
         families: families,
         owners: owners, otherBackendRules: try firewall.otherBackendRules(),
         conflicts: facts.conflicts, degraded: ledger.degraded, managementSource: managementSource,
-        settings: reported(beside.settings))
+        settings: reported(beside.settings), sshPorts: facts.listeningSSHPorts, leases: facts.leases)
     } catch {
       throw Refusal("report", error)
     }

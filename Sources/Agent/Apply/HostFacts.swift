@@ -1,3 +1,5 @@
+package import Core
+
 /// What a report says of the machine itself.
 package protocol HostFacts: AnyObject {
   /// From /proc/sys/kernel/random/boot_id.
@@ -10,6 +12,10 @@ package protocol HostFacts: AnyObject {
   var conflicts: [String] { get }
   /// Where sshd listens, for the safe policy; 22 when that cannot be told.
   var sshPorts: [UInt16] { get }
+  /// Where sshd listens for others, as the kernel says; empty when that cannot be told.
+  var listeningSSHPorts: [UInt16] { get }
+  /// Whether it has an address from a DHCP server.
+  var leases: PerFamily<Bool> { get }
   /// The TCP connections that peers have to these ports of ours now, also those that are still being opened. It is asked
   /// while new rules are in force, so it must not take long.
   func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds>

@@ -1,4 +1,5 @@
 package import Apply
+package import Core
 internal import Glibc
 
 /// What this machine says of itself.
@@ -33,6 +34,10 @@ package final class LinuxFacts: HostFacts {
     return SSHPorts(files.map { SmallFile.read($0) ?? [] }).ports
   }
 
+  package var listeningSSHPorts: [UInt16] { SSHListeners(root: root).ports(configured: Set(sshPorts)) }
+
+  package var leases: PerFamily<Bool> { Leases.found(root: root) }
+
   package func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds> {
     try TCPConnections.read(to: ports)
   }
@@ -51,7 +56,7 @@ package final class LinuxFacts: HostFacts {
     return lstat(path, &status) == 0
   }
 
-  private static func list(_ path: String) -> [String] {
+  static func list(_ path: String) -> [String] {
     guard let disk = try? LinuxDisk(path) else { return [] }
     return (try? disk.list(".")) ?? []
   }

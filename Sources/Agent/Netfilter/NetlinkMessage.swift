@@ -6,6 +6,7 @@ struct NetlinkMessage: Hashable, Sendable {
   enum Flag {
     static let request: UInt16 = 0x1
     static let acknowledge: UInt16 = 0x4
+    static let dump: UInt16 = 0x300
     static let exclusive: UInt16 = 0x200
     static let create: UInt16 = 0x400
   }

@@ -4,6 +4,8 @@ internal import Glibc
 /// A conversation with the kernel about the network namespace that the thread was in when this was made.
 final class NetlinkSocket {
   static let route: Int32 = 0
+  /// NETLINK_SOCK_DIAG.
+  static let sockets: Int32 = 4
   static let netfilter: Int32 = 12
 
   let descriptor: Descriptor
@@ -48,6 +50,28 @@ final class NetlinkSocket {
           return nil
         }
         if reply.type == type { return reply }
+      }
+    }
+    throw .of(what, "", errno: ETIMEDOUT)
+  }
+
+  /// Sends a request with NLM_F_DUMP and returns its answers, at most so many.
+  func list(_ message: NetlinkMessage, _ what: String, atMost limit: Int) throws(SystemCallError) -> [NetlinkReply] {
+    sequence += 1
+    let bytes = message.encode(sequence: sequence)
+    guard uninterrupted({ send(descriptor.raw, bytes, bytes.count, 0) }) == bytes.count else { throw .last(what, "") }
+    let deadline = monotonicMilliseconds() + 5000
+    var replies: [NetlinkReply] = []
+    while monotonicMilliseconds() < deadline {
+      for reply in try receive(within: 1000, what) where reply.sequence == sequence {
+        switch reply.type {
+        // NLMSG_DONE.
+        case 3: return replies
+        // NLMSG_ERROR.
+        case 2: throw .of(what, "", errno: -(reply.number(at: 0, as: Int32.self) ?? -EPROTO))
+        default: replies.append(reply)
+        }
+        if replies.count == limit { return replies }
       }
     }
     throw .of(what, "", errno: ETIMEDOUT)

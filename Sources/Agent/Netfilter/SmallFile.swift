@@ -21,8 +21,8 @@ enum SmallFile {
   }
 
   /// Its first line without spaces at the end, or nil.
-  static func line(_ path: String) -> String? {
-    guard let bytes = read(path) else { return nil }
+  static func line(_ path: String, atMost limit: Int = 64 << 10) -> String? {
+    guard let bytes = read(path, atMost: limit) else { return nil }
     let line = bytes.prefix { $0 != UInt8(ascii: "\n") }
     return String(decoding: line, as: UTF8.self)
   }

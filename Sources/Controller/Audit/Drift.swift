@@ -36,8 +36,12 @@ package struct HostDrift: Sendable {
   package let finding: Finding
   /// Which chains, by family, table and name, safe to print.
   package let chains: [Chain]
-  /// Equal for hosts with an identical difference.
-  package let key: Digest
+  /// Of each line of the difference, the place in the policies that it comes from; both empty until somebody knows.
+  package private(set) var sources = PerFamily<[SourceLocation?]>(ipv4: [], ipv6: [])
+  /// Why the places are not known, in words for an operator.
+  package private(set) var untraced: String?
+  /// Equal for hosts with an identical difference that comes from the same places.
+  package private(set) var key: Digest
 
   /// - Parameter context: lines around a difference.
   package init(host: HostID, texts: PerFamily<DriftTexts>, context: Int = 3) {
@@ -85,6 +89,29 @@ package struct HostDrift: Sendable {
     key = Digest(of: "not compared \(why)".utf8)
   }
 
+  /// The same with the places in the policies that its missing rules come from.
+  package func traced(_ source: (Family, DiffLine) -> SourceLocation?) -> HostDrift {
+    guard case .differs(let diffs) = finding else { return self }
+    var traced = self
+    traced.sources = diffs.map { family, diff in diff.lines.map { $0.kind == .removed ? source(family, $0) : nil } }
+    var out = ByteWriter()
+    out.raw(key.bytes)
+    for family in Family.allCases {
+      for place in traced.sources[family] { out.text(place.map { "\($0.file):\($0.line)" } ?? "") }
+    }
+    traced.key = Digest(of: out.bytes)
+    return traced
+  }
+
+  /// - Parameter why: in words for an operator, safe to print; equal for equal cases, so that hosts fold.
+  package func untraced(because why: String) -> HostDrift {
+    guard case .differs(let diffs) = finding, diffs.ipv4.removed + diffs.ipv6.removed > 0 else { return self }
+    var untraced = self
+    untraced.untraced = why
+    untraced.key = Digest(of: key.bytes + why.utf8)
+    return untraced
+  }
+
   private static func chains(_ family: Family, _ expected: Ruleset, _ observed: Ruleset) -> [Chain] {
     struct Name: Hashable {
       var table: String
@@ -110,13 +137,19 @@ package struct HostDrift: Sendable {
 package struct DriftGroup: Sendable {
   package let finding: HostDrift.Finding
   package let chains: [HostDrift.Chain]
+  package let sources: PerFamily<[SourceLocation?]>
+  package let untraced: String?
   /// By name.
   package let hosts: [HostID]
 
   /// The largest first, then by the name of the first host.
   package static func fold(_ drifts: [HostDrift]) -> [DriftGroup] {
     Dictionary(grouping: drifts, by: \.key).values
-      .map { DriftGroup(finding: $0[0].finding, chains: $0[0].chains, hosts: $0.map(\.host).sorted()) }
+      .map { drifts in
+        DriftGroup(
+          finding: drifts[0].finding, chains: drifts[0].chains, sources: drifts[0].sources,
+          untraced: drifts[0].untraced, hosts: drifts.map(\.host).sorted())
+      }
       .sorted { (-$0.hosts.count, $0.hosts[0]) < (-$1.hosts.count, $1.hosts[0]) }
   }
 }

@@ -13,6 +13,9 @@ package struct DriftDocument: Document {
     let chains: [String]
     let ipv4: [String]
     let ipv6: [String]
+    /// Of each line of `ipv4` and `ipv6` that is missing there: the file and line of the policy that it came from.
+    let ipv4Sources: [String?]
+    let ipv6Sources: [String?]
     let added: Int
     let removed: Int
     /// "differs", "resolved-since", "unreadable"
@@ -36,15 +39,18 @@ package struct DriftDocument: Document {
       case .differs(let diff):
         return Group(
           hosts: hosts, chains: chains, ipv4: diff.ipv4.lines.map(\.shown), ipv6: diff.ipv6.lines.map(\.shown),
+          ipv4Sources: DiffText.places(group.sources.ipv4), ipv6Sources: DiffText.places(group.sources.ipv6),
           added: diff.ipv4.added + diff.ipv6.added, removed: diff.ipv4.removed + diff.ipv6.removed,
-          finding: "differs", detail: "")
+          finding: "differs", detail: group.untraced ?? "")
       case .resolvedSince:
         return Group(
-          hosts: hosts, chains: chains, ipv4: [], ipv6: [], added: 0, removed: 0, finding: "resolved-since",
+          hosts: hosts, chains: chains, ipv4: [], ipv6: [], ipv4Sources: [], ipv6Sources: [], added: 0, removed: 0,
+          finding: "resolved-since",
           detail: "it differed when it reported, and did not any more when its rules were read")
       case .unreadable(let why):
         return Group(
-          hosts: hosts, chains: chains, ipv4: [], ipv6: [], added: 0, removed: 0, finding: "unreadable", detail: why)
+          hosts: hosts, chains: chains, ipv4: [], ipv6: [], ipv4Sources: [], ipv6Sources: [], added: 0, removed: 0,
+          finding: "unreadable", detail: why)
       }
     }
     asked = statuses.count
@@ -71,8 +77,10 @@ package struct DriftDocument: Document {
       text += Paint.heading.on("drifted \(Folding.fold(group.hosts))", style)
       text += "   \(count)" + (group.finding == "differs" ? "   +\(group.added) −\(group.removed)" : "") + "\n"
       if !group.detail.isEmpty { text += "  \(SafeText.escape(group.detail))\n" }
-      for (family, lines) in [("IPv4", group.ipv4), ("IPv6", group.ipv6)] where !lines.isEmpty {
-        text += "  \(family): committed → running\n" + DiffText.cut(lines, style, indent: "    ")
+      let families = [("IPv4", group.ipv4, group.ipv4Sources), ("IPv6", group.ipv6, group.ipv6Sources)]
+      for (family, lines, places) in families where !lines.isEmpty {
+        text += "  \(family): committed → running\n"
+        text += DiffText.cut(DiffText.lines(lines, from: places), style, indent: "    ")
       }
       text += "\n"
     }

@@ -3,7 +3,7 @@ package import Core
 internal import Inventory
 package import Operations
 package import Rollout
-internal import Ruleset
+package import Ruleset
 
 /// What `apply` would do, folded over hosts with the same change.
 package struct PlanDocument: Document {
@@ -48,26 +48,19 @@ package struct PlanDocument: Document {
     self.init(
       planned.plan, surroundings: planned.surroundings, alsoChanging: planned.alsoChanging.map(\.description),
       dnsNames: planned.names?.names.map(ResolveDocument.Name.init) ?? []
-    ) { planned.source(of: $0, $1, line: $2) }
+    ) { planned.sources(of: $0) }
   }
 
   package init(
     _ plan: RolloutPlan, surroundings: [Surroundings] = [], alsoChanging: [String] = [],
     dnsNames: [ResolveDocument.Name] = [],
-    source: (HostID, Family, Int) -> SourceLocation? = { _, _, _ in nil }
+    sources: (PlanGroup) -> (Family, DiffLine) -> SourceLocation? = { _ in { _, _ in nil } }
   ) {
     self.alsoChanging = alsoChanging
     self.dnsNames = dnsNames
     fleet = plan.fleet.description
     fingerprint = plan.fingerprint.description
     lastSerial = plan.serialBase.value
-    func sources(_ diff: RulesetDiff, _ family: Family, _ group: PlanGroup) -> [String?] {
-      diff.lines.map { line in
-        // What repairs a host is in its own words, which no line of ours is.
-        guard line.newLine > 0, group.action != .repair else { return nil }
-        return source(group.hosts[0], family, line.newLine).map { "\($0.file):\($0.line)" }
-      }
-    }
     groups = plan.groups.map { group in
       let hosts = group.hosts.map(\.description)
       switch group.difference {
@@ -76,11 +69,13 @@ package struct PlanDocument: Document {
           action: group.action.rawValue, reason: group.reason, hosts: hosts, ipv4: [], ipv6: [], added: 0, removed: 0,
           ipv4Sources: [], ipv6Sources: [], notComparable: nil)
       case .rules(let diff):
+        let source = sources(group)
+        let places = diff.map { family, diff in DiffText.places(diff.lines.map { source(family, $0) }) }
         return Group(
           action: group.action.rawValue, reason: group.reason, hosts: hosts, ipv4: diff.ipv4.lines.map(\.shown),
           ipv6: diff.ipv6.lines.map(\.shown), added: diff.ipv4.added + diff.ipv6.added,
-          removed: diff.ipv4.removed + diff.ipv6.removed, ipv4Sources: sources(diff.ipv4, .ipv4, group),
-          ipv6Sources: sources(diff.ipv6, .ipv6, group), notComparable: nil)
+          removed: diff.ipv4.removed + diff.ipv6.removed, ipv4Sources: places.ipv4,
+          ipv6Sources: places.ipv6, notComparable: nil)
       case .notComparable(let why):
         return Group(
           action: group.action.rawValue, reason: group.reason, hosts: hosts, ipv4: [], ipv6: [], added: 0, removed: 0,
@@ -170,10 +165,7 @@ package struct PlanDocument: Document {
     let families = [("IPv4", group.ipv4, group.ipv4Sources), ("IPv6", group.ipv6, group.ipv6Sources)]
     return families.map { family, texts, sources in
       guard !texts.isEmpty else { return "" }
-      let lines = texts.enumerated().map { index, text in
-        let source = sources.indices.contains(index) ? sources[index] : nil
-        return source.map { "\(text)   # \(SafeText.escape($0))" } ?? text
-      }
+      let lines = DiffText.lines(texts, from: sources)
       let shown = isCut && lines.count > installLines + 1 ? Array(lines.prefix(installLines)) : lines
       let hidden = lines.count - shown.count
       return "  \(family)\n" + DiffText.cut(shown, style, indent: "    ")

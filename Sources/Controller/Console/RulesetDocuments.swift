@@ -92,6 +92,19 @@ enum DiffText {
       + "\(indent)… \(all.count - groupLimit) more lines; -o json has them …\n"
   }
 
+  /// `file:line`
+  static func places(_ sources: [SourceLocation?]) -> [String?] {
+    sources.map { $0.map { "\($0.file):\($0.line)" } }
+  }
+
+  /// With the place that each comes from, where it is known.
+  static func lines(_ lines: [String], from places: [String?]) -> [String] {
+    lines.enumerated().map { index, line in
+      let place = places.indices.contains(index) ? places[index] : nil
+      return place.map { "\(line)   # \(SafeText.escape($0))" } ?? line
+    }
+  }
+
   static func lines(_ lines: [String], _ style: TextStyle, indent: String = "") -> String {
     lines.map { line in
       let painted =

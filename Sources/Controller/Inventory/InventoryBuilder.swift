@@ -149,7 +149,7 @@ struct InventoryBuilder {
       identityFile: settings.identityFile, agentUser: settings.agentUser ?? "portcullis",
       jump: resolvedHops(of: host, settings.jump ?? settings.sshJump, &unknownHops, &problems),
       controllers: controllers, labels: Set(settings.labels ?? []).sorted(by: bytewise),
-      sshPort: settings.sshPort ?? settings.port ?? 22, hasLeases: settings.hasLeases,
+      sshPort: settings.sshPort, hasLeases: settings.hasLeases,
       memberships: shared.memberships,
       variables: InventoryVariables(inherited: shared.layer.variables, own: own.variables))
   }

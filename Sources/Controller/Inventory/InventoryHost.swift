@@ -22,9 +22,8 @@ package struct InventoryHost: Hashable, Sendable {
   package let controllers: [String]
   /// `portcullis_labels`, sorted, unique.
   package let labels: [String]
-  /// Where its sshd listens, as the host itself sees it: `portcullis_ssh_port`, else `ansible_port`, else 22. They differ
-  /// where the controller's way leads through a forwarded port.
-  package let sshPort: UInt16
+  /// `portcullis_ssh_port`: where its sshd listens, as the host itself sees it; nil when nobody said.
+  package let sshPort: StatedPort?
   /// `portcullis_dhcp`: whether it has an address from a DHCP server; nil when nobody said.
   package let hasLeases: Bool?
   /// Every group the host is in, least specific first: by depth, then `ansible_group_priority`, then name.
@@ -35,6 +34,12 @@ package struct InventoryHost: Hashable, Sendable {
 
   /// Names of the groups, least specific first; `all` is always the first.
   package var groups: [String] { memberships.map(\.group) }
+}
+
+/// A port, and where somebody wrote it.
+package struct StatedPort: Hashable, Sendable {
+  package let port: UInt16
+  package let location: SourceLocation
 }
 
 /// That a host is in a group, and how specific the group is.

@@ -27,6 +27,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
   case expiredItem = "expired-item"
   case policyWithoutHosts = "policy-without-hosts"
   case hostWithoutPolicy = "host-without-policy"
+  case sshPortDisagrees = "ssh-port-disagrees"
 
   /// How bad it is when it is certain.
   package var severity: LintSeverity {
@@ -34,8 +35,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .noSSHFromControllers, .noLoopback, .noEstablished, .icmpv6Dropped: .error
     case .shadowedRule, .duplicateRule, .acceptAfterCatchAll, .oneFamilyOnly, .logWithoutLimit, .masqueradeEverything,
       .sourcePortAccept, .forwardingDisabled, .noDHCPClient, .closedFamily, .unusedSet, .unusedService, .unusedSchedule,
-      .expiredItem,
-      .policyWithoutHosts, .hostWithoutPolicy:
+      .expiredItem, .policyWithoutHosts, .hostWithoutPolicy, .sshPortDisagrees:
       .warning
     }
   }
@@ -63,6 +63,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .expiredItem: "an item whose last day is over"
     case .policyWithoutHosts: "a policy that applies to no host"
     case .hostWithoutPolicy: "a host that no policy applies to"
+    case .sshPortDisagrees: "a port of SSH that sshd does not listen on"
     }
   }
 
@@ -89,6 +90,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .expiredItem: "The kernel has ended it: whoever reads the policy believes that it still lets somebody in."
     case .policyWithoutHosts: "The group may be mistyped, and its hosts go without these rules."
     case .hostWithoutPolicy: "Nothing filters it."
+    case .sshPortDisagrees: "Rules for ssh open a port where nobody listens, and not the one that is needed."
     }
   }
 
@@ -113,6 +115,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .expiredItem: "Delete it, or name a later day."
     case .policyWithoutHosts: "Correct `applies_to`, or delete the policy."
     case .hostWithoutPolicy: "Put the host into a group that has a policy."
+    case .sshPortDisagrees: "Correct `portcullis_ssh_port`, or leave it out."
     }
   }
 }

@@ -94,7 +94,12 @@ struct AgentLink: ~Copyable {
     guard !outbox.isEmpty else { return }
     let bytes = outbox
     outbox = []
-    try await channel.write(bytes)
+    do {
+      try await channel.write(bytes)
+    } catch {
+      // One that ended before it read all of it: what it said tells more than that it reads no more.
+      throw await channel.standardError().isEmpty ? error : ended()
+    }
   }
 
   private func ended() async -> any Error {

@@ -2,6 +2,7 @@ package import Audit
 package import Core
 internal import Glibc
 internal import Inventory
+internal import Policy
 package import Release
 package import Rollout
 package import Store
@@ -152,7 +153,7 @@ package struct Applying: Sendable {
             host: host, fleet: workspace.configuration.fleet, transaction: .random(), manifest: Digest(of: manifest),
             terms: terms),
           files: files, timeout: limits.timeout,
-          source: said.source))
+          source: { [traces = said.traces] in traces?[$0.family].source(line: $0.line) }))
     }
     return couriers
   }

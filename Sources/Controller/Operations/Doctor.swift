@@ -1,6 +1,7 @@
 package import Audit
 package import Core
 package import Inventory
+internal import Policy
 package import Store
 internal import Wire
 
@@ -40,7 +41,7 @@ package struct Doctor: Sendable {
     controller += clock(observations)
     var drafts: Drafts?
     do {
-      drafts = try Drafts.compile(workspace, enrolments: enrolments)
+      drafts = try Drafts.compile(workspace, enrolments: enrolments, reported: ReportedFacts.of(observations))
     } catch let error as Diagnostics {
       controller.append(
         Finding(

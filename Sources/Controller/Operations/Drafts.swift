@@ -52,7 +52,9 @@ package struct Drafts: Sendable {
   package let uncovered: Set<HostID>
 
   /// Compiles every enrolled host, so that one mistake anywhere shows before anything happens.
-  package static func compile(_ workspace: Workspace, enrolments: [HostID: Store.Enrolment]) throws -> Drafts {
+  package static func compile(
+    _ workspace: Workspace, enrolments: [HostID: Store.Enrolment], reported: [HostID: ReportedFacts] = [:]
+  ) throws -> Drafts {
     let inventory = try workspace.inventory()
     let policies = try workspace.policies()
     let compiler = try PolicyCompiler(policies, inventory: inventory)
@@ -66,7 +68,8 @@ package struct Drafts: Sendable {
       let sources = (enrolment.controllers + host.controllers + workspace.configuration.controllers)
         .compactMap { NumericAddress($0)?.description }
       do throws(Diagnostics) {
-        let compiled = try compiler.compile(for: host, controllers: sources)
+        let compiled = try compiler.compile(
+          for: host, controllers: sources, reported: reported[host.id] ?? .none)
         byHost[host.id] = try draft(host, compiled, sources: sources, fleet: fleet, &texts)
       } catch {
         problems.add(error)

@@ -1,7 +1,10 @@
 package import Audit
 internal import Core
 package import Inventory
+internal import Policy
+internal import Release
 package import Store
+internal import Wire
 
 /// Asks the hosts whether their kernels still hold what they committed, and what exactly differs.
 package struct DriftHunt: Sendable {
@@ -30,6 +33,39 @@ package struct DriftHunt: Sendable {
     let compared = try await observation.refreshComparing(hosts, store: store)
     let statuses = try await observation.statuses(hosts, store: store)
     let drifts = statuses.filter { $0.integrity == .drifted }.compactMap { compared[$0.host] }
-    return Found(drifts: drifts, statuses: statuses)
+    return Found(drifts: try await traced(drifts, store), statuses: statuses)
+  }
+
+  /// As the policies were when the release was made that a host committed: the files may say something else by now.
+  func traced(_ drifts: [HostDrift], _ store: FleetStore) async throws -> [HostDrift] {
+    let observations = try await store.observations()
+    var known: [[Digest]: RuleOrigins] = [:]
+    var traced: [HostDrift] = []
+    for drift in drifts {
+      guard let committed = observations[drift.host]?.lastReport?.report.committed,
+        let bundle = try await store.bundle(for: drift.host, content: committed.content)
+      else {
+        traced.append(drift.untraced(because: "this controller does not have the release that was committed there"))
+        continue
+      }
+      // Hosts that share a policy share the work.
+      let manifest = try Manifest.parse(bundle.manifest)
+      let key = bundle.texts + [Digest(of: "\(manifest.mode) \(manifest.forwardsForeign)".utf8)]
+      if known[key] == nil { known[key] = try await origins(bundle, manifest, store) }
+      traced.append(
+        known[key].map { origins in drift.traced { origins.source($0, $1) } }
+          ?? drift.untraced(because: "the release that was committed there does not say where its rules come from"))
+    }
+    return traced
+  }
+
+  private func origins(
+    _ bundle: StoredBundle, _ manifest: Manifest, _ store: FleetStore
+  ) async throws -> RuleOrigins? {
+    let texts = try await store.texts(Set(bundle.texts))
+    guard let rules = bundle.rules?.map({ _, digest in texts[digest] }).whole(),
+      let traces = try bundle.traces?.map({ _, digest in try texts[digest].map(RuleTrace.init(encoded:)) }).whole()
+    else { return nil }
+    return try RuleOrigins(rules, mode: manifest.mode, forwardsForeign: manifest.forwardsForeign, traces)
   }
 }

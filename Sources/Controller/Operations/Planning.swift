@@ -1,8 +1,10 @@
 internal import Audit
 package import Core
 package import Inventory
+internal import Policy
 internal import Release
 package import Rollout
+package import Ruleset
 package import Store
 internal import Wire
 
@@ -20,9 +22,13 @@ package struct Planning: Sendable {
     /// DNS names of the policies.
     package internal(set) var names: NameResolution?
 
-    /// Where a line of what a host shall run comes from, when it comes from policies.
-    package func source(of host: HostID, _ family: Family, line: Int) -> SourceLocation? {
-      content.byHost[host]?.source(RuleLocation(family: family, line: line))
+    /// Where the rules that a group of hosts would get come from, when they come from policies.
+    package func sources(of group: PlanGroup) -> (Family, DiffLine) -> SourceLocation? {
+      guard let said = content.byHost[group.hosts[0]], let traces = said.traces else { return { _, _ in nil } }
+      guard group.action == .repair else { return { traces[$0].source(line: $1.newLine) } }
+      // What repairs a host is in its own words.
+      let origins = said.origins
+      return { family, line in line.kind == .added ? origins?.source(family, line) : nil }
     }
   }
 
@@ -63,8 +69,8 @@ package struct Planning: Sendable {
     _ hosts: [InventoryHost], store: FleetStore?, change: Change = .policies(),
     differences: [HostID: PerFamily<Sweep.Sides?>] = [:]
   ) async throws -> Planned {
-    let (content, drafts) = try await self.content(after: change, hosts, store)
     let observations = try await store?.observations() ?? [:]
+    let (content, drafts) = try await self.content(after: change, hosts, ReportedFacts.of(observations), store)
     let last = try await store?.lastSerial() ?? .none
     let floor = SerialFloor.floor(
       last: last, claims: observations.values.compactMap { $0.lastReport.flatMap { SerialFloor.claim(of: $0.report) } })
@@ -92,12 +98,13 @@ package struct Planning: Sendable {
   }
 
   private func content(
-    after change: Change, _ hosts: [InventoryHost], _ store: FleetStore?
+    after change: Change, _ hosts: [InventoryHost], _ reported: [HostID: ReportedFacts], _ store: FleetStore?
   ) async throws -> (content: ReleaseContent, drafts: Drafts?) {
     let chosen = Set(hosts.map(\.id))
     switch change {
     case .policies(let reinstated):
-      let drafts = try Drafts.compile(workspace, enrolments: try await store?.enrolments() ?? [:])
+      let drafts = try Drafts.compile(
+        workspace, enrolments: try await store?.enrolments() ?? [:], reported: reported)
       var content = ReleaseContent(drafts)
       for (host, bundle) in try await store?.withdrawn() ?? [:]
       where content.byHost[host] != nil && !reinstated.contains(host) {

@@ -3,7 +3,6 @@ internal import Policy
 internal import Release
 package import Rollout
 internal import Store
-internal import Wire
 
 /// What a release is to say of every host, wherever that comes from: the policies, or what was released before.
 package struct ReleaseContent: Sendable {
@@ -18,8 +17,8 @@ package struct ReleaseContent: Sendable {
     package let sets: RulesText?
     package let sysctl: RulesText?
     let manifest: @Sendable (Serial, [Grant]) throws -> Manifest
-    /// Where in the policies a line of the rules comes from, when they come from policies.
-    let source: @Sendable (RuleLocation) -> SourceLocation?
+    /// Where in the policies each line of the rules comes from; nil when the release they are from does not say.
+    let traces: PerFamily<RuleTrace>?
 
     var texts: [RulesText] { (rules.map { [$0.ipv4, $0.ipv6] } ?? []) + [sets, sysctl].compactMap { $0 } }
 
@@ -47,7 +46,7 @@ package struct ReleaseContent: Sendable {
         Host(
           content: draft.content, mode: draft.mode.rawValue, rules: draft.rules, sets: draft.sets, sysctl: draft.sysctl,
           manifest: { try draft.manifest(fleet: fleet, serial: $0, grants: $1) },
-          source: { draft.compiled.source(of: $0.family, line: $0.line) })
+          traces: draft.compiled.traces)
       }, enrolled: drafts.enrolled, uncovered: drafts.uncovered)
   }
 }
@@ -69,7 +68,15 @@ extension ReleaseContent.Host {
       content: bundle.content, mode: manifest.mode.rawValue, rules: rules,
       sets: try bundle.sets.map { try text($0, "ipsets") },
       sysctl: try bundle.sysctl.map { try text($0, "kernel settings") },
-      manifest: { try manifest.released(as: $0, grants: $1) }, source: { _ in nil })
+      manifest: { try manifest.released(as: $0, grants: $1) },
+      traces: bundle.traces?.map { _, digest in texts[digest].flatMap { try? RuleTrace(encoded: $0.bytes) } }.whole())
+  }
+
+  /// Nil when where its rules come from is not known.
+  var origins: RuleOrigins? {
+    guard let rules, let traces, let manifest = try? manifest(Serial(1), []) else { return nil }
+    return try? RuleOrigins(
+      rules.map { $1.bytes }, mode: manifest.mode, forwardsForeign: manifest.forwardsForeign, traces)
   }
 
   /// The host gives our rules up; who manages it and which groups it is in stays as it was last released.
@@ -80,7 +87,7 @@ extension ReleaseContent.Host {
       sources: last.sources, files: nil)
     return ReleaseContent.Host(
       content: manifest.contentDigest, mode: manifest.mode.rawValue, rules: nil, sets: nil, sysctl: nil,
-      manifest: { try manifest.released(as: $0, grants: $1) }, source: { _ in nil })
+      manifest: { try manifest.released(as: $0, grants: $1) }, traces: nil)
   }
 }
 

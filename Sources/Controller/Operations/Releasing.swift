@@ -1,4 +1,5 @@
 internal import Core
+internal import Policy
 internal import Release
 internal import Rollout
 internal import Store
@@ -31,10 +32,12 @@ struct Releasing {
     let bundles = built.hosts.map { host in
       let said = content.byHost[host.manifest.host]!
       for text in said.texts { texts[text.digest] = text.bytes }
+      for family in Family.allCases { said.traces.map { texts[$0[family].digest] = $0[family].encoded } }
       return StoredBundle(
         serial: serial, host: host.manifest.host, manifest: host.manifest.encode(),
         content: host.manifest.contentDigest, proof: host.proof.encode(),
-        rules: said.rules?.map { _, text in text.digest }, sets: said.sets?.digest, sysctl: said.sysctl?.digest)
+        rules: said.rules?.map { _, text in text.digest }, sets: said.sets?.digest, sysctl: said.sysctl?.digest,
+        traces: said.traces?.map { _, trace in trace.digest })
     }
     try checkAsHost(release, bundles[0], texts, doing: operation)
     try await store.save(release, bundles: bundles, texts: texts)

@@ -37,7 +37,9 @@ package struct Rendering: Sendable {
     let enrolment = try await store?.enrolments()[host.id]
     let known = (enrolment?.controllers ?? []) + workspace.configuration.controllers
     let isKnown = !known.isEmpty || !host.controllers.isEmpty
-    let compiled = try compiler.compile(for: host, controllers: isKnown ? known : PolicySet.placeholderControllers)
+    let compiled = try compiler.compile(
+      for: host, controllers: isKnown ? known : PolicySet.placeholderControllers,
+      reported: try await store?.reportedFacts()[host.id] ?? .none)
     return Rendering(compiled, host: host.id, usesPlaceholders: !isKnown)
   }
 

@@ -33,8 +33,10 @@ package struct Validation: Sendable {
   ///   - strict: warnings are errors.
   ///   - only: hosts to look at; nil for all.
   ///   - sources: the management sources learnt at enrolment.
+  ///   - reported: what hosts last said of themselves.
   package static func run(
-    _ workspace: Workspace, strict: Bool = false, only: Set<HostID>? = nil, sources: [HostID: [String]] = [:]
+    _ workspace: Workspace, strict: Bool = false, only: Set<HostID>? = nil, sources: [HostID: [String]] = [:],
+    reported: [HostID: ReportedFacts] = [:]
   ) throws -> Validation {
     let inventory = try workspace.inventory()
     guard !inventory.hosts.isEmpty else {
@@ -53,10 +55,12 @@ package struct Validation: Sendable {
       do throws(Diagnostics) {
         let known = (sources[host.id] ?? []) + workspace.configuration.controllers + host.controllers
         let controllers = known.isEmpty ? PolicySet.placeholderControllers : known
-        let policy = try compiler.compile(for: host, controllers: controllers)
-        if try findings.add(policy, host: host, controllers: controllers, areKnown: !known.isEmpty) {
+        let said = reported[host.id] ?? .none
+        let policy = try compiler.compile(for: host, controllers: controllers, reported: said)
+        if try findings.add(policy, host: host, controllers: controllers, areKnown: !known.isEmpty, said) {
           compiled.append(policy)
         }
+        findings.add(portOf: host, said)
       } catch {
         problems.add(error)
       }
@@ -85,21 +89,21 @@ private struct Findings {
 
   /// False when the same text was looked at before.
   mutating func add(
-    _ policy: CompiledPolicy, host: InventoryHost, controllers: [String], areKnown: Bool
+    _ policy: CompiledPolicy, host: InventoryHost, controllers: [String], areKnown: Bool, _ reported: ReportedFacts
   ) throws(Diagnostics) -> Bool {
-    let leases = host.hasLeases.map { "\($0)" } ?? ""
+    let ports = host.sshPorts(reported)
+    let leases = host.leases(reported)
     let key = Digest(
       of: policy.digests.ipv4.bytes + policy.digests.ipv6.bytes
-        + "\(host.sshPort) \(leases) \(policy.beside.mode) \(areKnown ? controllers.sorted() : []) \(policy.leftOut)"
-        .utf8)
+        + "\(ports) \(leases) \(policy.beside.mode) \(areKnown ? controllers.sorted() : []) \(policy.leftOut)".utf8)
     let isNew = known[key] == nil
     if isNew {
       var subject = try LintSubject(
         policy.rules,
         places: LintPlaces(whole: policy.start) { policy.source(of: $0, line: $1) })
       subject.controllers = controllers
-      subject.sshPorts = [host.sshPort]
-      subject.facts.hasLeases.ipv4 = host.hasLeases
+      subject.sshPorts = ports
+      subject.facts.hasLeases = leases
       subject.now = now
       subject.facts.isOwned = policy.beside.mode == .owned
       subject.facts.closesIPv6 = policy.closesIPv6
@@ -133,6 +137,19 @@ private struct Findings {
       let said = remark.diagnostic
       add(LintFinding(rule, at: said.location, said.message, hint: said.hint, subject: remark.subject), nil)
     }
+  }
+
+  mutating func add(portOf host: InventoryHost, _ reported: ReportedFacts) {
+    guard let stated = host.sshPort, !reported.sshPorts.isEmpty, !reported.sshPorts.contains(stated.port) else {
+      return
+    }
+    let seen = reported.sshPorts.map { "\($0)" }.joined(separator: ", ")
+    add(
+      LintFinding(
+        .sshPortDisagrees, at: stated.location,
+        "portcullis_ssh_port says \(stated.port), and sshd was last seen to listen on \(seen)",
+        hint: "leave the variable out where the host's own report is right", subject: "portcullis_ssh_port"),
+      host.id.description)
   }
 
   mutating func add(uncovered host: InventoryHost) {

@@ -31,7 +31,8 @@ package struct CompiledPolicy: Sendable {
   package let settings: SysctlFile
   /// The first policy's file.
   package let start: SourceLocation
-  private let places: PerFamily<[SourceLocation]>
+  /// Of each line of `rules`.
+  package let traces: PerFamily<RuleTrace>
 
   init(
     _ composition: Composition, _ facts: HostFacts, drafts: PerFamily<RulesetDraft>, sets: [AddressSet],
@@ -65,14 +66,14 @@ package struct CompiledPolicy: Sendable {
     let rendered = drafts.map { $1.render() }
     rules = rendered.map { $1.text }
     digests = rendered.map { Digest(of: $1.text) }
-    places = rendered.map { $1.places }
+    traces = rendered.map { RuleTrace($1.places) }
     dropsForward = Family.allCases.filter { drafts[$0].chain("FORWARD", in: "filter")?.dropsTheRest == true }
     for family in Family.allCases { try Self.check(rendered[family], family, facts.host, composition) }
   }
 
   /// Where a line of `rules`, counted from 1, comes from: what a failed rehearsal points at. Nil behind the end.
   package func source(of family: Family, line: Int) -> SourceLocation? {
-    places[family].indices.contains(line - 1) ? places[family][line - 1] : nil
+    traces[family].source(line: line)
   }
 
   /// Whether the policies let the kernel forward.

@@ -57,10 +57,13 @@ package struct PolicyCompiler: Sendable {
 
   /// A host's rules in both families.
   ///
+  /// - Parameter reported: what the host last said of itself.
   /// - Parameter controllers: the management sources learnt for this host, numeric; those of its
   ///   `portcullis_controllers` are added. Order and doubles do not matter. Where a policy names the controllers and
   ///   none is known, that is an error, because nobody could manage the host any more.
-  package func compile(for host: InventoryHost, controllers: [String]) throws(Diagnostics) -> CompiledPolicy {
+  package func compile(
+    for host: InventoryHost, controllers: [String], reported: ReportedFacts = .none
+  ) throws(Diagnostics) -> CompiledPolicy {
     let names = policies(of: host)
     guard let composition = compositions[names], let questions = questions[names] else {
       throw Diagnostics(
@@ -69,7 +72,7 @@ package struct PolicyCompiler: Sendable {
           hint: "its groups are \(host.groups.joined(separator: ", ")); a policy with applies_to: all is for every host"
         ))
     }
-    let facts = HostFacts(host, controllers: try Self.addresses(controllers, of: host))
+    let facts = HostFacts(host, controllers: try Self.addresses(controllers, of: host), reported: reported)
     let key = CompileCache.Key(
       policies: names, controllers: questions.asksControllers ? facts.controllers : [],
       sshPorts: questions.asksSSH ? facts.sshPorts : [], variables: questions.variables.map { facts.variable($0) })
@@ -102,7 +105,8 @@ package struct PolicyCompiler: Sendable {
     }
     try problems.throwIfAny()
     let inventory = try HostInventory.parse(Array("all: {hosts: {standalone: {}}}\n".utf8), file: "standalone")
-    let facts = HostFacts(inventory.hosts[0], controllers: try addresses(controllers, of: inventory.hosts[0]))
+    let facts = HostFacts(
+      inventory.hosts[0], controllers: try addresses(controllers, of: inventory.hosts[0]), reported: .none)
     var compiler = HostCompiler(
       try Composition(policies), common: set.common, facts: facts, fleet: FleetAddresses(inventory, pins: set.pins),
       pins: set.pins)

@@ -44,12 +44,14 @@ package struct StoredBundle: Hashable, Sendable {
   package var sets: Digest?
   /// Nil when the bundle has no kernel settings.
   package var sysctl: Digest?
+  /// Where each line of the rules comes from; nil when nobody said.
+  package var traces: PerFamily<Digest>?
 
   package var manifestDigest: Digest { Digest(of: manifest) }
 
   package init(
     serial: Serial, host: HostID, manifest: [UInt8], content: Digest, proof: [UInt8], rules: PerFamily<Digest>?,
-    sets: Digest? = nil, sysctl: Digest? = nil
+    sets: Digest? = nil, sysctl: Digest? = nil, traces: PerFamily<Digest>? = nil
   ) {
     self.serial = serial
     self.host = host
@@ -59,11 +61,12 @@ package struct StoredBundle: Hashable, Sendable {
     self.rules = rules
     self.sets = sets
     self.sysctl = sysctl
+    self.traces = traces
   }
 
   /// Digests of every text it names.
   package var texts: [Digest] {
-    (rules.map { [$0.ipv4, $0.ipv6] } ?? []) + [sets, sysctl].compactMap { $0 }
+    [rules?.ipv4, rules?.ipv6, sets, sysctl, traces?.ipv4, traces?.ipv6].compactMap { $0 }
   }
 }
 
@@ -104,15 +107,16 @@ extension FleetStore {
       }
       let insert = try db.cachedStatement(
         sql: """
-          INSERT INTO bundles (serial, host, manifest_digest, content, ipv4, ipv6, sets, sysctl, manifest, proof)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+          INSERT INTO bundles (serial, host, manifest_digest, content, ipv4, ipv6, sets, sysctl, ipv4_trace,
+            ipv6_trace, manifest, proof)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
           """)
       for bundle in bundles {
         guard bundle.serial == release.serial else { throw Reason("the bundle of \(bundle.host) has another serial") }
         try insert.execute(arguments: [
           serial, bundle.host.description, bundle.manifestDigest.column, bundle.content.column,
           bundle.rules?.ipv4.column, bundle.rules?.ipv6.column, bundle.sets?.column, bundle.sysctl?.column,
-          Data(bundle.manifest), Data(bundle.proof),
+          bundle.traces?.ipv4.column, bundle.traces?.ipv6.column, Data(bundle.manifest), Data(bundle.proof),
         ])
       }
     }
@@ -206,7 +210,8 @@ extension FleetStore {
       serial: Serial(column: row["serial"]), host: try row.host(), manifest: try row.bytes("manifest"),
       content: try row.digest("content"), proof: try row.bytes("proof"),
       rules: ipv4 == nil ? nil : PerFamily(ipv4: try row.digest("ipv4"), ipv6: try row.digest("ipv6")),
-      sets: try row.optionalDigest("sets"), sysctl: try row.optionalDigest("sysctl"))
+      sets: try row.optionalDigest("sets"), sysctl: try row.optionalDigest("sysctl"),
+      traces: PerFamily(ipv4: try row.optionalDigest("ipv4_trace"), ipv6: try row.optionalDigest("ipv6_trace")).whole())
     guard bundle.manifestDigest == (try row.digest("manifest_digest")) else {
       throw Reason("the stored manifest of \(bundle.host) was altered")
     }
@@ -303,6 +308,8 @@ extension FleetStore {
           AND digest NOT IN (SELECT ipv6 FROM bundles WHERE ipv6 IS NOT NULL)
           AND digest NOT IN (SELECT sets FROM bundles WHERE sets IS NOT NULL)
           AND digest NOT IN (SELECT sysctl FROM bundles WHERE sysctl IS NOT NULL)
+          AND digest NOT IN (SELECT ipv4_trace FROM bundles WHERE ipv4_trace IS NOT NULL)
+          AND digest NOT IN (SELECT ipv6_trace FROM bundles WHERE ipv6_trace IS NOT NULL)
           """)
     }
   }

@@ -15,6 +15,9 @@ enum Schema {
     migrator.registerMigration("files beside the rules") { db in
       for statement in beside { try db.execute(sql: statement) }
     }
+    migrator.registerMigration("where rules come from") { db in
+      for statement in traces { try db.execute(sql: statement) }
+    }
     return migrator
   }
 
@@ -31,6 +34,14 @@ enum Schema {
     "ALTER TABLE bundles ADD COLUMN sysctl BLOB REFERENCES texts",
     "CREATE INDEX bundles_by_sets ON bundles (sets) WHERE sets IS NOT NULL",
     "CREATE INDEX bundles_by_sysctl ON bundles (sysctl) WHERE sysctl IS NOT NULL",
+  ]
+
+  // Bundles of before have none.
+  private static let traces = [
+    "ALTER TABLE bundles ADD COLUMN ipv4_trace BLOB REFERENCES texts",
+    "ALTER TABLE bundles ADD COLUMN ipv6_trace BLOB REFERENCES texts",
+    "CREATE INDEX bundles_by_ipv4_trace ON bundles (ipv4_trace) WHERE ipv4_trace IS NOT NULL",
+    "CREATE INDEX bundles_by_ipv6_trace ON bundles (ipv6_trace) WHERE ipv6_trace IS NOT NULL",
   ]
 
   private static let first = [

@@ -42,8 +42,10 @@ struct Plan: FleetVerb {
         .refreshWithTexts(hosts, store: store)
     }
     let enrolments = try await store?.enrolments() ?? [:]
+    let reported = try await store?.reportedFacts() ?? [:]
     let mistakes = try FindingsText.lines(
-      Validation.run(workspace, only: Set(enrolments.keys), sources: enrolments.mapValues(\.controllers)))
+      Validation.run(
+        workspace, only: Set(enrolments.keys), sources: enrolments.mapValues(\.controllers), reported: reported))
     if !mistakes.isEmpty { Terminal.write(mistakes + "\n", to: STDERR_FILENO) }
     let planned = try await Planning(workspace).planWithOutlook(hosts, store: store, differences: differences)
     try store?.close()

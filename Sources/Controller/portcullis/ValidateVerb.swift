@@ -38,8 +38,9 @@ struct Validate: FleetVerb {
     do {
       let store = try workspace.existingStore()
       let sources = try await store?.enrolments().mapValues(\.controllers) ?? [:]
+      let reported = try await store?.reportedFacts() ?? [:]
       try store?.close()
-      validated = try Validation.run(workspace, strict: strict, sources: sources)
+      validated = try Validation.run(workspace, strict: strict, sources: sources, reported: reported)
     } catch let mistakes as Diagnostics where output == .sarif {
       var sarif = Sarif(relativeTo: Self.folder)
       sarif.add(mistakes: mistakes.all)

@@ -110,6 +110,14 @@ package struct PerFamily<Value> {
   }
 }
 
+extension PerFamily {
+  /// Nil when a half is missing.
+  package func whole<Half>() -> PerFamily<Half>? where Value == Half? {
+    guard let ipv4, let ipv6 else { return nil }
+    return PerFamily<Half>(ipv4: ipv4, ipv6: ipv6)
+  }
+}
+
 extension PerFamily: Sendable where Value: Sendable {}
 extension PerFamily: Equatable where Value: Equatable {}
 extension PerFamily: Hashable where Value: Hashable {}

@@ -46,6 +46,15 @@ package struct DiffLine: Hashable, Sendable {
   package let text: String
   /// Of an added rule, its line in the new text; 0 for everything else.
   package let newLine: Int
+  /// Of an added rule in the new chain, of a removed one in the old; nil for everything else.
+  package let position: Position?
+
+  package struct Position: Hashable, Sendable {
+    /// Counted from 0.
+    package let index: Int
+    /// Rules of the chain.
+    package let count: Int
+  }
 
   package var marked: String {
     switch kind {
@@ -64,15 +73,18 @@ private struct DiffBuilder {
   init(context: Int) { self.context = context }
 
   private mutating func add(_ kind: DiffLine.Kind, _ table: String, _ chain: String?, _ text: String) {
-    lines.append(DiffLine(kind: kind, table: table, chain: chain, text: text, newLine: 0))
+    lines.append(DiffLine(kind: kind, table: table, chain: chain, text: text, newLine: 0, position: nil))
   }
 
-  private mutating func add(_ kind: DiffLine.Kind, _ table: String, _ chain: String, _ rules: ArraySlice<Rule>) {
-    for rule in rules {
+  /// - Parameter range: which of the chain's rules.
+  private mutating func add(_ kind: DiffLine.Kind, _ table: String, _ chain: RuleChain, _ range: Range<Int>) {
+    for index in range {
+      let rule = chain.rules[index]
       lines.append(
         DiffLine(
-          kind: kind, table: table, chain: chain, text: SafeText.escape(rule.bytes),
-          newLine: kind == .added ? rule.line : 0))
+          kind: kind, table: table, chain: chain.name, text: SafeText.escape(rule.bytes),
+          newLine: kind == .added ? rule.line : 0,
+          position: kind == .context ? nil : DiffLine.Position(index: index, count: chain.rules.count)))
     }
   }
 
@@ -97,7 +109,7 @@ private struct DiffBuilder {
 
   private mutating func whole(_ kind: DiffLine.Kind, _ table: String, _ chain: RuleChain) {
     add(kind, table, chain.name, chain.header)
-    add(kind, table, chain.name, chain.rules[...])
+    add(kind, table, chain, chain.rules.indices)
   }
 
   private mutating func compare(_ from: RuleTable, _ to: RuleTable) {
@@ -130,20 +142,20 @@ private struct DiffBuilder {
         new += 1
       }
       let isLast = old == from.rules.count && new == to.rules.count
-      unchangedRules(from.rules[unchanged..<old], table, to.name, isFirst: isFirst, isLast: isLast)
+      unchangedRules(unchanged..<old, table, from, isFirst: isFirst, isLast: isLast)
       isFirst = false
       let removed = old
       while old < from.rules.count, !common.keptFrom[old] { old += 1 }
-      add(.removed, table, from.name, from.rules[removed..<old])
+      add(.removed, table, from, removed..<old)
       let added = new
       while new < to.rules.count, !common.keptTo[new] { new += 1 }
-      add(.added, table, to.name, to.rules[added..<new])
+      add(.added, table, to, added..<new)
     }
   }
 
   /// Shows the ends of a run of unchanged rules that touch a change.
   private mutating func unchangedRules(
-    _ rules: ArraySlice<Rule>, _ table: String, _ chain: String, isFirst: Bool, isLast: Bool
+    _ rules: Range<Int>, _ table: String, _ chain: RuleChain, isFirst: Bool, isLast: Bool
   ) {
     let head = isFirst && context != .max ? 0 : min(context, rules.count)
     let tail = isLast && context != .max ? 0 : min(context, rules.count)
@@ -152,7 +164,7 @@ private struct DiffBuilder {
       return add(.context, table, chain, rules)
     }
     add(.context, table, chain, rules.prefix(head))
-    add(.gap, table, chain, "… \(rules.count - head - tail) unchanged rules …")
+    add(.gap, table, chain.name, "… \(rules.count - head - tail) unchanged rules …")
     add(.context, table, chain, rules.suffix(tail))
   }
 }

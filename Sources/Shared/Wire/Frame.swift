@@ -41,6 +41,7 @@ package enum WireLimit {
   package static let setting = 96
   package static let settingValue = 32
   /// Services named in a report.
+  package static let sshPorts = 8
   package static let conflicts = 16
 }
 

@@ -38,13 +38,18 @@ package struct Report: Hashable, Sendable {
   package var managementSource: String
   /// Kernel settings that the committed release makes, by name.
   package var settings: [SettingReport]
+  /// Where its sshd listens for others, as the kernel says; empty when that cannot be told.
+  package var sshPorts: [UInt16]
+  /// Whether it has an address from a DHCP server; nil when its agent does not say.
+  package var leases: PerFamily<Bool>?
 
   package init(
     nonce: Nonce, host: HostID, fleet: FleetID, time: UTCTime, bootID: String, agentVersion: String,
     architecture: String, kernel: String, backend: Backend, iptablesVersion: String, committed: Committed?,
     lastFailure: LastFailure?, pending: PendingChange? = nil, localAct: LocalAct? = nil,
     families: PerFamily<FamilyReport>, owners: [ForeignOwner] = [], otherBackendRules: Int, conflicts: [String],
-    degraded: String?, managementSource: String, settings: [SettingReport] = []
+    degraded: String?, managementSource: String, settings: [SettingReport] = [],
+    sshPorts: [UInt16] = [], leases: PerFamily<Bool>? = nil
   ) {
     self.nonce = nonce
     self.host = host
@@ -67,6 +72,8 @@ package struct Report: Hashable, Sendable {
     self.degraded = degraded
     self.managementSource = managementSource
     self.settings = settings
+    self.sshPorts = sshPorts
+    self.leases = leases
   }
 }
 

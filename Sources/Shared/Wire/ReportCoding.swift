@@ -2,7 +2,9 @@ internal import Core
 
 extension Report {
   /// Of the bytes below, which stores keep for years.
-  private static let format: UInt16 = 4
+  private static let format: UInt16 = 5
+  /// Said neither where sshd listens nor whether there are leases.
+  private static let formatWithoutServices: UInt16 = 4
   /// Said nothing of kernel settings.
   private static let formatWithoutSettings: UInt16 = 3
   /// Said only whether the safe policy is loaded.
@@ -80,11 +82,18 @@ extension Report {
       out.clipped(setting.desired, to: WireLimit.settingValue)
       out.optional(setting.observed) { out, value in out.clipped(value, to: WireLimit.settingValue) }
     }
+    let ports = Set(sshPorts).subtracting([0]).sorted().prefix(WireLimit.sshPorts)
+    out.clamped(ports.count)
+    for port in ports { out.uint16(port) }
+    out.optional(leases) { out, leases in
+      out.bool(leases.ipv4)
+      out.bool(leases.ipv6)
+    }
   }
 
   init(_ reader: inout ByteReader) throws(ByteReader.Problem) {
     let format = try reader.uint16("format of report")
-    guard [Self.format, Self.formatWithoutSettings, Self.formatWithoutReason].contains(format) else {
+    guard (Self.formatWithoutReason...Self.format).contains(format) else {
       throw .malformed(field: "format of report")
     }
     self.init(
@@ -126,7 +135,23 @@ extension Report {
           try reader.text("why it is degraded", atMost: WireLimit.detail)
         },
       managementSource: try reader.text("management source", atMost: WireLimit.address),
-      settings: try format == Self.format ? Self.settings(&reader) : [])
+      settings: try format > Self.formatWithoutSettings ? Self.settings(&reader) : [],
+      sshPorts: try format > Self.formatWithoutServices ? Self.sshPorts(&reader) : [],
+      leases: try format > Self.formatWithoutServices
+        ? reader.optional("leases") { (reader) throws(ByteReader.Problem) in
+          PerFamily(ipv4: try reader.bool("IPv4 lease"), ipv6: try reader.bool("IPv6 lease"))
+        } : nil)
+  }
+
+  private static func sshPorts(_ reader: inout ByteReader) throws(ByteReader.Problem) -> [UInt16] {
+    var ports: [UInt16] = []
+    for _ in 0..<(try reader.count("number of SSH ports", atMost: WireLimit.sshPorts)) {
+      let port = try reader.uint16("SSH port")
+      // 0 is no port.
+      guard port > ports.last ?? 0 else { throw .malformed(field: "SSH port") }
+      ports.append(port)
+    }
+    return ports
   }
 
   private static func settings(_ reader: inout ByteReader) throws(ByteReader.Problem) -> [SettingReport] {

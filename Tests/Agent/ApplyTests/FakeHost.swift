@@ -10,6 +10,8 @@ final class FakeHost {
     let kernel = "6.1.0"
     let conflicts: [String] = []
     let sshPorts: [UInt16] = [22]
+    let listeningSSHPorts: [UInt16] = [22]
+    let leases = PerFamily(ipv4: true, ipv6: false)
     /// Of peers to sshd's port.
     var connections: Result<Set<ConnectionEnds>, Reason> = .success([])
     func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds> {

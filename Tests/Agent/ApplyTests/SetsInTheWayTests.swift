@@ -48,7 +48,7 @@ import Wire
     // Not a moment for the rules; and the sets, which nobody can look at, are looked at once.
     #expect(loaded == [.zero, .zero])
     #expect((HostPicture(host).ipv4, HostPicture(host).ipv6) == (before.ipv4, before.ipv6))
-    #expect(boot.now() - start <= 2 * SetCalls.shortLimit)
+    #expect(boot.now() - start <= SetCalls.shortLimit * 2)
   }
 
   @Test func `an ipset program that hangs delays no report by more than one limit, however many sets there are`() throws

@@ -76,6 +76,14 @@ import Wire
     #expect(host.settings.values == before)
   }
 
+  @Test func `interfaces follow a switch that somebody turned meanwhile`() throws {
+    for key in [Self.forward, Self.own] { host.settings.set(key, 1) }
+    try host.apply(agent, Self.bundle(7, [Self.forward: 1]))
+    for key in [Self.forward, Self.own] { host.settings.set(key, 0) }
+    try host.apply(agent, Self.bundle(7, [Self.forward: 1]))
+    #expect(host.settings.values[Self.forward] == 1 && host.settings.values[Self.own] == 1)
+  }
+
   @Test func `what is for all interfaces is written before what is for one`() throws {
     // The default reaches every interface whose own was never written, and that of br0 is right already.
     host.settings.set("net.ipv4.conf.default.rp_filter", 0)

@@ -49,6 +49,16 @@ extension FleetSuite {
         try await lab.shell("h001", "ipset del \(set) 198.18.1.7; echo 0 > /proc/sys/net/ipv4/ip_forward")
         let drift = try await lab.portcullis("drift", "-l", "h001")
         #expect(drift.status == 2 && drift.out.contains("198.18.1.7") && drift.out.contains("ip_forward"), "\(drift)")
+        // So is a rule, and what repairs it, by the line of the policy that it came from.
+        try await lab.shell("h001", "iptables -S PCL-INPUT | grep -m1 9100 | sed s,-A,-D, | xargs iptables")
+        let line =
+          1 + Self.policy.split(separator: "\n", omittingEmptySubsequences: false).firstIndex { $0.contains("9100") }!
+        let lost = try await lab.portcullis("drift", "-l", "h001", "-o", "json")
+        #expect(
+          lost.out.contains("policies/all.yaml:\(line)\""),
+          "\(lost)")
+        let repair = try await lab.succeed("plan", "--refresh", "-l", "h001")
+        #expect(repair.out.contains("--dport 9100 -j ACCEPT   # policies/all.yaml:\(line)\n"), "\(repair)")
         try await lab.succeed("apply", "--yes", timeout: 90)
         #expect(try await lab.shell("h001", "ipset save \(set)").contains("198.18.1.7"))
         #expect(try await lab.portcullis("drift").status == 0)

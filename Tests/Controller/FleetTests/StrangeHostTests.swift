@@ -39,7 +39,7 @@ extension FleetSuite {
       ("ends at once", "echo no agent today >&2; exit 1", "no agent today", false),
       ("floods", "exec cat /dev/zero", "length 0", false),
       ("floods with noise", "exec cat /dev/urandom", "", false),
-      ("floods its standard error", "exec cat /dev/zero >&2", "", true),
+      ("floods its standard error", "exec cat /dev/zero >&2", "", false),
       ("never answers", "exec sleep 60", "", true),
     ])
     func aHostThatMisbehavesIsReportedInTimeAndDelaysNobody(
@@ -49,8 +49,8 @@ extension FleetSuite {
       try await withBridge(script, in: lab) {
         let refreshed = try await lab.portcullis("status", "--refresh", "--timeout", "10", "-o", "json", timeout: 60)
         #expect(refreshed.status == 4, "\(refreshed)")
-        // Programs of the strange host go on for longer; a busy machine may take some seconds of its own.
-        #expect(refreshed.seconds < 25)
+        // What shows at once is not waited for; a busy machine takes some seconds of its own.
+        #expect(refreshed.seconds < (holdsOn ? 25 : 10))
         print("a host that \(what): \(refreshed.seconds) s")
         let hosts = try JSON(refreshed).hosts
         for (name, host) in hosts where name != Self.host {

@@ -43,7 +43,8 @@ func compiled(_ yaml: String, name: String = "web") throws -> PerFamily<Ruleset>
   defer { try? FileManager.default.removeItem(at: folder) }
   try Data(yaml.utf8).write(to: folder.appendingPathComponent(name + ".yaml"))
   let policies = try PolicySet.load(directory: folder.path)
-  let hosts = Array("all: {children: {webservers: {hosts: {h: }}}}\n".utf8)
+  // Both are groups that imports are made for here.
+  let hosts = Array("all: {children: {webservers: {hosts: {h: }}, \"0644\": {hosts: {h: }}}}\n".utf8)
   let inventory = try HostInventory.parse(hosts, file: "hosts.yaml")
   let rules = try PolicyCompiler(policies, inventory: inventory).compile(for: inventory.hosts[0], controllers: []).rules
   return try PerFamily { family in

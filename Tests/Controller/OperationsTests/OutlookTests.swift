@@ -4,6 +4,7 @@ import Inventory
 import Lint
 import Policy
 import Rollout
+import Ruleset
 import Store
 import Testing
 import Wire
@@ -80,7 +81,10 @@ import Wire
     #expect(all.alsoChanging.isEmpty && all.plan.touched.count == 2)
     // Every added rule leads to its line of the policy.
     let place = try #require(
-      (1...20).lazy.compactMap { some.source(of: HostID("w1")!, .ipv4, line: $0) }.first { $0.line == 4 })
+      some.plan.groups.lazy.compactMap { group -> Core.SourceLocation? in
+        guard case .rules(let diff) = group.difference else { return nil }
+        return diff.ipv4.lines.compactMap { some.sources(of: group)(.ipv4, $0) }.first { $0.line == 4 }
+      }.first)
     #expect(place.file.hasSuffix("/policies/p.yaml"))
     try store.close()
   }
@@ -111,5 +115,26 @@ import Wire
     #expect(warnings > 0)
     #expect(try Validation.run(workspace, strict: true).findings.allSatisfy { $0.lint.severity == .error })
     #expect(try Validation.run(workspace, only: []).findings.allSatisfy { $0.hosts.isEmpty })
+  }
+
+  @Test("A way in that has ended is none, and what drop-all leaves out is named, by the fleet's own clock")
+  func endedAndClosed() throws {
+    func found(_ until: String) throws -> [String] {
+      let workspace = try workspace([
+        "a":
+          "applies_to: web\n\(Self.common){accept: {service: ssh, from: controllers, until: \(until)}},"
+          + " {accept: {tcp: 80, from: \"2001:db8::/32\"}}]",
+        "b": "applies_to: web\nipv6: drop-all",
+      ])
+      return try Validation.run(workspace, sources: [HostID("w1")!: ["192.0.2.1"]]).findings.compactMap { finding in
+        let place = finding.lint.diagnostic.location
+        guard [.noSSHFromControllers, .closedFamily].contains(finding.lint.rule) else { return nil }
+        return "\(finding.lint.severity) \(finding.lint.rule.rawValue) \((place.file as NSString).lastPathComponent)"
+      }
+    }
+    #expect(
+      Set(try found("2020-01-01")) == ["error no-ssh-from-controllers a.yaml", "warning closed-family a.yaml"])
+    #expect(
+      Set(try found("2037-01-01")) == ["warning no-ssh-from-controllers a.yaml", "warning closed-family a.yaml"])
   }
 }

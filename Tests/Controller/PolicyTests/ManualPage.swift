@@ -124,7 +124,7 @@ struct ManualPage {
 
   private static var services: [String] {
     let names = ServiceTable.names.filter { $0 != ServiceTable.ssh }
-    return ["| name | ports |", "|---|---|", "| `ssh` | the host's own: `ansible_port`, or tcp/22 |"]
+    return ["| name | ports |", "|---|---|", "| `ssh` | the host's own |"]
       + names.map { name in
         let ports = (ServiceTable.all[name] ?? []).map { port in
           switch port {

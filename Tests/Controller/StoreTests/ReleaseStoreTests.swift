@@ -197,6 +197,24 @@ struct ReleaseStoreTests {
     #expect(try await store.bundleFiles(for: host(2)) != nil)
   }
 
+  @Test func `where rules come from is kept with a bundle, and goes with the last one that says so`() async throws {
+    let serial = try await store.allocateSerial()
+    var made = makeRelease(serial, hosts: 1)
+    let trace: [UInt8] = [7, 7]
+    made.bundles[0].traces = PerFamily { _ in Digest(of: trace) }
+    made.texts[Digest(of: trace)] = trace
+    try await store.save(made.release, bundles: made.bundles, texts: made.texts)
+    #expect(try await store.bundle(for: host(0)) == made.bundles[0])
+    try await store.pruneBundles(keepingReleases: 1)
+    #expect(try await store.text(Digest(of: trace)) == trace)
+    let next = try await store.allocateSerial()
+    made = makeRelease(next, hosts: 1)
+    try await store.save(made.release, bundles: made.bundles, texts: made.texts)
+    #expect(try await store.bundle(for: host(0))?.traces == nil)
+    try await store.pruneBundles(keepingReleases: 1)
+    #expect(try await store.text(Digest(of: trace)) == nil)
+  }
+
   @Test func `a release for ten thousand hosts is saved in one go`() async throws {
     let made = makeRelease(try await store.allocateSerial(), hosts: 10_000)
     let clock = ContinuousClock()

@@ -42,7 +42,7 @@ import Wire
       if let message = try? AgentMessage(frame: mutant) {
         read += 1
         // A report of a format before is read, and written in today's.
-        if message.type == .report, payload.starts(with: [0, 2]) || payload.starts(with: [0, 3]) { continue }
+        if message.type == .report, payload.first == 0, (2...4).contains(payload[1]) { continue }
         if Array(message.encode().dropFirst(5)) != payload { Issue.record("seed \(Self.seed), round \(round)") }
       }
     }
@@ -232,15 +232,20 @@ import Wire
   }
 
   @Test func `stored reports of the formats before are read`() throws {
-    // Stores keep reports for years. Format 3 said nothing of kernel settings.
+    // Stores keep reports for years. Format 4 said neither where sshd listens nor whether there are leases.
     var old = report()
     old.degraded = "why"
-    var encoded = Array(old.encode().dropLast(4))
+    let services = 4 + 1
+    var encoded = Array(old.encode().dropLast(services))
+    encoded[1] = 4
+    #expect(try Report(encoded: encoded) == old)
+    // Format 3 said nothing of kernel settings.
+    encoded = Array(old.encode().dropLast(services + 4))
     encoded[1] = 3
     #expect(try Report(encoded: encoded) == old)
     // Format 2 only said whether the safe policy was loaded.
     old.degraded = nil
-    encoded = Array(old.encode().dropLast(4))
+    encoded = Array(old.encode().dropLast(services + 4))
     encoded[1] = 2
     #expect(try Report(encoded: encoded) == old)
     let flag = encoded.count - 4 - old.managementSource.utf8.count - 1
@@ -262,6 +267,24 @@ import Wire
       mutant.replaceSubrange(place..<place + names[0].count + names[1].count, with: wrong)
       #expect(throws: WireProblem.malformedReport(.malformed(field: "owner"))) { try Report(encoded: mutant) }
     }
+  }
+
+  @Test func `ports are written in order and once, at most eight, and read only so`() throws {
+    var sent = report()
+    sent.sshPorts = [2222, 22, 0, 22]
+    #expect(try Report(encoded: sent.encode()).sshPorts == [22, 2222])
+    sent.sshPorts = Array(1...9)
+    #expect(try Report(encoded: sent.encode()).sshPorts == Array(1...8))
+    let bytes = sent.encode()
+    let start = bytes.count - 1 - 8 * 2
+    for ports: [UInt8] in [[0, 0, 0, 2], [0, 2, 0, 2], [0, 2, 0, 1]] {
+      var mutant = bytes
+      mutant.replaceSubrange(start..<start + 4, with: ports)
+      #expect(throws: WireProblem.malformedReport(.malformed(field: "SSH port"))) { try Report(encoded: mutant) }
+    }
+    var many = bytes
+    many[start - 1] = 9
+    #expect(throws: WireProblem.self) { try Report(encoded: many) }
   }
 
   @Test func `a stored report of another format is refused by name`() {

@@ -110,9 +110,9 @@ import Wire
           owners: [.docker, .ufw], otherBackendRules: 6, conflicts: ["u"], degraded: "d", managementSource: "m",
           settings: [
             SettingReport(key: "y", desired: "1", observed: "0"), SettingReport(key: "z", desired: "2", observed: nil),
-          ])),
+          ], sshPorts: [22, 2222], leases: PerFamily(ipv4: true, ipv6: false))),
       hex([
-        "length": "00000224", "type": "84", "format": "0004", "nonce": nonce32, "host": "00000001 68",
+        "length": "0000022f", "type": "84", "format": "0005", "nonce": nonce32, "host": "00000001 68",
         "fleet": "00000001 66", "time": "0000000000000001", "boot id": "00000001 62",
         "agent version": "00000001 76", "architecture": "00000001 61", "kernel": "00000001 6b", "backend": "01",
         "iptables version": "00000001 69", "committed follows": "01", "serial of commit": "0000000000000002",
@@ -130,7 +130,8 @@ import Wire
         "conflicts": "00000001", "conflict": "00000001 75", "degraded follows": "01", "degraded": "00000001 64",
         "management source": "00000001 6d", "settings": "00000002", "setting": "00000001 79",
         "desired": "00000001 31", "observed follows": "01", "observed": "00000001 30", "other": "00000001 7a",
-        "other desired": "00000001 32", "other observed follows": "00",
+        "other desired": "00000001 32", "other observed follows": "00", "SSH ports": "00000002", "port": "0016",
+        "other port": "08ae", "leases follow": "01", "IPv4 lease": "01", "IPv6 lease": "00",
       ])
     ),
     (

@@ -157,7 +157,10 @@ extension Random {
       degraded: Bool.random(using: &self) ? text(atMost: 4096) : nil, managementSource: text(atMost: 64),
       settings: (0..<Int.random(in: 0..<3, using: &self)).map { _ in
         SettingReport(key: text(atMost: 96), desired: text(atMost: 32), observed: maybe { $0.text(atMost: 32) })
-      })
+      },
+      sshPorts: Set((0..<Int.random(in: 0..<9, using: &self)).map { _ in .random(in: 1...65_535, using: &self) })
+        .sorted(),
+      leases: maybe { PerFamily(ipv4: .random(using: &$0), ipv6: .random(using: &$0)) })
   }
 
   mutating func anyObservations() -> Observations {

@@ -12,7 +12,7 @@ struct HostSettings {
   var controllers: [String]?
   var labels: [String]?
   /// `portcullis_ssh_port`
-  var sshPort: UInt16?
+  var sshPort: StatedPort?
   /// `portcullis_dhcp`
   var hasLeases: Bool?
   /// From `ansible_ssh_common_args`; `portcullis_jump` wins over it wherever either stands.
@@ -173,7 +173,9 @@ struct SettingsReader {
       }
     case "portcullis_ssh_port":
       guard plainText(value) != nil else { return }
-      settings.sshPort = value.integer(in: 1...65535, &problems).map(UInt16.init)
+      settings.sshPort = value.integer(in: 1...65535, &problems).map {
+        StatedPort(port: UInt16($0), location: variable.location)
+      }
     case "portcullis_dhcp":
       settings.hasLeases = value.bool(&problems)
     case let name where name.hasPrefix("portcullis_"):

@@ -10,10 +10,10 @@ struct HostFacts: Sendable {
   /// Where its sshd listens.
   let sshPorts: [PortRange]
 
-  init(_ host: InventoryHost, controllers: [NumericAddress]) {
+  init(_ host: InventoryHost, controllers: [NumericAddress], reported: ReportedFacts = .none) {
     self.host = host
     self.controllers = controllers
-    sshPorts = [PortRange(host.sshPort, host.sshPort)]
+    sshPorts = host.sshPorts(reported).map { PortRange($0, $0) }
   }
 
   /// The texts of a variable: one, or those of a list. Nil when the host has no such variable, or it is neither.

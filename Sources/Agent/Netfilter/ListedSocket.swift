@@ -1,0 +1,65 @@
+internal import Core
+
+/// A socket of this network namespace as the kernel lists it (sock_diag(7)): never of another namespace, and with its
+/// owner, whoever asks.
+struct ListedSocket: Hashable, Sendable {
+  var address: IPAddress
+  var port: UInt16
+  var user: UInt32
+  var inode: UInt32
+  /// Whose process made it; nil before Linux 5.8.
+  var cgroup: UInt64?
+
+  /// More are not looked at.
+  static let maximum = 4096
+
+  /// TCP sockets that listen, in both families.
+  static func listening() throws -> [ListedSocket] {
+    let (tcp, listen): (UInt8, UInt32) = (6, 10)
+    return try Family.allCases.flatMap { try list($0, tcp, states: 1 << listen, filter: []) }
+  }
+
+  /// Whether a UDP socket of the family is bound to the port.
+  static func isBound(_ family: Family, udp port: UInt16) throws -> Bool {
+    try !list(family, 17, states: .max, filter: filter(port: port)).isEmpty
+  }
+
+  private static func list(
+    _ family: Family, _ transport: UInt8, states: UInt32, filter: [UInt8]
+  ) throws -> [ListedSocket] {
+    let number: UInt8 = family == .ipv4 ? 2 : 10
+    // SOCK_DIAG_BY_FAMILY, struct inet_diag_req_v2; INET_DIAG_REQ_BYTECODE 1.
+    let request = NetlinkMessage(
+      20, flags: NetlinkMessage.Flag.request | NetlinkMessage.Flag.dump,
+      fixed: [number, transport, 0, 0] + NetlinkMessage.native(states) + [UInt8](repeating: 0, count: 48),
+      attributes: filter.isEmpty ? [] : [NetlinkMessage.attribute(1, filter)])
+    return try NetlinkSocket(NetlinkSocket.sockets).list(request, "list sockets", atMost: maximum)
+      .compactMap(ListedSocket.init)
+  }
+
+  /// What the kernel runs for each socket so that only those bound to the port are listed: at least it, and at most it
+  /// (linux/inet_diag.h). Each operation is followed by one that holds its number; a jump over the end is a no.
+  static func filter(port: UInt16) -> [UInt8] {
+    func operation(_ code: UInt8, yes: UInt8, no: UInt16) -> [UInt8] { [code, yes] + NetlinkMessage.native(no) }
+    // INET_DIAG_BC_S_GE 2, INET_DIAG_BC_S_LE 3.
+    return operation(2, yes: 8, no: 20) + operation(0, yes: 0, no: port) + operation(3, yes: 8, no: 12)
+      + operation(0, yes: 0, no: port)
+  }
+
+  /// struct inet_diag_msg; INET_DIAG_CGROUP_ID 21.
+  init?(_ reply: NetlinkReply) {
+    let size = 72
+    guard reply.type == 20, reply.payload.count >= size, let family = reply.number(at: 0, as: UInt8.self),
+      let port = reply.number(at: 4, as: UInt16.self), let user = reply.number(at: 64, as: UInt32.self),
+      let inode = reply.number(at: 68, as: UInt32.self),
+      let address = IPAddress(bytes: Array(reply.payload.dropFirst(8).prefix(family == 2 ? 4 : 16)))
+    else { return nil }
+    self.address = address
+    self.port = UInt16(bigEndian: port)
+    self.user = user
+    self.inode = inode
+    cgroup = reply.attributes(after: size)[21].flatMap { bytes in
+      bytes.count == 8 ? NetlinkReply.number(bytes, at: 0, as: UInt64.self) : nil
+    }
+  }
+}

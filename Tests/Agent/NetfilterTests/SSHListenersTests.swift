@@ -1,0 +1,155 @@
+import Core
+import Glibc
+import Testing
+
+@testable import Netfilter
+
+@Suite(.enabled(if: isRoot, "needs root, for network namespaces"))
+struct SSHListenersTests {
+  @Test func `the ports that a running sshd listens on are found, whatever its configuration says`() throws {
+    try inNamespace {
+      try withTemporaryDirectory { root in
+        let listeners = SSHListeners(root: root)
+        #expect(listeners.ports(configured: [22]).isEmpty)
+        let other = try listen(on: "0.0.0.0", 8022)
+        let sshd = try SSHDaemon(root, ["-p", "2222", "-o", "ListenAddress=0.0.0.0", "-o", "ListenAddress=[::]:2022"])
+        // Not 2023, which only this host itself reaches.
+        let own = try SSHDaemon(root, ["-o", "ListenAddress=127.0.0.1:2023"])
+        #expect(listeners.ports(configured: [22]) == [2022, 2222])
+        withExtendedLifetime((other, sshd, own)) {}
+      }
+    }
+  }
+
+  @Test func `without a way to tell whose a socket is, a port counts that is listened on and configured`() throws {
+    try inNamespace {
+      try withTemporaryDirectory { root in
+        let listeners = SSHListeners(root: root, processes: "\(root)/none")
+        let sockets = [try listen(on: "0.0.0.0", 22), try listen(on: "0.0.0.0", 80), try listen(on: "127.0.0.1", 24)]
+        #expect(listeners.ports(configured: [22, 23, 24]) == [22])
+        withExtendedLifetime(sockets) {}
+      }
+    }
+  }
+
+  @Test(.enabled(if: ownGroup != nil, "needs the one hierarchy of control groups"), arguments: [true, false])
+  func `where a process does not let us look, its service's control group tells`(isService: Bool) throws {
+    try inNamespace {
+      try withTemporaryDirectory { root in
+        // Of the same name as a service's, with the identity of the one that our sockets are made in.
+        let path = isService ? "/system.slice/own.service" : "/user.slice/session-1.scope"
+        let parent = path.split(separator: "/")[0]
+        try LinuxDisk.makePath("\(root)/sys/fs/cgroup/\(parent)")
+        try #require(symlink(ownGroup!, "\(root)/sys/fs/cgroup\(path)") == 0)
+        try LinuxDisk.makePath("\(root)/proc/7")
+        let process = try LinuxDisk("\(root)/proc/7")
+        try process.create("comm", Array("sshd\n".utf8))
+        try process.create("stat", Array("7 (sshd) S 1 7 7 0 -1".utf8))
+        try process.create("cgroup", Array("1:name=systemd:/x\n0::\(path)\n".utf8))
+        let socket = try listen(on: "::", 2200)
+        let listeners = SSHListeners(root: root, processes: "\(root)/proc")
+        #expect(listeners.ports(configured: [22]) == (isService ? [2200] : []))
+        withExtendedLifetime(socket) {}
+      }
+    }
+  }
+
+  @Test(.enabled(if: ownGroup != nil, "needs the one hierarchy of control groups"))
+  func `a socket that systemd holds for sshd is sshd's`() throws {
+    try inNamespace {
+      try withTemporaryDirectory { root in
+        try LinuxDisk.makePath("\(root)/sys/fs/cgroup/unified/system.slice")
+        try #require(symlink(ownGroup!, "\(root)/sys/fs/cgroup/unified/system.slice/ssh.socket") == 0)
+        let socket = try listen(on: "0.0.0.0", 2200)
+        #expect(SSHListeners(root: root, processes: "\(root)/none").ports(configured: []) == [2200])
+        withExtendedLifetime(socket) {}
+      }
+    }
+  }
+
+  @Test func `a client's socket or its fresh lease is a lease, in its own family`() throws {
+    try inNamespace {
+      try withTemporaryDirectory { root in
+        func found() -> PerFamily<Bool> { Leases.found(root: root) }
+        #expect(found() == PerFamily(ipv4: false, ipv6: false))
+        let near = [try bound("0.0.0.0", 67), try bound("0.0.0.0", 69), try bound("::", 547)]
+        #expect(found() == PerFamily(ipv4: false, ipv6: false))
+        var client: Descriptor? = try bound("0.0.0.0", 68)
+        #expect(found() == PerFamily(ipv4: true, ipv6: false))
+        client = try bound("::", 546)
+        #expect(found() == PerFamily(ipv4: false, ipv6: true))
+        client = nil
+        withExtendedLifetime((near, client)) {}
+        for path in [
+          "var/lib/dhcp/dhclient.eth0.leases", "var/lib/NetworkManager/internal-1-eth0.lease",
+          "run/systemd/netif/leases/2", "var/lib/dhcpcd/eth0.lease", "var/lib/dhclient/dhclient6.leases",
+        ] {
+          let folder = "\(root)/" + path.split(separator: "/").dropLast().joined(separator: "/")
+          let name = String(path.split(separator: "/").last!)
+          try LinuxDisk.makePath(folder)
+          try LinuxDisk(folder).create(name, [])
+          #expect(found() == PerFamily(ipv4: false, ipv6: false), "an empty \(path)")
+          try LinuxDisk(folder).append(name, [1])
+          let isIPv6 = name.hasPrefix("dhclient6")
+          #expect(found() == PerFamily(ipv4: !isIPv6, ipv6: isIPv6), "\(path)")
+          // Of before the machine started.
+          let boot = try #require(Leases.bootTime())
+          #expect(boot < time(nil))
+          var times = [timeval(tv_sec: boot - 1, tv_usec: 0), timeval(tv_sec: boot - 1, tv_usec: 0)]
+          try #require(utimes("\(root)/\(path)", &times) == 0)
+          #expect(found() == PerFamily(ipv4: false, ipv6: false), "an old \(path)")
+        }
+        try LinuxDisk("\(root)/var/lib/dhcp").create("dhcpd.conf", [1])
+        #expect(found() == PerFamily(ipv4: false, ipv6: false))
+      }
+    }
+  }
+}
+
+/// The directory of the control group that this process is in, where sockets say theirs.
+private let ownGroup: String? = {
+  let lines = (SmallFile.read("/proc/self/cgroup") ?? []).split(separator: UInt8(ascii: "\n"))
+  guard let line = lines.first(where: { $0.starts(with: "0::".utf8) }) else { return nil }
+  let path = String(decoding: line.dropFirst(3), as: UTF8.self)
+  return ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map { $0 + path }.first {
+    access("\($0)/cgroup.procs", F_OK) == 0
+  }
+}()
+
+private func bound(_ host: String, _ port: UInt16, _ kind: __socket_type = SOCK_DGRAM) throws -> Descriptor {
+  let address = try #require(IPAddress(host))
+  let made = Descriptor(takingOwnershipOf: socket(address.number, Int32(kind.rawValue), 0))
+  var only: Int32 = 1
+  if address.family == .ipv6 { setsockopt(made.raw, 41, 26, &only, socklen_t(MemoryLayout<Int32>.size)) }
+  try #require(address.withSocketAddress(port: port) { bind(made.raw, $0, $1) } == 0)
+  return made
+}
+
+private func listen(on host: String, _ port: UInt16) throws -> Descriptor {
+  let socket = try bound(host, port, SOCK_STREAM)
+  try #require(listen(socket.raw, 5) == 0)
+  return socket
+}
+
+/// A real sshd in the namespace of the thread.
+private final class SSHDaemon {
+  private let process: pid_t
+
+  init(_ root: String, _ arguments: [String]) throws {
+    let key = "\(root)/key"
+    if access(key, F_OK) != 0 {
+      _ = try SignedBundles.run("/usr/bin/ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", key])
+      _ = try SignedBundles.run("/usr/bin/mount", ["-t", "tmpfs", "tmpfs", "/run"])
+      try #require(mkdir("/run/sshd", 0o755) == 0)
+      _ = try SignedBundles.run("/bin/ip", ["link", "set", "lo", "up"])
+    }
+    _ = try SignedBundles.run(
+      "/usr/sbin/sshd", ["-f", "/dev/null", "-h", key, "-o", "PidFile=\(root)/sshd.pid"] + arguments)
+    let deadline = monotonicMilliseconds() + 5000
+    while SmallFile.line("\(root)/sshd.pid") == nil, monotonicMilliseconds() < deadline { usleep(10_000) }
+    process = try #require(SmallFile.line("\(root)/sshd.pid").flatMap { pid_t($0) })
+    unlink("\(root)/sshd.pid")
+  }
+
+  deinit { kill(process, SIGTERM) }
+}
