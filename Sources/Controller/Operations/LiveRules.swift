@@ -1,6 +1,6 @@
 package import Core
 package import Inventory
-internal import Lint
+internal import Ruleset
 internal import Transport
 
 /// What is loaded on hosts that nobody manages yet: their own save programs asked over an administrator's login.
