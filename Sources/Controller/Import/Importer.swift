@@ -58,7 +58,7 @@ package enum Importer {
     _ rules: ImportedRules, _ yaml: String, _ options: ImportOptions
   ) throws(Diagnostics) -> Set<String> {
     let set = try PolicySet.drafted(Array(yaml.utf8), name: options.name, directory: options.directory)
-    let compiled = try PolicyCompiler.standalone(set, named: [], controllers: []).rules
+    let compiled = try PolicyCompiler.drafted(set).rules
     var different: Set<String> = []
     for family in Family.allCases where family == .ipv4 || !rules.closesIPv6 {
       let back = try Ruleset.parse(policy: compiled[family], file: options.name, family: family)
