@@ -75,7 +75,7 @@ let controller: [Target] = [
   room("Inventory", in: "Controller", uses: ["Core", yams]),
   room("Policy", in: "Controller", uses: ["Core", "Ruleset", "Inventory"]),
   room("Lint", in: "Controller", uses: ["Core", "Ruleset"]),
-  room("Import", in: "Controller", uses: ["Core", "Ruleset", "Lint"]),
+  room("Import", in: "Controller", uses: ["Core", "Ruleset", "Lint", "Policy"]),
   room("Rollout", in: "Controller", uses: ["Core", "Ruleset", "Wire"]),
   room("Audit", in: "Controller", uses: ["Core", "Ruleset", "Wire"]),
   room("Transport", in: "Controller", uses: ["Core", "CLibSSH", "CLinux", crypto]),

@@ -26,10 +26,17 @@ package struct ImportDocument: Document {
   let policies: [Policy]
   /// Hosts that could not be asked, and why.
   let failed: [String: String]
+  /// By host.
+  let warnings: [String: [String]]
+  /// The inventory source that holds the groups the policies apply to.
+  @ExplicitNull var inventory: String?
 
   package init(
-    _ imported: [(policy: ImportedPolicy, hosts: [String])], files: [String], failed: [String: String]
+    _ imported: [(policy: ImportedPolicy, hosts: [String])], files: [String], failed: [String: String],
+    warnings: [String: [String]] = [:], inventory: String? = nil
   ) {
+    self.warnings = warnings
+    self.inventory = inventory
     policies = zip(imported, files).map { entry, file in
       Policy(
         policy: entry.policy.name, file: file, hosts: entry.hosts, typedRules: entry.policy.typedRules,
@@ -64,6 +71,13 @@ package struct ImportDocument: Document {
         text += left.chains.count > 6 ? " and \(left.chains.count - 6) more\n" : "\n"
       }
       for note in policy.notes { text += "  note: \(note)\n" }
+    }
+    if let inventory {
+      text +=
+        "\(SafeText.escape(inventory))   the groups they apply to: a further source below inventory in portcullis.yaml\n"
+    }
+    for (host, words) in warnings.sorted(by: { $0.key < $1.key }) {
+      for word in words { text += "\(host): " + Paint.bad.on(SafeText.escape(word), style) + "\n" }
     }
     for (host, why) in failed.sorted(by: { $0.key < $1.key }) {
       text += "\(host): " + Paint.bad.on(SafeText.escape(why), style) + "\n"

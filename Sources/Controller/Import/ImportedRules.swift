@@ -21,6 +21,8 @@ package struct ImportOptions: Sendable {
   package var mode: String?
   /// Other software's chains too.
   package var keepsEverything = false
+  /// Where the policy will stand, beside what others there have in common; nil for a folder that does not exist.
+  package var directory: String?
   package var missingIPv6 = MissingIPv6.unfiltered
   /// What the texts are called in messages.
   package var files = PerFamily<String>(ipv4: "rules.v4", ipv6: "rules.v6")
@@ -60,7 +62,7 @@ package struct ImportedRules: Sendable {
       notes += Self.makePrintable(&ruleset, file: file)
       ruleset = try OwnedTranslation.run(ruleset, file: file)
       if !options.keepsEverything { ruleset = removal.run(ruleset, family) }
-      ruleset = ruleset.ordered().declaringAllBuiltInChains().ordered()
+      ruleset = RuleSpelling.normal(ruleset, family).ordered().declaringAllBuiltInChains().ordered()
       try Self.check(ruleset, file: file, family)
       notes += Self.namedSets(in: ruleset, family)
       rulesets[family] = ruleset

@@ -1,5 +1,5 @@
 package import Core
-internal import Lint
+internal import Policy
 package import Ruleset
 
 /// A policy made of rules that were there: what compiles to them again.
@@ -22,142 +22,67 @@ package enum Importer {
   package static func run(
     _ saved: PerFamily<[UInt8]?>, _ options: ImportOptions
   ) throws(Diagnostics) -> ImportedPolicy {
-    policy(of: try ImportedRules(saved, options), options)
+    try policy(of: try ImportedRules(saved, options), options)
   }
 
-  package static func policy(of rules: ImportedRules, _ options: ImportOptions) -> ImportedPolicy {
-    var writer = PolicyWriter(rules, options)
-    writer.write()
-    let all = rules.rulesets.ipv4.ruleCount + rules.rulesets.ipv6.ruleCount
-    return ImportedPolicy(
-      name: options.name, yaml: writer.text, rulesets: rules.rulesets, leftOut: rules.leftOut, notes: rules.notes,
-      typedRules: all - writer.rawRules, rawRules: writer.rawRules)
+  /// What was written is compiled and compared with what was read. Where the two differ, less is said in the language's
+  /// own words: first without the names of services, which the folder may have given other ports, then whole chains as
+  /// they were read.
+  package static func policy(
+    of rules: ImportedRules, _ options: ImportOptions
+  ) throws(Diagnostics) -> ImportedPolicy {
+    var detail = PolicyWriter.Detail()
+    var different: Set<String> = []
+    for attempt in 0..<3 {
+      var writer = PolicyWriter(rules, options, detail)
+      writer.write()
+      different = try differences(rules, writer.text, options)
+      if different.isEmpty {
+        let all = rules.rulesets.ipv4.ruleCount + rules.rulesets.ipv6.ruleCount
+        return ImportedPolicy(
+          name: options.name, yaml: writer.text, rulesets: rules.rulesets, leftOut: rules.leftOut, notes: rules.notes,
+          typedRules: all - writer.rawRules, rawRules: writer.rawRules)
+      }
+      detail.namesServices = false
+      if attempt > 0 { detail.rawChains = different }
+    }
+    throw Diagnostics(
+      Diagnostic(
+        SourceLocation(file: options.name + ".yaml", line: 1, column: 1),
+        "the policy would not compile to what was read in \(different.sorted().joined(separator: ", "))",
+        hint: "keep these rules in files beside a policy.yaml: rules: {ipv4: rules.v4, ipv6: rules.v6}"))
+  }
+
+  /// Tables and chains that would come back otherwise.
+  private static func differences(
+    _ rules: ImportedRules, _ yaml: String, _ options: ImportOptions
+  ) throws(Diagnostics) -> Set<String> {
+    let set = try PolicySet.drafted(Array(yaml.utf8), name: options.name, directory: options.directory)
+    let compiled = try PolicyCompiler.drafted(set).rules
+    var different: Set<String> = []
+    for family in Family.allCases where family == .ipv4 || !rules.closesIPv6 {
+      let back = try Ruleset.parse(policy: compiled[family], file: options.name, family: family)
+      different.formUnion(rules.rulesets[family].chainsOtherThan(back))
+    }
+    return different
   }
 }
 
-/// The file of one policy.
-private struct PolicyWriter {
-  private let rules: ImportedRules
-  private let options: ImportOptions
-  private let families: [Family]
-  private(set) var text = ""
-  private(set) var rawRules = 0
-  /// Of each table: the chains whose rules, or the rest of them, have to be raw.
-  private var raw = PerFamily<[String: [String: [Rule]]]>(ipv4: [:], ipv6: [:])
-
-  init(_ rules: ImportedRules, _ options: ImportOptions) {
-    self.rules = rules
-    self.options = options
-    families = rules.closesIPv6 ? [.ipv4] : Family.allCases
-  }
-
-  private mutating func line(_ text: String) { self.text += text + "\n" }
-
-  mutating func write() {
-    if let modeline = options.modeline { line(modeline) }
-    line("policy: \(YAMLText.scalar(options.name))")
-    if let description = options.description { line("description: \(YAMLText.quoted(description))") }
-    line("applies_to: \(YAMLText.scalar(options.appliesTo))")
-    if let mode = options.mode { line("mode: \(YAMLText.scalar(mode))") }
-    if rules.closesIPv6 { line("ipv6: drop-all") }
-    line("# Answers are accepted where a rule says so, and nowhere else.")
-    line("established: explicit")
-    let defaults = self.defaults
-    if let defaults {
-      line("defaults: " + YAMLText.mapping(defaults.map { ($0.lowercased(), $1.lowercased()) }))
-    }
-    for chain in BuiltInChains.chains(of: "filter") ?? [] { section(of: chain, isTyped: defaults != nil) }
-    network()
-    writeRaw(declaresFilter: defaults == nil)
-  }
-
-  // MARK: Sections
-
-  /// The policies of the filter table, when they are the same in both families: the language says them once.
-  private var defaults: [(key: String, value: String)]? {
-    let all = families.map { family in
-      (BuiltInChains.chains(of: "filter") ?? []).map { name in
-        rules.rulesets[family][table: "filter"]?[chain: name]?.policy ?? "ACCEPT"
+extension Ruleset {
+  /// A table that is not there does what one without rules does.
+  fileprivate func chainsOtherThan(_ other: Ruleset) -> Set<String> {
+    var different: Set<String> = []
+    for (one, two) in [(self, other), (other, self)] {
+      for table in one.declaringAllBuiltInChains().tables {
+        for chain in table.chains {
+          let counterpart = two[table: table.name]?[chain: chain.name]
+          let isSame =
+            counterpart.map { $0.policy == chain.policy && $0.rules == chain.rules }
+            ?? (chain.policy == "ACCEPT" && chain.rules.isEmpty)
+          if !isSame { different.insert(PolicyWriter.Detail.key(table.name, chain.name)) }
+        }
       }
     }
-    guard let first = all.first, all.allSatisfy({ $0 == first }) else { return nil }
-    return Array(zip(BuiltInChains.chains(of: "filter") ?? [], first)).map { (key: $0, value: $1) }
-  }
-
-  private func chainRules(_ table: String, _ chain: String) -> PerFamily<[Rule]> {
-    PerFamily { rules.rulesets[$0][table: table]?[chain: chain]?.rules ?? [] }
-  }
-
-  private mutating func section(of chain: String, isTyped: Bool) {
-    let leavesToOthers = chain == "FORWARD" && rules.forwardsForeign && options.mode != "exclusive"
-    let all = chainRules("filter", chain)
-    let plan =
-      isTyped && !leavesToOthers
-      ? SectionPlan(all, table: "filter", chain: chain, hasLast: true, families: families) : SectionPlan(raw: all)
-    let name = chain.lowercased()
-    if leavesToOthers {
-      line("# What these rules do not decide is left to those who forward here already.")
-      line("forward: foreign")
-    }
-    list(name, plan.first)
-    list(name + "_last", plan.last)
-    keep(plan.raw, "filter", chain)
-  }
-
-  private mutating func list(_ name: String, _ items: [SectionPlan.Item]) {
-    guard !items.isEmpty else { return }
-    line("\(name):")
-    for item in items { line("  " + item.rule.item(only: item.only)) }
-  }
-
-  private mutating func network() {
-    let plan = SectionPlan(
-      chainRules("nat", "POSTROUTING"), table: "nat", chain: "POSTROUTING", hasLast: false, families: families)
-    list("nat", plan.first)
-    keep(plan.raw, "nat", "POSTROUTING")
-  }
-
-  private mutating func keep(_ rules: PerFamily<[Rule]>, _ table: String, _ chain: String) {
-    for family in Family.allCases where !rules[family].isEmpty {
-      raw[family][table, default: [:]][chain] = rules[family]
-    }
-  }
-
-  // MARK: Raw
-
-  private mutating func writeRaw(declaresFilter: Bool) {
-    var isBegun = false
-    for family in families {
-      var lines: [String] = []
-      for table in rules.rulesets[family].tables {
-        lines += rawLines(of: table, family, declaresBuiltIn: table.name != "filter" || declaresFilter)
-      }
-      // A policy of raw text alone says something of both families.
-      if declaresFilter, lines.isEmpty {
-        lines = ["*filter", ":INPUT ACCEPT", ":FORWARD ACCEPT", ":OUTPUT ACCEPT", "COMMIT"]
-      }
-      guard !lines.isEmpty else { continue }
-      if !isBegun { line("raw:") }
-      isBegun = true
-      line("  \(family.rawValue): |")
-      for raw in lines { line("    " + raw) }
-    }
-  }
-
-  private mutating func rawLines(of table: RuleTable, _ family: Family, declaresBuiltIn: Bool) -> [String] {
-    var declarations: [String] = []
-    var lines: [String] = []
-    // Chains that no section is for are raw as a whole.
-    let sections =
-      table.name == "filter" ? BuiltInChains.chains(of: "filter") ?? [] : table.name == "nat" ? ["POSTROUTING"] : []
-    for chain in table.chains {
-      let kept = sections.contains(chain.name) ? raw[family][table.name]?[chain.name] ?? [] : chain.rules
-      if chain.policy == nil || declaresBuiltIn { declarations.append(":\(chain.name) \(chain.policy ?? "-")") }
-      lines += kept.map { String(decoding: $0.bytes, as: UTF8.self) }
-    }
-    rawRules += lines.count
-    let isSaid = declaresBuiltIn && table.chains.contains { $0.policy == "DROP" }
-    guard !lines.isEmpty || isSaid || table.chains.contains(where: { $0.policy == nil }) else { return [] }
-    return ["*\(table.name)"] + declarations + lines + ["COMMIT"]
+    return different
   }
 }

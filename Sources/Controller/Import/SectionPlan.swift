@@ -1,50 +1,56 @@
 internal import Core
 internal import Lint
+internal import Policy
 internal import Ruleset
 
-/// How the rules of one built-in chain are said: typed from the top as far as the language goes, then raw, and typed
-/// again where what is left only logs and refuses. The compiler puts raw rules between the two.
+/// What one or more rules of a chain are said as.
+enum Said: Hashable {
+  case typed(TypedRule)
+  /// The last of the rules, and all their targets.
+  case balance(TypedRule, Balance)
+  /// Traffic that has a name, which is other rules in each family.
+  case word(verb: String, String)
+  case raw(String)
+
+  /// The family it can only be in; nil for either.
+  var family: Family? {
+    switch self {
+    case .typed(let rule), .balance(let rule, _): rule.family
+    case .word, .raw: nil
+    }
+  }
+}
+
+/// How the rules of one built-in chain are said: item by item in their order, raw where the language has no word for one.
 struct SectionPlan {
-  /// A rule, and the family when it is only in one.
+  /// What is said, and the family when it is only in one.
   struct Item: Hashable {
-    let rule: TypedRule
+    let said: Said
     let only: Family?
   }
 
-  private(set) var first: [Item] = []
-  private(set) var last: [Item] = []
-  private(set) var raw = PerFamily<[Rule]>(ipv4: [], ipv6: [])
+  private(set) var items: [Item] = []
+  private(set) var rawRules = 0
 
-  var isEmpty: Bool { first.isEmpty && last.isEmpty && raw.ipv4.isEmpty && raw.ipv6.isEmpty }
-
-  /// Everything raw.
-  init(raw rules: PerFamily<[Rule]>) { raw = rules }
-
-  /// - Parameter hasLast: the section has a part behind the raw rules.
-  /// - Parameter families: those that typed rules go into.
-  init(_ rules: PerFamily<[Rule]>, table: String, chain: String, hasLast: Bool, families: [Family]) {
-    let parts = PerFamily { family in
-      Parts(rules[family].map { TypedRule($0, table: table, chain: chain, family) }, hasLast: hasLast)
+  /// - Parameter families: those that items go into.
+  /// - Parameter isTyped: false makes every rule raw.
+  init(_ rules: PerFamily<[Rule]>, table: String, chain: String, families: [Family], isTyped: Bool) {
+    let readers = PerFamily { family in
+      ChainReading(rules[family], table: table, chain: chain, family, isTyped: isTyped)
     }
-    first = Self.merge(parts.map { $1.first }, families)
-    last = Self.merge(parts.map { $1.last }, families)
-    raw = parts.map { family, parts in Array(rules[family][parts.raw]) }
-  }
-
-  private struct Parts {
-    let first: [TypedRule]
-    let raw: Range<Int>
-    let last: [TypedRule]
-
-    init(_ typed: [TypedRule?], hasLast: Bool) {
-      let start = typed.firstIndex(of: nil) ?? typed.count
-      var end = typed.count
-      if hasLast {
-        while end > start, let rule = typed[end - 1], rule.isClosing { end -= 1 }
+    for item in Self.merge(readers.map { $1.said }, families) {
+      if let only = item.only, case .word(let verb, let name) = item.said, families.count == 2,
+        !readers[only == .ipv4 ? .ipv6 : .ipv4].isNothing(verb, name)
+      {
+        // The word would say something in the other family too.
+        items += readers[only].spelledOut(verb, name).map { Item(said: $0, only: only) }
+      } else {
+        items.append(item)
       }
-      first = typed[..<start].compactMap { $0 }
-      raw = start..<end
-      last = typed[end...].compactMap { $0 }
+    }
+    for item in items {
+      guard case .raw = item.said else { continue }
+      rawRules += item.only == nil ? families.count : 1
     }
   }
 
@@ -54,13 +60,18 @@ struct SectionPlan {
   private static let maximumCells = 1_000_000
 
   /// One list in which each family finds its rules in their order; what both have in the same order stands there once.
-  private static func merge(_ rules: PerFamily<[TypedRule]>, _ families: [Family]) -> [Item] {
+  private static func merge(_ said: PerFamily<[Said]>, _ families: [Family]) -> [Item] {
     guard families.count == 2 else {
-      return families.flatMap { family in rules[family].map { Item(rule: $0, only: nil) } }
+      return families.flatMap { family in
+        said[family].map { said in
+          // Text is of the family it was read from, also where the other one is closed.
+          if case .raw = said { Item(said: said, only: family) } else { Item(said: said, only: nil) }
+        }
+      }
     }
-    let (a, b) = (rules.ipv4, rules.ipv6)
+    let (a, b) = (said.ipv4, said.ipv6)
     guard a.count * b.count <= maximumCells else {
-      return a.map { Item(rule: $0, only: .ipv4) } + b.map { Item(rule: $0, only: .ipv6) }
+      return a.map { Item(said: $0, only: .ipv4) } + b.map { Item(said: $0, only: .ipv6) }
     }
     // How many rules the rests of the two lists have in common.
     var common = [[Int]](repeating: [Int](repeating: 0, count: b.count + 1), count: a.count + 1)
@@ -74,14 +85,14 @@ struct SectionPlan {
     var (i, j) = (0, 0)
     while i < a.count || j < b.count {
       if i < a.count, j < b.count, a[i] == b[j], a[i].family == nil {
-        items.append(Item(rule: a[i], only: nil))
+        items.append(Item(said: a[i], only: nil))
         i += 1
         j += 1
       } else if i < a.count, j == b.count || common[i + 1][j] >= common[i][j + 1] {
-        items.append(Item(rule: a[i], only: .ipv4))
+        items.append(Item(said: a[i], only: .ipv4))
         i += 1
       } else {
-        items.append(Item(rule: b[j], only: .ipv6))
+        items.append(Item(said: b[j], only: .ipv6))
         j += 1
       }
     }

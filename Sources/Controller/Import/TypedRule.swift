@@ -1,4 +1,5 @@
 package import Core
+package import Policy
 package import Ruleset
 
 /// A rule that the policy language can say, and the exact text that the language makes of it.
@@ -9,6 +10,17 @@ package struct TypedRule: Hashable, Sendable {
     case log(prefix: String?, level: LogLevel?)
     case masquerade
     case snat(to: String)
+    /// `10.8.0.5:80` or `[2001:db8::5]:80`, with or without its port.
+    case dnat(to: String, Family)
+    case redirect(to: UInt16)
+    /// Accepted in nat: not translated by what stands below.
+    case exempt
+  }
+
+  /// Which of the connections that match are this rule's.
+  package enum Share: Hashable, Sendable {
+    case nth(every: Int)
+    case random(probability: String)
   }
 
   package enum Transport: Hashable, Sendable {
@@ -16,6 +28,8 @@ package struct TypedRule: Hashable, Sendable {
     case udp([ClosedRange<UInt16>])
     /// By its name, of any port.
     case named(String)
+    /// Of the family's own ICMP.
+    case icmp(ICMPType, Family)
   }
 
   /// In the order that the programs print them.
@@ -69,6 +83,9 @@ package struct TypedRule: Hashable, Sendable {
   package var transport: Transport?
   package var states: [State] = []
   package var rate: Rate?
+  /// Only what is for the host's own addresses.
+  package var isLocal = false
+  package var share: Share?
   package var comment: String?
   package var verdict: Verdict
 
@@ -84,14 +101,25 @@ package struct TypedRule: Hashable, Sendable {
   /// The family it can only be in; nil for either.
   package var family: Family? {
     if let address = source ?? destination { return address.family }
-    if case .snat(let to) = verdict { return to.utf8.contains(UInt8(ascii: ":")) ? .ipv6 : .ipv4 }
-    if case .named(let name) = transport { return Self.namesOfFamilies[name]?.family }
-    return nil
+    switch verdict {
+    case .snat(let to): return to.utf8.contains(UInt8(ascii: ":")) ? .ipv6 : .ipv4
+    case .dnat(_, let family): return family
+    case .accept, .drop, .reject, .log, .masquerade, .redirect, .exempt: break
+    }
+    return switch transport {
+    case .named(let name): Self.namesOfFamilies[name]?.family
+    case .icmp(_, let family): family
+    case .tcp, .udp, nil: nil
+    }
   }
 
-  /// The family shows in an address of it.
+  /// The family shows in an address of it, or in its kind of ICMP.
   var showsFamily: Bool {
-    if case .snat = verdict { return true }
+    switch verdict {
+    case .snat, .dnat: return true
+    case .accept, .drop, .reject, .log, .masquerade, .redirect, .exempt: break
+    }
+    if case .icmp = transport { return true }
     return source != nil || destination != nil
   }
 
@@ -105,81 +133,5 @@ package struct TypedRule: Hashable, Sendable {
     case (.drop, [.invalid]): "invalid"
     default: nil
     }
-  }
-
-  /// What belongs behind the rules of all policies: what is logged, and then refused.
-  var isClosing: Bool {
-    switch verdict {
-    case .log: true
-    case .drop, .reject:
-      source == nil && destination == nil && input == nil && output == nil && transport == nil && states.isEmpty
-    case .accept, .masquerade, .snat: false
-    }
-  }
-
-  // MARK: Text
-
-  /// The rule as the language makes it, in the words and the order of iptables-save.
-  package func text(chain: String, _ family: Family) -> [UInt8] {
-    var words = "-A \(chain)"
-    for (option, prefix) in [("-s", source), ("-d", destination)] {
-      if let prefix { words += " \(option) \(prefix.ruleText)" }
-    }
-    if let input { words += " -i \(input)" }
-    if let output { words += " -o \(output)" }
-    switch transport {
-    case .tcp(let ports): words += Self.words("tcp", ports)
-    case .udp(let ports): words += Self.words("udp", ports)
-    case .named(let name): words += " -p \(name)"
-    case nil: break
-    }
-    if !states.isEmpty {
-      let written = State.allCases.filter(states.contains).map { $0.rawValue.uppercased() }
-      words += " -m conntrack --ctstate " + written.joined(separator: ",")
-    }
-    if let rate {
-      words += " -m limit --limit \(rate.count)/\(rate.unit.short)" + (rate.burst.map { " --limit-burst \($0)" } ?? "")
-    }
-    if let comment { words += " -m comment --comment " + Self.printed(comment) }
-    return Array((words + " -j " + target(family)).utf8)
-  }
-
-  private func target(_ family: Family) -> String {
-    switch verdict {
-    case .accept: "ACCEPT"
-    case .drop: "DROP"
-    case .reject(let rejection): "REJECT --reject-with \(rejection.option(family))"
-    case .log(let prefix, let level):
-      "LOG" + (prefix.map { " --log-prefix " + Self.printed($0) } ?? "")
-        + (level.map { " --log-level \($0.rawValue)" } ?? "")
-    case .masquerade: "MASQUERADE"
-    case .snat(let to): "SNAT --to-source \(to)"
-    }
-  }
-
-  private static func words(_ name: String, _ ports: [ClosedRange<UInt16>]) -> String {
-    let texts = ports.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound):\($0.upperBound)" }
-    return texts.count == 1
-      ? " -p \(name) -m \(name) --dport \(texts[0])"
-      : " -p \(name) -m multiport --dports \(texts.joined(separator: ","))"
-  }
-
-  /// As iptables-save prints text: in quotes when there is anything in it but letters, digits, `_` and `-`.
-  static func printed(_ text: String) -> String {
-    let isWord = text.utf8.allSatisfy { byte in
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
-        true
-      default: false
-      }
-    }
-    return isWord ? text : "\"\(text)\""
-  }
-
-  /// What the language takes as a comment or prefix, and all programs print alike.
-  static func isPlain(_ text: String, atMost limit: Int) -> Bool {
-    (1...limit).contains(text.utf8.count) && !text.hasPrefix("-")
-      && text.utf8.allSatisfy { (0x20...0x7e).contains($0) && !"\"\\'".utf8.contains($0) }
   }
 }

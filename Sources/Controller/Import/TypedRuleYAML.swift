@@ -1,24 +1,46 @@
 internal import Core
 internal import Lint
+internal import Policy
 internal import Ruleset
+
+/// Where connections are spread to, and how.
+struct Balance: Hashable {
+  let targets: [String]
+  let isRandom: Bool
+}
 
 extension TypedRule {
   /// An item of a section.
   ///
   /// - Parameter family: the family it is in, when it is not in both.
-  func item(only family: Family?) -> String {
+  /// - Parameter services: ports that have a name are said by it.
+  /// - Parameter balance: all the targets, where it is the last of several rules that share connections.
+  func item(only family: Family?, services: Bool, balance: Balance? = nil) -> String {
     if let word, family == nil { return "- \(states == [.invalid] ? "drop" : "accept"): \(word)" }
     var members: [(key: String, value: String)] = []
     func add(_ key: String, _ value: String?) { if let value { members.append((key, value)) } }
     // Whose packets are translated matters most; elsewhere the way they take does.
-    if isTranslation { add("from", source.map { YAMLText.scalar($0.description) }) }
+    if isTranslation {
+      add("from", source.map { YAMLText.scalar($0.description) })
+      add("to", destination.map { YAMLText.scalar($0.description) })
+    }
     add("in", input.map(YAMLText.scalar))
     add("out", output.map(YAMLText.scalar))
-    if !isTranslation { add("from", source.map { YAMLText.scalar($0.description) }) }
-    add("to", destination.map { YAMLText.scalar($0.description) })
+    if !isTranslation {
+      add("from", source.map { YAMLText.scalar($0.description) })
+      add("to", destination.map { YAMLText.scalar($0.description) })
+    }
     switch transport {
-    case .tcp(let ports): add("tcp", Self.ports(ports))
-    case .udp(let ports): add("udp", Self.ports(ports))
+    case .tcp(let ports), .udp(let ports):
+      let key = transport == .tcp(ports) ? "tcp" : "udp"
+      if services, !isTranslation, let names = ServiceNames.all(of: key, ports) {
+        add("service", names.count == 1 ? names[0] : YAMLText.list(names))
+      } else {
+        add(key, Self.ports(ports))
+      }
+    case .icmp(let type, let family):
+      let name = ICMPType.names[family].filter { $0.value == type.type && type.code == nil }.keys.min()
+      add(family == .ipv4 ? "icmp" : "icmpv6", YAMLText.scalar(name ?? type.text))
     case .named(let name): add("proto", YAMLText.scalar(name))
     case nil: break
     }
@@ -37,6 +59,16 @@ extension TypedRule {
       add("prefix", prefix.map(YAMLText.quoted))
       add("level", level.map { "\($0)" })
     case .masquerade: verb = "masquerade"
+    case .exempt: verb = "exempt"
+    case .dnat(let to, _):
+      verb = balance == nil ? "forward-port" : "balance"
+      add("to", balance.map { YAMLText.list($0.targets.map(YAMLText.quoted)) } ?? YAMLText.quoted(to))
+      if balance?.isRandom == true { add("mode", "random") }
+      // Who may be forwarded is said by rules of their own.
+      add("forward", "explicit")
+    case .redirect(let port):
+      verb = "redirect"
+      add("to", YAMLText.quoted("\(port)"))
     case .snat(let to):
       verb = "snat"
       add("to", YAMLText.scalar(to))
@@ -50,7 +82,7 @@ extension TypedRule {
 
   private var isTranslation: Bool {
     switch verdict {
-    case .masquerade, .snat: true
+    case .masquerade, .snat, .dnat, .redirect, .exempt: true
     case .accept, .drop, .reject, .log: false
     }
   }

@@ -1,12 +1,19 @@
 package import Core
 package import Inventory
+internal import Ruleset
 internal import Transport
 
 /// What is loaded on hosts that nobody manages yet: their own save programs asked over an administrator's login.
 package struct LiveRules: Sendable {
   package struct Host: Sendable {
     package let host: HostID
-    package let saved: Result<PerFamily<[UInt8]>, Reason>
+    package let saved: Result<Saved, Reason>
+  }
+
+  package struct Saved: Sendable {
+    package var texts = PerFamily<[UInt8]>(ipv4: [], ipv6: [])
+    /// What was not read, in words for whoever imports.
+    package var warnings: [String] = []
   }
 
   let workspace: Workspace
@@ -42,16 +49,17 @@ private struct Question: Sendable {
   let connector: any HostConnector
   let timeout: Duration
 
-  func answer() async -> Result<PerFamily<[UInt8]>, Reason> {
+  func answer() async -> Result<LiveRules.Saved, Reason> {
     do {
       let deadline = ContinuousClock.now.advanced(by: timeout)
       let saved = try await Enroller(connector: connector, timeout: timeout)
         .onHost(endpoint, until: deadline) { shell in
-          var saved = PerFamily<[UInt8]>(ipv4: [], ipv6: [])
+          var saved = LiveRules.Saved()
           for family in Family.allCases {
             let program = family == .ipv4 ? "iptables-save" : "ip6tables-save"
             let finished = try await shell.succeed(program, privileged: true, doing: "read the \(family) rules")
-            saved[family] = finished.output
+            saved.texts[family] = finished.output
+            if let warning = try await otherBackend(family, shell) { saved.warnings.append(warning) }
           }
           return saved
         }
@@ -59,5 +67,21 @@ private struct Question: Sendable {
     } catch {
       return .failure(Reason(ErrorChain(error).line))
     }
+  }
+
+  /// The kernel filters by the rules of both backends, and each one's programs print only their own.
+  private func otherBackend(_ family: Family, _ shell: RemoteShell) async throws -> String? {
+    let program = family == .ipv4 ? "iptables" : "ip6tables"
+    let version = try await shell.run("\(program) -V", privileged: false)
+    let words = String(decoding: version.output, as: UTF8.self)
+    guard version.status == 0, words.contains("(nf_tables)") || words.contains("(legacy)") else { return nil }
+    let (read, other) = words.contains("(legacy)") ? ("legacy", "nft") : ("nft", "legacy")
+    let saved = try await shell.run("\(program)-\(other)-save", privileged: true)
+    // A host may not have the other backend's programs.
+    guard saved.status == 0 else { return nil }
+    let rules = saved.output.split(separator: UInt8(ascii: "\n")).count { $0.starts(with: "-A ".utf8) }
+    guard rules > 0 else { return nil }
+    return "the \(read) rules over \(family.words) were read; \(program)-\(other) holds "
+      + "\(rules == 1 ? "1 rule" : "\(rules) rules") more, which the kernel obeys too"
   }
 }

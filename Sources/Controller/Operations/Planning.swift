@@ -85,7 +85,8 @@ package struct Planning: Sendable {
         host: host.id,
         desired: said?.desired,
         knowledge: knowledge(
-          of: host.id, content, observations[host.id], running[host.id], differences[host.id], unwanted: newest))
+          of: host.id, said?.desired, content, observations[host.id], running[host.id], differences[host.id],
+          unwanted: newest))
     }
     let plan = try RolloutPlanner(fleet: workspace.configuration.fleet, serialBase: serialBase).plan(inputs)
     let surroundings = plan.touched.compactMap { host in
@@ -156,7 +157,8 @@ package struct Planning: Sendable {
   }
 
   private func knowledge(
-    of host: HostID, _ content: ReleaseContent, _ observation: HostObservation?, _ running: PerFamily<RulesText>?,
+    of host: HostID, _ desired: DesiredBundle?, _ content: ReleaseContent, _ observation: HostObservation?,
+    _ running: PerFamily<RulesText>?,
     _ difference: PerFamily<Sweep.Sides?>?, unwanted: Serial?
   ) -> HostKnowledge {
     guard content.enrolled.contains(host) || content.uncovered.contains(host) else { return .notEnrolled }
@@ -167,10 +169,15 @@ package struct Planning: Sendable {
         let facts = report.families[family]
         return facts.expected != nil && facts.expected != facts.observed
       }
-    return .reported(
-      HostFacts(
-        committed: report.committed, running: running, hasDrifted: hasDrifted,
-        drift: hasDrifted ? drift(difference) : nil, isDegraded: report.degraded != nil, unwanted: unwanted))
+    var facts = HostFacts(
+      committed: report.committed, running: running, hasDrifted: hasDrifted,
+      drift: hasDrifted ? drift(difference) : nil, isDegraded: report.degraded != nil, unwanted: unwanted)
+    if report.committed == nil, let desired, let before = RulesBefore(report, difference, desired) {
+      facts.hasThemAlready = before.areDesired
+      // In owned mode they stay, beside all of ours.
+      if desired.mode == "exclusive" { facts.running = before.rules }
+    }
+    return .reported(facts)
   }
 
   /// A family that was not asked for has no difference to show.

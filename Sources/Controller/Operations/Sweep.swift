@@ -109,8 +109,10 @@ package struct Sweep: Sendable {
     if differences != .ignored {
       for family in Family.allCases {
         let facts = report.families[family]
-        guard let expected = facts.expected, expected != facts.observed else { continue }
-        texts[family] = try await sides(of: family, &link)
+        // Before our first rules there is nothing to expect: what is there is compared with what shall be.
+        let isBeforeUs = report.committed == nil && differences == .texts
+        guard isBeforeUs || facts.expected.map({ $0 != facts.observed }) ?? false else { continue }
+        texts[family] = try await sides(of: family, isBeforeUs: isBeforeUs, &link)
         // One text that nobody will read is enough.
         if texts[family]?.isTooLong == true { break }
       }
@@ -136,7 +138,7 @@ package struct Sweep: Sendable {
       texts: texts.map { _, sides in DriftTexts(expected: sides?.expected ?? [], observed: sides?.observed ?? []) })
   }
 
-  private func sides(of family: Family, _ link: inout AgentLink) async throws -> Sides {
+  private func sides(of family: Family, isBeforeUs: Bool, _ link: inout AgentLink) async throws -> Sides {
     func text(_ side: TextRequest.Side) async throws -> [UInt8] {
       let request = TextRequest(family: family, side: side)
       try await link.askText(request)
@@ -147,7 +149,7 @@ package struct Sweep: Sendable {
         throw Reason("it answered another question")
       }
     }
-    let expected = try await text(.expected)
+    let expected = isBeforeUs ? [] : try await text(.expected)
     guard expected.count <= Self.comparedLimit else { return Sides(expected: expected, observed: []) }
     return Sides(expected: expected, observed: try await text(.observed))
   }

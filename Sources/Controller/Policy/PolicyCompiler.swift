@@ -104,6 +104,17 @@ package struct PolicyCompiler: Sendable {
         hint: "leave the policy out (--policy names the others), or let the agent apply it")
     }
     try problems.throwIfAny()
+    return try onItsOwn(policies, set, controllers: controllers)
+  }
+
+  /// The rules that an agent would keep of these policies, also beside other people's, for a host of no inventory.
+  package static func drafted(_ set: PolicySet) throws(Diagnostics) -> CompiledPolicy {
+    try onItsOwn(set.policies, set, controllers: [])
+  }
+
+  private static func onItsOwn(
+    _ policies: [PolicyFile], _ set: PolicySet, controllers: [String]
+  ) throws(Diagnostics) -> CompiledPolicy {
     let inventory = try HostInventory.parse(Array("all: {hosts: {standalone: {}}}\n".utf8), file: "standalone")
     let facts = HostFacts(
       inventory.hosts[0], controllers: try addresses(controllers, of: inventory.hosts[0]), isStandalone: true)

@@ -68,6 +68,20 @@ package struct PolicySet: Sendable {
     return PolicySet(directory: directory, policies: policies, common: common, pins: pins, unreadableLock: unreadable)
   }
 
+  /// One policy that is not written yet, beside what the folder has in common.
+  ///
+  /// - Parameter directory: nil for one that does not exist.
+  package static func drafted(_ yaml: [UInt8], name: String, directory: String?) throws(Diagnostics) -> PolicySet {
+    var problems = Problems()
+    var reader = PolicyFileReader(file: "\(directory ?? ".")/\(name).yaml", name: name, folder: nil)
+    let policy = reader.read(try StrictYAML.parse(yaml, file: reader.file))
+    reader.problems.all.forEach { problems.add($0) }
+    let common = directory.map { readCommon($0 + "/" + commonName, &problems) } ?? CommonFile()
+    try problems.throwIfAny()
+    return PolicySet(
+      directory: directory ?? ".", policies: [policy].compactMap(\.self), common: common, pins: NamePins())
+  }
+
   private static func read(_ readers: inout [PolicyFileReader], _ problems: inout Problems) -> [PolicyFile] {
     var policies: [PolicyFile] = []
     var files: [String: String] = [:]

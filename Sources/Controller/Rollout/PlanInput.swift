@@ -56,6 +56,8 @@ package struct HostFacts: Sendable {
   /// The rules to compare with, written the way policies are: those of the bundle it runs, or what it ran before us. Nil
   /// when they are not known; the difference then shows every rule as new.
   package var running: PerFamily<RulesText>?
+  /// Nothing of ours is there yet, but the kernel holds the desired rules already, as the host's own.
+  package var hasThemAlready = false
   /// What the kernel holds is not what was committed.
   package var hasDrifted: Bool
   /// For a drifted host, what was found and what belongs there, both in the host's own words. Nil when nobody asked.

@@ -31,6 +31,14 @@ package struct RolloutPlanner: Sendable {
     return RolloutPlan(fleet: fleet, serialBase: serialBase, hosts: hosts)
   }
 
+  private static func beforeUs(_ facts: HostFacts?, _ desired: DesiredBundle) -> String {
+    guard let facts else { return "has not reported yet" }
+    guard facts.hasThemAlready else { return "runs none of our rules yet" }
+    return desired.mode == "exclusive"
+      ? "no rule changes: it runs these rules already; applying installs them as ours"
+      : "it has these rules already: ours come before them in chains of ours, its own stay behind"
+  }
+
   private static func planned(_ input: PlanInput, _ comparison: inout Comparison) -> PlannedHost {
     func host(_ action: PlanAction, _ reason: String, _ facts: HostFacts?, _ found: Comparison.Finding) -> PlannedHost {
       PlannedHost(
@@ -47,9 +55,10 @@ package struct RolloutPlanner: Sendable {
     guard let desired = input.desired else { return host(.noPolicy, "no policy applies to it", facts, .nothing) }
 
     guard let facts, let committed = facts.committed else {
-      let found = comparison.compare(from: facts?.running, to: desired.rules)
-      let reason = facts == nil ? "has not reported yet" : "runs none of our rules yet"
-      return host(desired.rules == nil ? .withdraw : .install, reason, facts, found)
+      var found = comparison.compare(from: facts?.running, to: desired.rules)
+      // What the host had before is shown where it is known; approved is what it gets.
+      found.compared = comparison.compare(from: nil, to: desired.rules).compared
+      return host(desired.rules == nil ? .withdraw : .install, Self.beforeUs(facts, desired), facts, found)
     }
     guard committed.content == desired.content else {
       let found = comparison.compare(from: facts.running, to: desired.rules)

@@ -56,6 +56,7 @@ struct ImportVerb: FleetVerb {
     var options = ImportOptions(name: name, appliesTo: group ?? "all")
     options.keepsEverything = exact
     options.modeline = FileSchema.policy.modeline
+    options.directory = Files.exists(out) ? out : nil
     guard hosts.isEmpty else { return try await importHosts(options) }
     options.files = PerFamily(ipv4: file ?? "rules.v4", ipv6: file6 ?? "rules.v6")
     let saved = PerFamily<[UInt8]?>(
@@ -70,14 +71,18 @@ struct ImportVerb: FleetVerb {
     let chosen = try readInventory(of: workspace).hosts(named: hosts.joined(separator: ","))
     var read: [(host: String, rules: ImportedRules)] = []
     var failed: [String: String] = [:]
+    var warnings: [String: [String]] = [:]
     for host in try await LiveRules(workspace, limits: contact.value).read(chosen) {
       let name = host.host.description
-      switch host.saved {
-      case .success(let saved):
+      do {
+        let saved = try host.saved.get()
         var options = options
         options.files = PerFamily(ipv4: "\(name): iptables-save", ipv6: "\(name): ip6tables-save")
-        read.append((name, try ImportedRules(saved.map { _, text in text }, options)))
-      case .failure(let why): failed[name] = why.description
+        read.append((name, try ImportedRules(saved.texts.map { _, text in text }, options)))
+        if !saved.warnings.isEmpty { warnings[name] = saved.warnings }
+      } catch {
+        // One host that cannot be imported is no reason to leave the others out.
+        failed[name] = ErrorChain(error).line
       }
     }
     let groups = ImportGroup.make(read)
@@ -85,23 +90,32 @@ struct ImportVerb: FleetVerb {
     for (index, members) in groups.enumerated() {
       var options = options
       if groups.count > 1 { options.name = "\(name)-\(index + 1)" }
-      options.appliesTo = group ?? options.name
+      // A group of its own for each ruleset: one for all would give every host all of them.
+      options.appliesTo = groups.count > 1 ? options.name : group ?? options.name
       options.description = "As found on \(Folding.fold(members.hosts))"
-      policies.append((members.policy(options), members.hosts))
+      policies.append((try members.policy(options), members.hosts))
     }
-    try write(policies, failed: failed)
+    let needsGroups = !groups.isEmpty && (groups.count > 1 || group == nil)
+    let inventory = needsGroups ? ImportGroup.inventory(policies.map { ($0.0.name, $0.1) }) : nil
+    try write(policies, failed: failed, warnings: warnings, inventory: inventory)
     return failed.isEmpty ? 0 : 4
   }
 
-  private func write(_ policies: [(policy: ImportedPolicy, hosts: [String])], failed: [String: String]) throws {
+  private func write(
+    _ policies: [(policy: ImportedPolicy, hosts: [String])], failed: [String: String],
+    warnings: [String: [String]] = [:], inventory: String? = nil
+  ) throws {
     let files = policies.map { "\(out)/\($0.policy.name).yaml" }
-    for path in files where Files.exists(path) {
+    let groups = inventory.map { (path: "\(out)/\(name)-\(ImportGroup.inventoryName)", text: $0) }
+    for path in files + [groups?.path].compactMap(\.self) where Files.exists(path) {
       throw Failure(
         "import into \(SafeText.escape(out))", because: Reason("\(SafeText.escape(path)) exists"),
         hint: "choose another --name or --out", kind: .refused)
     }
-    try Files.makeDirectory(out)
+    if !files.isEmpty { try Files.makeDirectory(out) }
     for (path, policy) in zip(files, policies) { try Files.write(Array(policy.policy.yaml.utf8), to: path) }
-    try Terminal.print(ImportDocument(policies, files: files, failed: failed), output)
+    if let groups { try Files.write(Array(groups.text.utf8), to: groups.path) }
+    try Terminal.print(
+      ImportDocument(policies, files: files, failed: failed, warnings: warnings, inventory: groups?.path), output)
   }
 }

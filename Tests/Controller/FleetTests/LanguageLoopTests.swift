@@ -103,12 +103,35 @@ extension FleetSuite {
         }
       }
       try await lab.shell("h003", "iptables -A INPUT -p tcp --dport 8080 -j ACCEPT")
+      // The host's programs speak one backend; the kernel obeys the other one too.
+      let isLegacy = try await lab.shell("h001", "iptables -V").contains("legacy")
+      let other = isLegacy ? "iptables-nft" : "iptables-legacy"
+      try await lab.shell("h001", "\(other) -A OUTPUT -p tcp --dport 25 -j DROP")
       let out = lab.path("imported")
       try? FileManager.default.removeItem(atPath: out)
       let imported = try await lab.succeed("import", "all", "--out", out, "--group", "lab")
       #expect(imported.out.contains("3 hosts are 2 rulesets") && imported.out.contains("h[001-002]"), "\(imported)")
       let names = try FileManager.default.contentsOfDirectory(atPath: out).sorted()
-      #expect(names == ["imported-1.yaml", "imported-2.yaml"])
+      #expect(names == ["imported-1.yaml", "imported-2.yaml", "imported-groups.ini"])
+      #expect(imported.out.contains("h001: ") && imported.out.contains("\(other) holds 1 rule more"), "\(imported)")
+      // Its groups beside the fleet's own inventory: every host has its policy, and nothing is amiss.
+      let inventory = lab.path("inventory/hosts.yaml")
+      let rendered = try await lab.succeed(
+        "render", "h003", "-i", inventory, "-i", "\(out)/imported-groups.ini", "--policies", out)
+      #expect(rendered.out.contains("--dport 8080") && !rendered.out.contains("--dports 80,443"), "\(rendered)")
+      let first = try await lab.succeed(
+        "render", "h001", "-i", inventory, "-i", "\(out)/imported-groups.ini", "--policies", out)
+      #expect(first.out.contains("--dports 80,443") && !first.out.contains("--dport 8080"), "\(first)")
+      // One host that does not answer leaves the others their policy.
+      try write("dead ansible_host=127.0.0.1 ansible_port=1\n", to: lab.path("dead.ini"))
+      let partial = try await lab.portcullis(
+        "import", "h003", "dead", "-i", inventory, "-i", lab.path("dead.ini"), "--out", out, "--name", "some")
+      #expect(partial.status == 4 && partial.out.contains("1 host is 1 ruleset"), "\(partial)")
+      #expect(
+        partial.out.contains("dead: ") && FileManager.default.fileExists(atPath: "\(out)/some.yaml"), "\(partial)")
+      let again = try await lab.portcullis("import", "h003", "--out", out, "--name", "imported-1")
+      #expect(
+        again.status != 0 && again.err.contains("imported-1.yaml exists") && again.err.contains("hint"), "\(again)")
       for family in ["ipv4", "ipv6"] {
         let program = family == "ipv4" ? "iptables-save" : "ip6tables-save"
         let rendered = try await lab.succeed(
@@ -119,6 +142,59 @@ extension FleetSuite {
         let difference = try await lab.portcullis("ruleset", "diff", lab.path("saved"), lab.path("rendered"))
         #expect(difference.status == 0, "\(difference)")
       }
+      try await lab.succeed("lab", "down", "--dir", lab.folder)
+    }
+
+    /// What an administrator wrote by hand, partly in other words than ours, and one rule that the language has no word
+    /// for.
+    private static let handmade = """
+      *filter
+      :INPUT DROP [0:0]
+      :FORWARD DROP [0:0]
+      :OUTPUT ACCEPT [0:0]
+      -A INPUT -i lo -j ACCEPT
+      -A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT
+      -A INPUT -p tcp -m state --state NEW -m tcp --dport 22 -j ACCEPT
+      -A INPUT -p tcp -m multiport --dports 80,443 -m comment --comment "public site" -j ACCEPT
+      -A INPUT -m mark --mark 0x1 -j DROP
+      -A INPUT -m limit --limit 5/min -j LOG --log-prefix "in: "
+      COMMIT
+
+      """
+
+    @Test("A host that was imported is planned to change no rule", arguments: ["nft", "legacy"])
+    func imported(backend: String) async throws {
+      let lab = try await TestLab.up("found-\(backend)", ["--hosts", "1", "--bare", "--backend", backend])
+      for program in ["iptables-restore", "ip6tables-restore"] {
+        _ = try await lab.exec("h001", program, input: .bytes(Array(Self.handmade.utf8)))
+      }
+      let folder = lab.path("policies")
+      try FileManager.default.removeItem(atPath: folder)
+      try await lab.succeed("import", "h001", "--out", folder, "--group", "lab", "--name", "found")
+      let policy = try String(contentsOfFile: "\(folder)/found.yaml", encoding: .utf8)
+      #expect(policy.contains("- accept: { service: [http, https], comment: \"public site\" }"), "\(policy)")
+
+      // Other software's rules stay where they are unless the tables are ours.
+      let owned = try await lab.succeed("plan", "--refresh")
+      #expect(owned.out.contains("it has these rules already: ours come before them in chains of ours"), "\(owned)")
+
+      try write(policy + "mode: exclusive\n", to: "\(folder)/found.yaml")
+      let plan = try await lab.succeed("plan", "--refresh")
+      #expect(
+        plan.out.contains("no rule changes: it runs these rules already; applying installs them as ours"), "\(plan)")
+      let json = try await lab.succeed("plan", "--refresh", "-o", "json").out.filter { !$0.isWhitespace }
+      #expect(json.contains("\"action\":\"install\"") && json.contains("\"added\":0") && json.contains("\"removed\":0"))
+
+      // One rule more by hand is one that would go.
+      try await lab.shell("h001", "iptables -A INPUT -p tcp --dport 8080 -j ACCEPT")
+      let changed = try await lab.succeed("plan", "--refresh")
+      #expect(
+        changed.out.contains("+0 −1") && changed.out.contains("-A INPUT -p tcp -m tcp --dport 8080 -j ACCEPT"),
+        "\(changed)")
+      try await lab.shell("h001", "iptables -D INPUT -p tcp --dport 8080 -j ACCEPT")
+
+      try await lab.succeed("apply", "--yes", timeout: 90)
+      #expect(try await lab.portcullis("plan", "--detailed-exitcode").status == 0)
       try await lab.succeed("lab", "down", "--dir", lab.folder)
     }
   }

@@ -34,6 +34,17 @@ struct PlannerTests {
   static let drift = PerFamily { (_: Family) in HostFacts.Texts(observed: web, expected: ssh) }
   static let withdrawn = DesiredBundle(content: older, mode: "withdrawn", rules: nil)
 
+  @Test func `a host that has the rules already is told so, in the words of its mode`() throws {
+    for (mode, words) in [("exclusive", "no rule changes: it runs"), ("owned", "its own stay behind")] {
+      var facts = HostFacts(committed: nil, running: mode == "owned" ? nil : both(web))
+      facts.hasThemAlready = true
+      let host = try one(bundle(web, mode: mode), .reported(facts))
+      #expect(host.action == .install && host.reason.contains(words), "\(host.reason)")
+      // An approval is about what the host gets, whether or not anybody asked what it has.
+      #expect(try one(bundle(web, mode: mode), .reported(HostFacts(committed: nil))).compared == host.compared)
+    }
+  }
+
   @Test(
     arguments: [
       (bundle(web), HostKnowledge.notEnrolled, PlanAction.notEnrolled, 0, 0),

@@ -23,12 +23,20 @@ struct FilterCompiler {
   init(_ hook: BuiltInHook) { self.hook = hook }
 
   mutating func add(_ item: FilterItem, _ compiler: inout MatchCompiler) {
+    if case .raw(let lines) = item.action {
+      for family in Family.allCases {
+        guard let line = lines[family] else { continue }
+        rules.lines.append((family, "filter", hook.chain, String(decoding: line, as: UTF8.self), item.location))
+      }
+      return
+    }
     let texts = compiler.texts(item.match, in: hook)
     let suffix: [String]
     switch item.action {
     case .accept, .drop, .reject: suffix = compiler.suffix(item.match)
     case .log(let words): suffix = compiler.suffix(item.match, before: Self.limit(words))
     case .limit: suffix = compiler.suffix(item.match, states: [])
+    case .raw: suffix = []
     }
     if case .accept = item.action {
       let isAnswers = item.match.word == .established || item.match.states.contains(.established)
@@ -116,7 +124,8 @@ struct FilterCompiler {
   private static func target(_ action: FilterItem.Action, _ family: Family) -> String {
     switch action {
     case .accept: "ACCEPT"
-    case .drop: "DROP"
+    // A raw rule names its own.
+    case .drop, .raw: "DROP"
     case .reject(let rejection): "REJECT --reject-with \(rejection.option(family))"
     case .limit(let limit):
       limit.excess == .drop ? "DROP" : "REJECT --reject-with \(Rejection.portUnreachable.option(family))"

@@ -173,11 +173,14 @@ struct MatchCompiler {
         }
       }
     }
-    let isAny = match.ports.isEmpty && match.services.isEmpty && match.protocols.isEmpty
+    let isAny =
+      match.ports.isEmpty && match.services.isEmpty && match.protocols.isEmpty && match.icmp.ipv4.isEmpty
+      && match.icmp.ipv6.isEmpty
     guard !isAny else { return [Transport()] }
     var seen: Set<UInt8> = []
     return ranges.flatMap { Self.modules($0.transport, $0.ranges) }
       + numbers.filter { seen.insert($0).inserted }.compactMap { Self.transport($0, family) }
+      + match.icmp[family].map { Transport(name: ICMPType.transport(family), module: $0.module(family)) }
   }
 
   /// ICMP is another protocol in each family; ICMPv6 is of IPv6 alone.

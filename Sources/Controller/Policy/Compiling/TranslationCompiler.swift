@@ -3,7 +3,7 @@ internal import Inventory
 internal import Ruleset
 
 /// Rules of the nat table, and the forwarding that translated connections need, from one policy's items.
-struct TranslationCompiler {
+package struct TranslationCompiler {
   typealias Line = (family: Family, chain: String, text: String, source: SourceLocation)
 
   private(set) var rules: [Line] = []
@@ -30,6 +30,14 @@ struct TranslationCompiler {
     case .snat(let endpoint):
       guard let (family, address) = target(endpoint, &compiler) else { return }
       append(texts, suffix, "POSTROUTING", "SNAT --to-source \(address)", item, only: family)
+    case .raw(let rules):
+      for family in Family.allCases {
+        guard let rule = rules[family] else { continue }
+        let text = String(decoding: rule, as: UTF8.self)
+        // The reader has seen that it begins `-A CHAIN`.
+        let chain = text.split(separator: " ", maxSplits: 2)[1]
+        self.rules.append((family, String(chain), text, item.match.location))
+      }
     case .forwardPort(let endpoint):
       translate([endpoint], isRandom: false, texts, suffix, item, &compiler)
     case .balance(let endpoints, let isRandom):
@@ -66,7 +74,11 @@ struct TranslationCompiler {
       for (index, target) in mine.enumerated() {
         let left = mine.count - index
         let share =
-          left == 1 ? nil : isRandom ? Self.random(1, of: left) : "-m statistic --mode nth --every \(left) --packet 0"
+          left == 1
+          ? nil
+          : isRandom
+            ? "-m statistic --mode random --probability \(Self.probability(1, of: left))"
+            : "-m statistic --mode nth --every \(left) --packet 0"
         for text in local[family] {
           var rule = text
           rule.modules += [share].compactMap(\.self) + suffix
@@ -86,7 +98,7 @@ struct TranslationCompiler {
     _ endpoint: Located<Endpoint>, _ family: Family, _ texts: [MatchText], _ item: TranslationItem,
     _ compiler: inout MatchCompiler
   ) {
-    guard let inner = address(endpoint, &compiler) else { return }
+    guard !item.placesForward, let inner = address(endpoint, &compiler) else { return }
     for text in texts {
       var text = text
       text.destination = inner.ruleText
@@ -110,11 +122,11 @@ struct TranslationCompiler {
   }
 
   /// As iptables-save prints what the kernel keeps of it, in 31 bits.
-  private static func random(_ share: Int, of whole: Int) -> String {
+  package static func probability(_ share: Int, of whole: Int) -> String {
     let kept = (Double(share) / Double(whole) * 0x1p31).rounded() / 0x1p31
     let digits = Int((kept * 1e11).rounded())
     let text = String(digits)
-    return "-m statistic --mode random --probability 0." + String(repeating: "0", count: 11 - text.utf8.count) + text
+    return "0." + String(repeating: "0", count: 11 - text.utf8.count) + text
   }
 
   private func target(

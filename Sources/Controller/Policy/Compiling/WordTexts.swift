@@ -1,7 +1,15 @@
-internal import Core
+package import Core
 
 /// The kinds of traffic that have a name in policies, as rules.
-enum WordTexts {
+package enum WordTexts {
+  /// Of each word: its rules in this chain, in their order.
+  package static func rules(_ hook: BuiltInHook, _ family: Family, target: String) -> [(word: String, rules: [String])]
+  {
+    TrafficMatch.Word.allCases.filter { hook != .forward || $0 != .dhcpClient }.map { word in
+      (word.rawValue, texts(word, hook, family).map { $0.rule(in: hook.chain, target: target) })
+    }
+  }
+
   static func texts(_ word: TrafficMatch.Word, _ hook: BuiltInHook, _ family: Family) -> [MatchText] {
     switch word {
     case .established: [MatchText(modules: ["-m conntrack --ctstate RELATED,ESTABLISHED"])]

@@ -25,6 +25,8 @@ struct TrafficMatch: Sendable {
   var ports: [(transport: PortTransport, ports: [Located<PortOperand>])] = []
   /// Protocols as a whole, by number.
   var protocols: [UInt8] = []
+  /// ICMP is another protocol in each family, with types of its own.
+  var icmp = PerFamily<[ICMPType]>(ipv4: [], ipv6: [])
   var services: [Located<String>] = []
   var states: [State] = []
   /// Only rules of this family.
@@ -41,7 +43,8 @@ struct TrafficMatch: Sendable {
   /// Whether every packet matches.
   var isEverything: Bool {
     word == nil && input.isEmpty && output.isEmpty && from == nil && to == nil && ports.isEmpty && protocols.isEmpty
-      && services.isEmpty && states.isEmpty && until == nil && schedule == nil && family == nil
+      && icmp.ipv4.isEmpty && icmp.ipv6.isEmpty && services.isEmpty && states.isEmpty && until == nil && schedule == nil
+      && family == nil
   }
 
   /// Whether only packets of protocols with ports match.
@@ -55,6 +58,8 @@ struct FilterItem: Sendable {
     case reject(Rejection)
     case log(LogWords)
     case limit(RateLimit)
+    /// A rule of the family as it was written, chain and all.
+    case raw(PerFamily<[UInt8]?>)
   }
 
   let action: Action

@@ -21,7 +21,7 @@ struct PolicyMentions: Sendable {
       switch item.action {
       case .snat(let to), .forwardPort(let to): add(to)
       case .balance(let targets, _): targets.forEach { add($0) }
-      case .masquerade, .redirect, .exempt: break
+      case .masquerade, .redirect, .exempt, .raw: break
       }
     }
     for set in policy.sets.values { set.members.forEach { add($0) } }

@@ -8,6 +8,8 @@ struct TranslationItem: Sendable {
     case snat(to: Located<Endpoint>)
     case forwardPort(to: Located<Endpoint>)
     case balance(to: [Located<Endpoint>], isRandom: Bool)
+    /// A rule of the family as it was written, chain and all.
+    case raw(PerFamily<[UInt8]?>)
     case redirect(to: PortRange)
     /// Not translated by what stands below.
     case exempt
@@ -15,6 +17,8 @@ struct TranslationItem: Sendable {
 
   let action: Action
   let match: TrafficMatch
+  /// `forward: explicit`: what was translated may pass only where an item says so.
+  var placesForward = false
 }
 
 /// Where packets are sent, or what they come from afterwards: an address, perhaps with a port.

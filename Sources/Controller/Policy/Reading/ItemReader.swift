@@ -32,21 +32,24 @@ enum ItemReader {
   }
 
   static func read(
-    _ node: YAMLNode, in section: PolicyFile.Section, _ problems: inout Problems
+    _ node: YAMLNode, in section: PolicyFile.Section, _ raw: RawItemReader, _ problems: inout Problems
   ) -> [FilterItem] {
     guard !node.isNull else { return [] }
-    return (node.list(&problems) ?? []).compactMap { item($0, section, &problems) }
+    return (node.list(&problems) ?? []).compactMap { item($0, section, raw, &problems) }
   }
 
   private static func item(
-    _ node: YAMLNode, _ section: PolicyFile.Section, _ problems: inout Problems
+    _ node: YAMLNode, _ section: PolicyFile.Section, _ raw: RawItemReader, _ problems: inout Problems
   ) -> FilterItem? {
-    guard
-      let (verb, body) = verb(node, Verb.allCases.map(\.rawValue), &problems).flatMap({ word, body in
-        Verb(rawValue: word).map { ($0, body) }
-      })
-    else { return nil }
-    if body.tag == nil, case .scalar = body.content { return word(verb, body, section, &problems) }
+    guard let (word, body) = verb(node, Verb.allCases.map(\.rawValue) + [RawItemReader.verb], &problems) else {
+      return nil
+    }
+    guard let verb = Verb(rawValue: word) else {
+      return raw.read(body, &problems).map {
+        FilterItem(action: .raw($0), match: TrafficMatch(location: node.location))
+      }
+    }
+    if body.tag == nil, case .scalar = body.content { return Self.word(verb, body, section, &problems) }
     guard let mapping = mapping(body, allowing: verb.allKeys, &problems) else { return nil }
     let match = MatchReader.read(mapping, at: node.location, &problems)
     check(match, mapping, section, &problems)

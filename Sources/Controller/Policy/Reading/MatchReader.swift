@@ -5,7 +5,7 @@ internal import Inventory
 enum MatchReader {
   /// Keys of a match, in the order that documentation lists them.
   enum Key: String, CaseIterable {
-    case service, tcp, udp, sctp, dccp, proto, from, to
+    case service, tcp, udp, sctp, dccp, proto, icmp, icmpv6, from, to
     case input = "in"
     case output = "out"
     case state, family, until, when, strict, comment, owner, helper
@@ -26,6 +26,10 @@ enum MatchReader {
     }
     if let node = body["proto"] {
       match.protocols = OperandReader.each(node, "protocol", &problems) { OperandReader.protocolNumber($0, &$1) }
+    }
+    for (family, key) in [(Family.ipv4, "icmp"), (.ipv6, "icmpv6")] {
+      guard let node = body[key] else { continue }
+      match.icmp[family] = OperandReader.each(node, "type", &problems) { ICMPType.read($0, family, &$1) }
     }
     check(match, body, &problems)
     if let node = body["from"] { match.from = OperandReader.addresses(node, &problems) }
@@ -49,6 +53,13 @@ enum MatchReader {
 
   /// Ports, services and protocols stand beside each other: `{proto: tcp, tcp: 22}` would be all of TCP.
   private static func check(_ match: TrafficMatch, _ body: YAMLMapping, _ problems: inout Problems) {
+    if !match.icmp.ipv4.isEmpty || !match.icmp.ipv6.isEmpty, match.protocols.contains(where: { $0 == 1 || $0 == 58 }),
+      let place = body["proto"]?.location
+    {
+      problems.add(
+        place, "proto: icmp is every type of it, which the types of this item are part of",
+        hint: "leave proto out: icmp and icmpv6 name their protocol")
+    }
     guard match.namesPorts, let place = body["proto"]?.location else { return }
     for transport in PortTransport.allCases where match.protocols.contains(transport.number) {
       problems.add(

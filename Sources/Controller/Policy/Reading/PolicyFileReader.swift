@@ -46,13 +46,14 @@ struct PolicyFileReader {
     let beside = BesideOthersReader.read(top, &problems)
     let definitions = DefinitionsReader.read(top, &problems)
     let closesIPv6 = readClosing(top)
+    let raw = readRaw(top, beside.mode?.value ?? .owned, closesIPv6)
     let policy = PolicyFile(
       name: name, file: file, description: top["description"]?.string(&problems), appliesTo: groups,
       order: top["order"]?.integer(in: 0...10_000, &problems) ?? PolicyFile.defaultOrder, beside: beside,
       sets: definitions.sets, services: definitions.services, schedules: definitions.schedules,
-      defaults: readDefaults(top), sections: readSections(top),
-      translations: top["nat"].map { TranslationReader.read($0, &problems) } ?? [],
-      containers: ContainersReader.read(top, &problems), raw: readRaw(top, beside.mode?.value ?? .owned, closesIPv6),
+      defaults: readDefaults(top), sections: readSections(top, raw),
+      translations: top["nat"].map { TranslationReader.read($0, RawItemReader(table: "nat", raw), &problems) } ?? [],
+      containers: ContainersReader.read(top, &problems), raw: raw,
       sysctl: readSysctl(top), observes: readObserving(top), placesEstablished: readPlacing(top),
       closesIPv6: closesIPv6)
     requireBothHalves(policy, top)
@@ -116,13 +117,16 @@ struct PolicyFileReader {
     return defaults
   }
 
-  private mutating func readSections(_ top: YAMLMapping) -> [PolicyFile.Section: [FilterItem]] {
+  private mutating func readSections(
+    _ top: YAMLMapping, _ raw: PerFamily<RawRules?>
+  ) -> [PolicyFile.Section: [FilterItem]] {
     var sections: [PolicyFile.Section: [FilterItem]] = [:]
     for section in PolicyFile.Section.allCases {
       guard let node = top[section.rawValue] else { continue }
       // `forward: foreign` is read with what else concerns other people's rules.
       if section == .forward, case .scalar = node.content { continue }
-      let items = ItemReader.read(node, in: section, &problems)
+      let raw = RawItemReader(table: "filter", chain: section.hook.chain, raw)
+      let items = ItemReader.read(node, in: section, raw, &problems)
       if !items.isEmpty { sections[section] = items }
     }
     return sections

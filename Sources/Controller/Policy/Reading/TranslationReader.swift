@@ -13,8 +13,9 @@ enum TranslationReader {
       return switch self {
       case .masquerade: ["from", "out"] + common
       case .snat: ["from", "out", "to"] + common
-      case .forwardPort, .redirect: ["from", "in", "to"] + ports + common
-      case .balance: ["from", "in", "to", "mode"] + ports + common
+      case .redirect: ["from", "in", "to"] + ports + common
+      case .forwardPort: ["from", "in", "to", "forward"] + ports + common
+      case .balance: ["from", "in", "to", "mode", "forward"] + ports + common
       case .exempt: ["from", "to", "out"] + common
       }
     }
@@ -25,21 +26,33 @@ enum TranslationReader {
     case random
   }
 
-  static func read(_ node: YAMLNode, _ problems: inout Problems) -> [TranslationItem] {
-    guard !node.isNull else { return [] }
-    return (node.list(&problems) ?? []).compactMap { item($0, &problems) }
+  enum Forwarding: String, CaseIterable {
+    case explicit
   }
 
-  private static func item(_ node: YAMLNode, _ problems: inout Problems) -> TranslationItem? {
-    guard let (word, content) = ItemReader.verb(node, Verb.allCases.map(\.rawValue), &problems),
-      let verb = Verb(rawValue: word), let body = ItemReader.mapping(content, allowing: verb.keys, &problems)
+  static func read(_ node: YAMLNode, _ raw: RawItemReader, _ problems: inout Problems) -> [TranslationItem] {
+    guard !node.isNull else { return [] }
+    return (node.list(&problems) ?? []).compactMap { item($0, raw, &problems) }
+  }
+
+  private static func item(
+    _ node: YAMLNode, _ raw: RawItemReader, _ problems: inout Problems
+  ) -> TranslationItem? {
+    guard
+      let (word, content) = ItemReader.verb(node, Verb.allCases.map(\.rawValue) + [RawItemReader.verb], &problems)
     else { return nil }
     var match = TrafficMatch(location: node.location)
+    if word == RawItemReader.verb {
+      return raw.read(content, &problems).map { TranslationItem(action: .raw($0), match: match) }
+    }
+    guard let verb = Verb(rawValue: word), let body = ItemReader.mapping(content, allowing: verb.keys, &problems)
+    else { return nil }
     if verb == .exempt {
       match = MatchReader.read(body, at: node.location, &problems)
       return TranslationItem(action: .exempt, match: match)
     }
     let matched = body.without("to")
+    let forwarding: Forwarding? = body["forward"].flatMap { MatchReader.choice($0, "way to forward", &problems) }
     match = MatchReader.read(matched, at: node.location, &problems)
     guard let action = action(verb, body, &problems) else { return nil }
     if [.forwardPort, .balance, .redirect].contains(verb), match.ports.count != 1 {
@@ -49,7 +62,7 @@ enum TranslationReader {
     if match.ports.first?.transport == .dccp || match.ports.first?.transport == .sctp {
       problems.add(node.location, "\(word) translates tcp and udp", hint: "name their ports")
     }
-    return TranslationItem(action: action, match: match)
+    return TranslationItem(action: action, match: match, placesForward: forwarding == .explicit)
   }
 
   private static func action(

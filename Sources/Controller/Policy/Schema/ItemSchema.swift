@@ -7,8 +7,8 @@ enum ItemSchema {
 
   static var definitions: [(String, JSONText)] {
     [
-      ("item", items(ItemReader.Verb.allCases.map { ($0.rawValue, body($0)) })),
-      ("translation", items(TranslationReader.Verb.allCases.map { ($0.rawValue, body($0)) })),
+      ("item", items(ItemReader.Verb.allCases.map { ($0.rawValue, body($0)) } + [raw])),
+      ("translation", items(TranslationReader.Verb.allCases.map { ($0.rawValue, body($0)) } + [raw])),
       (
         "container",
         items(ContainerRules.Verdict.allCases.map { ($0.rawValue, match(ContainersReader.keys)) })
@@ -22,6 +22,11 @@ enum ItemSchema {
         ("rate", Shapes.text(matching: "^[0-9]{1,5}/(s|sec|second|m|min|minute|h|hour|d|day)$")),
         ("line", ["type": ["string", "number", "boolean"], "minLength": 1, "maxLength": 255]),
       ]
+  }
+
+  private static var raw: (String, JSONText) {
+    let rule = Shapes.text("A rule as iptables-save prints it")
+    return (RawItemReader.verb, ["anyOf": [rule, Shapes.object(Family.allCases.map { ($0.rawValue, rule) })]])
   }
 
   /// What a section takes less than others.
@@ -92,6 +97,8 @@ enum ItemSchema {
     case "level": Shapes.choice(LogWords.Level.allCases.map(\.rawValue))
     case "by": Shapes.choice(RateLimit.Key.allCases.map(\.rawValue))
     case "over": Shapes.choice(RateLimit.Excess.allCases.map(\.rawValue))
+    case "icmp", "icmpv6": Shapes.oneOrMany(["type": ["string", "integer"]])
+    case "forward": Shapes.choice(TranslationReader.Forwarding.allCases.map(\.rawValue))
     case "mode": Shapes.choice(TranslationReader.Mode.allCases.map(\.rawValue))
     default: Shapes.text
     }
