@@ -1,6 +1,7 @@
 import Core
 import Lint
 import Ruleset
+import TestSupport
 import Testing
 
 @testable import Inventory
