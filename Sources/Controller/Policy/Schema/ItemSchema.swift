@@ -1,4 +1,5 @@
 internal import Core
+internal import Ruleset
 
 /// What items may say: those of `input` and its like, of `nat` and of `containers`.
 enum ItemSchema {
