@@ -63,7 +63,7 @@ struct MeaningTests {
     let states: [String: ConnectionStates] = [
       "new": .new, "established": .established, "related": .related, "invalid": .invalid, "untracked": .untracked,
     ]
-    func peer(_ address: String) -> PacketProbe.Peer { .address(AddressPrefix(address)!) }
+    func peer(_ address: String) -> PacketProbe.Peer { .address(AddressPrefix(matched: address, packet.family)!) }
     var probe = PacketProbe(
       packet.family, ways[packet.hook]!, ProtocolNumber(value: packet.transport), state: states[packet.state]!,
       from: peer(packet.source), to: peer(packet.destination))
