@@ -79,7 +79,8 @@ package struct PolicySet: Sendable {
     let common = directory.map { readCommon($0 + "/" + commonName, &problems) } ?? CommonFile()
     try problems.throwIfAny()
     return PolicySet(
-      directory: directory ?? ".", policies: [policy].compactMap(\.self), common: common, pins: NamePins())
+      directory: directory ?? ".", policies: [policy].compactMap(\.self), common: common, pins: NamePins(),
+      unreadableLock: nil)
   }
 
   private static func read(_ readers: inout [PolicyFileReader], _ problems: inout Problems) -> [PolicyFile] {
