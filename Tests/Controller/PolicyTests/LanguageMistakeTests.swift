@@ -67,33 +67,33 @@ struct LanguageMistakeTests {
         "2:13 unknown kind of traffic \"everything\" | one of established, invalid, icmp-essential, dhcp-client, broadcast, multicast"
       ]
     ),
-    ("allow: {tcp: 22}", ["2:5 unknown key \"allow\" | known here: accept, drop, reject, log, limit"]),
+    ("allow: {tcp: 22}", ["2:5 unknown key \"allow\" | known here: accept, drop, reject, log, limit, raw"]),
     ("accept: {port: 22}", ["2:14 unknown key \"port\" | did you mean \"out\"?"]),
     ("accept: {tpc: 22}", ["2:14 unknown key \"tpc\" | did you mean \"tcp\"?"]),
     (
       "{accept: {tcp: 22}, drop: {}}",
-      ["2:5 an item is one of accept, drop, reject, log, limit | write each as an item of its own"]
+      ["2:5 an item is one of accept, drop, reject, log, limit, raw | write each as an item of its own"]
     ),
     ("accept", ["2:5 expected a mapping, found the text \"accept\""]),
-    ("{}", ["2:5 an item is one of accept, drop, reject, log, limit | such as - accept: {tcp: 443}"]),
+    ("{}", ["2:5 an item is one of accept, drop, reject, log, limit, raw | such as - accept: {tcp: 443}"]),
     ("accept: {out: eth0}", ["2:14 input knows no interface of out | use in, or move the item to forward or output"]),
     (
       "drop: {helper: ftp, tcp: 21}",
       [
-        "2:12 unknown key \"helper\" | known here: service, tcp, udp, sctp, dccp, proto, from, to, in, out, state, family, until, when, comment, owner"
+        "2:12 unknown key \"helper\" | known here: service, tcp, udp, sctp, dccp, proto, icmp, icmpv6, from, to, in, out, state, family, until, when, comment, owner"
       ]
     ),
     ("accept: {tcp: 22, tcp: 23}", ["2:14 the key \"tcp\" is given twice in this mapping"]),
     (
       "accept: {sport: 53}",
       [
-        "2:14 unknown key \"sport\" | known here: service, tcp, udp, sctp, dccp, proto, from, to, in, out, state, family, until, when, strict, comment, owner, helper"
+        "2:14 unknown key \"sport\" | known here: service, tcp, udp, sctp, dccp, proto, icmp, icmpv6, from, to, in, out, state, family, until, when, strict, comment, owner, helper"
       ]
     ),
     (
       "log: {strict: true}",
       [
-        "2:11 unknown key \"strict\" | known here: prefix, limit, burst, level, service, tcp, udp, sctp, dccp, proto, from, to, in, out, state, family, until, when, comment, owner"
+        "2:11 unknown key \"strict\" | known here: prefix, limit, burst, level, service, tcp, udp, sctp, dccp, proto, icmp, icmpv6, from, to, in, out, state, family, until, when, comment, owner"
       ]
     ),
     ("limit: {tcp: 22}", ["2:12 the key \"rate\" is missing"]),
