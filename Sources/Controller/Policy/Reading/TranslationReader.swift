@@ -93,6 +93,8 @@ enum TranslationReader {
       guard let node = body.required("to", &problems) else { return nil }
       let mode: Mode = body["mode"].flatMap { MatchReader.choice($0, "mode", &problems) } ?? .roundRobin
       let targets = OperandReader.each(node, "address", &problems, isNeeded: true) { OperandReader.endpoint($0, &$1) }
+      // What is wrong with one of them is said already.
+      if case .list(let nodes) = node.content, targets.count < nodes.count { return nil }
       guard (2...64).contains(targets.count) else {
         problems.add(node.location, "balance needs 2 to 64 addresses", hint: "forward-port sends to one")
         return nil
