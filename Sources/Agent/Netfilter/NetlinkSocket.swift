@@ -53,6 +53,33 @@ final class NetlinkSocket {
     throw .of(what, "", errno: ETIMEDOUT)
   }
 
+  /// Sends a request for everything of a kind, and hands over each answer as it comes.
+  ///
+  /// - Returns: false when something changed meanwhile, so that the answers may not fit together.
+  func dump(
+    _ message: NetlinkMessage, _ what: String, of type: UInt16, take: (NetlinkReply) -> Void
+  ) throws(SystemCallError) -> Bool {
+    sequence += 1
+    let bytes = message.encode(sequence: sequence)
+    guard uninterrupted({ send(descriptor.raw, bytes, bytes.count, 0) }) == bytes.count else { throw .last(what, "") }
+    var isWhole = true
+    let deadline = monotonicMilliseconds() + 5000
+    while monotonicMilliseconds() < deadline {
+      for reply in try receive(within: 1000, what) where reply.sequence == sequence {
+        // NLM_F_DUMP_INTR
+        if reply.flags & 0x10 != 0 { isWhole = false }
+        // NLMSG_ERROR, and NLMSG_DONE, which may carry an error too.
+        if reply.type == 2 || reply.type == 3 {
+          let code = reply.number(at: 0, as: Int32.self) ?? 0
+          guard code == 0 else { throw .of(what, "", errno: -code) }
+          return isWhole
+        }
+        if reply.type == type { take(reply) }
+      }
+    }
+    throw .of(what, "", errno: ETIMEDOUT)
+  }
+
   /// What came within the time; announcements that were lost because they came too fast are no error.
   func receive(within milliseconds: Int, _ what: String) throws(SystemCallError) -> [NetlinkReply] {
     var waiting = pollfd(fd: descriptor.raw, events: Int16(POLLIN), revents: 0)
