@@ -33,7 +33,7 @@ struct ListedSocket: Hashable, Sendable {
       20, flags: NetlinkMessage.Flag.request | NetlinkMessage.Flag.dump,
       fixed: [number, transport, 0, 0] + NetlinkMessage.native(states) + [UInt8](repeating: 0, count: 48),
       attributes: filter.isEmpty ? [] : [NetlinkMessage.attribute(1, filter)])
-    return try NetlinkSocket(NetlinkSocket.sockets).list(request, "list sockets", atMost: maximum)
+    return try NetlinkSocket(NetlinkSocket.sockets).list(request, "list sockets", of: 20, atMost: maximum)
       .compactMap(ListedSocket.init)
   }
 

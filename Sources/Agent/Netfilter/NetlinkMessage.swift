@@ -47,6 +47,7 @@ struct NetlinkMessage: Hashable, Sendable {
 /// A message as the kernel sent it.
 struct NetlinkReply: Hashable, Sendable {
   let type: UInt16
+  let flags: UInt16
   let sequence: UInt32
   let payload: ArraySlice<UInt8>
 
@@ -59,7 +60,8 @@ struct NetlinkReply: Hashable, Sendable {
       guard length >= NetlinkMessage.headerSize, length <= rest.count else { break }
       replies.append(
         NetlinkReply(
-          type: number(rest, at: 4, as: UInt16.self), sequence: number(rest, at: 8, as: UInt32.self),
+          type: number(rest, at: 4, as: UInt16.self), flags: number(rest, at: 6, as: UInt16.self),
+          sequence: number(rest, at: 8, as: UInt32.self),
           payload: rest.dropFirst(NetlinkMessage.headerSize).prefix(length - NetlinkMessage.headerSize)))
       rest = rest.dropFirst((length + 3) / 4 * 4)
     }
@@ -68,13 +70,19 @@ struct NetlinkReply: Hashable, Sendable {
 
   /// Content by type, after a fixed part of so many bytes. Of one type the last counts.
   func attributes(after fixed: Int) -> [UInt16: ArraySlice<UInt8>] {
-    var found: [UInt16: ArraySlice<UInt8>] = [:]
-    var rest = payload.dropFirst((fixed + 3) / 4 * 4)
+    let all = Self.list(payload.dropFirst((fixed + 3) / 4 * 4)).map { ($0.type, $0.content) }
+    return Dictionary(all) { _, last in last }
+  }
+
+  /// The attributes inside of one, in their order; what does not parse ends them.
+  static func list(_ bytes: ArraySlice<UInt8>) -> [(type: UInt16, content: ArraySlice<UInt8>)] {
+    var found: [(type: UInt16, content: ArraySlice<UInt8>)] = []
+    var rest = bytes
     while rest.count >= 4 {
-      let length = Int(Self.number(rest, at: 0, as: UInt16.self))
+      let length = Int(number(rest, at: 0, as: UInt16.self))
       guard length >= 4, length <= rest.count else { break }
       // Without the bits that say how it is encoded.
-      found[Self.number(rest, at: 2, as: UInt16.self) & 0x3fff] = rest.dropFirst(4).prefix(length - 4)
+      found.append((number(rest, at: 2, as: UInt16.self) & 0x3fff, rest.dropFirst(4).prefix(length - 4)))
       rest = rest.dropFirst((length + 3) / 4 * 4)
     }
     return found

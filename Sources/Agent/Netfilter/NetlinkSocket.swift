@@ -56,22 +56,39 @@ final class NetlinkSocket {
   }
 
   /// Sends a request with NLM_F_DUMP and returns its answers, at most so many.
-  func list(_ message: NetlinkMessage, _ what: String, atMost limit: Int) throws(SystemCallError) -> [NetlinkReply] {
+  func list(
+    _ message: NetlinkMessage, _ what: String, of type: UInt16, atMost limit: Int
+  ) throws(SystemCallError) -> [NetlinkReply] {
+    var replies: [NetlinkReply] = []
+    _ = try dump(message, what, of: type) { reply in
+      replies.append(reply)
+      return replies.count < limit
+    }
+    return replies
+  }
+
+  /// Sends a request with NLM_F_DUMP and hands over each answer as it comes, until `take` has enough.
+  ///
+  /// - Returns: false when something changed meanwhile, so that the answers may not fit together.
+  func dump(
+    _ message: NetlinkMessage, _ what: String, of type: UInt16, take: (NetlinkReply) -> Bool
+  ) throws(SystemCallError) -> Bool {
     sequence += 1
     let bytes = message.encode(sequence: sequence)
     guard uninterrupted({ send(descriptor.raw, bytes, bytes.count, 0) }) == bytes.count else { throw .last(what, "") }
+    var isWhole = true
     let deadline = monotonicMilliseconds() + 5000
-    var replies: [NetlinkReply] = []
     while monotonicMilliseconds() < deadline {
       for reply in try receive(within: 1000, what) where reply.sequence == sequence {
-        switch reply.type {
-        // NLMSG_DONE.
-        case 3: return replies
-        // NLMSG_ERROR.
-        case 2: throw .of(what, "", errno: -(reply.number(at: 0, as: Int32.self) ?? -EPROTO))
-        default: replies.append(reply)
+        // NLM_F_DUMP_INTR
+        if reply.flags & 0x10 != 0 { isWhole = false }
+        // NLMSG_ERROR, and NLMSG_DONE, which may carry an error too.
+        if reply.type == 2 || reply.type == 3 {
+          let code = reply.number(at: 0, as: Int32.self) ?? 0
+          guard code == 0 else { throw .of(what, "", errno: -code) }
+          return isWhole
         }
-        if replies.count == limit { return replies }
+        if reply.type == type, !take(reply) { return isWhole }
       }
     }
     throw .of(what, "", errno: ETIMEDOUT)

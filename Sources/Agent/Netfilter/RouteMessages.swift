@@ -80,7 +80,7 @@ enum RouteMessages {
   static func tunnel(_ link: NetlinkReply) -> String? {
     // IFLA_LINKINFO 18, IFLA_INFO_KIND 1.
     let kind = link.attributes(after: 16)[18]
-      .flatMap { NetlinkReply(type: 0, sequence: 0, payload: $0).attributes(after: 0)[1] }
+      .flatMap { NetlinkReply.list($0).first { $0.type == 1 }?.content }
       .map { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     if let kind, tunnelKinds.contains(kind) { return kind }
     guard let hardware = link.number(at: 2, as: UInt16.self), tunnelHardware.contains(hardware) else { return nil }

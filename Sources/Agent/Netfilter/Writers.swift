@@ -18,8 +18,7 @@ enum Writers {
 
   /// The kernel announces each new generation of the nft rules with who made it.
   private static func announced() throws(SystemCallError) -> String? {
-    // NFNLGRP_NFTABLES
-    let socket = try NetlinkSocket(NetlinkSocket.netfilter, group: 7)
+    let socket = try NetlinkSocket(NetlinkSocket.netfilter, group: NftablesMessages.changes)
     let deadline = monotonicMilliseconds() + patience
     while true {
       let left = deadline - monotonicMilliseconds()
@@ -30,15 +29,9 @@ enum Writers {
     }
   }
 
-  /// NFT_MSG_NEWGEN of NFNL_SUBSYS_NFTABLES: after a struct nfgenmsg, NFTA_GEN_PROC_PID (2, in network order) and
-  /// NFTA_GEN_PROC_NAME (3).
   static func writer(_ message: NetlinkReply) -> String? {
-    guard message.type == 10 << 8 | 15 else { return nil }
-    let attributes = message.attributes(after: 4)
-    guard let process = attributes[2], process.count == 4 else { return nil }
-    let number = process.reduce(0) { $0 << 8 | UInt32($1) }
-    let name = (attributes[3] ?? []).prefix { $0 != 0 }
-    return "\(SafeText.escape(name)) (process \(number))"
+    guard let change = NftablesMessages.change(message), let process = change.process else { return nil }
+    return "\(SafeText.escape(change.name)) (process \(process))"
   }
 
   /// Legacy programs hold an flock(2) while they work; it is asked for until somebody has it.

@@ -1,0 +1,140 @@
+internal import Core
+
+/// Puts tables together from the kernel's answers, which come by kind.
+struct NftablesBuilder {
+  private struct TableKey: Hashable {
+    var family: UInt8
+    var name: ArraySlice<UInt8>
+  }
+
+  private struct ChainKey: Hashable {
+    var table: TableKey
+    var name: ArraySlice<UInt8>
+  }
+
+  private struct Chain {
+    var hook: NftablesChain.Hook?
+    var rules = 0
+    var drops = false
+    var content = DigestBuilder()
+  }
+
+  /// What a rule's look-ups mean is in here; its own name is the kernel's invention.
+  struct Set: Hashable {
+    var family: UInt8
+    var table: ArraySlice<UInt8>
+    var name: ArraySlice<UInt8>
+  }
+
+  /// With NFTA_TABLE_FLAGS.
+  private var found: [TableKey: UInt32] = [:]
+  private var chains: [ChainKey: Chain] = [:]
+  private var objects: [TableKey: [[UInt8]]] = [:]
+  private(set) var setsWithoutNames: [Set] = []
+
+  mutating func take(_ reply: NetlinkReply, _ kind: NftablesMessages.Kind) {
+    guard let family = reply.payload.first else { return }
+    let fields = reply.attributes(after: NftablesMessages.fixedSize)
+    // The table's name comes first in every message.
+    guard let table = fields[1].map({ TableKey(family: family, name: Self.name($0)) }) else { return }
+    switch kind {
+    case .table: found[table] = fields[2].flatMap(NftablesMessages.bigEndian) ?? 0
+    case .chain: takeChain(fields, of: table)
+    case .rule: takeRule(fields, of: table)
+    case .set: takeSet(fields, of: table)
+    case .element: takeElements(fields, of: table)
+    case .object: takeNamed(kind, fields, [3, 4], of: table)
+    case .flowTable: takeNamed(kind, fields, [3, 7], of: table)
+    }
+  }
+
+  func tables() -> [NftablesTable] {
+    let chains = Dictionary(grouping: chains, by: \.key.table)
+    return found.compactMap { key, flags in
+      guard let family = NftablesFamily(rawValue: key.family) else { return nil }
+      var all = DigestBuilder()
+      for object in (objects[key] ?? []).sorted(by: { $0.lexicographicallyPrecedes($1) }) { all.update(object) }
+      return NftablesTable(
+        family: family, name: NftablesMessages.text(key.name),
+        // NFT_TABLE_F_DORMANT
+        isDormant: flags & 1 != 0,
+        chains: (chains[key] ?? []).map { name, chain in
+          NftablesChain(
+            name: NftablesMessages.text(name.name), hook: chain.hook, rules: chain.rules, drops: chain.drops,
+            digest: chain.content.finish())
+        }.sorted { $0.name < $1.name },
+        objects: all.finish())
+    }.sorted { ($0.family, $0.name) < ($1.family, $1.name) }
+  }
+
+  /// NFTA_CHAIN_NAME 3, HOOK 4, POLICY 5, TYPE 7; NFTA_HOOK_HOOKNUM 1, PRIORITY 2, DEV 3, DEVS 4.
+  private mutating func takeChain(_ fields: [UInt16: ArraySlice<UInt8>], of table: TableKey) {
+    guard let name = fields[3].map(Self.name) else { return }
+    var chain = Chain()
+    var head = ByteWriter()
+    if let hook = fields[4].map({ NetlinkReply.list($0) }) {
+      let parts = Dictionary(hook.map { ($0.type, $0.content) }) { first, _ in first }
+      let policy = fields[5].flatMap(NftablesMessages.bigEndian) ?? 1
+      chain.hook = NftablesChain.Hook(
+        number: parts[1].flatMap(NftablesMessages.bigEndian) ?? 0,
+        priority: Int32(bitPattern: parts[2].flatMap(NftablesMessages.bigEndian) ?? 0), dropsByDefault: policy == 0,
+        type: fields[7].map(NftablesMessages.text) ?? "")
+      chain.drops = policy == 0
+      for part in hook { head.string(part.content) }
+      head.uint32(policy)
+      head.string(fields[7] ?? [])
+    }
+    chain.content.update(head.bytes)
+    chains[ChainKey(table: table, name: name)] = chain
+  }
+
+  /// NFTA_RULE_CHAIN 2, EXPRESSIONS 4, COMPAT 5, USERDATA 7.
+  private mutating func takeRule(_ fields: [UInt16: ArraySlice<UInt8>], of table: TableKey) {
+    guard let name = fields[2].map(Self.name) else { return }
+    let rule = NftablesRule(expressions: fields[4] ?? [], compatibility: fields[5] ?? [], remarks: fields[7] ?? [])
+    let key = ChainKey(table: table, name: name)
+    chains[key]?.rules += 1
+    if rule.drops { chains[key]?.drops = true }
+    chains[key]?.content.update(rule.content)
+  }
+
+  /// NFTA_SET_NAME 2, FLAGS 3, KEY_TYPE 4, KEY_LEN 5, DATA_TYPE 6, DATA_LEN 7, TIMEOUT 11.
+  private mutating func takeSet(_ fields: [UInt16: ArraySlice<UInt8>], of table: TableKey) {
+    guard let name = fields[2].map(Self.name) else { return }
+    takeNamed(.set, fields, [3, 4, 5, 6, 7, 11], of: table)
+    // NFT_SET_ANONYMOUS
+    guard (fields[3].flatMap(NftablesMessages.bigEndian) ?? 0) & 1 != 0 else { return }
+    setsWithoutNames.append(Set(family: table.family, table: table.name, name: name))
+  }
+
+  /// NFTA_SET_ELEM_LIST_SET 2, ELEMENTS 3; NFTA_SET_ELEM_KEY 1, DATA 2, FLAGS 3, KEY_END 10.
+  private mutating func takeElements(_ fields: [UInt16: ArraySlice<UInt8>], of table: TableKey) {
+    for element in NetlinkReply.list(fields[3] ?? []) {
+      var content = ByteWriter()
+      content.uint16(NftablesMessages.Kind.element.rawValue)
+      content.string(fields[2] ?? [])
+      for part in NetlinkReply.list(element.content) where [1, 2, 3, 10].contains(part.type) {
+        content.uint16(part.type)
+        content.string(part.content)
+      }
+      objects[table, default: []].append(content.bytes)
+    }
+  }
+
+  /// Of each, the name is field 2.
+  private mutating func takeNamed(
+    _ kind: NftablesMessages.Kind, _ fields: [UInt16: ArraySlice<UInt8>], _ telling: [UInt16], of table: TableKey
+  ) {
+    var content = ByteWriter()
+    content.uint16(kind.rawValue)
+    for field in [2] + telling {
+      content.uint16(field)
+      // An object's own data is what it counts.
+      if kind == .object && field == 4 { continue }
+      content.string(fields[field] ?? [])
+    }
+    objects[table, default: []].append(content.bytes)
+  }
+
+  private static func name(_ field: ArraySlice<UInt8>) -> ArraySlice<UInt8> { field.prefix { $0 != 0 } }
+}

@@ -1,0 +1,68 @@
+internal import Core
+internal import Glibc
+
+/// Reads nf_tables from the kernel: some dumps, and again when something changed between them.
+struct NftablesReader {
+  /// A writer that never pauses would keep us for ever.
+  private static let attempts = 10
+
+  private let socket: NetlinkSocket
+
+  init() throws(SystemCallError) { socket = try NetlinkSocket(NetlinkSocket.netfilter) }
+
+  /// Nil where the kernel has no nf_tables.
+  func read() throws -> NftablesState? {
+    for _ in 0..<Self.attempts {
+      guard let before = try generation() else { return nil }
+      guard let tables = try tables(), try generation() == before else { continue }
+      return NftablesState(generation: before, tables: tables)
+    }
+    throw Reason("nf_tables changed \(Self.attempts) times while it was read")
+  }
+
+  /// Which changes the kernel has made so far; nil where it has no nf_tables.
+  func generation() throws(SystemCallError) -> UInt32? {
+    do throws(SystemCallError) {
+      let answer = try socket.ask(
+        NftablesMessages.askGeneration, "ask for nf_tables' generation", wanting: NftablesMessages.generation)
+      return answer.flatMap(NftablesMessages.change)?.generation
+    } catch {
+      // No such subsystem, and modules that cannot be loaded.
+      if error.errno == EINVAL || error.errno == EOPNOTSUPP || error.errno == EPROTONOSUPPORT { return nil }
+      throw error
+    }
+  }
+
+  /// Nil when something changed meanwhile.
+  private func tables() throws -> [NftablesTable]? {
+    var builder = NftablesBuilder()
+    for kind in [NftablesMessages.Kind.table, .chain, .rule, .set, .object, .flowTable] {
+      guard try dump(NftablesMessages.dump(kind), kind, into: &builder) else { return nil }
+    }
+    for set in builder.setsWithoutNames {
+      let question = NftablesMessages.elements(family: set.family, table: set.table, set: set.name)
+      guard try dump(question, .element, into: &builder) else { return nil }
+    }
+    return builder.tables()
+  }
+
+  private func dump(
+    _ question: NetlinkMessage, _ kind: NftablesMessages.Kind, into builder: inout NftablesBuilder
+  ) throws -> Bool {
+    do throws(SystemCallError) {
+      return try socket.dump(question, "read nf_tables' \(kind)s", of: kind.answer) { reply in
+        builder.take(reply, kind)
+        return true
+      }
+    } catch {
+      switch error.errno {
+      // The set went away since: whoever asks again will see.
+      case ENOENT: return false
+      // Flow tables and objects came later than nf_tables itself.
+      case EINVAL, EOPNOTSUPP: if kind == .flowTable || kind == .object { return true }
+      default: break
+      }
+      throw error
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import Core
+import Glibc
+import Testing
+
+@testable import Netfilter
+
+/// What the kernel says of nf_tables, against what nft(8) was told to load.
+@Suite(.enabled(if: isRoot)) struct NftablesReaderTests {
+  private static func nft(_ script: String) throws {
+    _ = try SignedBundles.run("/usr/sbin/nft", ["-f", "-"], input: Array(script.utf8))
+  }
+
+  private static func iptables(_ words: String) throws -> String {
+    let arguments = words.split(separator: " ").map(String.init)
+    return String(decoding: try SignedBundles.run("/usr/sbin/xtables-nft-multi", arguments), as: UTF8.self)
+  }
+
+  private static let table = """
+    table inet guard {
+      set banned { type ipv4_addr; flags timeout; elements = { 192.0.2.1 timeout 1h } }
+      map ports { type inet_service : verdict; elements = { 25 : drop } }
+      chain inner { counter drop; }
+      chain in {
+        type filter hook input priority -10; policy accept;
+        ip saddr @banned counter drop
+        tcp dport { 22, 80 } counter accept
+        tcp dport vmap @ports
+        limit rate 5/second log prefix "in: " comment "noise"
+        jump inner
+      }
+      chain out { type filter hook output priority 5; policy drop; }
+    }
+    """
+
+  private func digest(_ script: String, then: @escaping () throws -> Void = {}) throws -> Digest {
+    try inNamespace {
+      try Self.nft(script)
+      try then()
+      return try #require(try NftablesReader().read()).tables[0].digest
+    }
+  }
+
+  @Test func tablesChainsAndHooksAreRead() throws {
+    try inNamespace {
+      try Self.nft(Self.table)
+      let state = try #require(try NftablesReader().read())
+      let table = try #require(state.tables.first)
+      #expect(state.tables.count == 1)
+      #expect((table.family, table.name) == (.inet, "guard"))
+      #expect(table.chains.map(\.name) == ["in", "inner", "out"])
+      #expect(table.chains.map(\.rules) == [5, 1, 0])
+      #expect(table.chains.map(\.drops) == [true, true, true])
+      #expect(table.chains[0].hook == .init(number: 1, priority: -10, dropsByDefault: false, type: "filter"))
+      #expect(table.chains[1].hook == nil)
+      #expect(table.chains[2].hook == .init(number: 3, priority: 5, dropsByDefault: true, type: "filter"))
+      #expect(table.isHooked && !table.isDormant)
+      try Self.nft("add table inet guard { flags dormant; }")
+      let switchedOff = try #require(try NftablesReader().read()?.tables.first)
+      #expect(switchedOff.isDormant && !switchedOff.isHooked)
+      #expect(state.generation > 0)
+    }
+  }
+
+  @Test func anEmptyNamespaceHasNoTables() throws {
+    try inNamespace {
+      let state = try NftablesReader().read()
+      #expect(state?.tables == [])
+    }
+  }
+
+  @Test func theSameRulesHaveTheSameDigestWhateverTheirHandlesAndCounters() throws {
+    let fresh = try digest(Self.table)
+    let reloaded = try digest(Self.table) {
+      try Self.nft("delete table inet guard")
+      try Self.nft(Self.table)
+    }
+    let counted = try digest(Self.table) {
+      try Self.nft("flush chain inet guard inner; add rule inet guard inner counter packets 7 bytes 9 drop")
+    }
+    let banned = try digest(Self.table) { try Self.nft("add element inet guard banned { 192.0.2.9 timeout 1m }") }
+    #expect(reloaded == fresh)
+    #expect(counted == fresh)
+    #expect(banned == fresh)
+  }
+
+  @Test(arguments: [
+    "insert rule inet guard in accept", "add rule inet guard in tcp dport { 22, 80 } counter accept",
+    "add chain inet guard later", "flush chain inet guard inner",
+    "add chain inet guard in { policy drop; }", "add set inet guard more { type ipv4_addr; }",
+    "delete chain inet guard out", "add counter inet guard named", "add table inet guard { flags dormant; }",
+  ])
+  func everyChangeOfStructureShows(change: String) throws {
+    let fresh = try digest(Self.table)
+    let changed = try digest(Self.table) { try Self.nft(change) }
+    #expect(changed != fresh)
+  }
+
+  @Test func theMembersOfASetWithoutANameCount() throws {
+    let other = Self.table.replacing("{ 22, 80 }", with: "{ 22, 81 }")
+    let digests = try (digest(Self.table), digest(other))
+    #expect(digests.0 != digests.1)
+  }
+
+  @Test func aRuleThatTheSaveProgramMisprintsIsSeen() throws {
+    try inNamespace {
+      _ = try Self.iptables("iptables -A INPUT -j ACCEPT")
+      let plain = try #require(try NftablesReader().read()).tables[0]
+      let printed = try Self.iptables("iptables-save")
+      _ = try Self.iptables("iptables -F INPUT")
+      try Self.nft("add set ip filter s { type ipv4_addr; }; add rule ip filter INPUT ip saddr @s counter accept")
+      // This is why the kernel is asked: iptables 1.8 prints the same text for a rule that matches a set.
+      let misprinted = try Self.iptables("iptables-save")
+      #expect(printed.contains("-A INPUT -j ACCEPT") && misprinted.contains("-A INPUT -j ACCEPT"))
+      let native = try #require(try NftablesReader().read()).tables[0]
+      let chains = [plain, native].map { table in table.chains.first { $0.name == "INPUT" }?.digest }
+      #expect(chains[0] != chains[1])
+    }
+  }
+
+  @Test func tenThousandRulesAreReadWholeAndQuickly() throws {
+    try inNamespace {
+      let rules = (0..<10_000).map { "add rule ip t c ip saddr 10.\($0 / 256 % 256).\($0 % 256).1 counter accept" }
+      try Self.nft((["add table ip t", "add chain ip t c"] + rules).joined(separator: "\n"))
+      let table = try #require(try NftablesReader().read()).tables[0]
+      #expect(table.chains.map(\.rules) == [10_000])
+    }
+  }
+}
