@@ -122,13 +122,21 @@ extension HostAgent {
 
   /// Interfaces may come after the rules were loaded at boot, and bring settings of their own: udev has systemd-sysctl write
   /// them. So the daemon puts settings in order when it starts, once a boot; what changes later somebody changed, which is
-  /// drift.
+  /// drift. While the kernel does not hold the rules, a gateway would forward for everybody: then nothing is loosened, and
+  /// the next start tries again.
   func settleSettings() {
     let boot = Array(facts.bootID.utf8)
     guard let ledger = journal?.ledger, ledger.open == nil,
-      (try? state.read(Self.settledBootFile, atMost: boot.count)) != boot
+      (try? state.read(Self.settledBootFile, atMost: boot.count)) != boot,
+      let known = Self.twice({ try oldRules(ledger) })
     else { return }
-    if let known = Self.twice({ try oldRules(ledger) }) { converge(.all, known.settings, foundSettings()) }
+    let targets = targets(new: nil, old: known, ledger: ledger)
+    let safe = ledger.safePolicyIsWhole ? targets.wholeSafe : targets.safe
+    guard let target = ledger.degraded == nil ? targets.old : safe else { return }
+    do { try requireLoadedAfterUpgrade(target) } catch {
+      return converge(.tightening, target.settings, targets.originals)
+    }
+    converge(.all, target.settings, targets.originals)
     try? state.replace(Self.settledBootFile, in: ".", with: boot)
   }
 

@@ -139,12 +139,17 @@ import Wire
     #expect(try host.settings.values[key] == 0 && !isIntact(started))
   }
 
-  @Test func `a change that cannot be written down as settled keeps no daemon from starting`() throws {
-    try host.apply(agent, Beside.new)
+  @Test
+  func `a setting that cannot be written keeps neither the daemon from starting nor the others from their values`()
+    throws
+  {
+    try host.apply(agent, Self.bundle(7, [Self.forward: 1, "net.ipv4.tcp_syncookies": 2]))
     host.cutPower()
+    #expect(try host.agent().restore() == .committed(Serial(7)))
+    host.settings.reset()
     host.faults.breaks = "write net.ipv4.ip_forward"
     _ = try host.recoveredAgent()
-    #expect(host.settings.values["net.ipv4.conf.all.rp_filter"] == 1)
+    #expect(host.settings.values[Self.forward] == 0 && host.settings.values["net.ipv4.tcp_syncookies"] == 2)
   }
 
   // MARK: - What was found
