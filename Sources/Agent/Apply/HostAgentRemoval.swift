@@ -26,7 +26,7 @@ extension HostAgent {
     if let found = committed?.found { wanted = .copy(found, of: .nothing) }
     let targets = targets(new: committed, old: wanted, ledger: ledger)
     guard let target = targets.old else { return false }
-    try requireRestorable(targets.originals)
+    try requireRestorable(target, targets.originals)
     try requireWayIn(target, sources: committed?.sources ?? [])
     try loadBoth(target, targets.originals)
     try requireLoadedAfterUpgrade(target)
@@ -35,7 +35,7 @@ extension HostAgent {
   }
 
   /// Says what beside the rules cannot go back, while nothing is changed.
-  private func requireRestorable(_ originals: FoundSettings) throws {
+  private func requireRestorable(_ target: LoadTarget, _ originals: FoundSettings) throws {
     let hint = "or remove with --rules keep"
     if let problem = originals.problem {
       throw Failure(
@@ -46,9 +46,25 @@ extension HostAgent {
       do { try settings.requireWritable(difference.key) } catch { throw Self.stuck([difference], error) }
     }
     let calls = SetCalls(firewall, bootClock)
-    if let holders = holders(of: ownSets(calls), calls) {
+    let sets = ownSets(calls)
+    if let holders = try holders(of: sets, calls) ?? users(of: sets, after: target) {
       throw Failure(Self.returning, because: Reason(holders.words), hint: "\(holders.hint), \(hint)")
     }
+  }
+
+  /// In words, which rule of others would keep one of these sets from going away; nil when none does.
+  private func users(of sets: Set<String>, after target: LoadTarget) throws -> (words: String, hint: String)? {
+    guard !sets.isEmpty else { return nil }
+    for family in Family.allCases {
+      for table in target.foreignRules(after: try savedRuleset(family), family).tables {
+        guard let name = SetName.named(in: Ruleset(tables: [table])).intersection(sets).min() else { continue }
+        return (
+          "a rule in table \(table.name) of \(family) that is not ours uses our ipset \(name)",
+          "take it out (\(family == .ipv4 ? "iptables-save" : "ip6tables-save") shows it), then do this again"
+        )
+      }
+    }
+    return nil
   }
 
   /// The rules are back, and this is all that may not be.
@@ -87,5 +103,28 @@ extension HostAgent {
         Self.returning, because: Reason(error.detail),
         hint: "let the managers in by rules of your own first, or remove with --rules keep")
     }
+  }
+}
+
+extension LoadTarget {
+  /// What others have once this side, which has nothing of ours, is loaded over `saved`.
+  fileprivate func foreignRules(after saved: Ruleset, _ family: Family) -> Ruleset {
+    let input = inputs?[family]
+    var left = Ruleset(tables: saved.tables.filter { input?.tables.contains($0.name) != true })
+      .withoutOurs(givingBack: [], policies: [:], ours: [:])
+    for table in left.tables.indices {
+      let replaced = leftovers.replaced[family][table: left.tables[table].name]
+      for chain in left.tables[table].chains.indices {
+        // As often as we loaded it; what is there once more is somebody else's.
+        var ours: [Rule: Int] = [:]
+        for rule in replaced?[chain: left.tables[table].chains[chain].name]?.rules ?? [] { ours[rule, default: 0] += 1 }
+        left.tables[table].chains[chain].rules.removeAll { rule in
+          guard let count = ours[rule], count > 0 else { return false }
+          ours[rule] = count - 1
+          return true
+        }
+      }
+    }
+    return Ruleset(tables: left.tables + (input?.ruleset.tables ?? []))
   }
 }

@@ -131,12 +131,56 @@ import Wire
     #expect(try agent.returnToGeneration0())
   }
 
-  @Test func `removal says which sets others still use`() throws {
+  @Test(arguments: Family.allCases)
+  func `removal names the rule of others that uses our set, before it touches anything`(family: Family) throws {
+    try host.apply(agent, Beside.owned)
+    let name = try (family == .ipv4 ? Beside.others : Beside.friends6).get().name
+    let untouched = host.firewall.kernel
+    host.firewall.append("-A INPUT -m set --match-set \(name) src -j ACCEPT", to: "filter", family)
+    let before = HostPicture(host)
+    let failure = #expect(throws: Failure.self) { try agent.returnToGeneration0() }
+    let words = failure.map { "\(ErrorChain($0).message)" }
+    #expect(
+      words?.contains("table filter of \(family) that is not ours uses our ipset \(name)") == true, "\(words ?? "")")
+    #expect(failure?.hint?.contains("--rules keep") == true)
+    #expect(HostPicture(host) == before)
+    host.firewall.kernel = untouched
+    #expect(try agent.returnToGeneration0())
+  }
+
+  @Test func `a rule in a table that removal gives back as it was found goes with it, one in another table stays`()
+    throws
+  {
+    try host.apply(agent, Beside.new)
+    let name = try Beside.others.get().name
+    let rule = "-A PREROUTING -m set --match-set \(name) src -j DROP"
+    host.firewall.append(rule, to: "mangle", .ipv4)
+    let before = HostPicture(host)
+    #expect(throws: Failure.self) { try agent.returnToGeneration0() }
+    #expect(HostPicture(host) == before)
+    host.firewall.kernel.ipv4["mangle"] = nil
+    host.firewall.append(rule.replacing("PREROUTING", with: "INPUT"), to: "filter", .ipv4)
+    #expect(try agent.returnToGeneration0())
+  }
+
+  @Test func `rules that were found and name a set of ours would come back, so removal does not begin`() throws {
     try host.apply(agent, Beside.owned)
     let name = try Beside.others.get().name
-    host.firewall.append("-A INPUT -m set --match-set \(name) src -j ACCEPT", to: "filter", .ipv4)
-    let failure = #expect(throws: Failure.self) { try agent.returnToGeneration0() }
-    #expect(failure.map { "\(ErrorChain($0).message)" }?.contains(name) == true)
+    host.firewall.append("-A INPUT -m set --match-set \(name) src -j DROP", to: "filter", .ipv4)
+    try host.apply(agent, Result { try Beside.bundle(9, try Beside.others.get()) })
+    let before = HostPicture(host)
+    #expect(throws: Failure.self) { try agent.returnToGeneration0() }
+    #expect(HostPicture(host) == before)
+  }
+
+  @Test func `rules of ours that replaced nobody knows what are not taken for those of others`() throws {
+    try host.apply(agent, Beside.old)
+    let damaged = try #require(try host.ledger().committed?.name)
+    host.disk.tamper("bundles/\(damaged)/sysctl", Array("no such line\n".utf8))
+    let next = try host.recoveredAgent()
+    try host.apply(next, Beside.new)
+    #expect(try next.returnToGeneration0())
+    #expect(host.firewall.sets.all.keys.filter { SetName.isOurs($0) } == [])
   }
 
   // MARK: - What is printed of them
