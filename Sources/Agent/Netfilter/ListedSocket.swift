@@ -10,13 +10,16 @@ struct ListedSocket: Hashable, Sendable {
   /// Whose process made it; nil before Linux 5.8.
   var cgroup: UInt64?
 
-  /// More are not looked at.
+  /// Of those that are wanted; more are not looked at.
   static let maximum = 4096
 
-  /// TCP sockets that listen, in both families.
-  static func listening() throws -> [ListedSocket] {
+  /// TCP sockets of root's that listen for others, in both families. What anybody else opens, and what only the host itself
+  /// reaches, is passed over as it comes: a user who opens thousands hides nothing.
+  static func listeningForOthers() throws -> [ListedSocket] {
     let (tcp, listen): (UInt8, UInt32) = (6, 10)
-    return try Family.allCases.flatMap { try list($0, tcp, states: 1 << listen, filter: []) }
+    return try Family.allCases.flatMap { family in
+      try list(family, tcp, states: 1 << listen, filter: []) { $0.user == 0 && !$0.address.isLoopback }
+    }
   }
 
   /// Whether a UDP socket of the family is bound to the port.
@@ -25,7 +28,8 @@ struct ListedSocket: Hashable, Sendable {
   }
 
   private static func list(
-    _ family: Family, _ transport: UInt8, states: UInt32, filter: [UInt8]
+    _ family: Family, _ transport: UInt8, states: UInt32, filter: [UInt8],
+    where isWanted: (ListedSocket) -> Bool = { _ in true }
   ) throws -> [ListedSocket] {
     let number: UInt8 = family == .ipv4 ? 2 : 10
     // SOCK_DIAG_BY_FAMILY, struct inet_diag_req_v2; INET_DIAG_REQ_BYTECODE 1.
@@ -33,8 +37,12 @@ struct ListedSocket: Hashable, Sendable {
       20, flags: NetlinkMessage.Flag.request | NetlinkMessage.Flag.dump,
       fixed: [number, transport, 0, 0] + NetlinkMessage.native(states) + [UInt8](repeating: 0, count: 48),
       attributes: filter.isEmpty ? [] : [NetlinkMessage.attribute(1, filter)])
-    return try NetlinkSocket(NetlinkSocket.sockets).list(request, "list sockets", of: 20, atMost: maximum)
-      .compactMap(ListedSocket.init)
+    var found: [ListedSocket] = []
+    _ = try NetlinkSocket(NetlinkSocket.sockets).dump(request, "list sockets", of: 20) { reply in
+      if let socket = ListedSocket(reply), isWanted(socket) { found.append(socket) }
+      return found.count < maximum
+    }
+    return found
   }
 
   /// What the kernel runs for each socket so that only those bound to the port are listed: at least it, and at most it

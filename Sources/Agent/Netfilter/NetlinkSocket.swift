@@ -55,18 +55,6 @@ final class NetlinkSocket {
     throw .of(what, "", errno: ETIMEDOUT)
   }
 
-  /// Sends a request with NLM_F_DUMP and returns its answers, at most so many.
-  func list(
-    _ message: NetlinkMessage, _ what: String, of type: UInt16, atMost limit: Int
-  ) throws(SystemCallError) -> [NetlinkReply] {
-    var replies: [NetlinkReply] = []
-    _ = try dump(message, what, of: type) { reply in
-      replies.append(reply)
-      return replies.count < limit
-    }
-    return replies
-  }
-
   /// Sends a request with NLM_F_DUMP and hands over each answer as it comes, until `take` has enough.
   ///
   /// - Returns: false when something changed meanwhile, so that the answers may not fit together.

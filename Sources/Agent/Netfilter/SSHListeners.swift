@@ -1,9 +1,10 @@
 internal import Glibc
+internal import Wire
 
 /// Where sshd listens for others, as the kernel knows it: a port that a forward leads to from elsewhere, or that was
 /// given on sshd's command line, is found; one that only stands in its configuration is not.
 ///
-/// A listening socket is sshd's when a process of sshd has it open. In the sandbox of its unit the agent may not look
+/// A listening socket is sshd's when a process of sshd has it open that is root's: anybody may call a process sshd. In the sandbox of its unit the agent may not look
 /// at the files of other processes; there the socket's control group tells, which is the service's. Where neither is to
 /// be had, a port counts that root listens on and sshd's configuration names.
 struct SSHListeners {
@@ -27,17 +28,17 @@ struct SSHListeners {
   }
 
   /// - Parameter configured: what sshd's configuration says.
-  /// - Returns: sorted, each once.
+  /// - Returns: sorted, each once; none where it cannot be told, as where there are too many.
   func ports(configured: Set<UInt16>) -> [UInt16] {
-    guard let all = try? ListedSocket.listening() else { return [] }
-    let listeners = all.filter { $0.user == 0 && !$0.address.isLoopback }
-    guard !listeners.isEmpty else { return [] }
+    guard let listeners = try? ListedSocket.listeningForOthers(), !listeners.isEmpty else { return [] }
     let owners = owners()
     let owned = listeners.filter { socket in
       owners.inodes.contains(socket.inode) || socket.cgroup.map(owners.groups.contains) ?? false
     }
-    let ports = owned.isEmpty ? listeners.map(\.port).filter(configured.contains) : owned.map(\.port)
-    return Set(ports).sorted()
+    let ports = Set(owned.isEmpty ? listeners.map(\.port).filter(configured.contains) : owned.map(\.port))
+    // Some of too many would leave out the one that matters.
+    let told = ports.count > WireLimit.sshPorts ? ports.intersection(configured) : ports
+    return told.count > WireLimit.sshPorts ? [] : told.sorted()
   }
 
   private struct Owners {
@@ -78,10 +79,19 @@ struct SSHListeners {
       let name = Self.entryName(entry)
       guard name.utf8.allSatisfy({ (48...57).contains($0) }) else { continue }
       seen += 1
-      guard SmallFile.line("\(processes)/\(name)/comm", atMost: 32) == "sshd" else { continue }
+      guard SmallFile.line("\(processes)/\(name)/comm", atMost: 32) == "sshd", isRoots(name) else { continue }
       parents[name] = parent(of: name)
     }
     return parents.filter { parents[$0.value] == nil }.keys.sorted()
+  }
+
+  /// By what the process may do. Who owns its folder says less: that is root for every process that may not be dumped.
+  private func isRoots(_ process: String) -> Bool {
+    let lines = (SmallFile.read("\(processes)/\(process)/status", atMost: 8 << 10) ?? []).split(
+      separator: UInt8(ascii: "\n"))
+    guard let users = lines.first(where: { $0.starts(with: "Uid:".utf8) }) else { return false }
+    let words = users.split(separator: UInt8(ascii: "\t"))
+    return words.count == 5 && words.dropFirst().allSatisfy { $0.elementsEqual("0".utf8) }
   }
 
   /// `pid (comm) state ppid …`

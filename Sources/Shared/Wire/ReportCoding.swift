@@ -82,7 +82,9 @@ extension Report {
       out.clipped(setting.desired, to: WireLimit.settingValue)
       out.optional(setting.observed) { out, value in out.clipped(value, to: WireLimit.settingValue) }
     }
-    let ports = Set(sshPorts).subtracting([0]).sorted().prefix(WireLimit.sshPorts)
+    let all = Set(sshPorts).subtracting([0]).sorted()
+    // Some of too many would be other ones than those that matter.
+    let ports = all.count > WireLimit.sshPorts ? [] : all
     out.clamped(ports.count)
     for port in ports { out.uint16(port) }
     out.optional(leases) { out, leases in

@@ -1,6 +1,7 @@
 import Core
 import Glibc
 import Testing
+import Wire
 
 @testable import Netfilter
 
@@ -32,8 +33,12 @@ struct SSHListenersTests {
     }
   }
 
-  @Test(.enabled(if: ownGroup != nil, "needs the one hierarchy of control groups"), arguments: [true, false])
-  func `where a process does not let us look, its service's control group tells`(isService: Bool) throws {
+  @Test(
+    .enabled(if: ownGroup != nil, "needs the one hierarchy of control groups"),
+    arguments: [(true, 0), (false, 0), (true, 33)])
+  func `where a process of root's does not let us look, its service's control group tells`(
+    isService: Bool, user: Int
+  ) throws {
     try inNamespace {
       try withTemporaryDirectory { root in
         // Of the same name as a service's, with the identity of the one that our sockets are made in.
@@ -44,11 +49,13 @@ struct SSHListenersTests {
         try LinuxDisk.makePath("\(root)/proc/7")
         let process = try LinuxDisk("\(root)/proc/7")
         try process.create("comm", Array("sshd\n".utf8))
+        // The effective user alone would not do: a program that root may start for others has it too.
+        try process.create("status", Array("Name:\tsshd\nUid:\t\(user)\t0\t0\t0\n".utf8))
         try process.create("stat", Array("7 (sshd) S 1 7 7 0 -1".utf8))
         try process.create("cgroup", Array("1:name=systemd:/x\n0::\(path)\n".utf8))
         let socket = try listen(on: "::", 2200)
         let listeners = SSHListeners(root: root, processes: "\(root)/proc")
-        #expect(listeners.ports(configured: [22]) == (isService ? [2200] : []))
+        #expect(listeners.ports(configured: [22]) == (isService && user == 0 ? [2200] : []))
         withExtendedLifetime(socket) {}
       }
     }
@@ -63,6 +70,62 @@ struct SSHListenersTests {
         let socket = try listen(on: "0.0.0.0", 2200)
         #expect(SSHListeners(root: root, processes: "\(root)/none").ports(configured: []) == [2200])
         withExtendedLifetime(socket) {}
+      }
+    }
+  }
+
+  @Test func `a process of somebody else's is not sshd, whatever it is called and has open`() throws {
+    try inNamespace {
+      try withTemporaryDirectory { root in
+        _ = try SignedBundles.run("/bin/ip", ["link", "set", "lo", "up"])
+        // It is made by root and inherited, as a web server's workers have it.
+        let script = """
+          use POSIX; use IO::Socket::IP;
+          my $l = IO::Socket::IP->new(LocalHost => "0.0.0.0", LocalPort => 443, Listen => 5) or die;
+          my $p = fork; if ($p) { open my $f, ">", "$ARGV[0]/worker"; print $f "$p\n"; close $f; exit }
+          close $_ for (*STDIN, *STDOUT, *STDERR); POSIX::setuid(33); $0 = "sshd"; sleep 60;
+          """
+        _ = try SignedBundles.run("/usr/bin/perl", ["-e", script, root])
+        let worker = try #require(SmallFile.line("\(root)/worker").flatMap { pid_t($0) })
+        defer { kill(worker, SIGKILL) }
+        let deadline = monotonicMilliseconds() + 5000
+        while SmallFile.line("/proc/\(worker)/comm") != "sshd", monotonicMilliseconds() < deadline { usleep(10_000) }
+        #expect(SmallFile.line("/proc/\(worker)/comm") == "sshd")
+        #expect(SSHListeners(root: root).ports(configured: [22]).isEmpty)
+      }
+    }
+  }
+
+  @Test func `thousands of sockets that others open hide nothing`() throws {
+    try inNamespace {
+      try withTemporaryDirectory { root in
+        _ = try SignedBundles.run("/bin/ip", ["link", "set", "lo", "up"])
+        let script = """
+          use IO::Socket::IP; my @l;
+          for (1..\(ListedSocket.maximum + 100)) { push @l, IO::Socket::IP->new(LocalHost => "127.0.0.1", Listen => 5) // die $! }
+          my $p = fork; if ($p) { open my $f, ">", "$ARGV[0]/holder"; print $f "$p\n"; close $f; exit }
+          close $_ for (*STDIN, *STDOUT, *STDERR); sleep 60;
+          """
+        _ = try SignedBundles.run("/bin/sh", ["-c", "ulimit -n 8192 && exec perl -e \"$0\" \(root)", script])
+        let holder = try #require(SmallFile.line("\(root)/holder").flatMap { pid_t($0) })
+        defer { kill(holder, SIGKILL) }
+        let socket = try listen(on: "0.0.0.0", 22)
+        let listeners = SSHListeners(root: root, processes: "\(root)/none")
+        #expect(listeners.ports(configured: [22]) == [22])
+        withExtendedLifetime(socket) {}
+      }
+    }
+  }
+
+  @Test func `of too many ports those are told that sshd's configuration names`() throws {
+    try inNamespace {
+      try withTemporaryDirectory { root in
+        let others = (1...WireLimit.sshPorts).flatMap { ["-p", "\(100 + $0)"] }
+        let sshd = try SSHDaemon(root, ["-4"] + others + ["-p", "2222"])
+        let listeners = SSHListeners(root: root)
+        #expect(listeners.ports(configured: [2222]) == [2222])
+        #expect(listeners.ports(configured: [22]).isEmpty)
+        withExtendedLifetime(sshd) {}
       }
     }
   }

@@ -147,12 +147,14 @@ extension FleetSuite {
 
     /// What an administrator wrote by hand, partly in other words than ours, and one rule that the language has no word
     /// for.
-    private static let handmade = """
+    private static func handmade(icmp: String) -> String {
+      """
       *filter
       :INPUT DROP [0:0]
       :FORWARD DROP [0:0]
       :OUTPUT ACCEPT [0:0]
       -A INPUT -i lo -j ACCEPT
+      -A INPUT -p \(icmp) -j ACCEPT
       -A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT
       -A INPUT -p tcp -m state --state NEW -m tcp --dport 22 -j ACCEPT
       -A INPUT -p tcp -m multiport --dports 80,443 -m comment --comment "public site" -j ACCEPT
@@ -161,12 +163,13 @@ extension FleetSuite {
       COMMIT
 
       """
+    }
 
     @Test("A host that was imported is planned to change no rule", arguments: ["nft", "legacy"])
     func imported(backend: String) async throws {
       let lab = try await TestLab.up("found-\(backend)", ["--hosts", "1", "--bare", "--backend", backend])
-      for program in ["iptables-restore", "ip6tables-restore"] {
-        _ = try await lab.exec("h001", program, input: .bytes(Array(Self.handmade.utf8)))
+      for (program, icmp) in [("iptables-restore", "icmp"), ("ip6tables-restore", "ipv6-icmp")] {
+        _ = try await lab.exec("h001", program, input: .bytes(Array(Self.handmade(icmp: icmp).utf8)))
       }
       let folder = lab.path("policies")
       try FileManager.default.removeItem(atPath: folder)
