@@ -55,14 +55,19 @@ import Wire
 
   @Test(arguments: [false, true]) func `where the safe policy stands in, it has to be loaded`(isLoaded: Bool) throws {
     try cutPower(after: Beside.new)
-    host.faults.breaks = "load ipv4"
-    #expect(throws: Failure.self) { try host.agent().restore() }
-    host.faults.breaks = nil
-    #expect(try host.ledger().degraded != nil)
     if isLoaded {
-      _ = try host.agent().restore()
+      host.firewall.poison = (.ipv4, "--match-set")
+      guard case .safePolicy = try host.agent().restore() else {
+        Issue.record("rules that do not load were loaded")
+        return
+      }
       host.settings.reset()
+    } else {
+      host.faults.breaks = "load ipv4"
+      #expect(throws: Failure.self) { try host.agent().restore() }
+      host.faults.breaks = nil
     }
+    #expect(try host.ledger().degraded != nil && !host.ledger().isHeldSafe)
     _ = try host.recoveredAgent()
     #expect(forwarding == (isLoaded ? 1 : 0))
   }
