@@ -20,7 +20,7 @@ extension HostAgent {
     forgetOriginals(neededBy: beside.settings)
   }
 
-  private func committedBeside(_ ledger: Ledger) -> BesideRules? {
+  func committedBeside(_ ledger: Ledger) -> BesideRules? {
     guard let committed = ledger.committed else { return BesideRules() }
     return sides[committed.accepted.manifest]?.beside ?? (try? committedRules(committed))?.beside
   }

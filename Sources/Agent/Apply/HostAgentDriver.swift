@@ -265,6 +265,7 @@ extension HostAgent {
       drive.targets.originals = try requireSettable(settings, drive.targets.originals)
     }
     if let problem = drive.targets.originals.problem {
+      try noteLost(drive.targets.originals)
       drive.warnings.append(
         "some kernel settings may not go back to what they were before: \(SafeText.escape(problem))")
     }

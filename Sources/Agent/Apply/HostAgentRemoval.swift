@@ -40,7 +40,7 @@ extension HostAgent {
     if let problem = originals.problem {
       throw Failure(
         Self.returning, because: Reason("not all is known of what kernel settings were: \(SafeText.escape(problem))"),
-        hint: "set by hand what it still tells, delete \(Self.originalsFile), then do this again, \(hint)")
+        hint: "set by hand what you know better, leave an empty \(Self.originalsFile), then do this again, \(hint)")
     }
     for difference in differences(of: SysctlFile.empty) {
       do { try settings.requireWritable(difference.key) } catch { throw Self.stuck([difference], error) }

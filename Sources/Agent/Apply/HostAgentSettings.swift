@@ -17,7 +17,7 @@ extension HostAgent {
     do {
       // A fault may pass.
       let read = { try self.state.read(Self.originalsFile, atMost: SysctlFile.maximumFound) }
-      guard let text = try (try? read()) ?? read() else { return FoundSettings() }
+      guard let text = try (try? read()) ?? read() else { return lostSettings() }
       let (file, problem) = SysctlFile.salvage(found: text)
       return FoundSettings(file: file, problem: problem.map { "\(Self.originalsFile): \($0.description)" })
     } catch {
@@ -25,11 +25,27 @@ extension HostAgent {
     }
   }
 
-  private func write(originals: SysctlFile) throws {
-    guard !originals.isEmpty else {
-      try state.remove(Self.originalsFile)
-      return try state.sync(".")
+  /// No release with settings is committed without the file, be it empty: where it is gone, somebody or something took it.
+  private func lostSettings() -> FoundSettings {
+    guard let ledger = try? ledger(), let lost = committedBeside(ledger)?.settings, !lost.isEmpty else {
+      return FoundSettings()
     }
+    let keys = lost.values.keys.sorted().prefix(5).map(\.description).joined(separator: ", ")
+    return FoundSettings(
+      problem: "\(Self.originalsFile) is gone, so nobody knows what was before: \(keys)"
+        + (lost.values.count > 5 ? " and others" : ""), lost: lost)
+  }
+
+  /// Once nothing asks for these settings any more, only the file says that they never went back: as a damaged one does.
+  func noteLost(_ found: FoundSettings) throws(Refusal) {
+    guard !found.lost.isEmpty else { return }
+    let lines = found.lost.values.keys.sorted().map { "\($0) = lost\n" }
+    do { try state.replace(Self.originalsFile, in: ".", with: lines.flatMap { Array($0.utf8) }) } catch {
+      throw Refusal("note which kernel settings cannot go back", error)
+    }
+  }
+
+  private func write(originals: SysctlFile) throws {
     try state.replace(Self.originalsFile, in: ".", with: originals.encode())
   }
 
@@ -56,12 +72,18 @@ extension HostAgent {
     }
     do {
       // Once their switch has left what it was, they are the kernel's doing.
-      let switches = try wanted.values.filter { key, value in
-        try key.isForwardingSwitch && found[key] != value && found[key] == settings.read(key)
-      }.keys
-      let interfaces = switches.isEmpty ? [] : try settings.interfaces()
-      for key in switches.flatMap({ $0.companions(interfaces: interfaces) }) where found[key] == nil {
+      let turned = try wanted.values.filter { key, value in
+        try (key.isForwardingSwitch || key.isDefault) && found[key] != value && found[key] == settings.read(key)
+      }
+      let interfaces = turned.isEmpty ? [] : try settings.interfaces()
+      for key in turned.keys.flatMap({ $0.companions(interfaces: interfaces) }) where found[key] == nil {
         if let value = try settings.read(key) { found[key] = value }
+      }
+      // An interface that has the value already does not have it from us.
+      for (key, value) in turned {
+        for heir in key.heirs(interfaces: interfaces) where found[heir] == nil {
+          if try settings.read(heir) == value { found[heir] = value }
+        }
       }
       let all = SysctlFile(found: found)
       if all != originals.file { try write(originals: all) }
@@ -102,8 +124,31 @@ extension HostAgent {
     for (key, value) in part == .all ? plan.values : plan.tightening {
       do {
         // An interface that is gone has no settings to put right.
-        guard let current = try settings.read(key) else { continue }
-        if current != value { try settings.write(key, value) }
+        guard let current = try settings.read(key), current != value else { continue }
+        // Where a release asks for what was found, it may be somebody else's that it ends.
+        if key.isDefault, originals.file.values[key] == value, wanted.values[key] == nil || isCommitted(key, current) {
+          try putBackHeirs(of: key, current, value, except: plan)
+        }
+        try settings.write(key, value)
+      } catch {
+        first = first ?? error
+      }
+    }
+    if let first { throw first }
+  }
+
+  private func isCommitted(_ key: SysctlKey, _ value: Int) -> Bool {
+    (try? ledger()).flatMap { committedBeside($0) }?.settings.values[key] == value
+  }
+
+  /// Interfaces that came while a `default` of ours was in force brought its value along. They go back before it does: as
+  /// long as it is there, it tells which they are, whatever fails or crashes between.
+  private func putBackHeirs(of key: SysctlKey, _ current: Int, _ value: Int, except plan: SettingsPlan) throws {
+    let known = Set(plan.values.map(\.key))
+    var first: (any Error)?
+    for heir in key.heirs(interfaces: try settings.interfaces()) where !known.contains(heir) {
+      do {
+        if try settings.read(heir) == current { try settings.write(heir, value) }
       } catch {
         first = first ?? error
       }
@@ -162,7 +207,7 @@ extension HostAgent {
       }
       // An interface that is gone has nothing to go back to.
       if case .success(nil) = read { continue }
-      let isAlong = wanted.values.keys.contains { key.isCompanion(of: $0) }
+      let isAlong = wanted.values.keys.contains { key.isCompanion(of: $0) || key.isHeir(of: $0) }
       if !isAlong || answered.observed != desired { others.append(answered) }
     }
     return asked + others
@@ -188,8 +233,15 @@ extension HostAgent {
     let flipped = needed.filter { key in
       key.isForwardingSwitch && (committed.values[key].map { $0 != originals[key] } ?? false || !isBack(key))
     }
+    let defaults = needed.filter(\.isDefault)
     let rest = SysctlFile(
-      found: originals.filter { key, _ in needed.contains(key) || flipped.contains { key.isCompanion(of: $0) } })
-    if rest != found.file { try? write(originals: rest) }
+      found: originals.filter { key, _ in
+        needed.contains(key) || flipped.contains { key.isCompanion(of: $0) }
+          || defaults.contains { key.isHeir(of: $0) }
+      })
+    guard rest != found.file else { return }
+    guard rest.isEmpty, committed.isEmpty else { return (try? write(originals: rest)) ?? () }
+    try? state.remove(Self.originalsFile)
+    try? state.sync(".")
   }
 }

@@ -27,4 +27,6 @@ struct FoundSettings {
   var file = SysctlFile.empty
   /// In words, why that may not be all.
   var problem: String?
+  /// What the committed release asks for, when nothing says any more what that was before.
+  var lost = SysctlFile.empty
 }

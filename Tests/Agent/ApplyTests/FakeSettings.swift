@@ -46,7 +46,9 @@ final class FakeSettings: KernelSettings {
     if key.interface != nil { own.insert(key.description) }
     takeOver(key, value)
     guard isChange, key.isForwardingSwitch else { return }
-    for name in ["default", "eth0"] { values["net.\(key.family).conf.\(name).forwarding"] = value }
+    for other in values.keys.compactMap(SysctlKey.init) where other.isCompanion(of: key) {
+      values[other.description] = value
+    }
     if key.family == .ipv4 { values["net.ipv4.conf.all.accept_redirects"] = 1 - value }
   }
 
@@ -62,7 +64,16 @@ final class FakeSettings: KernelSettings {
 
   func interfaces() throws -> [String] {
     guard faults.verdict("list interfaces") == .proceed else { throw Reason("no such luck") }
-    return ["all", "default", "eth0"]
+    return Set(values.keys.compactMap { SysctlKey($0)?.interface } + ["all", "default"]).sorted()
+  }
+
+  /// An interface comes, and takes over what is for all that come, as a real kernel has it in both families.
+  func plug(_ interface: String) {
+    for (name, value) in values where SysctlKey(name)?.isDefault == true {
+      let own = name.replacing(".default.", with: ".\(interface).")
+      values[own] = value
+      self.own.insert(own)
+    }
   }
 
   private func broken(_ key: SysctlKey) -> SystemCallError {

@@ -56,9 +56,9 @@ package struct SysctlFile: Hashable, Sendable {
     try SysctlFile(read(bytes, atMost: BundleFile.sysctl.maximumSize).values)
   }
 
-  /// The same with values that no policy may ask for: a host's own.
+  /// The same with values that no policy may ask for: a host's own. An empty file is whole: nothing was found.
   package static func parse(found bytes: [UInt8]) throws(StrictTextProblem) -> SysctlFile {
-    try read(bytes, atMost: maximumFound)
+    bytes.isEmpty ? .empty : try read(bytes, atMost: maximumFound)
   }
 
   /// What can still be read of a host's own, line by line, and why that may not be all.

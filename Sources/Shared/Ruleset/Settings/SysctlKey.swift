@@ -118,6 +118,21 @@ package struct SysctlKey: Hashable, Sendable, Comparable, CustomStringConvertibl
     return leaf == "forwarding" && name != "all" || leaf == "accept_redirects" && name == "all" && family == .ipv4
   }
 
+  /// The same setting of each of these interfaces, which had what is for `default` copied when it came, in both families,
+  /// and does not follow it any more; empty for all other keys.
+  package func heirs(interfaces: [String]) -> [SysctlKey] {
+    guard isDefault, case .interface(_, _, let leaf) = place else { return [] }
+    return interfaces.compactMap { SysctlKey("net.\(family).conf.\($0).\(leaf)") }.filter { $0.interface != nil }
+  }
+
+  /// Whether an interface's own is copied from that one when it comes.
+  package func isHeir(of other: SysctlKey) -> Bool {
+    guard other.isDefault, interface != nil, case .interface(_, _, let leaf) = place,
+      case .interface(_, _, let otherLeaf) = other.place
+    else { return false }
+    return family == other.family && leaf == otherLeaf
+  }
+
   /// What the kernel makes of it when its switch changes to this.
   package func value(underSwitch value: Int) -> Int { description.hasSuffix(".forwarding") ? value : 1 - value }
 
@@ -128,7 +143,8 @@ package struct SysctlKey: Hashable, Sendable, Comparable, CustomStringConvertibl
     return rank(a) == rank(b) ? bytewise(a.description, b.description) : rank(a) < rank(b)
   }
 
-  private var isDefault: Bool {
+  /// What interfaces that are still to come start with.
+  package var isDefault: Bool {
     if case .interface(_, "default", _) = place { true } else { false }
   }
 
