@@ -42,6 +42,8 @@ package struct LintSubject: Sendable {
   package var controllers: [String] = []
   package var sshPorts: [UInt16] = [22]
   package var facts = LintFacts()
+  /// What the rules' sets hold.
+  package var sets = KnownSets.none
   /// When the packets come: what has ended by then lets nothing in any more. Nil for nobody knows.
   package var now: UTCTime?
   /// The lines that declare chains: `table chain`.

@@ -67,7 +67,7 @@ package struct PacketProbe: Hashable, Sendable {
 
     package static func < (a: Answer, b: Answer) -> Bool { a.rawValue < b.rawValue }
 
-    fileprivate func negated(_ isNegated: Bool) -> Answer {
+    func negated(_ isNegated: Bool) -> Answer {
       guard isNegated else { return self }
       return switch self {
       case .no: .yes
@@ -78,7 +78,7 @@ package struct PacketProbe: Hashable, Sendable {
   }
 
   /// Whether the rule matches this packet.
-  package func answer(to rule: RuleView) -> Answer {
+  package func answer(to rule: RuleView, sets: KnownSets = .none) -> Answer {
     guard rule.isClear else { return .doubtful }
     var answer = Answer.yes
     func ask(_ next: @autoclosure () -> Answer) { if answer != .no { answer = min(answer, next()) } }
@@ -96,7 +96,7 @@ package struct PacketProbe: Hashable, Sendable {
     if let asked = rule.tcpFlags {
       ask((tcpFlags.map { asked.pattern.matches($0) ? Answer.yes : .no } ?? .open).negated(asked.isNegated))
     }
-    for match in rule.opaque { ask(self.answer(match)) }
+    for match in rule.opaque { ask(sets.answer(match, to: self) ?? self.answer(match)) }
     return answer
   }
 
@@ -118,7 +118,7 @@ package struct PacketProbe: Hashable, Sendable {
     }
   }
 
-  private static func answer(_ prefix: AddressPrefix, _ peer: Peer) -> Answer {
+  static func answer(_ prefix: AddressPrefix, _ peer: Peer) -> Answer {
     switch peer {
     case .address(let address):
       return prefix.contains(address) ? .yes : prefix.isDisjoint(from: address) ? .no : .open
@@ -136,6 +136,10 @@ package struct PacketProbe: Hashable, Sendable {
 
   /// A packet within every rate, from somebody who never came before.
   private func answer(_ match: OpaqueMatch) -> Answer {
+    if match.module == "addrtype", destination == .own, match.words.suffix(2) == ["--dst-type", "LOCAL"] {
+      if match.words.count == 2 { return .yes }
+      if match.words.count == 3, match.words[0] == "!" { return .no }
+    }
     guard !match.words.contains("!") else { return .doubtful }
     switch match.module {
     case "time": return hasEnded(match) ? .no : .doubtful

@@ -19,7 +19,7 @@ struct ReachLints {
   func walk(_ probe: PacketProbe) -> Passage {
     var probe = probe
     probe.now = subject.now
-    return Walk(subject.rules[probe.family]).run(probe)
+    return Walk(subject.rules[probe.family], sets: subject.sets).run(probe)
   }
 
   /// The rule that drops, or the chain whose policy does.
@@ -41,56 +41,6 @@ struct ReachLints {
         || rule.target == .jump("ACCEPT")
           && rule.input?.positive != loopback && rule.output?.positive != loopback
     }
-  }
-
-  // MARK: SSH
-
-  private func ssh() -> [LintFinding] {
-    enum Way: Comparable { case none, perhaps, open }
-    guard !subject.sshPorts.isEmpty else { return [] }
-    var found: [(address: String, family: Family, way: Way, place: SourceLocation)] = []
-    for text in subject.controllers {
-      let family: Family = text.utf8.contains(UInt8(ascii: ":")) ? .ipv6 : .ipv4
-      guard let prefix = AddressPrefix(matched: text, family) else { continue }
-      var best = Way.none
-      var place: SourceLocation?
-      for port in subject.sshPorts {
-        var probe = PacketProbe(family, .input, .tcp, state: .new, from: .address(prefix), to: .own)
-        probe.sourcePort = Self.clientPort
-        probe.destinationPort = port
-        let passage = walk(probe)
-        if place == nil { place = self.place(of: passage, family, chain: "INPUT") }
-        best = max(
-          best, passage.fates.contains(.accepted) ? .open : passage.fates.contains(.perhapsAccepted) ? .perhaps : .none)
-      }
-      found.append((text, family, best, place ?? subject.places.whole))
-    }
-    let ports = PortSet(subject.sshPorts.map { $0...$0 }).words
-    let hint = "accept the service ssh from controllers"
-    // One way in is enough to mend the rest.
-    let worst = found.map(\.way).max() ?? .open
-    if worst == .open {
-      return found.filter { $0.way == .none && !($0.family == .ipv6 && subject.facts.closesIPv6) }.map {
-        LintFinding(
-          .noSSHFromControllers, severity: .warning, at: $0.place,
-          "SSH (port \(ports)) from \($0.address) cannot get in, although it can from another controller", hint: hint,
-          subject: "some \($0.address)")
-      }
-    }
-    guard let first = found.first(where: { $0.way == worst }) else { return [] }
-    if worst == .perhaps {
-      return [
-        LintFinding(
-          .noSSHFromControllers, severity: .warning, at: first.place,
-          "whether SSH (port \(ports)) from the controllers gets in cannot be told from these rules", hint: hint,
-          subject: "perhaps")
-      ]
-    }
-    return [
-      LintFinding(
-        .noSSHFromControllers, at: first.place, "SSH (port \(ports)) from the controllers cannot get in", hint: hint,
-        subject: "none")
-    ]
   }
 
   // MARK: Loopback and answers

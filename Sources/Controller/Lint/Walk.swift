@@ -10,12 +10,15 @@ package struct Passage: Sendable {
     package static let dropped = Fates(rawValue: 2)
     /// It leaves a chain undecided.
     static let left = Fates(rawValue: 4)
+    /// It came for the host, and goes on to another place.
+    static let diverted = Fates(rawValue: 8)
     /// The same, if a match that is not understood says so.
-    package static let perhapsAccepted = Fates(rawValue: 8)
-    package static let perhapsDropped = Fates(rawValue: 16)
-    static let perhapsLeft = Fates(rawValue: 32)
+    package static let perhapsAccepted = Fates(rawValue: 16)
+    package static let perhapsDropped = Fates(rawValue: 32)
+    static let perhapsLeft = Fates(rawValue: 64)
+    static let perhapsDiverted = Fates(rawValue: 128)
 
-    var doubted: Fates { Fates(rawValue: (rawValue & 7) << 3 | rawValue & 56) }
+    var doubted: Fates { Fates(rawValue: (rawValue & 0x0f) << 4 | rawValue & 0xf0) }
   }
 
   package enum Verdict: Hashable, Sendable {
@@ -29,10 +32,18 @@ package struct Passage: Sendable {
     package let answer: PacketProbe.Answer
   }
 
+  /// A translation of the address or the port for which a packet came to the host.
+  struct Diversion: Sendable {
+    let rule: RuleView
+    let isCertain: Bool
+  }
+
   package fileprivate(set) var fates: Fates = []
   package fileprivate(set) var steps: [Step] = []
   /// The built-in chain that lets nothing of it go on; nil when it came through.
   package fileprivate(set) var end: (table: String, chain: String)?
+  /// Of what becomes of it there, `fates` only say that it may be accepted.
+  fileprivate(set) var diversion: Diversion?
 
   package var verdict: Verdict {
     let mayPass = !fates.isDisjoint(with: [.accepted, .perhapsAccepted])
@@ -57,17 +68,28 @@ package struct Walk {
   private static let maximumSteps = 1000
 
   private let ruleset: RulesetView
+  private let sets: KnownSets
 
-  package init(_ ruleset: RulesetView) { self.ruleset = ruleset }
+  package init(_ ruleset: RulesetView, sets: KnownSets = .none) {
+    self.ruleset = ruleset
+    self.sets = sets
+  }
 
   package func run(_ probe: PacketProbe) -> Passage {
     var passage = Passage()
     var isDoubtful = false
     for (table, chain) in Self.stages(probe) {
       guard let view = ruleset[table: table], view[chain: chain] != nil else { continue }
-      var walker = TableWalker(table: view, probe: probe, room: Self.maximumSteps - passage.steps.count)
-      let fates = walker.hook(chain)
+      var walker = TableWalker(table: view, probe: probe, sets: sets, room: Self.maximumSteps - passage.steps.count)
+      var fates = walker.hook(chain)
       passage.steps += walker.steps
+      if let first = walker.diverting.first, let last = walker.diverting.last {
+        let isCertain = !isDoubtful && fates.isDisjoint(with: [.accepted, .perhapsAccepted])
+        // Whether it comes to what lies behind is not looked into.
+        passage.diversion = Passage.Diversion(rule: isCertain ? last : first, isCertain: isCertain)
+        fates.subtract([.diverted, .perhapsDiverted])
+        fates.insert(.perhapsAccepted)
+      }
       passage.fates.formUnion((isDoubtful ? fates.doubted : fates).intersection([.dropped, .perhapsDropped]))
       if fates.isDisjoint(with: [.accepted, .perhapsAccepted]) {
         passage.end = (table, chain)
@@ -102,14 +124,17 @@ package struct Walk {
   private struct TableWalker {
     let table: TableView
     let probe: PacketProbe
+    let sets: KnownSets
     let room: Int
     private(set) var steps: [Passage.Step] = []
+    private(set) var diverting: [RuleView] = []
     private var known: [String: Passage.Fates] = [:]
     private var isOpen: Set<String> = []
 
-    init(table: TableView, probe: PacketProbe, room: Int) {
+    init(table: TableView, probe: PacketProbe, sets: KnownSets, room: Int) {
       self.table = table
       self.probe = probe
+      self.sets = sets
       self.room = room
     }
 
@@ -131,7 +156,7 @@ package struct Walk {
       var fates: Passage.Fates = []
       var isDoubtful = false
       for index in chain.rules.indices {
-        let answer = probe.answer(to: chain.rules[index])
+        let answer = probe.answer(to: chain.rules[index], sets: sets)
         guard answer != .no else { continue }
         if steps.count < room {
           steps.append(Passage.Step(table: table.name, rule: chain.rules[index], answer: answer))
@@ -175,9 +200,20 @@ package struct Walk {
         case .goOn: return ([], .surely)
         // Whether the rules behind would still say the same of what was changed is not looked into.
         case .change: return table.name == "raw" ? ([], .perhaps) : ([], .surely)
-        case .translate: return ([.perhapsAccepted], .never)
+        case .translate: return (translation(name, rule), .never)
         case .other: return ([.perhapsAccepted, .perhapsDropped], .perhaps)
         }
+      }
+    }
+
+    private mutating func translation(_ target: String, _ rule: RuleView) -> Passage.Fates {
+      guard probe.way == .input else { return [.perhapsAccepted] }
+      switch Redirection(target, rule.targetOptions, port: probe.destinationPort) {
+      case .here: return [.accepted]
+      case .unknown: return [.perhapsAccepted]
+      case .elsewhere:
+        diverting.append(rule)
+        return [.diverted]
       }
     }
   }

@@ -145,6 +145,7 @@ private struct Findings {
         policy.rules,
         places: LintPlaces(whole: policy.start) { policy.source(of: $0, line: $1) })
       subject.controllers = controllers
+      subject.sets = KnownSets(policy.addressSets)
       subject.sshPorts = ports
       subject.facts.hasLeases = leases
       subject.now = now

@@ -116,6 +116,26 @@ import Wire
     #expect(try Validation.run(workspace, strict: true).findings.allSatisfy { $0.lint.severity == .error })
   }
 
+  @Test(
+    "A long list lets its members in and nobody else; a translation that takes SSH is told",
+    arguments: [
+      ("{accept: {service: ssh, from: [LIST]}}]", "10.1.139.7", []),
+      ("{accept: {service: ssh, from: [LIST]}}]", "192.0.2.1", ["error 3"]),
+      ("{accept: {service: ssh}}]\nnat: [{forward-port: {tcp: 22, to: \"10.8.0.5:22\"}}]", "192.0.2.1", ["error 5"]),
+      ("{accept: {service: ssh}}]\nnat: [{redirect: {in: eth0, tcp: 22, to: 2222}}]", "192.0.2.1", ["warning 5"]),
+      (
+        "{accept: {service: ssh}}]\nnat: [{forward-port: {tcp: 22, from: 10.1.0.0/16, to: \"10.8.0.5:22\"}}]",
+        "192.0.2.1", []
+      ),
+    ])
+  func waysIn(items: String, controller: String, expected: [String]) throws {
+    let list = (0..<140).map { "10.1.\($0).7" }.joined(separator: ", ")
+    let workspace = try workspace(["p": "applies_to: db\n\(Self.common)\(items.replacing("LIST", with: list))"])
+    let found = try Validation.run(workspace, sources: [HostID("d1")!: [controller]]).findings
+      .filter { $0.lint.rule == .noSSHFromControllers }
+    #expect(found.map { "\($0.lint.severity.rawValue) \($0.lint.diagnostic.location.line)" } == expected)
+  }
+
   @Test("What was judged is what is planned, whatever happens to the files meanwhile")
   func readOnce() throws {
     let workspace = try workspace(["p": "applies_to: all\n\(Self.common){accept: {service: ssh, from: controllers}}]"])
@@ -144,7 +164,8 @@ import Wire
     // Of the second host nobody knows who manages it.
     #expect(
       Set(try found("2020-01-01")) == [
-        "error no-ssh-from-controllers a.yaml", "warning no-ssh-from-controllers a.yaml", "warning closed-family a.yaml",
+        "error no-ssh-from-controllers a.yaml", "warning no-ssh-from-controllers a.yaml",
+        "warning closed-family a.yaml",
       ])
     #expect(
       Set(try found("2037-01-01")) == ["warning no-ssh-from-controllers a.yaml", "warning closed-family a.yaml"])

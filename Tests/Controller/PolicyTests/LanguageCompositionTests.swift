@@ -75,6 +75,24 @@ struct LanguageCompositionTests {
       ),
       (
         [
+          "a": "containers: [{drop: {family: ipv4}}]",
+          "b": "containers: [{accept: {tcp: 80}}, {drop: {from: 0.0.0.0/0}}]", "d": "containers: [{reject: {}}]",
+        ], ["d.yaml:3:14 containers: reject of the rest contradicts drop at a.yaml:3:14"]
+      ),
+      (
+        [
+          "a": "containers: [{drop: {family: ipv6}}]",
+          "b": "sets: {world: [10.0.0.0/8, \"::/0\"]}\ncontainers: [{accept: {from: world}}]",
+        ], ["b.yaml:4:14 containers: accept of the rest contradicts drop at a.yaml:3:14"]
+      ),
+      (
+        ["a": "containers: [{drop: {family: ipv6}}, {accept: {tcp: 80}}]"],
+        [
+          "a.yaml:3:38 containers: this item is never reached in IPv6: the one at a.yaml:3:14 takes everything of it"
+        ]
+      ),
+      (
+        [
           "a": "raw: &x\n", "b": "defaults: {input: drop}",
         ], ["a.yaml:3:6 anchors and aliases (&name, *name) are not accepted"]
       ),
@@ -97,6 +115,24 @@ struct LanguageCompositionTests {
       policy.lines(.ipv4, "CONTAINERS").dropFirst().map { $0.prefix(20) } == [
         "-s 10.0.0.0/8 -j RET", "-s 192.0.2.0/24 -j R", "-i eth9 -m conntrack", "-i eth9 -o docker0 -",
         "! -i docker0 -m conn", "! -i docker0 -o dock",
+      ])
+  }
+
+  @Test("What takes all of one family is that family's rest, and an item as any other in the other one")
+  func containersOfOneFamily() throws {
+    let policy = try compiled([
+      "a": "order: 10\ncontainers: [{drop: {family: ipv4}}]",
+      "b": "containers: [{accept: {tcp: 80}}, {drop: {from: [0.0.0.0/0, \"2001:db8::/32\"]}}]",
+      "c": "containers: [{accept: {tcp: 443}}, {reject: {family: ipv6}}]",
+    ])
+    func beginnings(_ family: Family) -> [String] {
+      policy.lines(family, "CONTAINERS").dropFirst().map { $0.replacing(#/ (-m|--reject).*/#, with: "") }
+    }
+    #expect(beginnings(.ipv4) == ["-p tcp", "-p tcp", "! -i docker0", "! -i docker0 -o docker0 -j DROP"])
+    #expect(
+      beginnings(.ipv6) == [
+        "-p tcp", "-s 2001:db8::/32 ! -i docker0", "-s 2001:db8::/32 ! -i docker0 -o docker0 -j DROP", "-p tcp",
+        "! -i docker0", "! -i docker0 -o docker0 -j REJECT",
       ])
   }
 

@@ -13,8 +13,6 @@ struct Composition: Sendable {
   let observes: SourceLocation?
   let placesEstablished: Bool
   let sysctl: SysctlFile
-  /// The list's last item, where it matches everything: what is said of the rest, like a default.
-  let containersRest: ContainerRules.Item?
 
   init(_ policies: [PolicyFile]) throws(Diagnostics) {
     var problems = Problems()
@@ -25,7 +23,6 @@ struct Composition: Sendable {
     beside = Self.join(policies, &problems)
     defaults = PerFamily { family in Self.defaults(policies, family, &problems) }
     sysctl = Self.sysctl(policies, &problems)
-    containersRest = Self.containersRest(policies, &problems)
     if let observes, let closesIPv6 {
       problems.add(
         observes, "observe and ipv6: drop-all at \(closesIPv6) exclude each other",
@@ -81,17 +78,6 @@ struct Composition: Sendable {
       }
     }
     return defaults
-  }
-
-  private static func containersRest(_ policies: [PolicyFile], _ problems: inout Problems) -> ContainerRules.Item? {
-    let said = policies.compactMap { $0.containers?.rest }
-    for item in said.dropFirst() where item.verdict != said[0].verdict {
-      problems.add(
-        item.match.location,
-        "containers: \(item.verdict.rawValue) of the rest contradicts \(said[0].verdict.rawValue) at \(said[0].match.location)",
-        hint: "these policies apply to the same hosts: let only one of them say it")
-    }
-    return said.first
   }
 
   private static func sysctl(_ policies: [PolicyFile], _ problems: inout Problems) -> SysctlFile {

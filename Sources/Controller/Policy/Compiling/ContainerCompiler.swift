@@ -6,7 +6,12 @@ internal import Ruleset
 /// Docker translates a published port before that chain sees the packet, so a port is matched as the client asked for it
 /// (conntrack's original destination). An accept returns: Docker's own rules then decide.
 enum ContainerCompiler {
-  typealias Line = (family: Family, text: String, source: SourceLocation)
+  /// What an item becomes in one family.
+  struct Rules: Sendable {
+    let texts: [String]
+    /// No packet of the family comes to what stands behind it.
+    let takesEverything: Bool
+  }
 
   /// Docker's default bridge.
   private static let bridge = "docker0"
@@ -15,14 +20,14 @@ enum ContainerCompiler {
   /// Answers first: they are most packets, and what is established was judged when it began.
   static let answers = "-A \(chain) -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN"
 
-  static func lines(_ item: ContainerRules.Item, _ compiler: inout MatchCompiler) -> [Line] {
-    let texts = compiler.texts(item.match, in: .forward)
-    return Family.allCases.flatMap { family in
-      texts[family].flatMap { text in
+  static func rules(_ item: ContainerRules.Item, _ compiler: inout MatchCompiler) -> PerFamily<Rules> {
+    compiler.texts(item.match, in: .forward).map { family, texts in
+      let rules = texts.flatMap { text in
         var text = text
         text.comment = item.match.comment
-        return rules(item.verdict, text, family).map { (family, $0, item.match.location) }
+        return Self.rules(item.verdict, text, family)
       }
+      return Rules(texts: rules, takesEverything: texts.contains(MatchText()))
     }
   }
 

@@ -35,7 +35,7 @@ struct HostCompiler {
       otherTables(piece.policy)
     }
     let leftOut = composition.closesIPv6.map { close(at: $0) } ?? []
-    containers()
+    containers(ContainersComposition(composition, common: common, facts: facts, fleet: fleet, pins: pins))
     requireTables()
     requireWayIn()
     try problems.throwIfAny()
@@ -171,32 +171,13 @@ struct HostCompiler {
     }
   }
 
-  private mutating func containers() {
-    let sections = composition.policies.compactMap { policy in policy.containers.map { (policy, $0) } }
-    guard let first = sections.first else { return }
-    for family in Family.allCases {
-      _ = drafts[family].declare(chain: ContainerRules.chain, in: "filter", at: first.1.location)
-      drafts[family].append(ContainerCompiler.answers, to: ContainerRules.chain, in: "filter", from: first.1.location)
+  private mutating func containers(_ lists: ContainersComposition) {
+    for line in lists.lines {
+      _ = drafts[line.family].declare(chain: ContainerRules.chain, in: "filter", at: line.source)
+      drafts[line.family].append(line.text, to: ContainerRules.chain, in: "filter", from: line.source)
     }
-    for (policy, section) in sections {
-      var compiler = MatchCompiler(policy, common: common, facts: facts, fleet: fleet, pins: pins)
-      // What all say of the rest stands behind the items of each.
-      let rest = policy.name == sections.last?.0.name ? composition.containersRest : nil
-      for item in section.items + [rest].compactMap(\.self) {
-        let lines = ContainerCompiler.lines(item, &compiler)
-        if lines.count > MatchCompiler.expansionLimit {
-          problems.add(
-            item.match.location,
-            "the item would become \(lines.count) rules, more than the \(MatchCompiler.expansionLimit) allowed",
-            hint: "name ranges of ports (8000-8010) and prefixes instead of every one")
-        }
-        for line in lines {
-          drafts[line.family].append(line.text, to: ContainerRules.chain, in: "filter", from: line.source)
-        }
-      }
-      compiler.resolver.problems.all.forEach { problems.add($0) }
-      sets.formUnion(compiler.resolver.usedSets)
-    }
+    lists.problems.all.forEach { problems.add($0) }
+    sets.formUnion(lists.sets)
   }
 
   // MARK: Raw text

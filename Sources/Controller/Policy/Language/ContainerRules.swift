@@ -16,8 +16,5 @@ struct ContainerRules: Sendable {
   }
 
   let location: SourceLocation
-  /// Without `rest`.
   let items: [Item]
-  /// A last item that matches everything.
-  let rest: Item?
 }

@@ -23,8 +23,7 @@ enum ContainersReader {
       }
       items.append(item)
     }
-    let rest = items.last?.match.isEverything == true ? items.removeLast() : nil
-    return ContainerRules(location: place, items: items, rest: rest)
+    return ContainerRules(location: place, items: items)
   }
 
   private static func item(_ node: YAMLNode, _ problems: inout Problems) -> ContainerRules.Item? {
