@@ -1,4 +1,5 @@
 internal import Core
+internal import Ruleset
 
 /// What `iptables-nft-restore` said of one line that it did not load.
 struct RestoreComplaint: Hashable, Codable, Sendable {
@@ -99,7 +100,23 @@ struct RestoreComplaint: Hashable, Codable, Sendable {
       return RestoreComplaint(
         verdict: .missingHere, line: place.map { $0 + 1 } ?? number, words: "Couldn't load target `\(name)'")
     }
-    return RestoreComplaint(verdict: .refused, line: number, words: said)
+    return RestoreComplaint(verdict: isOfHosts(said) ? .missingHere : .refused, line: number, words: said)
+  }
+
+  /// Sets and users that only the hosts have. Sets of ours are made before they are named.
+  private static func isOfHosts(_ said: String) -> Bool {
+    if said.hasPrefix("Set "), let end = said.firstRange(of: " doesn't exist") {
+      return !SetName.isOurs(String(said[..<end.lowerBound].dropFirst("Set ".count)))
+    }
+    return ["uid", "gid"].contains { kind in
+      let start = "owner: Bad value for \"--\(kind)-owner\" option: \""
+      return said.hasPrefix(start) && isName(said.dropFirst(start.count).prefix { $0 != "\"" })
+    }
+  }
+
+  /// Unlike a number that is none.
+  private static func isName(_ value: Substring) -> Bool {
+    value.first.map { $0 == "_" || ($0.isASCII && $0.isLetter) } ?? false
   }
 
   private static func number(in line: String, after words: String) -> Int? {

@@ -33,6 +33,12 @@ package struct Validation: Sendable {
 
   package var errors: Int { findings.count { $0.lint.severity == .error } }
   package var warnings: Int { findings.count { $0.lint.severity == .warning } + inventoryWarnings.count }
+
+  /// Errors that concern one of these hosts, or are wrong whoever runs it.
+  package func errors(of hosts: Set<String>) -> [Finding] {
+    findings.filter { $0.lint.severity == .error && ($0.hosts.isEmpty || !hosts.isDisjoint(with: $0.hosts)) }
+  }
+
   /// A ruleset of theirs is one that no host would load.
   package var doesNotLoad: Bool { findings.contains { $0.lint.rule == .doesNotLoad } }
 

@@ -103,21 +103,27 @@ package struct PolicyCompiler: Sendable {
         key.location, "\(key.value) has no meaning in rules that stand alone: nobody else's are beside them",
         hint: "leave the policy out (--policy names the others), or let the agent apply it")
     }
+    for place in policies.compactMap(\.observes) {
+      problems.add(
+        place, "observe has no meaning in rules that stand alone: only an agent makes the sets that it counts in",
+        hint: "leave the policy out (--policy names the others), or let the agent apply it")
+    }
     try problems.throwIfAny()
-    return try onItsOwn(policies, set, controllers: controllers)
+    return try onItsOwn(policies, set, controllers: controllers, lacksSets: true)
   }
 
   /// The rules that an agent would keep of these policies, also beside other people's, for a host of no inventory.
   package static func drafted(_ set: PolicySet) throws(Diagnostics) -> CompiledPolicy {
-    try onItsOwn(set.policies, set, controllers: [])
+    try onItsOwn(set.policies, set, controllers: [], lacksSets: false)
   }
 
   private static func onItsOwn(
-    _ policies: [PolicyFile], _ set: PolicySet, controllers: [String]
+    _ policies: [PolicyFile], _ set: PolicySet, controllers: [String], lacksSets: Bool
   ) throws(Diagnostics) -> CompiledPolicy {
     let inventory = try HostInventory.parse(Array("all: {hosts: {standalone: {}}}\n".utf8), file: "standalone")
     let facts = HostFacts(
-      inventory.hosts[0], controllers: try addresses(controllers, of: inventory.hosts[0]), isStandalone: true)
+      inventory.hosts[0], controllers: try addresses(controllers, of: inventory.hosts[0]), isStandalone: true,
+      lacksSets: lacksSets)
     var compiler = HostCompiler(
       try Composition(policies), common: set.common, facts: facts, fleet: FleetAddresses(inventory, pins: set.pins),
       pins: set.pins)

@@ -66,7 +66,7 @@ struct Apply: FleetVerb {
     let differences =
       refresh
       ? try await Observation(workspace: workspace, limits: contact.value).refreshWithTexts(hosts, store: store) : [:]
-    try await refuseMistakes(workspace, store)
+    try await refuseMistakes(of: hosts, workspace, store)
     let planned = try await Planning(workspace).plan(
       hosts, store: store, change: .policies(reinstating: reinstate ? Set(hosts.map(\.id)) : []),
       differences: differences)
@@ -77,7 +77,9 @@ struct Apply: FleetVerb {
       planned, Applying(workspace, limits: contact.value, terms: confirmation.value, grants: granted), store)
   }
 
-  private func refuseMistakes(_ workspace: Workspace, _ store: FleetStore) async throws {
+  private func refuseMistakes(
+    of hosts: [InventoryHost], _ workspace: Workspace, _ store: FleetStore
+  ) async throws {
     let validation: Validation
     do {
       validation = try await Validation.run(workspace, strict: mistakes.strict, store: store, trial: Mistakes.trial)
@@ -90,6 +92,6 @@ struct Apply: FleetVerb {
     // A host that would shut its managers out refuses by itself, unless it was told otherwise.
     let excused: Set<LintRule> =
       despiteErrors ? Set(LintRule.allCases) : grants.overrideLockout ? [.noSSHFromControllers] : []
-    try Mistakes.refuseErrors(of: validation, excusing: excused)
+    try Mistakes.refuseErrors(of: validation, on: hosts, excusing: excused)
   }
 }

@@ -33,15 +33,33 @@ enum Mistakes {
     if !counted.isEmpty { Terminal.say(counted + "\n") }
   }
 
-  /// Says errors in full and counts warnings; errors that nobody answers for stop what would be sent.
+  /// One line for the errors that stop nothing, because nothing is sent to the hosts they concern.
+  static func sayBeyond(_ hosts: [InventoryHost], _ validation: Validation) {
+    let beyond = validation.errors - errors(of: hosts, validation).count
+    guard beyond > 0 else { return }
+    let counted = FindingsText.counted(errors: beyond, warnings: 0)
+    Terminal.say(
+      "\(counted) \(beyond == 1 ? "concerns" : "concern") hosts outside the limit; see 'portcullis validate'")
+  }
+
+  static func errors(of hosts: [InventoryHost], _ validation: Validation) -> [Validation.Finding] {
+    validation.errors(of: Set(hosts.map(\.id.description)))
+  }
+
+  /// Says errors of these hosts in full and counts others and warnings; errors that nobody answers for stop what would be
+  /// sent.
   ///
   /// - Parameter excused: errors of these rules stop nothing.
-  static func refuseErrors(of validation: Validation, excusing excused: Set<LintRule>) throws {
+  static func refuseErrors(
+    of validation: Validation, on hosts: [InventoryHost], excusing excused: Set<LintRule>
+  ) throws {
     for note in validation.notes { Terminal.say("note: \(note)") }
-    Terminal.write(FindingsText.lines(validation.findings, only: .error, TextStyle()), to: STDERR_FILENO)
+    let concerned = Self.errors(of: hosts, validation)
+    Terminal.write(FindingsText.lines(concerned, only: .error, TextStyle()), to: STDERR_FILENO)
+    sayBeyond(hosts, validation)
     let warnings = FindingsText.counted(errors: 0, warnings: validation.warnings)
     if !warnings.isEmpty { Terminal.say("\(warnings); see 'portcullis validate'") }
-    let errors = validation.findings.count { $0.lint.severity == .error && !excused.contains($0.lint.rule) }
+    let errors = concerned.count { !excused.contains($0.lint.rule) }
     guard errors > 0 else { return }
     throw Failure(
       "apply", because: Reason("\(FindingsText.counted(errors: errors, warnings: 0)) above; nothing was sent"),

@@ -46,6 +46,8 @@ struct Plan: FleetVerb {
     async let planning = Planning(workspace).planWithOutlook(hosts, store: store, differences: differences)
     let validation = try await validating
     Mistakes.say(validation)
+    Mistakes.sayBeyond(hosts, validation)
+    let errors = Mistakes.errors(of: hosts, validation).count
     let planned = try await planning
     try store?.close()
     if let out {
@@ -54,12 +56,11 @@ struct Plan: FleetVerb {
     }
     let document = PlanDocument(planned)
     try Terminal.print(document, output)
-    if let out, output.output == .text, validation.errors == 0 {
+    if let out, output.output == .text, errors == 0 {
       Terminal.say("written to \(out); next: portcullis apply \(out)")
     }
-    guard validation.errors == 0 else {
-      Terminal.say(
-        "error: apply will refuse this: \(FindingsText.counted(errors: validation.errors, warnings: 0)) above")
+    guard errors == 0 else {
+      Terminal.say("error: apply will refuse this: \(FindingsText.counted(errors: errors, warnings: 0)) above")
       return 2
     }
     return detailedExitcode && document.toChange > 0 ? 2 : 0

@@ -65,14 +65,8 @@ struct Render: FleetVerb {
   func perform() async throws -> Int32 {
     if standalone, let directory = source.policies, let family {
       let rendering = try Rendering.standalone(policies: directory, named: policy, controllers: controller)
-      if rendering.compiled.observes {
-        Terminal.say("warning: the rules name the sets of observe, which only an agent makes")
-      }
       if !rendering.compiled.settings.isEmpty {
         Terminal.say("warning: the policy's sysctl is no part of these rules")
-      }
-      for set in rendering.compiled.addressSets where set.family == family {
-        Terminal.say("warning: the rules name the ipset \(set.name), which must exist before they are loaded")
       }
       Terminal.write(String(decoding: rendering.compiled.rules[family], as: UTF8.self), to: 1)
       return 0

@@ -119,6 +119,22 @@ struct MistakesTests {
     #expect(user.status == 0, "\(user)")
   }
 
+  @Test(arguments: [
+    ("-m set --match-set blocklist src -j DROP", "Set blocklist doesn't exist"),
+    ("-m owner --uid-owner nosuchuser -j ACCEPT", "nosuchuser"),
+    ("-m owner --gid-owner nosuchgroup -j ACCEPT", "nosuchgroup"),
+  ])
+  func setsAndUsersThatOnlyHostsHaveAreAWarning(rule: String, name: String) async throws {
+    let wrong = "-A OUTPUT -p tcp -j DROP --nosuch 1"
+    for (more, status, count) in [("", Int32(0), 1), ("\n    \(wrong)", 1, 2)] {
+      let fleet = try Fleet("raw:\n  ipv4: |\n    *filter\n    -A OUTPUT \(rule)\(more)\n    COMMIT")
+      let found = try await fleet.portcullis("validate")
+      #expect(found.status == status && found.out.contains("[not-tried-here]") && found.out.contains(name), "\(found)")
+      let json = try await fleet.portcullis("validate", "-o", "json")
+      #expect(try fleet.findings(json).count == count, "\(json)")
+    }
+  }
+
   @Test func setsAreThereWhenTheRulesThatNameThemAreLoaded() async throws {
     let members = (0..<70).map { "10.\($0).0.1" }.joined(separator: ", ")
     let fleet = try Fleet("  - accept: {tcp: \"80\", from: many}\nsets:\n  many: [\(members)]")
@@ -245,6 +261,34 @@ struct MistakesTests {
     #expect(strict.status == 5 && strict.err.contains("[unused-set]"), "\(strict)")
     #expect(try await fleet.portcullis("plan").status == 0)
     #expect(try await fleet.portcullis("plan", "--strict").status == 2)
+  }
+
+  @Test func errorsOfHostsOutsideTheLimitAreALine() async throws {
+    let fleet = try Fleet(
+      files: [
+        "hosts.yaml": "all: {children: {web: {hosts: {web1: {}}}, db: {hosts: {db1: {}}}}}\n",
+        "policies/web.yaml": Fleet.policy(to: "web"),
+        "policies/db.yaml": Fleet.policy(name: "db", to: "db").replacingOccurrences(
+          of: "    - accept: {in: lo}\n", with: ""
+        ).replacingOccurrences(of: "  - accept: {in: lo}\n", with: ""),
+      ])
+    let beyond = "1 error concerns hosts outside the limit; see 'portcullis validate'"
+    let apply = try await fleet.portcullis("apply", "--yes", "-l", "web1")
+    // It comes as far as to see that nobody is enrolled.
+    #expect(apply.status == 1 && apply.err.contains("enrolled"), "\(apply)")
+    #expect(apply.err.contains(beyond) && !apply.err.contains("[no-loopback]"), "\(apply)")
+    let plan = try await fleet.portcullis("plan", "-l", "web1")
+    #expect(plan.status == 0 && plan.err.contains(beyond), "\(plan)")
+    #expect(!plan.err.contains("apply will refuse this"), "\(plan)")
+    for limit in [["-l", "db1"], ["-l", "all"], []] {
+      let stopped = try await Command.run(Machine.portcullis, ["apply", "--yes"] + limit, in: fleet.folder)
+      #expect(stopped.status == 5 && stopped.err.contains("[no-loopback]"), "\(stopped)")
+      #expect(!stopped.err.contains("outside the limit"), "\(stopped)")
+    }
+    // What is wrong whoever runs it.
+    try write("sets: {idle: [10.0.0.0/8]}\n", to: "\(fleet.folder)/policies/common.yaml")
+    let everywhere = try await fleet.portcullis("apply", "--yes", "--strict", "-l", "web1")
+    #expect(everywhere.status == 5 && everywhere.err.contains("[unused-set]"), "\(everywhere)")
   }
 
   @Test func hostsWithoutAPolicyAreOneLine() async throws {

@@ -18,7 +18,15 @@ import Testing
 
   @Test(arguments: [
     ("unknown option \"--dprt\"\nError occurred at line: 3\n", "refused 3 unknown option \"--dprt\""),
-    ("Set nope doesn't exist.\n\nError occurred at line: 5\n", "refused 5 Set nope doesn't exist."),
+    // Ours are made before the rules are loaded.
+    (
+      "Set PCL-OBSERVE-4 doesn't exist.\n\nError occurred at line: 5\n",
+      "refused 5 Set PCL-OBSERVE-4 doesn't exist."
+    ),
+    (
+      "owner: Bad value for \"--uid-owner\" option: \"47x\"\nError occurred at line: 4\n",
+      "refused 4 owner: Bad value for \"--uid-owner\" option: \"47x\""
+    ),
     (
       "\nline 5: RULE_APPEND failed (Invalid argument): rule in chain INPUT\n",
       "refused 5 the kernel says: Invalid argument"
@@ -42,6 +50,16 @@ import Testing
     (
       "\nline 1: TABLE_ADD failed (Operation not supported): table filter\n",
       "missingHere 1 the kernel says: Operation not supported"
+    ),
+    ("Set nope doesn't exist.\n\nError occurred at line: 5\n", "missingHere 5 Set nope doesn't exist."),
+    ("Set PCL-mine doesn't exist.\n\nError occurred at line: 5\n", "missingHere 5 Set PCL-mine doesn't exist."),
+    (
+      "owner: Bad value for \"--uid-owner\" option: \"appuser\"\nError occurred at line: 4\n",
+      "missingHere 4 owner: Bad value for \"--uid-owner\" option: \"appuser\""
+    ),
+    (
+      "owner: Bad value for \"--gid-owner\" option: \"_app\"\nError occurred at line: 4\n",
+      "missingHere 4 owner: Bad value for \"--gid-owner\" option: \"_app\""
     ),
     // A user's namespace knows one user only.
     (

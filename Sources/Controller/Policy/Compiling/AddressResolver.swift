@@ -48,7 +48,7 @@ struct AddressResolver {
       for family in Family.allCases {
         let mine = prefixes.filter { $0.family == family }
         // A set cannot hold everything, and there is nothing to look up.
-        if mine.count > Self.inlineLimit {
+        if mine.count > Self.inlineLimit, !facts.lacksSets {
           do throws(StrictTextProblem) {
             let set = try AddressSet(family: family, prefixes: mine)
             usedSets.insert(set)

@@ -11,11 +11,15 @@ struct HostFacts: Sendable {
   let sshPorts: [PortRange]
   /// It stands for no host of an inventory.
   let isStandalone: Bool
+  /// No agent makes the ipsets that its rules would name.
+  let lacksSets: Bool
 
   init(
-    _ host: InventoryHost, controllers: [NumericAddress], reported: ReportedFacts = .none, isStandalone: Bool = false
+    _ host: InventoryHost, controllers: [NumericAddress], reported: ReportedFacts = .none, isStandalone: Bool = false,
+    lacksSets: Bool = false
   ) {
     self.isStandalone = isStandalone
+    self.lacksSets = lacksSets
     self.host = host
     self.controllers = controllers
     sshPorts = host.sshPorts(reported).map { PortRange($0, $0) }

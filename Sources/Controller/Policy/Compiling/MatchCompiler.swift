@@ -46,12 +46,14 @@ struct MatchCompiler {
       let sources = from.map { self.ends($0[family], "src") } ?? [.init()]
       let destinations = to.map { self.ends($0[family], "dst") } ?? [.init()]
       let transports = transports(match, family)
-      let count = sources.count * destinations.count * inputs.count * outputs.count * transports.count
+      let count = Self.product(sources.count, destinations.count, inputs.count, outputs.count, transports.count)
       guard count <= Self.expansionLimit else {
         problem(
           match.location,
           "the item would become \(count) \(family) rules, more than the \(Self.expansionLimit) allowed",
-          hint: "name prefixes, ranges of ports, or sets")
+          hint: resolver.facts.lacksSets
+            ? "sets are spelled out in rules that stand alone: name prefixes, or let the agent apply the policy"
+            : "name prefixes, ranges of ports, or sets")
         continue
       }
       guard count <= rulesLeft else {
@@ -83,6 +85,14 @@ struct MatchCompiler {
         hint: "from, to, proto and family leave nothing that could match")
     }
     return texts
+  }
+
+  /// Lists that are spelled out are as long as a file can be.
+  private static func product(_ counts: Int...) -> Int {
+    counts.reduce(1) { product, count in
+      let (value, overflows) = product.multipliedReportingOverflow(by: count)
+      return overflows ? .max : value
+    }
   }
 
   /// What stands behind the core options, in both families alike: states, times, comment.
