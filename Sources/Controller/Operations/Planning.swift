@@ -158,7 +158,7 @@ package struct Planning: Sendable {
 
   private func knowledge(
     of host: HostID, _ desired: DesiredBundle?, _ content: ReleaseContent, _ observation: HostObservation?,
-    _ running: PerFamily<RulesText>?,
+    _ running: Running?,
     _ difference: PerFamily<Sweep.Sides?>?, unwanted: Serial?
   ) -> HostKnowledge {
     guard content.enrolled.contains(host) || content.uncovered.contains(host) else { return .notEnrolled }
@@ -170,8 +170,9 @@ package struct Planning: Sendable {
         return facts.expected != nil && facts.expected != facts.observed
       }
     var facts = HostFacts(
-      committed: report.committed, running: running, hasDrifted: hasDrifted,
-      drift: hasDrifted ? drift(difference) : nil, isDegraded: report.degraded != nil, unwanted: unwanted)
+      committed: report.committed, running: running?.rules, beside: running?.beside ?? .empty,
+      hasDrifted: hasDrifted, drift: hasDrifted ? drift(difference) : nil, isDegraded: report.degraded != nil,
+      unwanted: unwanted)
     if report.committed == nil, let desired, let before = RulesBefore(report, difference, desired) {
       facts.hasThemAlready = before.areDesired
       // In owned mode they stay, beside all of ours.
@@ -189,22 +190,30 @@ package struct Planning: Sendable {
     }
   }
 
-  /// The rules of the bundle each host says it runs, each text read once.
+  /// The bundle that a host says it runs.
+  private struct Running {
+    let rules: PerFamily<RulesText>?
+    let beside: BesideTexts
+  }
+
+  /// The texts of the bundle each host says it runs, each read once.
   private func runningTexts(
     _ hosts: [InventoryHost], _ observations: [HostID: HostObservation], _ store: FleetStore?
-  ) async throws -> [HostID: PerFamily<RulesText>] {
+  ) async throws -> [HostID: Running] {
     guard let store else { return [:] }
-    var digests: [HostID: PerFamily<Digest>] = [:]
+    var digests: [HostID: (rules: PerFamily<Digest>?, sets: Digest?, sysctl: Digest?)] = [:]
     for host in hosts {
       guard let committed = observations[host.id]?.lastReport?.report.committed,
         let bundle = try await store.bundle(for: host.id, content: committed.content)
       else { continue }
-      digests[host.id] = bundle.rules
+      digests[host.id] = (bundle.rules, bundle.sets, bundle.sysctl)
     }
-    let texts = try await store.texts(Set(digests.values.flatMap { [$0.ipv4, $0.ipv6] })).mapValues(RulesText.init)
-    return digests.compactMapValues { rules in
-      guard let ipv4 = texts[rules.ipv4], let ipv6 = texts[rules.ipv6] else { return nil }
-      return PerFamily(ipv4: ipv4, ipv6: ipv6)
+    let named = digests.values.flatMap { [$0.rules?.ipv4, $0.rules?.ipv6, $0.sets, $0.sysctl].compactMap { $0 } }
+    let texts = try await store.texts(Set(named)).mapValues(RulesText.init)
+    return digests.mapValues { bundle in
+      Running(
+        rules: bundle.rules?.map { texts[$1] }.whole(),
+        beside: BesideTexts(sets: bundle.sets.flatMap { texts[$0] }, sysctl: bundle.sysctl.flatMap { texts[$0] }))
     }
   }
 }

@@ -22,7 +22,9 @@ package struct ReleaseContent: Sendable {
 
     var texts: [RulesText] { (rules.map { [$0.ipv4, $0.ipv6] } ?? []) + [sets, sysctl].compactMap { $0 } }
 
-    var desired: DesiredBundle { DesiredBundle(content: content, mode: mode, rules: rules) }
+    var desired: DesiredBundle {
+      DesiredBundle(content: content, mode: mode, rules: rules, beside: BesideTexts(sets: sets, sysctl: sysctl))
+    }
   }
 
   package let fleet: FleetID

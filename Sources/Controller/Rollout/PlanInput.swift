@@ -15,6 +15,20 @@ package struct RulesText: Hashable, Sendable {
   package func hash(into hasher: inout Hasher) { hasher.combine(digest) }
 }
 
+/// What a bundle has beside its rules; nil for what it does not have.
+package struct BesideTexts: Hashable, Sendable {
+  package var sets: RulesText?
+  /// Kernel settings.
+  package var sysctl: RulesText?
+
+  package static let empty = BesideTexts(sets: nil, sysctl: nil)
+
+  package init(sets: RulesText?, sysctl: RulesText?) {
+    self.sets = sets
+    self.sysctl = sysctl
+  }
+}
+
 /// What the planner is told of one host.
 package struct PlanInput: Sendable {
   package var host: HostID
@@ -36,11 +50,13 @@ package struct DesiredBundle: Sendable {
   package var mode: String
   /// Nil when the host is withdrawn.
   package var rules: PerFamily<RulesText>?
+  package var beside: BesideTexts
 
-  package init(content: Digest, mode: String, rules: PerFamily<RulesText>?) {
+  package init(content: Digest, mode: String, rules: PerFamily<RulesText>?, beside: BesideTexts = .empty) {
     self.content = content
     self.mode = mode
     self.rules = rules
+    self.beside = beside
   }
 }
 
@@ -56,6 +72,8 @@ package struct HostFacts: Sendable {
   /// The rules to compare with, written the way policies are: those of the bundle it runs, or what it ran before us. Nil
   /// when they are not known; the difference then shows every rule as new.
   package var running: PerFamily<RulesText>?
+  /// Of the bundle it runs; what is not known is shown as new.
+  package var beside: BesideTexts
   /// Nothing of ours is there yet, but the kernel holds the desired rules already, as the host's own.
   package var hasThemAlready = false
   /// What the kernel holds is not what was committed.
@@ -78,11 +96,12 @@ package struct HostFacts: Sendable {
   }
 
   package init(
-    committed: Committed?, running: PerFamily<RulesText>? = nil, hasDrifted: Bool = false,
+    committed: Committed?, running: PerFamily<RulesText>? = nil, beside: BesideTexts = .empty, hasDrifted: Bool = false,
     drift: PerFamily<Texts>? = nil, isDegraded: Bool = false, unwanted: Serial? = nil
   ) {
     self.committed = committed
     self.running = running
+    self.beside = beside
     self.hasDrifted = hasDrifted
     self.drift = drift
     self.isDegraded = isDegraded

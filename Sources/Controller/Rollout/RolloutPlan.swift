@@ -1,5 +1,4 @@
 package import Core
-package import Ruleset
 package import Wire
 
 /// What `apply` would do to a host.
@@ -31,7 +30,7 @@ package enum PlanAction: String, Hashable, Sendable, CaseIterable {
 package struct PlannedHost: Sendable {
   package enum Difference: Sendable {
     case none
-    case rules(PerFamily<RulesetDiff>)
+    case rules(PerFamily<BundleDiff>)
     /// One of the texts could not be read; in words for an operator.
     case notComparable(String)
   }

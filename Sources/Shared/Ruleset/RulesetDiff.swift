@@ -40,7 +40,7 @@ package struct DiffLine: Hashable, Sendable {
 
   package let kind: Kind
   package let table: String
-  /// Nil for a line about the table itself.
+  /// Nil for a line about the table itself, and for what is no rule: settings, and members of sets.
   package let chain: String?
   /// `*filter`, `:INPUT DROP`, or `-A INPUT …`, safe for a terminal.
   package let text: String

@@ -93,6 +93,21 @@ struct BesideDocumentTests {
     #expect((try object(document)["beside"] as? [[String: Any]])?.count == 2)
   }
 
+  @Test func `plan shows kernel settings in text and JSON, and counts them`() throws {
+    let desired = DesiredBundle(
+      content: Digest(of: []), mode: "exclusive", rules: PerFamily { _ in RulesText([]) },
+      beside: BesideTexts(sets: nil, sysctl: RulesText(Array("net.ipv4.ip_forward = 1\n".utf8))))
+    let plan = try RolloutPlanner(fleet: FleetID("lab")!, serialBase: .none).plan(
+      ["h1", "h2"].map { PlanInput(host: HostID($0)!, desired: desired, knowledge: .silent) })
+    let document = PlanDocument(plan)
+    #expect(
+      document.text(TextStyle()).hasPrefix(
+        "install h[1-2]   2 hosts   +1 −0   has not reported yet\n  IPv4\n    *sysctl\n    +net.ipv4.ip_forward = 1\n\n"
+      ))
+    let group = try #require((try object(document)["groups"] as? [[String: Any]])?.first)
+    #expect(group["ipv4"] as? [String] == ["*sysctl", "+net.ipv4.ip_forward = 1"] && group["added"] as? Int == 1)
+  }
+
   @Test func `observe show says where there was more than the kernel counts`() throws {
     func document(_ full: Set<Family>) -> ObserveDocument {
       let observations = Observations(observing: [.ipv4, .ipv6], full: full, entries: [])

@@ -35,6 +35,7 @@ extension FleetSuite {
         #expect(valid.status == 0 && valid.out.hasSuffix(": valid\n"), "\(valid)")
         let plan = try await lab.succeed("plan")
         #expect(plan.out.contains("--dports 80,443") && plan.out.contains("# policies/all.yaml:"), "\(plan)")
+        #expect(plan.out.contains("*sysctl\n    +net.ipv4.ip_forward = 1\n"), "\(plan)")
         try await lab.succeed("apply", "--yes", timeout: 90)
         let status = try JSON(try await lab.succeed("status", "--refresh", "-o", "json"))
         #expect(status.hosts.values.allSatisfy { $0["delivery"].text == "current" && $0["integrity"].text == "intact" })
@@ -42,6 +43,17 @@ extension FleetSuite {
         for host in ["h001", "h002"] {
           #expect(try await lab.shell(host, "cat /proc/sys/net/ipv4/ip_forward").hasPrefix("1"))
         }
+
+        // Another member and another setting are shown before they come.
+        let other = Self.policy.replacing("198.18.1.100", with: "198.18.1.101")
+          .replacing("ip_forward: 1", with: "ip_forward: 1, net.ipv4.conf.all.rp_filter: 0")
+        try write(other, to: "\(folder)/all.yaml")
+        let next = try await lab.succeed("plan")
+        for line in ["+net.ipv4.conf.all.rp_filter = 0", "-198.18.1.100", "+198.18.1.101"] {
+          #expect(next.out.contains("    \(line)\n"), "\(next)")
+        }
+        #expect(!next.out.contains("ip_forward = 1") && !next.out.contains("198.18.1.99"), "\(next)")
+        try write(Self.policy, to: "\(folder)/all.yaml")
 
         // A member taken out by hand is drift that names it, and apply puts it back.
         let set = try await lab.shell("h001", "ipset list -name | grep ^PCL-").trimmingCharacters(
