@@ -44,7 +44,7 @@ struct ForeignRemoval {
       var kept = chain
       kept.rules = []
       for rule in chain.rules {
-        if let owner = owner(of: rule, foreign, owners) {
+        if let owner = owner(of: rule, in: saved.name, foreign, owners) {
           count(owner, chain: nil, rules: 1)
         } else {
           kept.rules.append(rule)
@@ -71,29 +71,16 @@ struct ForeignRemoval {
       "DOCKER-USER holds \(own) rules over \(family.words) that Docker did not write: say them in `containers`")
   }
 
-  private func owner(of rule: Rule, _ foreign: [String: ForeignOwner], _ owners: Set<ForeignOwner>) -> ForeignOwner? {
+  private func owner(
+    of rule: Rule, in table: String, _ foreign: [String: ForeignOwner], _ owners: Set<ForeignOwner>
+  ) -> ForeignOwner? {
     if let target = RuleTarget.name(of: rule), let owner = foreign[target] { return owner }
     let view = RuleView(rule)
     if owners.contains(.calico), let comment = view.comment, rule.bytes.mentionsCalico || comment.hasPrefix("cali:") {
       return .calico
     }
-    let interfaces = [view.input?.pattern, view.output?.pattern].compactMap { $0 }
-    if owners.contains(.docker), interfaces.contains(where: Self.isDockerBridge) { return .docker }
-    // Docker hides a container that speaks to its own published port.
-    if owners.contains(.docker), view.target == .jump("MASQUERADE"), let source = view.source?.positive,
-      source == view.destination?.positive, view.destinationPorts != nil
-    {
-      return .docker
-    }
+    if owners.contains(.docker), DockerRules.holds(view, table: table) { return .docker }
     return nil
-  }
-
-  /// `docker0`, or `br-` and twelve digits of the network's id.
-  private static func isDockerBridge(_ interface: InterfacePattern) -> Bool {
-    if interface.isPrefix { return false }
-    let name = Array(interface.name.utf8)
-    return interface.name == "docker0" || interface.name == "docker_gwbridge"
-      || name.count == 15 && name.starts(with: "br-".utf8) && Hex.decode(name.dropFirst(3)) != nil
   }
 }
 

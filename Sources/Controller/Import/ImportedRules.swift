@@ -11,6 +11,13 @@ package struct ImportOptions: Sendable {
     case dropAll
   }
 
+  /// Where the texts come from.
+  package enum Source: Sendable {
+    /// Its save programs have just said so.
+    case host
+    case files
+  }
+
   /// The policy's name.
   package var name: String
   package var appliesTo: String
@@ -24,6 +31,7 @@ package struct ImportOptions: Sendable {
   /// Where the policy will stand, beside what others there have in common; nil for a folder that does not exist.
   package var directory: String?
   package var missingIPv6 = MissingIPv6.unfiltered
+  package var source = Source.host
   /// What the texts are called in messages.
   package var files = PerFamily<String>(ipv4: "rules.v4", ipv6: "rules.v6")
 
@@ -59,9 +67,12 @@ package struct ImportedRules: Sendable {
       }
       let file = options.files[family]
       var ruleset = try Ruleset.parse(save: Ruleset.joiningBrokenLines(of: text) ?? text, file: file)
-      notes += Self.makePrintable(&ruleset, file: file)
+      if ruleset.tables.isEmpty { notes.append(try Self.noTables(family, file: file, options.source)) }
       ruleset = try OwnedTranslation.run(ruleset, file: file)
       if !options.keepsEverything { ruleset = removal.run(ruleset, family) }
+      var plain = PlainRules(family, file: file)
+      ruleset = try plain.run(ruleset)
+      notes += plain.notes
       ruleset = RuleSpelling.normal(ruleset, family).ordered().declaringAllBuiltInChains().ordered()
       try Self.check(ruleset, file: file, family)
       notes += Self.namedSets(in: ruleset, family)
@@ -85,23 +96,16 @@ package struct ImportedRules: Sendable {
     rulesets.ipv4.canonical() + [0] + rulesets.ipv6.canonical() + [forwardsForeign ? 1 : 0, closesIPv6 ? 1 : 0]
   }
 
-  /// A policy is printable ASCII; only comments and prefixes can hold anything else.
-  private static func makePrintable(_ ruleset: inout Ruleset, file: String) -> [String] {
-    var notes: [String] = []
-    for table in ruleset.tables.indices {
-      for chain in ruleset.tables[table].chains.indices {
-        for (index, rule) in ruleset.tables[table].chains[chain].rules.enumerated()
-        where rule.bytes.contains(where: { $0 < 0x20 || $0 > 0x7e }) {
-          let text = String(decoding: rule.bytes, as: UTF8.self).unicodeScalars.map { scalar in
-            scalar.value < 0x20 || scalar.value > 0x7e ? UInt8(ascii: "?") : UInt8(scalar.value)
-          }
-          ruleset.tables[table].chains[chain].rules[index] = Rule(text: text, line: rule.line)
-          notes.append(
-            "\(file):\(rule.line): a policy is plain ASCII: other characters became `?`, as the plan will show")
-        }
-      }
-    }
-    return notes
+  /// A kernel may have no table; a file without any is what a save that failed leaves behind.
+  private static func noTables(
+    _ family: Family, file: String, _ source: ImportOptions.Source
+  ) throws(Diagnostics) -> String {
+    if source == .host { return "no \(family.words) table is loaded: the policy does not filter it" }
+    throw Diagnostics(
+      Diagnostic(
+        SourceLocation(file: file, line: 1, column: 1),
+        "the file declares no table, so it says no \(family.words) rules",
+        hint: "the program that saved them may have failed: save again, or leave the file out"))
   }
 
   /// Everything that is imported must be fit to be written as raw rules. Mistakes are told at their lines in the save.

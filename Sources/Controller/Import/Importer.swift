@@ -36,7 +36,12 @@ package enum Importer {
     for attempt in 0..<3 {
       var writer = PolicyWriter(rules, options, detail)
       writer.write()
-      different = try differences(rules, writer.text, options)
+      do throws(Diagnostics) {
+        different = try differences(rules, writer.text, options)
+      } catch {
+        let file = PolicySet.draftPath(name: options.name, directory: options.directory)
+        throw DraftPlaces(rules, options).moved(error, of: writer.text, in: file)
+      }
       if different.isEmpty {
         let all = rules.rulesets.ipv4.ruleCount + rules.rulesets.ipv6.ruleCount
         return ImportedPolicy(
@@ -46,10 +51,11 @@ package enum Importer {
       detail.namesServices = false
       if attempt > 0 { detail.rawChains = different }
     }
+    let chains = different.sorted()
     throw Diagnostics(
       Diagnostic(
-        SourceLocation(file: options.name + ".yaml", line: 1, column: 1),
-        "the policy would not compile to what was read in \(different.sorted().joined(separator: ", "))",
+        DraftPlaces(rules, options).first(of: chains),
+        "the policy would not compile to what was read in \(chains.joined(separator: ", "))",
         hint: "keep these rules in files beside a policy.yaml: rules: {ipv4: rules.v4, ipv6: rules.v6}"))
   }
 

@@ -5,7 +5,7 @@ package import Inventory
 package struct PolicySet: Sendable {
   /// Addresses of documentation (RFC 5737, RFC 3849) that may stand for the controllers where rules are only checked.
   package static let placeholderControllers = ["192.0.2.1", "2001:db8::1"]
-  static let commonName = "common.yaml"
+  package static let commonName = "common.yaml"
 
   package let directory: String
   /// By name in ASCII order.
@@ -73,7 +73,8 @@ package struct PolicySet: Sendable {
   /// - Parameter directory: nil for one that does not exist.
   package static func drafted(_ yaml: [UInt8], name: String, directory: String?) throws(Diagnostics) -> PolicySet {
     var problems = Problems()
-    var reader = PolicyFileReader(file: "\(directory ?? ".")/\(name).yaml", name: name, folder: nil)
+    var reader = PolicyFileReader(
+      file: draftPath(name: name, directory: directory), name: name, folder: nil)
     let policy = reader.read(try StrictYAML.parse(yaml, file: reader.file))
     reader.problems.all.forEach { problems.add($0) }
     let common = directory.map { readCommon($0 + "/" + commonName, &problems) } ?? CommonFile()
@@ -82,6 +83,9 @@ package struct PolicySet: Sendable {
       directory: directory ?? ".", policies: [policy].compactMap(\.self), common: common, pins: NamePins(),
       unreadableLock: nil)
   }
+
+  /// Where mistakes of such a policy are said to be.
+  package static func draftPath(name: String, directory: String?) -> String { "\(directory ?? ".")/\(name).yaml" }
 
   private static func read(_ readers: inout [PolicyFileReader], _ problems: inout Problems) -> [PolicyFile] {
     var policies: [PolicyFile] = []

@@ -50,6 +50,10 @@ struct ImportVerb: FleetVerb {
       throw ValidationError("name hosts, or files with --file and --file6, and not both")
     }
     guard HostID(name) != nil else { throw ValidationError("--name takes letters, digits, '.', '_' and '-'") }
+    guard name + ".yaml" != PolicySet.commonName else {
+      throw ValidationError(
+        "--name \(name): \(PolicySet.commonName) holds what all policies share; choose another name")
+    }
   }
 
   func perform() async throws -> Int32 {
@@ -58,6 +62,7 @@ struct ImportVerb: FleetVerb {
     options.modeline = FileSchema.policy.modeline
     options.directory = Files.exists(out) ? out : nil
     guard hosts.isEmpty else { return try await importHosts(options) }
+    options.source = .files
     options.files = PerFamily(ipv4: file ?? "rules.v4", ipv6: file6 ?? "rules.v6")
     let saved = PerFamily<[UInt8]?>(
       ipv4: try file.map { try Files.read($0) }, ipv6: try file6.map { try Files.read($0) })
@@ -68,7 +73,8 @@ struct ImportVerb: FleetVerb {
 
   private func importHosts(_ options: ImportOptions) async throws -> Int32 {
     let workspace = try open()
-    let chosen = try readInventory(of: workspace).hosts(named: hosts.joined(separator: ","))
+    let known = try readInventory(of: workspace)
+    let chosen = try known.hosts(named: hosts.joined(separator: ","))
     var read: [(host: String, rules: ImportedRules)] = []
     var failed: [String: String] = [:]
     var warnings: [String: [String]] = [:]
@@ -96,6 +102,7 @@ struct ImportVerb: FleetVerb {
       policies.append((try members.policy(options), members.hosts))
     }
     let needsGroups = !groups.isEmpty && (groups.count > 1 || group == nil)
+    if needsGroups { try ImportNames.check(newGroups: policies.map(\.0.name), in: known) }
     let inventory = needsGroups ? ImportGroup.inventory(policies.map { ($0.0.name, $0.1) }) : nil
     try write(policies, failed: failed, warnings: warnings, inventory: inventory)
     return failed.isEmpty ? 0 : 4

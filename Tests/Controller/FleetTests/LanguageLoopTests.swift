@@ -144,6 +144,15 @@ extension FleetSuite {
       let again = try await lab.portcullis("import", "h003", "--out", out, "--name", "imported-1")
       #expect(
         again.status != 0 && again.err.contains("imported-1.yaml exists") && again.err.contains("hint"), "\(again)")
+      // A group that is there, a host, and what all policies share.
+      for name in ["lab", "h001", "common"] {
+        let refused = try await lab.portcullis("import", "h003", "--out", out, "--name", name)
+        #expect(refused.status != 0 && refused.err.contains(name), "\(refused)")
+        #expect(!FileManager.default.fileExists(atPath: "\(out)/\(name).yaml"))
+      }
+      try write("", to: lab.path("empty.v4"))
+      let empty = try await lab.portcullis("import", "--file", lab.path("empty.v4"), "--out", out, "--name", "empty")
+      #expect(empty.status != 0 && empty.err.contains("empty.v4:1"), "\(empty)")
       for family in ["ipv4", "ipv6"] {
         let program = family == "ipv4" ? "iptables-save" : "ip6tables-save"
         let rendered = try await lab.succeed(

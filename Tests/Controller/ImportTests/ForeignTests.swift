@@ -56,7 +56,7 @@ import Testing
   @Test("Everything is kept where that is wanted") func exact() throws {
     var options = options
     options.keepsEverything = true
-    let policy = try imported(docker, "", options)
+    let policy = try imported(docker, filter(""), options)
     #expect(policy.leftOut == [] && policy.notes == [] && !policy.yaml.contains("forward: foreign"))
     #expect(canonical(policy.rulesets.ipv4) == (try canonical(docker)))
     try expectSame(policy)
@@ -71,9 +71,50 @@ import Testing
   }
 
   @Test("A bridge of one's own is not Docker's") func bridges() throws {
-    let rules = "-A FORWARD -i br-lan -j ACCEPT\n-A FORWARD -i docker0 -j ACCEPT\n"
+    let rules = "-A FORWARD -i br-lan ! -o br-lan -j ACCEPT\n-A FORWARD -i docker0 ! -o docker0 -j ACCEPT\n"
     #expect(try imported(filter(rules), "").rulesets.ipv4.ruleCount == 2)
     #expect(try imported(filter(rules + "-A DOCKER -j RETURN"), "").rulesets.ipv4.ruleCount == 1)
+  }
+
+  @Test("Rules that Docker would not write are kept, whatever bridge they name")
+  func besideDocker() throws {
+    let own = [
+      "-A INPUT -i docker0 -p tcp -m tcp --dport 5432 -j ACCEPT", "-A INPUT -i docker0 -j ACCEPT",
+      "-A OUTPUT -o docker0 -j DROP", "-A FORWARD -d 10.0.0.0/8 -i docker0 -j DROP", "-A FORWARD -i docker0 -j ACCEPT",
+      "-A FORWARD -i br-0123456789ab -o docker0 -j ACCEPT", "-A FORWARD -i docker0 ! -o docker0 -j DROP",
+      "-A FORWARD ! -i docker0 -o docker0 -j ACCEPT", "-A FORWARD -o docker0 -j ACCEPT",
+      "-A FORWARD -o docker0 -m conntrack --ctstate NEW -j ACCEPT",
+      "-A FORWARD -i docker0 -o docker0 -m comment --comment mine -j ACCEPT",
+    ]
+    let nat = [
+      "-A PREROUTING -i docker0 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5353",
+      "-A POSTROUTING -o docker0 -j MASQUERADE", "-A POSTROUTING -s 10.8.0.0/24 -o docker0 -j MASQUERADE",
+    ]
+    let text =
+      "*nat\n:PREROUTING ACCEPT\n:POSTROUTING ACCEPT\n" + nat.joined(separator: "\n") + "\nCOMMIT\n"
+      + filter(own.joined(separator: "\n") + "\n-A DOCKER -j RETURN")
+    let policy = try imported(text, filter(""))
+    #expect(policy.rulesets.ipv4.ruleCount == own.count + nat.count && policy.leftOut.map(\.rules) == [1])
+    try expectSame(policy)
+  }
+
+  @Test("Rules that Docker keeps in built-in chains go with its chains") func dockersOwn() throws {
+    let text =
+      "*raw\n:PREROUTING ACCEPT\n:OUTPUT ACCEPT\n-A PREROUTING -d 172.17.0.2/32 ! -i docker0 -j DROP\nCOMMIT\n"
+      + "*nat\n:POSTROUTING ACCEPT\n-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE\n"
+      + "-A POSTROUTING -s 172.19.0.0/16 ! -o docker0 -j SNAT --to-source 192.0.2.9\n"
+      + "-A POSTROUTING -o docker_gwbridge -m addrtype --src-type LOCAL -j MASQUERADE\nCOMMIT\n"
+      + filter(
+        """
+        -A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+        -A FORWARD -o docker0 -j DOCKER
+        -A FORWARD -i docker0 ! -o docker0 -j ACCEPT
+        -A FORWARD -i docker0 -o docker0 -j ACCEPT
+        -A FORWARD -i docker_gwbridge -o docker_gwbridge -j DROP
+        -A DOCKER -j RETURN
+        """)
+    let policy = try imported(text, filter(""))
+    #expect(policy.rulesets.ipv4.ruleCount == 0 && policy.leftOut.map(\.rules) == [10])
   }
 
   @Test("Calico's own rules in built-in chains go with its chains") func calico() throws {
@@ -90,7 +131,8 @@ import Testing
   }
 
   @Test("Whoever keeps all of the rules is named") func ufw() throws {
-    let policy = try imported(filter("-A INPUT -j ufw-before-input\n-A ufw-before-input -i lo -j ACCEPT"), "")
+    let policy = try imported(
+      filter("-A INPUT -j ufw-before-input\n-A ufw-before-input -i lo -j ACCEPT"), filter(""))
     #expect(policy.notes == ["ufw keeps this host's rules: turn it off when the policy takes its place"])
   }
 

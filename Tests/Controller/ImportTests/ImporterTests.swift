@@ -222,8 +222,23 @@ import Testing
     #expect(closed.notes == ["no IPv6 rules were given: the policy drops all of it"])
     #expect(closed.yaml.contains("ipv6: drop-all\n") && closed.yaml.contains("  - accept: { in: lo }\n"))
     #expect(canonical(try compiled(closed.yaml).ipv4) == (try canonical(text)))
-    #expect(try imported("", "").notes == [])
-    try expectSame(try imported("", ""))
+  }
+
+  @Test("A host without tables is a fact that is told, a file without any a save that failed")
+  func noTables() throws {
+    let open = try imported("", "# nothing\n")
+    #expect(open.notes == ["IPv4", "IPv6"].map { "no \($0) table is loaded: the policy does not filter it" })
+    try expectSame(open)
+    var options = options
+    options.source = .files
+    for (ipv4, ipv6, file) in [
+      ("", nil, "rules.v4"), ("# only a comment\n\n", filter(""), "rules.v4"), (filter(""), "", "rules.v6"),
+    ] as [(String, String?, String)] {
+      let error = #expect(throws: Diagnostics.self) { try imported(ipv4, ipv6, options) }
+      #expect(error?.all.first?.location.file == file && error?.all.first?.hint != nil)
+      #expect(error?.all.first?.message.hasPrefix("the file declares no table") == true)
+    }
+    #expect(try imported("*filter\nCOMMIT\n", filter(""), options).notes == [])
   }
 
   @Test("Text that YAML 1.1 reads as something else is quoted") func quoting() throws {
@@ -249,6 +264,59 @@ import Testing
     try expectSame(policy)
   }
 
+  @Test(
+    "Other characters in anything but free text would name something else",
+    arguments: [
+      "-A INPUT -i ethé -j DROP", "-A INPUT -m recent --name ü --set -j DROP",
+      "-A INPUT -m string --string \"é\" --algo bm -j DROP", "-A INPUT -m comment --comment \"ü\" -i ethé -j DROP",
+    ]) func otherCharacters(rule: String) throws
+  {
+    let error = #expect(throws: Diagnostics.self) { try imported(filter("-A INPUT -i lo -j ACCEPT\n" + rule), "") }
+    let problem = try #require(error?.all.first)
+    #expect(problem.location.file == "rules.v4" && problem.location.line == 7 && problem.message.contains("ASCII"))
+    #expect(problem.location.column > 10)
+  }
+
+  @Test("A rule that only counts is kept") func counting() throws {
+    let rules = filter("-A INPUT -i lo -j ACCEPT\n-A INPUT\n-A web")
+    let policy = try imported(rules, filter("-A INPUT"))
+    #expect(policy.yaml.contains("  - raw: \"-A INPUT\"\n") && policy.rulesets.ipv4.ruleCount == 3)
+    try expectSame(policy)
+  }
+
+  @Test("Rules over the other family's ICMP match nothing and are left out") func otherICMP() throws {
+    let policy = try imported(
+      filter("-A INPUT -p ipv6-icmp -j ACCEPT\n-A INPUT -p icmp -j ACCEPT"),
+      filter("-A INPUT -p icmp -j ACCEPT\n-A INPUT -p ipv6-icmp -j ACCEPT"))
+    #expect(
+      policy.notes == [
+        "rules.v4:6: left out: `-p ipv6-icmp` matches nothing over IPv4",
+        "rules.v6:6: left out: `-p icmp` matches nothing over IPv6",
+      ])
+    #expect(policy.rulesets.ipv4.ruleCount == 1 && policy.rulesets.ipv6.ruleCount == 1)
+    try expectSame(policy)
+    // Negated it takes every packet.
+    let all = filter("-A INPUT ! -p ipv6-icmp -j DROP")
+    let error = #expect(throws: Diagnostics.self) { try imported(all, filter("")) }
+    #expect(error?.all.first?.location.line == 6)
+  }
+
+  @Test("What the language has no way to say is told at its line in the save, as nobody has the draft")
+  func places() throws {
+    for (rules, line) in [
+      ("-A INPUT -i lo -j ACCEPT\n-A INPUT -j controllers\n-A controllers -j DROP", 8...9),
+      ("-A INPUT -i lo -j ACCEPT\n-A PCLX -j DROP\n-A INPUT -j PCLX", 8...9),
+      ("-A INPUT -i lo -j ACCEPT\n-A INPUT -m recent --name controllers --set -j DROP", 7...7),
+    ] {
+      let error = #expect(throws: Diagnostics.self) { try imported(filter(""), filter(rules)) }
+      let problems = try #require(error?.all)
+      #expect(problems.allSatisfy { $0.location.file == "rules.v6" && line.contains($0.location.line) }, "\(problems)")
+    }
+    let same = try imported(filter("-A INPUT -m comment --comment controllers -j DROP"), filter(""))
+    #expect(same.yaml.contains("comment: \"controllers\""))
+    try expectSame(same)
+  }
+
   @Test("What no policy can hold is refused at its line") func refused() throws {
     let long =
       "-A INPUT -m comment --comment \"\(String(repeating: "x", count: 250))\" -m string --string \"\(String(repeating: "y", count: 900))\" --algo bm -j DROP"
@@ -259,7 +327,7 @@ import Testing
   }
 
   @Test("Sets are named, as they are not imported") func sets() throws {
-    let policy = try imported(filter("-A INPUT -m set --match-set bad src -j DROP"), "")
+    let policy = try imported(filter("-A INPUT -m set --match-set bad src -j DROP"), filter(""))
     #expect(policy.notes == ["rules over IPv4 name the ipset bad, which is not imported: they load only where it is"])
   }
 

@@ -24,6 +24,13 @@ import Testing
     #expect(rules.lines(.ipv6, "INPUT") == [first, mark, last])
   }
 
+  @Test("A rule that only counts needs no more than its chain") func counting() throws {
+    let rules = try language("input:\n  - raw: \"-A INPUT\"\nnat:\n  - raw: { ipv4: \"-A PREROUTING\" }\n").rules
+    for (family, rule) in [(Family.ipv4, "-A INPUT"), (.ipv6, "-A INPUT"), (.ipv4, "-A PREROUTING")] {
+      #expect(String(decoding: rules[family], as: UTF8.self).split(separator: "\n").contains { $0 == rule })
+    }
+  }
+
   @Test("In nat it may be of any built-in chain") func nat() throws {
     let rules = try language(
       """
@@ -70,7 +77,9 @@ import Testing
   @Test(
     "What cannot be meant is refused",
     arguments: [
-      "- raw: \"-A FORWARD -j DROP\"", "- raw: \"-I INPUT -j DROP\"", "- raw: \"-j DROP\"", "- raw: {}", "- raw: []",
+      "- raw: \"-A FORWARD -j DROP\"", "- raw: \"-I INPUT -j DROP\"", "- raw: \"-j DROP\"", "- raw: \"-A\"",
+      "- raw: \"-A INPUT \"",
+      "- raw: {}", "- raw: []",
       "- raw: \"-A INPUT -j elsewhere\"", "- raw: \"-A INPUT -s 192.0.2.1/32 -j DROP\"",
       "- raw: { ipv6: \"-A INPUT -s 192.0.2.1/32 -j DROP\" }", "- raw: { ipv4: \"-A INPUT -s example.net -j DROP\" }",
       "- raw: { ipv4: \"-A INPUT -j DROP\\n-A INPUT -j DROP\" }", "- raw: { ipv5: \"-A INPUT -j DROP\" }",

@@ -55,7 +55,8 @@ struct RawItemReader {
     guard let text = node.string(&problems) else { return nil }
     let words = text.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
     let chains = chain.map { [$0] } ?? BuiltInChains.chains(of: table) ?? []
-    guard words.count == 3, words[0] == "-A", chains.contains(String(words[1])), !text.utf8.contains(10) else {
+    // A rule without a match and a verdict counts packets.
+    guard words.count >= 2, words[0] == "-A", chains.contains(String(words[1])), !text.utf8.contains(10) else {
       problems.add(
         node.location, "\(quoted(text)) is no rule of \(chains.joined(separator: ", "))",
         hint: "write it as iptables-save prints it: -A \(example) -m mark --mark 0x1 -j DROP")
