@@ -73,9 +73,9 @@ package struct Workspace: Sendable {
     return try FleetStore(path: storePath, fleet: configuration.fleet)
   }
 
-  /// Nil when there is none yet: for verbs that must not write. Somebody else's is only read.
+  /// Nil when there is none yet: for verbs that must not write.
   package func existingStore() throws -> FleetStore? {
-    Files.exists(storePath) ? try FleetStore(existing: storePath, fleet: configuration.fleet) : nil
+    Files.exists(storePath) ? try FleetStore(path: storePath, fleet: configuration.fleet) : nil
   }
 
   package func connector() throws -> any HostConnector {

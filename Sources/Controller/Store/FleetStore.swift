@@ -36,22 +36,6 @@ package final class FleetStore: Sendable {
     }
   }
 
-  /// Opens a store that is there, to read it. Another user's stays as it is, and cannot be written.
-  package init(existing path: String, fleet: FleetID) throws(Failure) {
-    self.path = path
-    self.fleet = fleet
-    do {
-      if Self.isOfAnother(path) {
-        pool = try Self.openReading(path, fleet: fleet)
-      } else {
-        try Self.create(path)
-        pool = try Self.open(path, fleet: fleet)
-      }
-    } catch {
-      throw StoreProblem.failure("open the store", path: path, error)
-    }
-  }
-
   /// Later calls fail. Without it the file is closed when the last reference goes.
   package func close() throws(Failure) {
     do { try pool.close() } catch { throw StoreProblem.failure("close the store", path: path, error) }
@@ -92,8 +76,14 @@ package final class FleetStore: Sendable {
           // lose the last commits to a power cut.
           try db.execute(sql: "PRAGMA synchronous = FULL")
         }
-        try pool.read { try check($0, path) }
-        try Schema.migrator.migrate(pool)
+        try pool.read { try checkOwner($0) }
+        let migrator = Schema.migrator
+        guard try pool.read({ try !migrator.hasBeenSuperseded($0) }) else {
+          throw Failure(
+            "read \(SafeText.escape(path))", because: Reason("it was written by a newer version"),
+            hint: "upgrade this portcullis")
+        }
+        try migrator.migrate(pool)
         try pool.write { try bind($0, to: fleet, path: path) }
         return pool
       } catch let error as DatabaseError
@@ -105,21 +95,12 @@ package final class FleetStore: Sendable {
     }
   }
 
-  static var configuration: Configuration {
+  private static var configuration: Configuration {
     var configuration = Configuration()
     configuration.label = "portcullis.store"
     configuration.busyMode = .timeout(Double(lockTimeout))
     configuration.maximumReaderCount = 4
     return configuration
-  }
-
-  static func check(_ db: Database, _ path: String) throws {
-    try checkOwner(db)
-    guard try !Schema.migrator.hasBeenSuperseded(db) else {
-      throw Failure(
-        "read \(SafeText.escape(path))", because: Reason("it was written by a newer version"),
-        hint: "upgrade this portcullis")
-    }
   }
 
   /// Somebody else's database stays as it is.
@@ -134,10 +115,6 @@ package final class FleetStore: Sendable {
 
   private static func bind(_ db: Database, to fleet: FleetID, path: String) throws {
     try db.execute(sql: "INSERT OR IGNORE INTO fleet (one, name) VALUES (1, ?)", arguments: [fleet.description])
-    try checkFleet(db, fleet, path: path)
-  }
-
-  static func checkFleet(_ db: Database, _ fleet: FleetID, path: String) throws {
     let name = try String.fetchOne(db, sql: "SELECT name FROM fleet") ?? ""
     guard name == fleet.description else {
       throw Failure(
