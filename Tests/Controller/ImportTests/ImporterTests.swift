@@ -306,7 +306,6 @@ import Testing
     for (rules, line) in [
       ("-A INPUT -i lo -j ACCEPT\n-A INPUT -j controllers\n-A controllers -j DROP", 8...9),
       ("-A INPUT -i lo -j ACCEPT\n-A PCLX -j DROP\n-A INPUT -j PCLX", 8...9),
-      ("-A INPUT -i lo -j ACCEPT\n-A INPUT -m recent --name controllers --set -j DROP", 7...7),
     ] {
       let error = #expect(throws: Diagnostics.self) { try imported(filter(""), filter(rules)) }
       let problems = try #require(error?.all)

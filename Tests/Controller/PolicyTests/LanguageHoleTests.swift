@@ -90,8 +90,11 @@ struct LanguageHoleTests {
         $0.contains("exclude each other")
       })
     #expect(try problems(["p": "schedule: {o: {to: \"00:00\"}}\ninput: [accept: {tcp: 80, when: o}]"]).count == 1)
+    let containers = "defaults: {forward: drop}\ncontainers: [drop: {family: ipv4},"
+    #expect(try problems(["p": "\(containers) accept: {tcp: 80, family: ipv6}, drop: {}]"]).isEmpty)
     #expect(
-      try problems(["p": "defaults: {forward: drop}\ncontainers: [drop: {family: ipv4}, accept: {tcp: 80}, drop: {}]"])
-        .isEmpty)
+      try problems(["p": "\(containers) accept: {tcp: 80}, drop: {}]"]).map { $0.prefix(48) } == [
+        "containers: this item is never reached in IPv4: "
+      ])
   }
 }

@@ -50,6 +50,8 @@ struct ContainersComposition: Sendable {
       }
       for family in Family.allCases where !rules[family].texts.isEmpty {
         if let end = ended[family] {
+          // The rest of the other family, said of both.
+          if rules[family].takesEverything, rests[family]?.item.verdict == item.verdict { continue }
           problems.add(
             item.match.location,
             "containers: this item is never reached in \(family.words): the one at \(end) takes everything of it",
