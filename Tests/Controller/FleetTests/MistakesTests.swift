@@ -131,7 +131,8 @@ struct MistakesTests {
       let found = try await fleet.portcullis("validate")
       #expect(found.status == status && found.out.contains("[not-tried-here]") && found.out.contains(name), "\(found)")
       let json = try await fleet.portcullis("validate", "-o", "json")
-      #expect(try fleet.findings(json).count == count, "\(json)")
+      let ofTrial = try fleet.findings(json).filter { $0.hasPrefix("not-tried-here") || $0.hasPrefix("does-not-load") }
+      #expect(ofTrial.count == count, "\(json)")
     }
   }
 
@@ -272,7 +273,7 @@ struct MistakesTests {
           of: "    - accept: {in: lo}\n", with: ""
         ).replacingOccurrences(of: "  - accept: {in: lo}\n", with: ""),
       ])
-    let beyond = "1 error concerns hosts outside the limit; see 'portcullis validate'"
+    let beyond = "2 errors concern hosts outside the limit; see 'portcullis validate'"
     let apply = try await fleet.portcullis("apply", "--yes", "-l", "web1")
     // It comes as far as to see that nobody is enrolled.
     #expect(apply.status == 1 && apply.err.contains("enrolled"), "\(apply)")
