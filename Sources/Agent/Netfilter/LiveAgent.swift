@@ -14,7 +14,8 @@ extension HostAgent {
   /// - Parameters:
   ///   - root: moves every path of ours and of the machine's configuration, for tests; the packet filter is that of
   ///     the caller's network namespace all the same.
-  ///   - executable: what is run for a rehearsal and as a guard; it must answer to `RehearsalChild.argument`, and to `GuardChild.argument`.
+  ///   - executable: what is run for a rehearsal and as a guard; it must answer to `RehearsalChild.argument`, and to
+  ///     `GuardChild.argument`.
   /// - Throws: when the host is not enrolled, or another agent holds the lock.
   package static func live(
     root: String = "/", access: Access = .exclusive, executable: String = "/proc/self/exe"

@@ -4,9 +4,10 @@ internal import Wire
 /// Where sshd listens for others, as the kernel knows it: a port that a forward leads to from elsewhere, or that was
 /// given on sshd's command line, is found; one that only stands in its configuration is not.
 ///
-/// A listening socket is sshd's when a process of sshd has it open that is root's: anybody may call a process sshd. In the sandbox of its unit the agent may not look
-/// at the files of other processes; there the socket's control group tells, which is the service's. Where neither is to
-/// be had, a port counts that root listens on and sshd's configuration names.
+/// A listening socket is sshd's when a process of sshd has it open that is root's: anybody may call a process sshd. In
+/// the sandbox of its unit the agent may not look at the files of other processes; there the socket's control group
+/// tells, which is the service's. Where neither is to be had, a port counts that root listens on and sshd's
+/// configuration names.
 struct SSHListeners {
   /// Processes beyond are not looked at.
   static let maximumProcesses = 16_384

@@ -62,15 +62,7 @@ extension TypedRule {
 
   /// As iptables-save prints text: in quotes when there is anything in it but letters, digits, `_` and `-`.
   static func printed(_ text: String) -> String {
-    let isWord = text.utf8.allSatisfy { byte in
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
-        true
-      default: false
-      }
-    }
-    return isWord ? text : "\"\(text)\""
+    text.isBareRuleWord ? text : "\"\(text)\""
   }
 
   /// What the language takes as a comment or prefix, and all programs print alike.

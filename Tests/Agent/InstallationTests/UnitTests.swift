@@ -137,20 +137,6 @@ struct UnitTests {
     let onlySix = try runSafeUnit(backend, ipv4: "*nonsense\n", ipv6: Self.rules(6666))
     #expect(!onlySix.succeeded && onlySix.saved.contains("--dport 6666"), "\(onlySix)")
   }
-
-  private func run(_ command: [String]) throws -> (status: Int32, said: String) {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
-    process.arguments = ["30"] + command
-    process.environment = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"]
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardError = pipe
-    try process.run()
-    let said = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    return (process.terminationStatus, said)
-  }
 }
 
 /// What a unit says, by key, in order; sections do not matter for ours.

@@ -11,7 +11,14 @@ enum RuleWriting {
 
   /// In quotes where iptables-save writes them: around all but letters, digits and a few marks.
   static func quoted(_ text: String) -> String {
-    let isWord = text.utf8.allSatisfy { byte in
+    text.isBareRuleWord && !text.isEmpty ? text : "\"\(text.replacing("'", with: "\\'"))\""
+  }
+}
+
+extension String {
+  /// Whether iptables-save prints it without quotes.
+  package var isBareRuleWord: Bool {
+    utf8.allSatisfy { byte in
       switch byte {
       case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
         UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
@@ -19,6 +26,5 @@ enum RuleWriting {
       default: false
       }
     }
-    return isWord && !text.isEmpty ? text : "\"\(text.replacing("'", with: "\\'"))\""
   }
 }
