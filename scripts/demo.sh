@@ -93,14 +93,19 @@ expect 0 portcullis apply --limit h003 --yes --reason "remove a port opened by h
 expect 0 portcullis drift
 says "no drift"
 
-say "A tidy-minded colleague deletes the rule that lets the controllers in. No host takes it: each knocked at its own door."
+say "A tidy-minded colleague deletes the rule that lets the controllers in. It is named before anything is sent."
 cp -r policies policies.good
 expect 0 sed -i "/service: ssh/d" policies/base.yaml
 expect 5 portcullis apply --limit h001,h002 --yes --reason "tidy up"
+says "[no-ssh-from-controllers]"
+
+say "He insists. No host takes it: each knocked at its own door."
+expect 5 portcullis apply --limit h001,h002 --yes --despite-errors --reason "nobody logs in there"
 says "the management path would be shut"
 
 say "Forced, the hosts take it, hear from nobody within 15 seconds, and go back by themselves: both families."
-expect 3 portcullis apply --limit h001,h002 --yes --override-lockout --confirm-timeout 15 --reason "I know what I am doing"
+expect 3 portcullis apply --limit h001,h002 --yes --despite-errors --override-lockout --confirm-timeout 15 \
+  --reason "I know what I am doing"
 says "went back"
 rm -r policies && mv policies.good policies
 expect 0 portcullis status --refresh --limit h001,h002
