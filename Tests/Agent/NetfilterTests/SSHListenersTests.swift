@@ -121,6 +121,40 @@ struct SSHListenersTests {
     }
   }
 
+  @Test func `a session that outlives its daemon is none, whatever it forwards`() throws {
+    try inNamespace {
+      try withTemporaryDirectory { root in
+        let client = "\(root)/client"
+        _ = try SignedBundles.run("/usr/bin/ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", client])
+        // Root's, whose session is one process and stays root's.
+        let daemon = try SSHDaemon(
+          root,
+          [
+            "-4", "-p", "2222", "-o", "AuthorizedKeysFile=\(client).pub", "-o", "PermitRootLogin=yes",
+            "-o", "StrictModes=no", "-o", "GatewayPorts=yes",
+          ])
+        _ = try SignedBundles.run(
+          "/usr/bin/ssh",
+          [
+            "-F", "/dev/null", "-f", "-N", "-S", "\(root)/control", "-M", "-i", client, "-p", "2222",
+            "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+            "-o", "ExitOnForwardFailure=yes", "-R", "0.0.0.0:2300:127.0.0.1:9", "root@127.0.0.1",
+          ])
+        defer {
+          _ = try? SignedBundles.run("/usr/bin/ssh", ["-F", "/dev/null", "-S", "\(root)/control", "-O", "exit", "x"])
+        }
+        #expect(SSHListeners(root: root).ports(configured: [22]) == [2222])
+        daemon.stop()
+        let deadline = monotonicMilliseconds() + 5000
+        func listening() throws -> Set<UInt16> { Set(try ListedSocket.listeningForOthers().map(\.port)) }
+        while try listening().contains(2222), monotonicMilliseconds() < deadline { usleep(10_000) }
+        // It is there, and root's; but nobody comes in by it.
+        #expect(try listening() == [2300])
+        #expect(SSHListeners(root: root).ports(configured: [22]).isEmpty)
+      }
+    }
+  }
+
   @Test func `of too many ports those are told that sshd's configuration names`() throws {
     try inNamespace {
       try withTemporaryDirectory { root in
@@ -218,5 +252,8 @@ private final class SSHDaemon {
     unlink("\(root)/sshd.pid")
   }
 
-  deinit { kill(process, SIGTERM) }
+  /// Its sessions go on.
+  func stop() { kill(process, SIGTERM) }
+
+  deinit { stop() }
 }
