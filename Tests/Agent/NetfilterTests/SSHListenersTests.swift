@@ -181,18 +181,22 @@ struct SSHListenersTests {
         #expect(found() == PerFamily(ipv4: false, ipv6: true))
         client = nil
         withExtendedLifetime((near, client)) {}
-        for path in [
-          "var/lib/dhcp/dhclient.eth0.leases", "var/lib/NetworkManager/internal-1-eth0.lease",
-          "run/systemd/netif/leases/2", "var/lib/dhcpcd/eth0.lease", "var/lib/dhclient/dhclient6.leases",
-        ] {
+        // The names of networkd's are the numbers of interfaces.
+        let paths: [(String, Family)] = [
+          ("var/lib/dhcp/dhclient.eth0.leases", .ipv4), ("var/lib/dhclient/dhclient6.leases", .ipv6),
+          ("var/lib/NetworkManager/internal-1-eth0.lease", .ipv4), ("var/lib/NetworkManager/dhclient-6.lease", .ipv4),
+          ("var/lib/NetworkManager/internal6-1-eth0.lease", .ipv6), ("run/systemd/netif/leases/2", .ipv4),
+          ("run/systemd/netif/leases/16", .ipv4), ("var/lib/dhcpcd/eth0.lease", .ipv4),
+          ("var/lib/dhcpcd/eth0.lease6", .ipv6),
+        ]
+        for (path, family) in paths {
           let folder = "\(root)/" + path.split(separator: "/").dropLast().joined(separator: "/")
           let name = String(path.split(separator: "/").last!)
           try LinuxDisk.makePath(folder)
           try LinuxDisk(folder).create(name, [])
           #expect(found() == PerFamily(ipv4: false, ipv6: false), "an empty \(path)")
           try LinuxDisk(folder).append(name, [1])
-          let isIPv6 = name.hasPrefix("dhclient6")
-          #expect(found() == PerFamily(ipv4: !isIPv6, ipv6: isIPv6), "\(path)")
+          #expect(found() == PerFamily<Bool>({ $0 == family }), "\(path)")
           // Of before the machine started.
           let boot = try #require(Leases.bootTime())
           #expect(boot < time(nil))
