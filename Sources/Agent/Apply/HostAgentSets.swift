@@ -20,16 +20,26 @@ extension HostAgent {
     } catch {
       throw Refusal(code: .setsRefused, detail: cut("the release has ipsets, and this host cannot list any: \(error)"))
     }
-    if let holders = holders(of: wanted.names, calls),
-      differences(of: wanted).contains(where: { $0.kind == .otherType })
-    {
-      throw Refusal(code: .setsRefused, detail: cut("replace a set of another type: \(holders.words); \(holders.hint)"))
+    do {
+      try requireReplaceable(Set(differences(of: wanted).filter { $0.kind == .otherType }.map(\.name)), calls)
+    } catch {
+      throw Refusal("see who uses sets of another type", error)
     }
     do {
       if try state.read(Self.setsMarker, atMost: 1) == nil { try state.replace(Self.setsMarker, in: ".", with: []) }
     } catch {
       throw Refusal("record that there will be ipsets", error)
     }
+  }
+
+  /// Ours come in the place of those of another type, which therefore have to go, and cannot while somebody uses them.
+  private func requireReplaceable(_ names: Set<String>, _ calls: SetCalls) throws {
+    guard !names.isEmpty else { return }
+    let use = SetUse(of: names, in: try savedRulesets()).map { use in
+      (words: "a rule in table \(use.table) of \(use.family) uses the ipset \(use.name)", hint: use.hint)
+    }
+    guard let user = holders(of: names, calls) ?? use else { return }
+    throw Refusal(code: .setsRefused, detail: cut("replace a set of another type: \(user.words); \(user.hint)"))
   }
 
   /// Makes these sets what they should be: before rules that name them are loaded.
