@@ -147,7 +147,9 @@ let testTargets: [Target] = [
     ]),
   tests(
     of: "Console", in: "Controller",
-    uses: ["Console", "Operations", "Inventory", "Rollout", "Audit", "Ruleset", "Wire", "Core"]),
+    uses: [
+      "Console", "Operations", "Inventory", "Import", "Rollout", "Audit", "Store", "Ruleset", "Wire", "Core",
+    ]),
   tests(of: "Lab", in: "Lab", uses: ["Lab", "Core", "CLinux", subprocess, system]),
   // Runs the executables built beside it.
   tests(

@@ -63,13 +63,13 @@ struct Apply: FleetVerb {
     }
     let hosts = try readInventory(of: workspace).hosts(matching: approved?.limit ?? limit ?? "all")
     let store = try workspace.store()
-    let differences =
+    let refreshed =
       refresh
       ? try await Observation(workspace: workspace, limits: contact.value).refreshWithTexts(hosts, store: store) : [:]
     try await refuseMistakes(of: hosts, workspace, store)
     let planned = try await Planning(workspace).plan(
       hosts, store: store, change: .policies(reinstating: reinstate ? Set(hosts.map(\.id)) : []),
-      differences: differences)
+      refreshed: refreshed)
     try approved?.approve(planned.plan)
     return try await Change(
       verb: "apply", approval: approval, output: output, isApproved: approved != nil
