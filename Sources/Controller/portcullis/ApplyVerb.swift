@@ -65,7 +65,7 @@ struct Apply: FleetVerb {
     let store = try workspace.store()
     let refreshed =
       refresh
-      ? try await Observation(workspace: workspace, limits: contact.value).refreshWithTexts(hosts, store: store) : [:]
+      ? try await Observation(workspace: workspace, limits: contact.value).refreshWithTexts(hosts, store: store) : nil
     try await refuseMistakes(of: hosts, workspace, store)
     let planned = try await Planning(workspace).plan(
       hosts, store: store, change: .policies(reinstating: reinstate ? Set(hosts.map(\.id)) : []),
@@ -84,7 +84,7 @@ struct Apply: FleetVerb {
     do {
       validation = try await Validation.run(workspace, strict: mistakes.strict, store: store, trial: Mistakes.trial)
     } catch {
-      guard despiteErrors else { throw error }
+      guard despiteErrors, !Task.isCancelled else { throw error }
       // Of hosts that nothing is sent to: those of the others end the planning.
       Terminal.complain(error)
       return
