@@ -234,6 +234,8 @@ private struct TypedRuleReader {
 
   /// A name of it that the language writes in the same way, or a number that has none.
   private func isTransport(_ name: String) -> Bool {
+    // Headers before the content in IPv6: the language means packets that have them, wherever they stand.
+    if family == .ipv6, ["43", "44", "51", "60", "ah"].contains(name) { return false }
     if TypedRule.names[name] != nil || TypedRule.namesOfFamilies[name]?.family == family { return true }
     guard let number = UInt8(name), number > 0, "\(number)" == name else { return false }
     return !TypedRule.names.values.contains(Int(number))

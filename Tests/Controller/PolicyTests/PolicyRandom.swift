@@ -151,6 +151,10 @@ struct PolicyRandom {
     switch random.below(6) {
     case 0, 1:
       parts += states
+      // Headers of IPv6 are for other verbs.
+      parts = parts.map { part in
+        part.hasPrefix("proto") ? ["43", "44", "60"].reduce(part) { $0.replacing($1, with: "41") } : part
+      }
       if random.sometimes(10), !parts.contains(where: { $0.hasPrefix("proto") || $0.hasPrefix("service") }),
         let ports = parts.first(where: { $0.hasPrefix("tcp") || $0.hasPrefix("udp") })
       {

@@ -54,7 +54,10 @@ struct FilterCompiler {
         append(text, target: Self.target(item.action, family), family, item.location)
       }
     }
-    if case .accept = item.action, item.match.word == nil { judgeAnswers(item, texts, &compiler) }
+    if case .accept = item.action {
+      compiler.refuseHeaders(item.match, texts)
+      if item.match.word != .established, item.match.word != .invalid { judgeAnswers(item, texts, &compiler) }
+    }
     if let helper = item.match.helper {
       let before = rules.lines.count
       attach(helper.value, item, texts)
