@@ -298,7 +298,8 @@ private struct TypedRuleReader {
       guard next() == "--reject-with", let kind = next() else { return nil }
       return Rejection.allCases.first { $0.option(family) == kind }.map { .reject($0) }
     case "SNAT":
-      guard next() == "--to-source", let address = next(), let prefix = prefix(address), prefix.description == address
+      guard next() == "--to-source", let address = next(), let prefix = prefix(address), prefix.description == address,
+        TranslationCompiler.canTranslate(to: prefix)
       else { return nil }
       return .snat(to: address)
     case "DNAT":
@@ -324,7 +325,9 @@ private struct TypedRuleReader {
       address = text[..<colon]
       guard Self.isPort(text[colon...]) else { return false }
     }
-    return prefix(String(address)).map { $0.isOneAddress && $0.description == address } ?? false
+    return prefix(String(address)).map {
+      $0.isOneAddress && $0.description == address && TranslationCompiler.canTranslate(to: $0)
+    } ?? false
   }
 
   private static func isPort(_ text: Substring) -> Bool {

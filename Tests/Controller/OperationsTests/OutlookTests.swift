@@ -136,6 +136,38 @@ import Wire
     #expect(found.map { "\($0.lint.severity.rawValue) \($0.lint.diagnostic.location.line)" } == expected)
   }
 
+  @Test(
+    "A dead item is named in its own family, and answers that nobody wrote are not called its first item's",
+    arguments: [
+      (
+        "input: [{drop: established}, {accept: {tcp: 80}}]",
+        "4:16 this rule can never match: INPUT accepts answers by itself before it"
+      ),
+      (
+        "input: [{drop: {from: 203.0.113.66}}, {drop: {from: 198.51.100.0/24, state: established}}]",
+        "4:39 this rule can never match: INPUT accepts answers by itself before it"
+      ),
+      (
+        "input: [{accept: established}, {drop: established}]",
+        "4:39 this rule can never match: the rule of INPUT at p.yaml:4:18 takes all its packets"
+      ),
+      (
+        "input: [{drop: {family: ipv4}}, {accept: {tcp: 90, from: [10.0.0.0/8, \"2001:db8::/32\"]}}]",
+        "4:33 this accept can never match over IPv4: the rule of INPUT at p.yaml:4:9 drops everything before it"
+      ),
+    ])
+  func dead(items: String, expected: String) throws {
+    let workspace = try workspace(["p": "applies_to: all\ndefaults: {input: drop}\n\(items)"])
+    let dead: Set<LintRule> = [.shadowedRule, .duplicateRule, .acceptAfterCatchAll]
+    let found = try Validation.run(workspace).findings.map(\.lint).filter { dead.contains($0.rule) }
+    #expect(
+      found.map {
+        let said = $0.diagnostic
+        return "\(said.location.line):\(said.location.column) "
+          + said.message.replacing("\(folder)/policies/", with: "")
+      } == [expected])
+  }
+
   @Test("What was judged is what is planned, whatever happens to the files meanwhile")
   func readOnce() throws {
     let workspace = try workspace(["p": "applies_to: all\n\(Self.common){accept: {service: ssh, from: controllers}}]"])

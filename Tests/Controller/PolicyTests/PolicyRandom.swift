@@ -193,7 +193,7 @@ struct PolicyRandom {
     let from = random.sometimes(3) ? ["from: \(random.pick(["mixed", "outer", "big"]))"] : []
     let input = random.sometimes(2) ? ["in: \(random.pick(["eth0", "cali+"]))"] : []
     let targets = [
-      "10.8.0.5", "\"10.8.0.5:80\"", "\"10.8.0.5:8000-8010\"", "\"2001:db8::5\"", "\"[2001:db8::5]:443\"", "\"${six}\"",
+      "10.8.0.5", "\"10.8.0.5:80\"", "\"2001:db8::5\"", "\"[2001:db8::5]:443\"", "\"${six}\"",
     ]
     switch random.below(6) {
     case 0: return "masquerade: \(body(from + (random.sometimes(2) ? ["out: eth0"] : []) + comments()))"

@@ -1,6 +1,6 @@
 internal import Core
 internal import Inventory
-internal import Ruleset
+package import Ruleset
 
 /// Rules of the nat table, and the forwarding that translated connections need, from one policy's items.
 package struct TranslationCompiler {
@@ -102,8 +102,8 @@ package struct TranslationCompiler {
     for text in texts {
       var text = text
       text.destination = inner.ruleText
-      if let ports = endpoint.value.ports {
-        text.modules = text.modules.filter { !$0.contains("--dport") } + ["-m \(text.transport) --dport \(ports)"]
+      if let port = endpoint.value.port {
+        text.modules = text.modules.filter { !$0.contains("--dport") } + ["-m \(text.transport) --dport \(port)"]
       }
       text.modules.append("-m conntrack --ctstate DNAT")
       if let comment = item.match.comment { text.modules.append("-m comment --comment \(RuleWriting.quoted(comment))") }
@@ -134,9 +134,10 @@ package struct TranslationCompiler {
   ) -> (family: Family, text: String)? {
     guard let prefix = address(endpoint, &compiler) else { return nil }
     let address = prefix.description
-    guard let ports = endpoint.value.ports else { return (prefix.family, address) }
-    let range = ports.isOne ? "\(ports.first)" : "\(ports.first)-\(ports.last)"
-    return (prefix.family, prefix.family == .ipv4 ? "\(address):\(range)" : "[\(address)]:\(range)")
+  package static func canTranslate(to address: AddressPrefix) -> Bool { Endpoint.fault(of: address) == nil }
+
+    guard let port = endpoint.value.port else { return (prefix.family, address) }
+    return (prefix.family, prefix.family == .ipv4 ? "\(address):\(port)" : "[\(address)]:\(port)")
   }
 
   private func address(_ endpoint: Located<Endpoint>, _ compiler: inout MatchCompiler) -> AddressPrefix? {
@@ -156,3 +157,7 @@ package struct TranslationCompiler {
     }
   }
 }
+      if let fault = Endpoint.fault(of: only) {
+        compiler.resolver.problems.add(endpoint.location, "variable \(name): \(fault.message)", hint: fault.hint)
+        return nil
+      }
