@@ -182,6 +182,7 @@ private struct Findings {
         case .unusedSchedule: .unusedSchedule
         case .expiredItem: .expiredItem
         case .policyWithoutHosts: .policyWithoutHosts
+        case .unknownHelper: .unknownHelper
         }
       let said = remark.diagnostic
       add(LintFinding(rule, at: said.location, said.message, hint: said.hint, subject: remark.subject), nil)

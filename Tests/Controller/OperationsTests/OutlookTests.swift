@@ -94,13 +94,13 @@ import Wire
     let workspace = try workspace([
       "a":
         "applies_to: web\nsets: {unused: [10.0.0.0/8]}\nservices: {idle: tcp/81}\nschedule: {never: {days: mon}}\n"
-        + "\(Self.common){accept: {tcp: 80, until: 2020-01-01}}, {drop: {}}, {accept: {tcp: 443}}]",
+        + "\(Self.common){accept: {tcp: 80, until: 2020-01-01}}, {accept: {tcp: 21, helper: fpt}}, {drop: {}}, {accept: {tcp: 443}}]",
       "b": "applies_to: ungrouped\ndefaults: {input: drop}",
     ])
     let found = try Validation.run(workspace)
     let rules = Set(found.findings.map(\.lint.rule.rawValue))
     for rule in [
-      "unused-set", "unused-service", "unused-schedule", "expired-item", "accept-after-catch-all",
+      "unused-set", "unused-service", "unused-schedule", "expired-item", "unknown-helper", "accept-after-catch-all",
       "no-ssh-from-controllers", "policy-without-hosts", "host-without-policy",
     ] {
       #expect(rules.contains(rule), "\(rule): \(rules)")
