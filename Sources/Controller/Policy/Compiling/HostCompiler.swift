@@ -12,6 +12,7 @@ struct HostCompiler {
   private var problems = Problems()
   private var drafts = PerFamily(ipv4: RulesetDraft(), ipv6: RulesetDraft())
   private var sets: Set<AddressSet> = []
+  private var impliedAnswers: Set<SourceLocation> = []
   /// Of built-in chains outside of the filter table, by family, table and chain.
   private var rawDefaults: [String: Located<String>] = [:]
 
@@ -23,7 +24,7 @@ struct HostCompiler {
     self.pins = pins
   }
 
-  private var start: SourceLocation { SourceLocation(file: composition.policies[0].file, line: 1, column: 1) }
+  private var start: SourceLocation { composition.policies[0].start }
 
   mutating func compile() throws(Diagnostics) -> CompiledPolicy {
     for family in Family.allCases { declare(family) }
@@ -42,7 +43,7 @@ struct HostCompiler {
     return try CompiledPolicy(
       composition, facts, drafts: drafts,
       sets: sets.sorted { $0.name < $1.name }.filter { composition.closesIPv6 == nil || $0.family == .ipv4 },
-      leftOut: leftOut)
+      leftOut: leftOut, impliedAnswers: impliedAnswers)
   }
 
   /// - Returns: where rules come from that are for IPv6 alone, in reading order.
@@ -112,7 +113,8 @@ struct HostCompiler {
     // Where an item says when answers are accepted, the cut stands right before that; else windows cut where they stand.
     let isSaid = pieces.contains { $0.acceptsAnswers(in: hook) }
     func cut(_ filter: FilterCompiler) -> Int? { isSaid ? filter.firstAnswers : filter.firstStrict }
-    if let place = placeOfEstablished(hook, pieces) {
+    if let (place, isImplied) = placeOfEstablished(hook, pieces) {
+      if isImplied { impliedAnswers.insert(place) }
       for family in Family.allCases {
         let text = WordTexts.texts(.established, hook, family)[0]
         drafts[family].append(text.rule(in: hook.chain, target: "ACCEPT"), to: hook.chain, in: "filter", from: place)
@@ -145,15 +147,19 @@ struct HostCompiler {
     }
   }
 
-  /// Where the rule that accepts answers comes from, for chains that have items; nil for no such rule.
-  private func placeOfEstablished(_ hook: BuiltInHook, _ pieces: [Pieces]) -> SourceLocation? {
+  /// Where the rule that accepts answers comes from, for chains that have items; nil for no such rule. One that no item
+  /// says has no item's place: it is not that item which takes their packets.
+  private func placeOfEstablished(_ hook: BuiltInHook, _ pieces: [Pieces]) -> (SourceLocation, isImplied: Bool)? {
     guard !composition.placesEstablished else { return nil }
-    let items = composition.policies.flatMap { ($0.sections[hook.main] ?? []) + ($0.sections[hook.last] ?? []) }
-    if let said = items.first(where: { comesFirst($0) }) { return said.location }
-    let forwarded = hook == .forward ? pieces.lazy.flatMap(\.translation.forwards).first?.source : nil
+    let sections = composition.policies.flatMap { policy in
+      [hook.main, hook.last].map { (items: policy.sections[$0] ?? [], place: policy.sectionPlaces[$0]) }
+    }
+    if let said = sections.lazy.flatMap(\.items).first(where: { comesFirst($0) }) { return (said.location, false) }
+    let begun = sections.first { !$0.items.isEmpty }?.place
+    let forwarding = hook == .forward ? pieces.first { !$0.translation.forwards.isEmpty }?.policy : nil
     // A host that only drops on one side would else have no answers to what it lets through on the other.
     let dropping = composition.policies.lazy.compactMap { $0.defaults[hook] }.first { $0.value == .drop }?.location
-    return items.first?.location ?? forwarded ?? (hook == .forward ? nil : dropping)
+    return (begun ?? forwarding?.start ?? (hook == .forward ? nil : dropping)).map { ($0, true) }
   }
 
   private mutating func translate(_ piece: Pieces) {
