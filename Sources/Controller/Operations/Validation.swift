@@ -182,8 +182,8 @@ private struct Findings {
         case .unusedService: .unusedService
         case .unusedSchedule: .unusedSchedule
         case .expiredItem: .expiredItem
-        case .policyWithoutHosts: .policyWithoutHosts
         case .unknownHelper: .unknownHelper
+        case .policyWithoutHosts: .policyWithoutHosts
         }
       let said = remark.diagnostic
       add(LintFinding(rule, at: said.location, said.message, hint: said.hint, subject: remark.subject), nil)

@@ -26,6 +26,7 @@ struct FilterCompiler {
     if case .raw(let lines) = item.action {
       for family in Family.allCases {
         guard let line = lines[family] else { continue }
+        if line.contains("ESTABLISHED".utf8) { firstAnswers = firstAnswers ?? rules.lines.count }
         rules.lines.append((family, "filter", hook.chain, String(decoding: line, as: UTF8.self), item.location))
       }
       return
@@ -85,7 +86,7 @@ struct FilterCompiler {
   private mutating func judgeAnswers(
     _ item: FilterItem, _ texts: PerFamily<[MatchText]>, _ compiler: inout MatchCompiler
   ) {
-    let answers = "-m conntrack --ctstate RELATED,ESTABLISHED"
+    let answers = EarlyRules.answers
     let window = item.match.isStrict ? compiler.time(item.match) : nil
     for family in Family.allCases {
       for text in texts[family] {
@@ -116,7 +117,7 @@ struct FilterCompiler {
     for family in Family.allCases where helper?.families.contains(family) ?? true {
       let transports = helper?.transports ?? PortTransport.allCases
       // Also of protocols without ports, where a service names one.
-      for text in texts[family] where PortTransport.allCases.contains(where: { $0.spelling == text.transport }) {
+      for text in texts[family] where transports.contains(where: { $0.spelling == text.transport }) {
         var text = text
         if hook != .output { text.output = "" }
         rules.lines.append((family, "raw", chain, text.rule(in: chain, target: "CT --helper \(name)"), item.location))

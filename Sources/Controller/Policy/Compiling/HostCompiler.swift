@@ -108,7 +108,7 @@ struct HostCompiler {
   }
 
   private mutating func filter(_ hook: BuiltInHook, _ pieces: inout [Pieces]) {
-    var early = EarlyRules.joined(pieces.flatMap { [$0.main[hook], $0.last[hook]].compactMap { $0?.early } })
+    var early = early(hook, pieces)
     if !composition.placesEstablished { append(&early, hook) }
     // Where an item says when answers are accepted, the cut stands right before that; else windows cut where they stand.
     let isSaid = pieces.contains { $0.acceptsAnswers(in: hook) }
@@ -132,6 +132,30 @@ struct HostCompiler {
     }
     for piece in pieces { piece.last[hook].map { append($0, cutting: &early, at: cut($0)) } }
     if let place = composition.observes { observe(hook, place) }
+  }
+
+  /// What stands before answers are accepted.
+  private mutating func early(_ hook: BuiltInHook, _ pieces: [Pieces]) -> [EarlyRules.Line] {
+    let said = pieces.flatMap { piece in
+      (hook == .forward ? [piece.translation.early] : [])
+        + [piece.main[hook], piece.last[hook]].compactMap { $0?.early }
+    }
+    var raw = RawAnswers(beside: said)
+    guard !raw.isIdle else { return [] }
+    for policy in composition.policies {
+      for family in Family.allCases {
+        let chains = raw.chains(of: policy.raw[family], family) { texts(of: $0, family) }
+        for item in [hook.main, hook.last].flatMap({ policy.sections[$0] ?? [] }) {
+          guard case .raw(let lines) = item.action, let line = lines[family] else { continue }
+          raw.add(line, family, chains, from: item.location)
+        }
+        for line in policy.raw[family]?.lines(of: hook.chain, in: "filter") ?? [] {
+          for text in texts(of: line, family) { raw.add(text, family, chains, from: line.place) }
+        }
+      }
+    }
+    raw.problems.all.forEach { problems.add($0) }
+    return EarlyRules.joined(said + [raw.early])
   }
 
   /// Once: nothing is left of them.
@@ -219,17 +243,15 @@ struct HostCompiler {
   }
 
   private mutating func raw(_ policy: PolicyFile, _ family: Family, table: String, chain: String) {
-    guard let raw = policy.raw[family]?.tables.first(where: { $0.name == table }) else { return }
-    for line in raw.lines where line.chain == chain {
-      guard let tail = line.tail else {
-        drafts[family].append(line.head, to: chain, in: table, from: line.place)
-        continue
-      }
-      for source in facts.controllers where source.family == family {
-        drafts[family].append(
-          line.head + AddressPrefix(source).ruleText.utf8 + tail, to: chain, in: table, from: line.place)
-      }
+    for line in policy.raw[family]?.lines(of: chain, in: table) ?? [] {
+      for text in texts(of: line, family) { drafts[family].append(text, to: chain, in: table, from: line.place) }
     }
+  }
+
+  /// One for each controller that the line stands for.
+  private func texts(of line: RawRules.Line, _ family: Family) -> [[UInt8]] {
+    guard let tail = line.tail else { return [line.head] }
+    return facts.controllers.filter { $0.family == family }.map { line.head + AddressPrefix($0).ruleText.utf8 + tail }
   }
 
   /// A bundle has rules of both families. Where all that is said is a translation of the other one's addresses, an empty

@@ -9,6 +9,8 @@ package struct TranslationCompiler {
   private(set) var rules: [Line] = []
   /// Of FORWARD in the filter table.
   private(set) var forwards: [Line] = []
+  /// What `strict` of an item below `forward` leaves alone.
+  private(set) var early = EarlyRules()
 
   mutating func add(_ item: TranslationItem, _ compiler: inout MatchCompiler) {
     let before = rules.count
@@ -106,10 +108,13 @@ package struct TranslationCompiler {
         text.modules = text.modules.filter { !$0.contains("--dport") } + ["-m \(text.transport) --dport \(port)"]
       }
       text.modules.append("-m conntrack --ctstate DNAT")
+      let answers = text.with(EarlyRules.answers).rule(in: "FORWARD", target: "ACCEPT")
       if let comment = item.match.comment { text.modules.append("-m comment --comment \(RuleWriting.quoted(comment))") }
       let rule = text.rule(in: "FORWARD", target: "ACCEPT")
       if !forwards.contains(where: { $0.family == family && $0.text == rule }) {
         forwards.append((family, "FORWARD", rule, item.match.location))
+        early.lasting.append(
+          EarlyRules.Line(family: family, text: answers, transport: text.transport, source: item.match.location))
       }
     }
   }
@@ -129,13 +134,13 @@ package struct TranslationCompiler {
     return "0." + String(repeating: "0", count: 11 - text.utf8.count) + text
   }
 
+  package static func canTranslate(to address: AddressPrefix) -> Bool { Endpoint.fault(of: address) == nil }
+
   private func target(
     _ endpoint: Located<Endpoint>, _ compiler: inout MatchCompiler
   ) -> (family: Family, text: String)? {
     guard let prefix = address(endpoint, &compiler) else { return nil }
     let address = prefix.description
-  package static func canTranslate(to address: AddressPrefix) -> Bool { Endpoint.fault(of: address) == nil }
-
     guard let port = endpoint.value.port else { return (prefix.family, address) }
     return (prefix.family, prefix.family == .ipv4 ? "\(address):\(port)" : "[\(address)]:\(port)")
   }
@@ -153,11 +158,11 @@ package struct TranslationCompiler {
         }
         return nil
       }
-      return only
-    }
-  }
-}
       if let fault = Endpoint.fault(of: only) {
         compiler.resolver.problems.add(endpoint.location, "variable \(name): \(fault.message)", hint: fault.hint)
         return nil
       }
+      return only
+    }
+  }
+}
