@@ -60,9 +60,12 @@ extension ReachLints {
       default: "\(ssh) cannot get in\(others)"
       }
     let hint =
-      way.isDiverted
-      ? "translate another port, or only what others send (`from`) or ask of other addresses (`to`)"
-      : "accept the service ssh from controllers"
+      switch way.obstacle {
+      case .diversion: "translate another port, or only what others send (`from`) or ask of other addresses (`to`)"
+      case .time: "accept the service ssh from controllers at any time, above it"
+      case .cut: "accept what is established from the controllers above it"
+      case .rules: "accept the service ssh from controllers"
+      }
     let kind =
       way.width == .perhaps
       ? way.isDiverted ? "perhaps diverted" : "perhaps" : way.isDiverted ? "diverted" : "none"
