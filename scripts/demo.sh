@@ -13,12 +13,14 @@ if [ "$(id -u)" -ne 0 ]; then
   exit 1
 fi
 
-lab=/var/tmp/portcullis-demo
+# Of its own: two demos at once are two labs.
+lab=$(mktemp -d /var/tmp/portcullis-demo-XXXXXX)
 output=$(mktemp)
 finish() {
   status=$?
   cd /
   portcullis lab down --dir "$lab" >/dev/null 2>&1 || true
+  rmdir "$lab" 2>/dev/null || true
   rm -f "$output"
   [ "$status" -eq 0 ] || echo "demo: FAILED" >&2
   exit "$status"
@@ -59,8 +61,6 @@ never() {
     exit 1
   }
 }
-
-portcullis lab down --dir "$lab" >/dev/null 2>&1 || true
 
 say "Six hosts with a kernel packet filter, an sshd and an agent each; half of them nft, half legacy iptables."
 expect 0 portcullis lab up --hosts 6 --backend mixed --dir "$lab"
@@ -104,7 +104,7 @@ expect 5 portcullis apply --limit h001,h002 --yes --despite-errors --reason "nob
 says "the management path would be shut"
 
 say "Forced, the hosts take it, hear from nobody within 15 seconds, and go back by themselves: both families."
-expect 3 portcullis apply --limit h001,h002 --yes --despite-errors --override-lockout --confirm-timeout 15 \
+expect 3 portcullis apply --limit h001,h002 --yes --override-lockout --confirm-timeout 15 \
   --reason "I know what I am doing"
 says "went back"
 rm -r policies && mv policies.good policies
