@@ -108,12 +108,9 @@ struct LanguageHoleTests {
         for value in [address, "\"${target}\""] {
           let folder = try PolicyFolder()
           try folder.write("p.yaml", policy.replacing("ADDRESS", with: value))
+          let fleet = try inventory("all: {hosts: {h: {target: \(address)}}}")
           let found = messages { () throws(Diagnostics) in
-            let fleet: HostInventory
-            do { fleet = try inventory("all: {hosts: {h: {target: \(address)}}}") } catch {
-              throw error as! Diagnostics
-            }
-            return try PolicyCompiler(folder.load(), inventory: fleet).compile(for: fleet.hosts[0], controllers: [])
+            try PolicyCompiler(folder.load(), inventory: fleet).compile(for: fleet.hosts[0], controllers: [])
           }
           #expect(found.count == 1 && found[0].contains("host"), "\(item) \(value) \(address): \(found)")
         }
