@@ -24,6 +24,7 @@ package final class HostAgent: AgentOperations {
   /// A change that is loaded and not confirmed.
   var waiting: WaitingChange?
   var sides = BundleSides()
+  var watch = WatchMemory()
   /// Nil until `recover` or `restore`.
   var journal: Journal?
 
@@ -62,6 +63,7 @@ package final class HostAgent: AgentOperations {
 
   func append(_ record: JournalRecord) throws {
     guard journal != nil else { throw Reason("the journal is not open for writing") }
+    if record.mayMoveRules { watch.hasActed = true }
     try journal?.append(record)
   }
 

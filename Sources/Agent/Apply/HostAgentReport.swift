@@ -79,7 +79,7 @@ extension HostAgent {
   }
 
   /// What the committed bundle calls ours; nil when it cannot be read, so that everything is shown.
-  private func shownSide(_ committed: CommittedBundle) -> BundleSides.Side? {
+  func shownSide(_ committed: CommittedBundle) -> BundleSides.Side? {
     if let known = sides[committed.accepted.manifest] { return known }
     return (try? committedRules(committed)).map { BundleSides.Side(rules: $0.rules, beside: $0.beside) }
   }
@@ -115,7 +115,7 @@ extension HostAgent {
   /// After an upgrade of the host's programs the same rules may be printed in other words. That is no drift, so the
   /// committed bundle is rehearsed again by the new ones. When that fails the old expectation stays: the difference is
   /// then shown, not hidden.
-  private func renewExpectation(_ programs: FirewallPrograms) throws {
+  func renewExpectation(_ programs: FirewallPrograms) throws {
     guard journal != nil, let committed = try ledger().committed,
       committed.expectation.programs != programs.description,
       let rehearsed = try? rehearseAgain(committed)

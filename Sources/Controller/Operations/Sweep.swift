@@ -101,7 +101,8 @@ package struct Sweep: Sendable {
         guard answer.nonce == nonce, answer.host == host else { throw Reason("it answered another question") }
         report = answer
       case .refused(_, let refusal): throw Reason("it refused: \(SafeText.escape(refusal.detail))")
-      case .staged, .applied, .outcome, .done, .text, .observations: throw Reason("it answered another question")
+      case .staged, .applied, .outcome, .done, .text, .observations, .changes:
+        throw Reason("it answered another question")
       }
     }
     guard let report else { throw Reason("it did not report") }
@@ -126,7 +127,7 @@ package struct Sweep: Sendable {
     }
   }
 
-  private func drift(of host: HostID, _ texts: PerFamily<Sides?>) -> HostDrift? {
+  func drift(of host: HostID, _ texts: PerFamily<Sides?>) -> HostDrift? {
     guard texts.ipv4 != nil || texts.ipv6 != nil else { return nil }
     for family in Family.allCases where texts[family]?.isTooLong == true {
       return HostDrift(
@@ -138,14 +139,14 @@ package struct Sweep: Sendable {
       texts: texts.map { _, sides in DriftTexts(expected: sides?.expected ?? [], observed: sides?.observed ?? []) })
   }
 
-  private func sides(of family: Family, isBeforeUs: Bool, _ link: inout AgentLink) async throws -> Sides {
+  func sides(of family: Family, isBeforeUs: Bool, _ link: inout AgentLink) async throws -> Sides {
     func text(_ side: TextRequest.Side) async throws -> [UInt8] {
       let request = TextRequest(family: family, side: side)
       try await link.askText(request)
       switch try await link.next() {
       case .text(request, let bytes): return bytes
       case .refused(_, let refusal): throw Reason("it refused: \(SafeText.escape(refusal.detail))")
-      case .hello, .staged, .applied, .outcome, .done, .report, .text, .observations:
+      case .hello, .staged, .applied, .outcome, .done, .report, .text, .observations, .changes:
         throw Reason("it answered another question")
       }
     }

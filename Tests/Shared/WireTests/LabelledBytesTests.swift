@@ -41,6 +41,10 @@ import Wire
     (.goodbye, hex(["length": "00000001", "type": "07"])),
     (.observe, hex(["length": "00000001", "type": "0b"])),
     (
+      .watch(after: 258, seconds: 60),
+      hex(["length": "0000000b", "type": "0c", "after": "0000000000000102", "seconds": "003c"])
+    ),
+    (
       .confirm(confirmation),
       hex(["length": "00000051", "type": "08", "transaction": tx, "manifest": digest32, "nonce": nonce32])
     ),
@@ -153,6 +157,27 @@ import Wire
         "full v6": "01", "left out": "00000003", "entries": "00000001", "family": "00", "source": "00000001 73",
         "protocol": "00000001 70",
         "port": "00000001 39", "packets": "0000000000000102", "bytes": "0000000000000001",
+      ])
+    ),
+    (
+      .changes(
+        Changes(
+          entries: [
+            HostChange(
+              sequence: 7, time: UTCTime(secondsSinceEpoch: 1), bootID: "b", cause: .ours(Serial(2)),
+              families: PerFamily(
+                ipv4: HostChange.Side(observed: digest, differs: true),
+                ipv6: HostChange.Side(observed: digest, differs: false)),
+              chains: [HostChange.Chain(family: .ipv6, table: "t", chain: "c", change: .changed)], omittedChains: 5,
+              actors: [HostChange.Actor(name: "n", process: 258)])
+          ], omitted: 3, last: 7)),
+      hex([
+        "length": "00000098", "type": "8a", "last": "0000000000000007", "left out": "00000003",
+        "changes": "00000001", "number": "0000000000000007", "time": "0000000000000001", "boot id": "00000001 62",
+        "cause": "01", "serial follows": "01", "serial": "0000000000000002", "v4 observed": digest32,
+        "v4 differs": "01", "v6 observed": digest32, "v6 differs": "00", "chains left out": "00000005",
+        "chains": "00000001", "family": "01", "table": "00000001 74", "chain": "00000001 63", "change": "02",
+        "actors": "00000001", "name": "00000001 6e", "process": "00000102",
       ])
     ),
     (.done("ok"), hex(["length": "00000007", "type": "88", "words": "00000002 6f6b"])),

@@ -103,7 +103,7 @@ extension Random {
   mutating func anyDeed() -> LocalOrder.Deed { Bool.random(using: &self) ? .safe : .rollback }
 
   mutating func controllerMessage() -> ControllerMessage {
-    switch Int.random(in: 0..<11, using: &self) {
+    switch Int.random(in: 0..<12, using: &self) {
     case 0: .hello(version: 3)
     case 1: .stage(anyTransaction(), stagedFiles())
     case 2: .data(bytes(.random(in: 1...300, using: &self)))
@@ -116,6 +116,7 @@ extension Random {
     case 7: .cancel(anyTransaction())
     case 8: .local(LocalOrder(deed: anyDeed(), reason: text(atMost: WireLimit.reason)))
     case 9: .observe
+    case 10: .watch(after: .random(in: 0 ... .max, using: &self), seconds: .random(in: 0...600, using: &self))
     default: .goodbye
     }
   }
@@ -174,8 +175,25 @@ extension Random {
       }, omitted: .random(in: 0...9, using: &self))
   }
 
+  mutating func anyChange() -> HostChange {
+    HostChange(
+      sequence: .random(in: 0 ... .max, using: &self), time: anyTime(), bootID: text(atMost: 64),
+      cause: Bool.random(using: &self) ? .others : .ours(maybe { $0.anySerial() }),
+      families: PerFamily(
+        ipv4: HostChange.Side(observed: anyDigest(), differs: .random(using: &self)),
+        ipv6: HostChange.Side(observed: anyDigest(), differs: .random(using: &self))),
+      chains: (0..<Int.random(in: 0..<4, using: &self)).map { _ in
+        HostChange.Chain(
+          family: anyFamily(), table: text(atMost: 32), chain: text(atMost: 255),
+          change: [.added, .removed, .changed].randomElement(using: &self)!)
+      }, omittedChains: .random(in: 0...9, using: &self),
+      actors: (0..<Int.random(in: 0...4, using: &self)).map { _ in
+        HostChange.Actor(name: text(atMost: 64), process: .random(in: 0 ... .max, using: &self))
+      })
+  }
+
   mutating func agentMessage() -> AgentMessage {
-    switch Int.random(in: 0..<9, using: &self) {
+    switch Int.random(in: 0..<10, using: &self) {
     case 0:
       .hello(
         AgentHello(
@@ -197,6 +215,11 @@ extension Random {
           warnings: (0..<Int.random(in: 0..<4, using: &self)).map { _ in text(atMost: WireLimit.warning) }))
     case 6: .done(text(atMost: WireLimit.detail))
     case 7: .observations(anyObservations())
+    case 8:
+      .changes(
+        Changes(
+          entries: (0..<Int.random(in: 0..<4, using: &self)).map { _ in anyChange() },
+          omitted: .random(in: 0...9, using: &self), last: .random(in: 0 ... .max, using: &self)))
     default:
       .refused(
         Refusal(
