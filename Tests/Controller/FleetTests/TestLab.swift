@@ -123,7 +123,7 @@ struct TestLab: Sendable {
       host,
       """
       iptables-save; echo =====; ip6tables-save; echo =====
-      cd /var/lib/portcullis && find . -path ./login -prune -o -name agent.log -prune -o -type f -print |
+      cd /var/lib/portcullis && find . -path ./login -prune -o -name agent.log -prune -o -name 'changes*' -prune -o -type f -print |
         grep -v '^./lock$' | LC_ALL=C sort | xargs -r sha256sum; readlink committed || true
       """)
     let parts = output.components(separatedBy: "=====\n")
