@@ -123,8 +123,8 @@ struct TestLab: Sendable {
       host,
       """
       iptables-save; echo =====; ip6tables-save; echo =====
-      cd /var/lib/portcullis && find . -path ./login -prune -o -name agent.log -prune -o -name 'changes*' -prune -o -type f -print |
-        grep -v '^./lock$' | LC_ALL=C sort | xargs -r sha256sum; readlink committed || true
+      cd /var/lib/portcullis && find . -path ./login -prune -o -name agent.log -prune -o -type f -print |
+        grep -v -e '^./lock$' -e '^./changes' | LC_ALL=C sort | xargs -r sha256sum; readlink committed || true
       """)
     let parts = output.components(separatedBy: "=====\n")
     try #require(parts.count == 3)

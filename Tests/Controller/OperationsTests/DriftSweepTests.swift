@@ -69,7 +69,7 @@ private final class DriftedChannel: HostChannel {
         owner.asked.texts.withLock { $0 += 1 }
         perform(state.session.textReady(.success(owner.texts(host, request.side))), &state)
         while let piece = state.session.nextPiece() { state.out.append(piece.encode()) }
-      case .check, .apply, .confirm, .cancel, .local, .observe, .close: break
+      case .check, .apply, .confirm, .cancel, .local, .observe, .watch, .close: break
       }
     }
   }
