@@ -194,6 +194,7 @@ package final class Daemon {
     case .looked(let looked):
       let problem = watching?.lastProblem
       watching?.looked(looked, at: .now)
+      if connections.isEmpty { CodeMemory.release() }
       if let now = watching?.lastProblem, now != problem {
         configuration.log(SafeText.escape("changes of the rules go unnoticed: \(now)"))
       }

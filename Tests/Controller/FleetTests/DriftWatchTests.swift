@@ -54,7 +54,7 @@ extension FleetSuite {
         let rule = "INPUT -p tcp --dport 8081 -j ACCEPT"
         let watched = try await Self.watch(fleet.lab, seconds: 50) {
           // h002 has legacy programs, whose changes are looked for every 30 s.
-          for host in ["h001", "h002"] { try await fleet.lab.shell(host, "iptables -A \(rule)") }
+          for host in ["h001", "h002"] { try await fleet.lab.shell(host, "iptables -I \(rule)") }
           try await Task.sleep(for: .seconds(3))
           try await fleet.lab.shell("h001", "iptables -D \(rule)")
           try await Task.sleep(for: .seconds(1))
@@ -84,7 +84,7 @@ extension FleetSuite {
         _ = try await fleet.apply()
         let watched = try await Self.watch(fleet.lab, seconds: 25) {
           try await fleet.lab.shell("h001", "kill -9 $(pgrep -f '^[^ ]*portcullis-agent serve' | head -1)")
-          try await fleet.lab.shell("h001", "iptables -A INPUT -p tcp --dport 8081 -j ACCEPT")
+          try await fleet.lab.shell("h001", "iptables -I INPUT -p tcp --dport 8081 -j ACCEPT")
           try await Task.sleep(for: .seconds(8))
         }
         #expect(watched.first("drifted", on: "h001", containing: "--dport 8081") != nil, "\(watched)")
@@ -102,7 +102,7 @@ extension FleetSuite {
         let watched = try await Self.watch(fleet.lab, seconds: 8 + 7 * trials) {
           for port in 9001...(9000 + trials) {
             let said = try await fleet.lab.shell(
-              "h001", "iptables -A INPUT -p tcp --dport \(port) -j ACCEPT && date +%s.%N")
+              "h001", "iptables -I INPUT -p tcp --dport \(port) -j ACCEPT && date +%s.%N")
             changed[port] = try Self.now(said)
             // Closer together they count as those of a busy writer.
             try await Task.sleep(for: .seconds(6))
@@ -132,7 +132,7 @@ extension FleetSuite {
         let writer = """
           end=$(( $(date +%s) + \(seconds) ))
           while [ $(date +%s) -lt $end ]; do
-            iptables -A INPUT -p tcp --dport 9 -j DROP; sleep 0.1; iptables -D INPUT -p tcp --dport 9 -j DROP; sleep 0.1
+            iptables -I INPUT -p tcp --dport 9 -j DROP; sleep 0.1; iptables -D INPUT -p tcp --dport 9 -j DROP; sleep 0.1
           done
           """
         // Until it reads no more than every five seconds.

@@ -37,7 +37,9 @@ import Wire
       for message in announcement(bundle()) { _ = session.receive(message) }
       _ = session.checked(.failure(Refusal(code: .badSignature, detail: "")))
     case .answering: _ = session.receive(.report(nonce))
-    case .watching: _ = session.receive(.watch(after: 3, seconds: 60))
+    case .watching:
+      session = staged()
+      _ = session.receive(.watch(after: 3, seconds: 60))
     case .closed: _ = session.receive(.goodbye)
     }
     return session

@@ -72,7 +72,7 @@ import Wire
     #expect("\(WireProblem.otherVersion(9))" == "the other side speaks protocol 9, this one 3")
   }
 
-  @Test(arguments: [0, 12, 128, 138, 255] as [UInt8])
+  @Test(arguments: [0, 13, 128, 139, 255] as [UInt8])
   func `an unknown type is named`(type: UInt8) {
     #expect(throws: WireProblem.unknownType(type)) { try ControllerMessage(frame: Frame(type: type, payload: [])) }
     #expect(throws: WireProblem.unknownType(type)) { try AgentMessage(frame: Frame(type: type, payload: [])) }

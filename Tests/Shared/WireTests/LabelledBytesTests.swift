@@ -172,7 +172,7 @@ import Wire
               actors: [HostChange.Actor(name: "n", process: 258)])
           ], omitted: 3, last: 7)),
       hex([
-        "length": "00000098", "type": "8a", "last": "0000000000000007", "left out": "00000003",
+        "length": "00000093", "type": "8a", "last": "0000000000000007", "left out": "00000003",
         "changes": "00000001", "number": "0000000000000007", "time": "0000000000000001", "boot id": "00000001 62",
         "cause": "01", "serial follows": "01", "serial": "0000000000000002", "v4 observed": digest32,
         "v4 differs": "01", "v6 observed": digest32, "v6 differs": "00", "chains left out": "00000005",
