@@ -28,6 +28,8 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
   case policyWithoutHosts = "policy-without-hosts"
   case hostWithoutPolicy = "host-without-policy"
   case sshPortDisagrees = "ssh-port-disagrees"
+  /// What the inventory's own reader has to say.
+  case inventoryWarning = "inventory-warning"
   // What only whoever loads the rules can find.
   case doesNotLoad = "does-not-load"
   case notTriedHere = "not-tried-here"
@@ -40,7 +42,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .noSSHFromControllers, .noLoopback, .noEstablished, .icmpv6Dropped, .doesNotLoad, .invalidFile: .error
     case .shadowedRule, .duplicateRule, .acceptAfterCatchAll, .oneFamilyOnly, .logWithoutLimit, .masqueradeEverything,
       .sourcePortAccept, .forwardingDisabled, .noDHCPClient, .closedFamily, .unusedSet, .unusedService, .unusedSchedule,
-      .expiredItem, .policyWithoutHosts, .hostWithoutPolicy, .sshPortDisagrees, .notTriedHere:
+      .expiredItem, .policyWithoutHosts, .hostWithoutPolicy, .sshPortDisagrees, .inventoryWarning, .notTriedHere:
       .warning
     }
   }
@@ -69,6 +71,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .policyWithoutHosts: "a policy that applies to no host"
     case .hostWithoutPolicy: "a host that no policy applies to"
     case .sshPortDisagrees: "a port of SSH that sshd does not listen on"
+    case .inventoryWarning: "something of the inventory that is not understood"
     case .doesNotLoad: "a rule that no Linux takes"
     case .notTriedHere: "a rule that this machine cannot try"
     case .invalidFile: "a file that cannot be used"
@@ -99,6 +102,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .policyWithoutHosts: "The group may be mistyped, and its hosts go without these rules."
     case .hostWithoutPolicy: "Nothing filters it."
     case .sshPortDisagrees: "Rules for ssh open a port where nobody listens, and not the one that is needed."
+    case .inventoryWarning: "Rules are made of what was read, and of nothing else."
     case .doesNotLoad: "Every host would refuse the whole ruleset, and keep what it has."
     case .notTriedHere: "A host that lacks the same refuses the whole ruleset, and keeps what it has."
     case .invalidFile: "Nothing is sent before it is mended."
@@ -127,6 +131,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .policyWithoutHosts: "Correct `applies_to`, or delete the policy."
     case .hostWithoutPolicy: "Put the host into a group that has a policy."
     case .sshPortDisagrees: "Correct `portcullis_ssh_port`, or leave it out."
+    case .inventoryWarning: "See the message."
     case .doesNotLoad: "Correct the rule: the message has the words of iptables or of the kernel."
     case .notTriedHere: "See that the hosts have the extension; where this machine has it too, it is tried."
     case .invalidFile: "See the message."

@@ -1,1 +1,0 @@
-../ApplyTests/SignedBundles.swift
