@@ -38,11 +38,11 @@ extension HostAgent {
       let programs = try firewall.programs()
       var log = changes
       if let sighting = try sighting(programs) {
-        // Before this process looked first, the last change says how things were.
-        if let earlier = watch.seen ?? log.entries.last.map(Sighting.init(after:)) {
-          for change in sighting.changes(since: earlier, hasActed: watch.hasActed, actors: actors, at: clock.now()) {
-            log.append(change)
-          }
+        // Before this process looked first, the last change says how things were; before there was one, they were as
+        // committed.
+        let earlier = watch.seen ?? log.entries.last.map(Sighting.init(after:)) ?? sighting.asCommitted
+        for change in sighting.changes(since: earlier, hasActed: watch.hasActed, actors: actors, at: clock.now()) {
+          log.append(change)
         }
         watch = WatchMemory(log: log, seen: sighting)
       }

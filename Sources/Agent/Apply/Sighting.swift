@@ -48,6 +48,15 @@ struct Sighting: Hashable {
     self.programs = programs
   }
 
+  /// The same host without whatever differs.
+  var asCommitted: Sighting {
+    var intact = self
+    intact.families = families.map { _, side in
+      side.differs ? Side(observed: side.expected, expected: side.expected) : side
+    }
+    return intact
+  }
+
   /// What happened since an earlier sighting.
   ///
   /// - Parameters:

@@ -185,10 +185,12 @@ package final class Daemon {
     case .answered(let answer, let id):
       timer.learned(result.confirmBy)
       note(answer, from: id)
+      if answer.mayMoveRules { watching?.acted(at: .now) }
       with(id) { connection, room in connection.finish(answer, room: room, now: .now) }
       if isStopping { sendAway(id) }
     case .expired(let why, let end):
       timer.expired(result.confirmBy, at: .now)
+      watching?.acted(at: .now)
       if let end { configuration.log(Notes.expired(because: why, end, from: changedFrom)) }
     case .nothingToExpire: timer.expired(result.confirmBy, at: .now)
     case .looked(let looked):

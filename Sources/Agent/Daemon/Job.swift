@@ -76,6 +76,14 @@ enum Answer: Sendable {
   case reported(Result<Report, Refusal>)
   case text(Result<[UInt8], Refusal>)
   case observed(Result<Observations, Refusal>)
+
+  /// The rules may be others now.
+  var mayMoveRules: Bool {
+    switch self {
+    case .applied, .confirmed, .cancelled, .obeyed: true
+    case .checked, .reported, .text, .observed: false
+    }
+  }
 }
 
 struct JobResult: Sendable {

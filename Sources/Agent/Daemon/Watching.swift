@@ -43,6 +43,9 @@ struct Watching {
     if take() { timer.changed(at: now) }
   }
 
+  /// The agent may have changed the rules itself, which is not announced everywhere.
+  mutating func acted(at now: BootTime) { timer.changed(at: now) }
+
   /// What the worker is to do now.
   mutating func jobs(at now: BootTime, isHeldUp: Bool, isWatched: Bool) -> [Job] {
     var jobs: [Job] = []

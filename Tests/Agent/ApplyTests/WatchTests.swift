@@ -106,6 +106,15 @@ import Wire
     #expect(try self.news(of: try restarted(later)).isEmpty)
   }
 
+  @Test func `the first look of all tells what differs from the commit, however late it comes`() throws {
+    try host.apply(agent, Samples.old)
+    let untouched = try host.recoveredAgent()
+    #expect(try news(of: untouched).isEmpty)
+    tamper()
+    let news = try news(of: try host.recoveredAgent())
+    #expect(news.map(\.cause) == [.others] && news.first?.families.ipv4.differs == true)
+  }
+
   @Test func `after a boot the rules are ours again`() throws {
     try host.apply(agent, Samples.old)
     tamper()
@@ -136,7 +145,7 @@ import Wire
     host.disk.tamper("changes", [1, 2, 3])
     let later = try host.recoveredAgent()
     #expect(later.changes.last == 0)
-    #expect(try news(of: later).isEmpty)
+    #expect(try news(of: later).map(\.cause) == [.others])
   }
 
   @Test func `rules that cannot be read are an error, and nothing is forgotten over it`() throws {

@@ -116,6 +116,17 @@ import Wire
     #expect(eventually { looks == 2 })
   }
 
+  @Test func `after an act of the agent's own the rules are looked at, announced or not`() throws {
+    let daemon = try daemon()
+    defer { daemon.stop() }
+    let peer = try TestPeer.greeted(daemon)
+    peer.send(Sample.staging())
+    peer.say(.apply(Sample.transaction, manifest: Sample.manifest, .standard))
+    #expect(try peer.hear()?.type == .staged)
+    #expect(try peer.hear()?.type == .outcome)
+    #expect(eventually { looks == 2 })
+  }
+
   @Test func `where changes are not announced, rules are looked at from time to time`() throws {
     operations.state.withLock { $0.isAnnounced = false }
     let daemon = try daemon { $0.poll = .milliseconds(50) }

@@ -153,9 +153,9 @@ extension FleetSuite {
       let finished = try await lab.exec(
         "h001", "/bin/sh", "-ec",
         """
-        times() { cut -d ' ' -f 14-17 /proc/\(agent)/stat; date +%s.%N; }
-        times; { \(script)
-        } >/dev/null 2>&1; times
+        used() { cut -d ' ' -f 14-17 /proc/\(agent)/stat; date +%s.%N; }
+        used; { \(script)
+        } >/dev/null 2>&1; used
         """, timeout: 300)
       try #require(finished.status == 0, "\(finished)")
       let lines = finished.out.split(separator: "\n").map { $0.split(separator: " ").compactMap { Double($0) } }
