@@ -69,8 +69,8 @@ extension FleetSuite {
         // h002 differs still.
         #expect(watched.status == 2, "\(watched.said)")
         // Whoever watches later is told what stands.
-        let later = try await Self.watch(fleet.lab, seconds: 12) {
-          _ = try await fleet.apply(["-l", "h002"])
+        let later = try await Self.watch(fleet.lab, seconds: 20) {
+          _ = try await fleet.apply(["--refresh", "-l", "h002"])
         }
         #expect(later.first("differs", on: "h002", containing: "--dport 8081") != nil, "\(later)")
         #expect(later.first("released", on: "h002") != nil, "\(later)")
