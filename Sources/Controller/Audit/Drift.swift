@@ -44,8 +44,8 @@ package struct HostDrift: Sendable {
   package var span: DriftSpan?
   /// That of this very difference; nil while it is drift.
   package var waiver: Waiver?
-  /// Equal for hosts with an identical difference that comes from the same places: what stands around it, and where in its
-  /// chain a line is, does not count.
+  /// Equal for hosts with an identical difference that comes from the same places: what stands around it, and where in
+  /// its chain a line is, does not count.
   package private(set) var key: Digest
   /// Equal only for the same difference in the same places; nil for what is no difference.
   package let exact: Digest?

@@ -1,7 +1,7 @@
 package import Core
 
-/// Whether a host that was repaired before may be repaired again with nobody looking. Something that changes it back would
-/// otherwise be fought for ever, and the fight would look like health.
+/// Whether a host that was repaired before may be repaired again with nobody looking. Something that changes it back
+/// would otherwise be fought for ever, and the fight would look like health.
 package enum RepairPatience: Hashable, Sendable {
   case now
   case notBefore(UTCTime)

@@ -28,8 +28,8 @@ package struct Sweep: Sendable {
     case ignored
     /// Hand both texts over.
     case texts
-    /// Compare them at once and let them go, so that the texts of many hosts are never in memory together. What is known
-    /// of the very digests that a host reports is not asked for again.
+    /// Compare them at once and let them go, so that the texts of many hosts are never in memory together. What is
+    /// known of the very digests that a host reports is not asked for again.
     case compared(known: [HostID: KnownDifference])
   }
 

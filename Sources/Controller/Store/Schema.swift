@@ -47,8 +47,8 @@ enum Schema {
     "CREATE INDEX bundles_by_ipv6_trace ON bundles (ipv6_trace) WHERE ipv6_trace IS NOT NULL",
   ]
 
-  // The last difference of each host that was worked out, and the digests of the report it belongs to. A waiver is of one
-  // difference of one host.
+  // The last difference of each host that was worked out, and the digests of the report it belongs to. A waiver is of
+  // one difference of one host.
   private static let differences = [
     """
     CREATE TABLE differences (
