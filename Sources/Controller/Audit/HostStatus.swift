@@ -65,7 +65,7 @@ package struct StatusJudge: Sendable {
   package func judge(_ host: HostID, desired: DesiredHost?, observation: HostObservation) -> HostStatus {
     let report = observation.lastReport?.report
     let delivery = Self.delivery(desired: desired, observation: observation)
-    let integrity = Self.integrity(observation)
+    let integrity = integrity(observation)
     let contact = contact(observation)
     let age = observation.lastReport.map { max(0, now - $0.receivedAt) }
     let pending = report?.pending.map { PendingStatus($0, age: age ?? 0) }
@@ -139,7 +139,7 @@ package struct StatusJudge: Sendable {
   }
 
   /// What the host last said stands until it says something else: an unreachable host is not a drifted one.
-  static func integrity(_ observation: HostObservation) -> Judgement<Integrity> {
+  func integrity(_ observation: HostObservation) -> Judgement<Integrity> {
     guard let received = observation.lastReport else { return (.unknown, nil) }
     if let attempt = observation.lastAttempt, attempt.result == .committed, attempt.at > received.receivedAt {
       return (.unknown, "has not reported since the last apply")
@@ -152,7 +152,23 @@ package struct StatusJudge: Sendable {
       if expected != facts.observed { drifted.append(family) }
     }
     guard !drifted.isEmpty else { return (.intact, nil) }
-    return (.drifted, "\(drifted.map(\.description).joined(separator: " and ")) differ from what was committed")
+    let words = "\(drifted.map(\.description).joined(separator: " and ")) differ from what was committed"
+    return waived(observation, received.report, words) ?? (.drifted, words)
+  }
+
+  /// Only the very difference that somebody answers for; nil where nobody does.
+  private func waived(
+    _ observation: HostObservation, _ report: Report, _ words: String
+  ) -> Judgement<Integrity>? {
+    guard let waiver = observation.waiver else { return nil }
+    guard let difference = observation.difference, difference.sides == DriftSides(report) else {
+      return (.drifted, "\(words); whether this is what was waived, 'portcullis drift' tells")
+    }
+    guard waiver.difference == difference.exact else {
+      return (.drifted, "\(words); it is another difference than the one that was waived")
+    }
+    guard !waiver.isOver(at: now) else { return (.drifted, "\(words); it was waived until \(waiver.lastDay)") }
+    return (.waived, "\(words); \(waiver.sentence)")
   }
 
   /// Times are whole seconds. The store forgets a failure when the host reports, so that one in the same second as a report

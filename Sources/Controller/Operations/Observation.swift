@@ -34,10 +34,17 @@ package struct Observation: Sendable {
   }
 
   /// The same.
-  /// - Returns: what differs on each host that does, compared as it answered.
+  /// - Returns: what differs on each host that does, compared as it answered, or as it was when it last said the same.
   func refreshComparing(_ hosts: [InventoryHost], store: FleetStore) async throws -> [HostID: HostDrift] {
     var drifts: [HostID: HostDrift] = [:]
-    try await ask(hosts, store: store, .compared) { drifts[$0] = $1.drift }
+    var learnt: [KnownDifference] = []
+    let known = try await store.knownDifferences(of: hosts.map(\.id))
+    try await ask(hosts, store: store, .compared(known: known)) { host, answer in
+      drifts[host] = answer.drift
+      if let difference = answer.difference { learnt.append(difference) }
+    } recorded: {
+      try await store.remember(learnt)
+    }
     return drifts
   }
 
@@ -45,7 +52,7 @@ package struct Observation: Sendable {
   @discardableResult
   private func ask(
     _ hosts: [InventoryHost], store: FleetStore, _ differences: Sweep.Differences,
-    answered: (HostID, Sweep.Answer) -> Void
+    answered: (HostID, Sweep.Answer) -> Void, recorded: () async throws -> Void = {}
   ) async throws -> [HostID: String] {
     let endpoints = Endpoints(inventory: try workspace.inventory(), configuration: workspace.configuration)
     let enrolled = Set(try await store.enrolments().keys)
@@ -66,6 +73,7 @@ package struct Observation: Sendable {
     // What was learnt is kept, also when the sweep was interrupted.
     try await store.record(reports: reports)
     try await store.record(contactFailures: failures)
+    try await recorded()
     try Task.checkCancellation()
     return failures.mapValues(\.reason)
   }

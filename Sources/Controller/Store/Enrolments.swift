@@ -101,7 +101,7 @@ extension FleetStore {
   /// The host leaves the fleet: what was last known of it goes, its history stays.
   package func removeEnrolment(of host: HostID) async throws(Failure) {
     try await write("remove \(host) from the fleet") { db in
-      for table in ["enrolments", "latest_reports", "contact_failures", "attempts"] {
+      for table in ["enrolments", "latest_reports", "contact_failures", "attempts", "differences", "waivers"] {
         try db.execute(sql: "DELETE FROM \(table) WHERE host = ?", arguments: [host.description])
       }
     }

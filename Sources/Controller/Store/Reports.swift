@@ -121,6 +121,7 @@ extension FleetStore {
           content: try row.digest("content"), serial: Serial(column: row["serial"]), result: result,
           detail: row["detail"], at: row.time("at"))
       }
+      try Self.addDifferences(db, to: &known)
       return known
     }
   }

@@ -79,6 +79,21 @@ extension FleetStore {
     }
   }
 
+  /// When runs of this verb, begun since then, brought each host something, whatever came of it.
+  package func timesTried(by verb: String, since moment: UTCTime) async throws(Failure) -> [HostID: [UTCTime]] {
+    try await read("read the runs of \(verb)") { db in
+      var times: [HostID: [UTCTime]] = [:]
+      let rows = try Row.fetchCursor(
+        db,
+        sql: """
+          SELECT host, started FROM runs JOIN run_hosts ON run_hosts.run = runs.id
+          WHERE verb = ? AND started > ? AND result <> 'pending'
+          """, arguments: [verb, moment.column])
+      while let row = try rows.next() { times[try row.host(), default: []].append(row.time("started")) }
+      return times
+    }
+  }
+
   /// By host.
   package func results(of run: RunID) async throws(Failure) -> [RunHostResult] {
     try await read("read the results of run \(run)") { db in

@@ -7,6 +7,7 @@ import Store
 
 struct Drift: FleetVerb {
   static let configuration = CommandConfiguration(
+    commandName: "list",
     abstract: "Ask the hosts what their kernels hold, and show what differs from what they committed.",
     discussion: "Exits 2 when any host differs. Example: portcullis drift -l db -o json")
 

@@ -25,7 +25,7 @@ struct Portcullis: AsyncParsableCommand {
         ]),
       CommandGroup(
         name: "Fleet",
-        subcommands: [Status.self, Drift.self, DoctorVerb.self, Hosts.self, InventoryVerb.self, Observe.self]),
+        subcommands: [Status.self, DriftVerb.self, DoctorVerb.self, Hosts.self, InventoryVerb.self, Observe.self]),
       CommandGroup(
         name: "Tools",
         subcommands: [

@@ -12,6 +12,7 @@ struct Composition: Sendable {
   let closesIPv6: SourceLocation?
   let observes: SourceLocation?
   let placesEstablished: Bool
+  let onDrift: OnDrift
   let sysctl: SysctlFile
 
   init(_ policies: [PolicyFile]) throws(Diagnostics) {
@@ -21,6 +22,7 @@ struct Composition: Sendable {
     observes = policies.compactMap(\.observes).first
     placesEstablished = policies.contains { $0.placesEstablished }
     beside = Self.join(policies, &problems)
+    onDrift = OnDrift.join(policies, &problems)
     defaults = PerFamily { family in Self.defaults(policies, family, &problems) }
     sysctl = Self.sysctl(policies, &problems)
     if let observes, let closesIPv6 {
