@@ -18,6 +18,9 @@ enum Schema {
     migrator.registerMigration("where rules come from") { db in
       for statement in traces { try db.execute(sql: statement) }
     }
+    migrator.registerMigration("what happened to hosts") { db in
+      for statement in events { try db.execute(sql: statement) }
+    }
     return migrator
   }
 
