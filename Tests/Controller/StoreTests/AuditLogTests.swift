@@ -222,7 +222,12 @@ struct AuditLogTests {
     defer { close(filler) }
     let block = [UInt8](repeating: 1, count: 4096)
     while write(filler, block, block.count) > 0 {}
-    _ = try scratch.log.append { entry($0, .ended) }
+    // Longer than what is left of any block.
+    _ = try scratch.log.append { sequence in
+      var end = entry(sequence, .ended)
+      end.words = AuditEntry.safe(String(repeating: "\u{202e}", count: 600))
+      return end
+    }
     let before = try scratch.content()
     var failure: Failure?
     for _ in 0..<100 where failure == nil {
