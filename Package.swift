@@ -73,7 +73,7 @@ let agent: [Target] = [
 
 let controller: [Target] = [
   room("Inventory", in: "Controller", uses: ["Core", yams]),
-  room("Policy", in: "Controller", uses: ["Core", "Ruleset", "Inventory"]),
+  room("Policy", in: "Controller", uses: ["Core", "Ruleset", "Inventory", "Lint"]),
   room("Lint", in: "Controller", uses: ["Core", "Ruleset"]),
   room("Import", in: "Controller", uses: ["Core", "Ruleset", "Lint", "Policy"]),
   room("Rollout", in: "Controller", uses: ["Core", "Ruleset", "Wire"]),

@@ -25,6 +25,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
   case unusedService = "unused-service"
   case unusedSchedule = "unused-schedule"
   case expiredItem = "expired-item"
+  case unknownHelper = "unknown-helper"
   case policyWithoutHosts = "policy-without-hosts"
   case hostWithoutPolicy = "host-without-policy"
   case sshPortDisagrees = "ssh-port-disagrees"
@@ -42,7 +43,8 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .noSSHFromControllers, .noLoopback, .noEstablished, .icmpv6Dropped, .doesNotLoad, .invalidFile: .error
     case .shadowedRule, .duplicateRule, .acceptAfterCatchAll, .oneFamilyOnly, .logWithoutLimit, .masqueradeEverything,
       .sourcePortAccept, .forwardingDisabled, .noDHCPClient, .closedFamily, .unusedSet, .unusedService, .unusedSchedule,
-      .expiredItem, .policyWithoutHosts, .hostWithoutPolicy, .sshPortDisagrees, .inventoryWarning, .notTriedHere:
+      .expiredItem, .unknownHelper, .policyWithoutHosts, .hostWithoutPolicy, .sshPortDisagrees, .inventoryWarning,
+      .notTriedHere:
       .warning
     }
   }
@@ -68,6 +70,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .unusedService: "a service that no rule uses"
     case .unusedSchedule: "a schedule that no item uses"
     case .expiredItem: "an item whose last day is over"
+    case .unknownHelper: "a connection tracking helper that Linux does not have"
     case .policyWithoutHosts: "a policy that applies to no host"
     case .hostWithoutPolicy: "a host that no policy applies to"
     case .sshPortDisagrees: "a port of SSH that sshd does not listen on"
@@ -99,6 +102,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .unusedSet: "It may be mistyped where it was meant to be used."
     case .unusedService, .unusedSchedule: "It may be mistyped where it was meant to be used."
     case .expiredItem: "The kernel has ended it: whoever reads the policy believes that it still lets somebody in."
+    case .unknownHelper: "A host without it refuses the whole ruleset, and keeps what it has."
     case .policyWithoutHosts: "The group may be mistyped, and its hosts go without these rules."
     case .hostWithoutPolicy: "Nothing filters it."
     case .sshPortDisagrees: "Rules for ssh open a port where nobody listens, and not the one that is needed."
@@ -128,6 +132,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .closedFamily: "Delete it, or leave `ipv6: drop-all` out."
     case .unusedSet, .unusedService, .unusedSchedule: "Delete it, or use it."
     case .expiredItem: "Delete it, or name a later day."
+    case .unknownHelper: "Correct its name, or see that the hosts have its module."
     case .policyWithoutHosts: "Correct `applies_to`, or delete the policy."
     case .hostWithoutPolicy: "Put the host into a group that has a policy."
     case .sshPortDisagrees: "Correct `portcullis_ssh_port`, or leave it out."

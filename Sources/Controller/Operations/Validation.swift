@@ -159,6 +159,7 @@ private struct Findings {
       subject.facts.closesIPv6 = policy.closesIPv6
       subject.facts.leftOut = policy.leftOut
       subject.facts.closing = policy.closing
+      subject.facts.impliedAnswers = policy.impliedAnswers
       subject.facts.forwardsForeign = policy.beside.forwardsForeign
       subject.facts.forwards = policy.forwards.map { _, forwards in forwards }
       known[key] = Linter.run(subject).map { finding in
@@ -181,6 +182,7 @@ private struct Findings {
         case .unusedService: .unusedService
         case .unusedSchedule: .unusedSchedule
         case .expiredItem: .expiredItem
+        case .unknownHelper: .unknownHelper
         case .policyWithoutHosts: .policyWithoutHosts
         }
       let said = remark.diagnostic
