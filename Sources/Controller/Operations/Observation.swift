@@ -2,6 +2,7 @@ package import Audit
 package import Core
 package import Inventory
 package import Store
+internal import Wire
 
 /// What is known of hosts, after asking them or from memory.
 package struct Observation: Sendable {
@@ -56,7 +57,8 @@ package struct Observation: Sendable {
   ) async throws -> [HostID: String] {
     let endpoints = Endpoints(inventory: try workspace.inventory(), configuration: workspace.configuration)
     let enrolled = Set(try await store.enrolments().keys)
-    let asked = hosts.filter { enrolled.contains($0.id) }
+    let isRebuilt = try await store.isRebuilt()
+    let asked = hosts.filter { enrolled.contains($0.id) || isRebuilt }
       .map { (host: $0.id, fleet: workspace.configuration.fleet, endpoint: endpoints.endpoint(of: $0, as: .agent)) }
     let sweep = Sweep(connector: try workspace.connector(), limits: limits)
     var reports: [ReceivedReport] = []
@@ -71,9 +73,14 @@ package struct Observation: Sendable {
       }
     }
     // What was learnt is kept, also when the sweep was interrupted.
+    if isRebuilt {
+      let unknown = reports.filter { !enrolled.contains($0.report.host) }
+      try await Relearning(workspace, sweep: sweep).learn(unknown, of: asked, store: store)
+    }
     try await store.record(reports: reports)
     try await store.record(contactFailures: failures)
     try await recorded()
+    try await workspace.configuration.retention.prune(store, at: workspace.clock.now())
     try Task.checkCancellation()
     return failures.mapValues(\.reason)
   }

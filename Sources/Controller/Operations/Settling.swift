@@ -91,7 +91,7 @@ package struct Settling: Sendable {
     _ store: FleetStore
   ) async throws {
     let reports = answers.compactMap { answer in answer.report.map { ReceivedReport($0, receivedAt: answer.host.at) } }
-    try await store.record(reports: reports)
+    try await store.record(reports: reports, after: .applied)
     var attempts: [HostID: DeliveryAttempt] = [:]
     var over: [AwaitingChange] = []
     for (change, host, _) in answers where Self.isOver(host.result) {

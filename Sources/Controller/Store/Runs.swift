@@ -102,4 +102,11 @@ extension FleetStore {
       ).map { RunHostResult(host: try $0.host(), result: $0["result"], detail: $0["detail"]) }
     }
   }
+
+  /// Forgets runs begun before that moment, with their results.
+  package func pruneRuns(before moment: UTCTime) async throws(Failure) {
+    try await write("forget runs from before \(moment)") { db in
+      try db.execute(sql: "DELETE FROM runs WHERE started < ?", arguments: [moment.column])
+    }
+  }
 }

@@ -21,6 +21,9 @@ enum Schema {
     migrator.registerMigration("what differs, and who knows of it") { db in
       for statement in differences { try db.execute(sql: statement) }
     }
+    migrator.registerMigration("what happened to hosts") { db in
+      for statement in events { try db.execute(sql: statement) }
+    }
     return migrator
   }
 
