@@ -24,6 +24,8 @@ package final class HostAgent: AgentOperations {
   /// A change that is loaded and not confirmed.
   var waiting: WaitingChange?
   var sides = BundleSides()
+  /// Of the plain files that this agent saw to, by name; nil inside for one that is not to be there.
+  var plainDigests: [String: Digest?]?
   /// Nil until `recover` or `restore`.
   var journal: Journal?
 

@@ -14,22 +14,27 @@ extension HostAgent {
       let saved = try savedRulesets()
       let side = ledger.committed.flatMap { shownSide($0) }
       let beside = side?.beside ?? BesideRules()
-      let difference = differences(of: beside)
+      let kernel = Result { try firewall.nftables() }
+      var found = otherFilters(beside: saved, side?.rules, programs, kernel: kernel)
+      let difference = difference(
+        of: ledger.committed, side, saved, programs, kernel: (try? kernel.get()) ?? nil, found: found)
       let families = PerFamily<FamilyReport> { family in
         self.family(
           family, saved[family], side?.rules, difference.tables(family, expected: false, of: beside),
           expected: ledger.committed?.expectation.digests[family])
       }
       let owners = Set(Family.allCases.flatMap { saved[$0].owners }).sorted()
+      found.tables.sort { ($0.family, $0.name) < ($1.family, $1.name) }
       return Report(
         nonce: nonce, host: host, fleet: fleet, time: clock.now(), bootID: facts.bootID,
         agentVersion: ProductVersion.current, architecture: facts.architecture, kernel: facts.kernel,
         backend: programs.backend, iptablesVersion: programs.version, committed: ledger.committed?.asReported,
         lastFailure: ledger.lastFailure, pending: ledger.open.flatMap(pending), localAct: ledger.localAct,
         families: families,
-        owners: owners, otherBackendRules: try firewall.otherBackendRules(),
+        owners: owners, otherBackendRules: found.otherBackendRules,
         conflicts: facts.conflicts, degraded: ledger.degraded, managementSource: managementSource,
-        settings: reported(beside.settings), sshPorts: facts.listeningSSHPorts, leases: facts.leases)
+        settings: reported(beside.settings), sshPorts: facts.listeningSSHPorts, leases: facts.leases,
+        others: found.report, renewal: renewal(ledger.committed, programs))
     } catch {
       throw Refusal("report", error)
     }
@@ -38,25 +43,35 @@ extension HostAgent {
   package func text(_ request: TextRequest) throws(Refusal) -> [UInt8] {
     do {
       let committed = try ledger().committed
+      let side = committed.flatMap { shownSide($0) }
+      let saved = try savedRuleset(request.family)
+      let tables = try tables(request, committed, side, saved)
       switch request.side {
-      case .observed:
-        let saved = try savedRuleset(request.family)
-        let side = committed.flatMap { shownSide($0) }
-        let beside = side?.beside ?? BesideRules()
-        let tables = differences(of: beside).tables(request.family, expected: false, of: beside)
-        return (side?.rules.observed(saved, request.family) ?? saved).adding(tables).canonical()
+      case .observed: return (side?.rules.observed(saved, request.family) ?? saved).adding(tables).canonical()
       case .expected:
         guard let committed else { return [] }
         let text =
           try expectedTexts(of: committed)?[request.family] ?? rehearseAgain(committed).texts[request.family]
-        let beside = shownSide(committed)?.beside ?? BesideRules()
-        let tables = differences(of: beside).tables(request.family, expected: true, of: beside)
         guard !tables.isEmpty else { return text }
         return try parse(saved: text, request.family).adding(tables).canonical()
       }
     } catch {
       throw Refusal("read the \(request.family) rules", error)
     }
+  }
+
+  /// In which the host differs besides its rules, as that side of the comparison shows it.
+  private func tables(
+    _ request: TextRequest, _ committed: CommittedBundle?, _ side: BundleSides.Side?, _ saved: Ruleset
+  ) throws -> [RuleTable] {
+    var both = PerFamily(ipv4: Ruleset(), ipv6: Ruleset())
+    both[request.family] = saved
+    let programs = try firewall.programs()
+    let kernel = Result { try firewall.nftables() }
+    let found = otherFilters(beside: both, side?.rules, programs, kernel: kernel)
+    let difference = difference(
+      of: committed, side, both, programs, kernel: (try? kernel.get()) ?? nil, found: found)
+    return difference.tables(request.family, expected: request.side == .expected, of: side?.beside ?? BesideRules())
   }
 
   /// From the journal, so that a process beside the daemon knows it too.
@@ -107,20 +122,8 @@ extension HostAgent {
     return PerFamily(ipv4: ipv4, ipv6: ipv6)
   }
 
-  private func rehearseAgain(_ committed: CommittedBundle) throws -> RehearsedSide {
+  func rehearseAgain(_ committed: CommittedBundle) throws -> RehearsedSide {
     let target = LoadTarget(try committedRules(committed), over: Leftovers(of: [], found: foundPolicies()))
     do throws(RehearsalProblem) { return try rehearse(target, live: nil, knock: []) } catch { throw error.refusal }
-  }
-
-  /// After an upgrade of the host's programs the same rules may be printed in other words. That is no drift, so the
-  /// committed bundle is rehearsed again by the new ones. When that fails the old expectation stays: the difference is
-  /// then shown, not hidden.
-  private func renewExpectation(_ programs: FirewallPrograms) throws {
-    guard journal != nil, let committed = try ledger().committed,
-      committed.expectation.programs != programs.description,
-      let rehearsed = try? rehearseAgain(committed)
-    else { return }
-    try store.keep(expected: rehearsed.texts, of: committed.name)
-    try append(.expectation(rehearsed.expectation))
   }
 }

@@ -1,3 +1,4 @@
+import Apply
 import Core
 import Glibc
 import Testing

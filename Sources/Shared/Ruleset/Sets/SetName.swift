@@ -31,12 +31,17 @@ package enum SetName {
   private static let options = ["--match-set", "--add-set", "--del-set", "--map-set"]
 
   /// Our sets that rules name, wherever in their text.
-  package static func named(in rules: Ruleset) -> Set<String> {
+  package static func named(in rules: Ruleset) -> Set<String> { named(in: rules, where: isOurs) }
+
+  /// Everybody else's.
+  package static func foreign(in rules: Ruleset) -> Set<String> { named(in: rules) { !isOurs($0) } }
+
+  private static func named(in rules: Ruleset, where isWanted: (String) -> Bool) -> Set<String> {
     var names: Set<String> = []
     for rule in rules.tables.lazy.flatMap(\.chains).flatMap(\.rules) {
       guard rule.bytes.withUnsafeBufferPointer({ $0.holds("-set ") }) else { continue }
       let words = rule.bytes.split(separator: space).map { String(decoding: $0, as: UTF8.self) }
-      for (option, name) in zip(words, words.dropFirst()) where options.contains(option) && isOurs(name) {
+      for (option, name) in zip(words, words.dropFirst()) where options.contains(option) && isWanted(name) {
         names.insert(name)
       }
     }
