@@ -117,6 +117,9 @@ extension HostAgent {
       // A safe policy of ours before the first release makes it no later one.
       let isFirst = ledger.committed == nil || !(old?.rules.isOwned ?? false)
       targets.new?.isFirst = isFirst
+      if let committed = ledger.committed, let side = sides[committed.accepted.manifest] {
+        targets.new?.refills = !isIntactInKernel(committed, side.rules, saved, try firewall.programs())
+      }
       if let target = targets.new, manifest.mode == .exclusive {
         try requireEvictable(target, saved, old: old ?? .nothing, grants: manifest.grants)
       }

@@ -11,13 +11,14 @@ extension HostAgent {
       let programs = try firewall.programs()
       try renewExpectation(programs)
       let ledger = try ledger()
-      let saved = try savedRulesets()
+      let (saved, unread) = try shownRulesets(ledger.committed, Family.allCases)
       let side = ledger.committed.flatMap { shownSide($0) }
       let beside = side?.beside ?? BesideRules()
       let kernel = Result { try firewall.nftables() }
       var found = otherFilters(beside: saved, side?.rules, programs, kernel: kernel)
-      let difference = difference(
+      var difference = difference(
         of: ledger.committed, side, saved, programs, kernel: (try? kernel.get()) ?? nil, found: found)
+      difference.kernel += unread
       let families = PerFamily<FamilyReport> { family in
         self.family(
           family, saved[family], side?.rules, difference.tables(family, expected: false, of: beside),
@@ -44,8 +45,9 @@ extension HostAgent {
     do {
       let committed = try ledger().committed
       let side = committed.flatMap { shownSide($0) }
-      let saved = try savedRuleset(request.family)
-      let tables = try tables(request, committed, side, saved)
+      let (both, unread) = try shownRulesets(committed, [request.family])
+      let saved = both[request.family]
+      let tables = try tables(request, committed, side, both, unread)
       switch request.side {
       case .observed: return (side?.rules.observed(saved, request.family) ?? saved).adding(tables).canonical()
       case .expected:
@@ -60,17 +62,37 @@ extension HostAgent {
     }
   }
 
+  /// What the save programs print. Of rules that they cannot print, or that nobody can read, the release's own stand in,
+  /// and that is a difference: one such rule must not keep a host from saying anything.
+  private func shownRulesets(
+    _ committed: CommittedBundle?, _ families: [Family]
+  ) throws -> (saved: PerFamily<Ruleset>, unread: [KernelDifference]) {
+    var saved = PerFamily(ipv4: Ruleset(), ipv6: Ruleset())
+    var unread: [KernelDifference] = []
+    for family in families {
+      do { saved[family] = try savedRuleset(family) } catch {
+        let isUnreadable = error is Diagnostics || (error as? FirewallProblem)?.kind == .refused
+        guard isUnreadable, let committed, let text = expectedTexts(of: committed)?[family] else { throw error }
+        saved[family] = try parse(saved: text, family)
+        let why = cut(SafeText.escape(ErrorChain(error).message))
+        unread.append(
+          KernelDifference(family: family, place: "unreadable", words: "the rules cannot be read: \(why)"))
+      }
+    }
+    return (saved, unread)
+  }
+
   /// In which the host differs besides its rules, as that side of the comparison shows it.
   private func tables(
-    _ request: TextRequest, _ committed: CommittedBundle?, _ side: BundleSides.Side?, _ saved: Ruleset
+    _ request: TextRequest, _ committed: CommittedBundle?, _ side: BundleSides.Side?, _ saved: PerFamily<Ruleset>,
+    _ unread: [KernelDifference]
   ) throws -> [RuleTable] {
-    var both = PerFamily(ipv4: Ruleset(), ipv6: Ruleset())
-    both[request.family] = saved
     let programs = try firewall.programs()
     let kernel = Result { try firewall.nftables() }
-    let found = otherFilters(beside: both, side?.rules, programs, kernel: kernel)
-    let difference = difference(
-      of: committed, side, both, programs, kernel: (try? kernel.get()) ?? nil, found: found)
+    let found = otherFilters(beside: saved, side?.rules, programs, kernel: kernel)
+    var difference = difference(
+      of: committed, side, saved, programs, kernel: (try? kernel.get()) ?? nil, found: found)
+    difference.kernel += unread
     return difference.tables(request.family, expected: request.side == .expected, of: side?.beside ?? BesideRules())
   }
 

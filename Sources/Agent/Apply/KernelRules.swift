@@ -67,8 +67,9 @@ struct KernelJudge {
         "rule \(rule.position + 1) calls \(SafeText.escape(target)) under a condition that iptables-save does not print"
     }
     let ourPlace = chain.notable.first { $0.calls == hook?.target && $0.isUnconditional && !$0.isNative }?.position
-    let isAbove = hook != nil && ourPlace.map { rule.position < $0 } ?? true
-    guard isAbove && rule.mayPass && (hook != nil || rule.looksUpVerdict) else { return nil }
+    // No place of ours: then no hook holds, or nobody knows from where this chain is called.
+    let isAbove = ourPlace.map { rule.position < $0 } ?? true
+    guard isAbove, rule.mayPass, hook != nil || rule.looksUpVerdict else { return nil }
     return "rule \(rule.position + 1) lets packets pass in words that iptables-save does not print: \(rule.digest)"
   }
 

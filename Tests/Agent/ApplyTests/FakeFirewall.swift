@@ -26,6 +26,8 @@ final class FakeFirewall: HostFirewall {
   var beforeRehearsal: ((FakeFirewall) -> Void)?
   /// Loads of this family's text fail as long as it contains these words.
   var poison: (family: Family, words: String)?
+  /// Of a save program that cannot print what the kernel holds.
+  var saveProblem: FirewallProblem?
   /// How this version prints a rule.
   var wording: (String) -> String = { $0 }
   /// Another writer, at work after the rules were read and before they are loaded.
@@ -101,6 +103,7 @@ final class FakeFirewall: HostFirewall {
 
   func save(_ family: Family) throws(FirewallProblem) -> [UInt8] {
     if faults.verdict("save \(family)") != .proceed { throw broken("save", family) }
+    if let saveProblem, saveProblem.family == family { throw saveProblem }
     beforeSave?(self, family)
     return printed(kernel[family], leavingOut: family == .ipv4 ? unspeakable : [])
   }

@@ -82,7 +82,7 @@ struct BesideOthersTests {
       return []
     }
     let words = try said("foreign: deny\n", "foreign: allow\n").map { $0.replacing(/^.*policy.yaml:/, with: "") }
-    #expect(words == ["3:10 foreign: deny contradicts another policy's foreign: allow"])
+    #expect(words == ["3:10: foreign: deny contradicts another policy's foreign: allow"])
     #expect(try said("foreign: deny\n", "").isEmpty)
   }
 

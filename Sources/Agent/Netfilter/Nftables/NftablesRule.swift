@@ -87,8 +87,10 @@ struct NftablesRule {
   private static func isNative(_ name: String, _ data: Parts, _ family: UInt8) -> Bool {
     switch name {
     case "counter", "immediate", "match", "target", "limit", "bitwise", "cmp", "range", "log": return false
-    // NFTA_META_KEY 2, SREG 3: a packet's mark and the like are set by extensions.
-    case "meta": return data[3] != nil || !metaKeys.contains(data[2].flatMap(NftablesMessages.bigEndian) ?? .max)
+    // NFTA_META_KEY 2, SREG 3. Of what can be set only NFT_META_NFTRACE 12 is, by TRACE; extensions set marks.
+    case "meta":
+      let key = data[2].flatMap(NftablesMessages.bigEndian) ?? .max
+      return data[3] == nil ? !metaKeys.contains(key) : key != 12
     // NFTA_PAYLOAD_BASE 2, OFFSET 3, LEN 4, SREG 5: so are its addresses.
     case "payload":
       guard data[5] == nil, let base = data[2].flatMap(NftablesMessages.bigEndian),
