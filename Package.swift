@@ -73,7 +73,7 @@ let agent: [Target] = [
 
 let controller: [Target] = [
   room("Inventory", in: "Controller", uses: ["Core", yams]),
-  room("Policy", in: "Controller", uses: ["Core", "Ruleset", "Inventory"]),
+  room("Policy", in: "Controller", uses: ["Core", "Ruleset", "Inventory", "Lint"]),
   room("Lint", in: "Controller", uses: ["Core", "Ruleset"]),
   room("Import", in: "Controller", uses: ["Core", "Ruleset", "Lint", "Policy"]),
   room("Rollout", in: "Controller", uses: ["Core", "Ruleset", "Wire"]),
@@ -118,6 +118,10 @@ let systemLibraries: [Target] = [
 
 let testTargets: [Target] = [
   .target(name: "TestSupport", dependencies: ["Core"], path: "Tests/TestSupport", swiftSettings: strict),
+  // Bundles as the agent takes them.
+  .target(
+    name: "AgentTestSupport", dependencies: ["Core", "Netfilter", "Release", "Wire"],
+    path: "Tests/Agent/AgentTestSupport", swiftSettings: strict),
   tests(of: "Core", in: "Shared", uses: ["Core"]),
   tests(of: "Transport", in: "Controller", uses: ["Transport", "Core", "CLibSSH"]),
   tests(of: "Ruleset", in: "Shared", uses: ["Ruleset", "Core"]),
@@ -125,8 +129,11 @@ let testTargets: [Target] = [
     of: "Release", in: "Shared", uses: ["Release", "Core", crypto], excluding: ["fetch-openssh-vectors.sh"]),
   tests(of: "Wire", in: "Shared", uses: ["Wire", "Core"]),
   tests(of: "Daemon", in: "Agent", uses: ["Daemon", "Apply", "Wire", "Core", "CLinux"]),
-  tests(of: "Apply", in: "Agent", uses: ["Apply", "Netfilter", "Core", "Ruleset", "Release", "Wire"]),
-  tests(of: "Netfilter", in: "Agent", uses: ["Netfilter", "Apply", "Core", "Ruleset", "Release", "Wire", "CLinux"]),
+  tests(
+    of: "Apply", in: "Agent", uses: ["AgentTestSupport", "Apply", "Netfilter", "Core", "Ruleset", "Release", "Wire"]),
+  tests(
+    of: "Netfilter", in: "Agent",
+    uses: ["AgentTestSupport", "Netfilter", "Apply", "Core", "Ruleset", "Release", "Wire", "CLinux"]),
   tests(of: "Arguments", in: "Agent", uses: ["Arguments"]),
   tests(of: "Installation", in: "Agent", uses: ["Installation", "Core", "Wire"]),
   tests(of: "Inventory", in: "Controller", uses: ["Inventory", "Core"], excluding: ["ansible-oracle.py"]),
@@ -147,7 +154,9 @@ let testTargets: [Target] = [
     ]),
   tests(
     of: "Console", in: "Controller",
-    uses: ["Console", "Operations", "Inventory", "Rollout", "Audit", "Ruleset", "Wire", "Core"]),
+    uses: [
+      "Console", "Operations", "Inventory", "Import", "Rollout", "Audit", "Store", "Ruleset", "Wire", "Core",
+    ]),
   tests(of: "Lab", in: "Lab", uses: ["Lab", "Core", "CLinux", subprocess, system]),
   // Runs the executables built beside it.
   tests(

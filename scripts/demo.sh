@@ -13,12 +13,14 @@ if [ "$(id -u)" -ne 0 ]; then
   exit 1
 fi
 
-lab=/var/tmp/portcullis-demo
+# Of its own: two demos at once are two labs.
+lab=$(mktemp -d /var/tmp/portcullis-demo-XXXXXX)
 output=$(mktemp)
 finish() {
   status=$?
   cd /
   portcullis lab down --dir "$lab" >/dev/null 2>&1 || true
+  rmdir "$lab" 2>/dev/null || true
   rm -f "$output"
   [ "$status" -eq 0 ] || echo "demo: FAILED" >&2
   exit "$status"
@@ -60,8 +62,6 @@ never() {
   }
 }
 
-portcullis lab down --dir "$lab" >/dev/null 2>&1 || true
-
 say "Six hosts with a kernel packet filter, an sshd and an agent each; half of them nft, half legacy iptables."
 expect 0 portcullis lab up --hosts 6 --backend mixed --dir "$lab"
 cd "$lab"
@@ -93,14 +93,19 @@ expect 0 portcullis apply --limit h003 --yes --reason "remove a port opened by h
 expect 0 portcullis drift
 says "no drift"
 
-say "A tidy-minded colleague deletes the rule that lets the controllers in. No host takes it: each knocked at its own door."
+say "A tidy-minded colleague deletes the rule that lets the controllers in. It is named before anything is sent."
 cp -r policies policies.good
 expect 0 sed -i "/service: ssh/d" policies/base.yaml
 expect 5 portcullis apply --limit h001,h002 --yes --reason "tidy up"
+says "[no-ssh-from-controllers]"
+
+say "He insists. No host takes it: each knocked at its own door."
+expect 5 portcullis apply --limit h001,h002 --yes --despite-errors --reason "nobody logs in there"
 says "the management path would be shut"
 
 say "Forced, the hosts take it, hear from nobody within 15 seconds, and go back by themselves: both families."
-expect 3 portcullis apply --limit h001,h002 --yes --override-lockout --confirm-timeout 15 --reason "I know what I am doing"
+expect 3 portcullis apply --limit h001,h002 --yes --override-lockout --confirm-timeout 15 \
+  --reason "I know what I am doing"
 says "went back"
 rm -r policies && mv policies.good policies
 expect 0 portcullis status --refresh --limit h001,h002

@@ -34,4 +34,8 @@ group 'iptables programs in namespaces, both backends' '^NetfilterTests\.'
 group 'SSH, against sshd and against servers that misbehave' '^TransportTests\.'
 group 'the lab' '^LabTests\.'
 group 'the whole loop on lab hosts' '^FleetTests\.'
+if [ "$(id -u)" -eq 0 ]; then
+  printf '\n== the demo, as the README shows it\n'
+  scripts/demo.sh .build/debug/portcullis
+fi
 printf '\nall test groups passed\n'

@@ -7,7 +7,7 @@ internal import Ruleset
 ///
 /// Beside a bundle's own files stand `FAMILY.expected`, what its rehearsal printed; `FAMILY.replaced`, the whole text
 /// that it replaced and goes back to, if that was not ours; `FAMILY.found`, what the host held before it became
-/// exclusive; and `taken`, the foreign rules that were moved below our hooks.
+/// exclusive, kept on beside bundles that are so no more; and `taken`, the foreign rules that were moved below our hooks.
 package struct BundleStore {
   static let bundles = "bundles"
   static let committed = "committed"

@@ -107,10 +107,13 @@ extension HostAgent {
         try keepReplaced(&new, &old, saved, plan, manifest.grants, ledger)
       case .owned:
         new.taken = old?.taken ?? .none
+        new.found = old?.found
+        try keepFound(new, plan.bundle)
         if !new.taken.isEmpty { try store.keep(taken: new.taken, of: plan.bundle) }
       case .nothing:
         committedDigests = new.expected
         new = new.givingUp(old)
+        try keepFound(new, plan.bundle)
       }
       var targets = targets(
         new: new, old: old, takesOver: manifest.grants.contains(.takeOver), ledger: ledger)
@@ -148,19 +151,15 @@ extension HostAgent {
       if old == nil && ledger.committed != nil { return }
       let replaced = new.replaced(of: saved, over: before)
       try store.keep(.replaced, replaced.map { _, ruleset in ruleset.canonical() }, of: plan.bundle)
-      var copy = KnownRules.copy(replaced, of: before)
-      copy.ownTables = before?.exclusiveTables ?? copy.ownTables
-      copy.sources = before?.sources ?? []
-      copy.taken = before?.taken ?? .none
-      old = copy
+      old = .copy(replaced: replaced, over: before)
     }
     new.found = new.found(in: saved, over: before, policies: foundPolicies())
-    try keepFound(new, plan)
+    try keepFound(new, plan.bundle)
   }
 
-  private func keepFound(_ new: KnownRules, _ plan: OpenTransaction) throws {
-    guard let found = new.found else { return }
-    try store.keep(.found, found.map { _, ruleset in ruleset.canonical() }, of: plan.bundle)
+  func keepFound(_ known: KnownRules, _ name: BundleName) throws {
+    guard let found = known.found else { return }
+    try store.keep(.found, found.map { _, ruleset in ruleset.canonical() }, of: name)
   }
 
   // MARK: - No change
@@ -187,9 +186,7 @@ extension HostAgent {
     renewed.at = clock.now()
     do {
       if let texts = expectedTexts(of: committed) { try store.keep(expected: texts, of: name) }
-      if let found = known.found {
-        try store.keep(.found, found.map { _, ruleset in ruleset.canonical() }, of: name)
-      }
+      try keepFound(known, name)
       if !known.taken.isEmpty { try store.keep(taken: known.taken, of: name) }
       keepOthersBaseline(known.rules)
       try append(.committed(renewed, bundle.asInstalled, outcome))

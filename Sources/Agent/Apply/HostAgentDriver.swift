@@ -138,7 +138,7 @@ extension HostAgent {
       // Settings that tighten come before the rules, whichever way it goes, and those that loosen after them: a host must
       // not forward while neither side's rules say what.
       if side == .new {
-        try setUp(target.sets)
+        do { try setUp(target.sets) } catch { throw Refusal("make the sets", error) }
         try requireConverging(.tightening, target.settings, drive.targets.originals)
       } else {
         // What fails here must not keep the old rules waiting: reading back judges it. Nor does the first try ask for sets,

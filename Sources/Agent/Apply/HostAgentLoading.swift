@@ -113,9 +113,15 @@ extension HostAgent {
     _ target: LoadTarget, _ originals: FoundSettings, evenUnread: Bool = false, isOnlyWay: Bool = true
   ) throws {
     try setUp(target.sets)
+    try loadBoth(target, try prepare(target, evenUnread: evenUnread), originals, isOnlyWay: isOnlyWay)
+  }
+
+  /// The same with texts that are made already, and sets that are there.
+  func loadBoth(
+    _ target: LoadTarget, _ prepared: PerFamily<PreparedLoad>, _ originals: FoundSettings, isOnlyWay: Bool = true
+  ) throws {
     // A failure is told of by the same settings below.
     converge(.tightening, target.settings, originals)
-    let prepared = try prepare(target, evenUnread: evenUnread)
     for family in [Family.ipv6, .ipv4] { try load(target, family, prepared[family]) }
     do { try requireConverging(.all, target.settings, originals) } catch { if !isOnlyWay { throw error } }
     try requireSetUp(target.sets)

@@ -69,14 +69,16 @@ extension HostAgent {
         // Looked at anew: what was found when that release first came does not know who came since. But where what runs now
         // cannot be read, nobody can tell its rules from those of others.
         if old != nil { new.found = new.found(in: saved, over: old, policies: foundPolicies()) }
-        if let found = new.found { try store.keep(.found, found.map { _, text in text.canonical() }, of: name) }
       case .owned:
+        if let old { new.found = old.found }
         new.taken = new.taken.union(old?.taken ?? .none)
         if !new.taken.isEmpty { try store.keep(taken: new.taken, of: name) }
       case .nothing:
         committedDigests = KnownRules.nothing.expected
+        if old != nil { new.found = nil }
         new = new.givingUp(old)
       }
+      try keepFound(new, name)
       let wayBack = try store.read(.replaced, of: name).map { KnownRules.copy($0, of: old) } ?? old
       drive = Drive(
         machine: ApplyMachine(plan), plan: plan, targets: targets(new: new, old: wayBack, ledger: ledger),

@@ -20,16 +20,26 @@ extension HostAgent {
     } catch {
       throw Refusal(code: .setsRefused, detail: cut("the release has ipsets, and this host cannot list any: \(error)"))
     }
-    if let holders = holders(of: wanted.names, calls),
-      differences(of: wanted).contains(where: { $0.kind == .otherType })
-    {
-      throw Refusal(code: .setsRefused, detail: cut("replace a set of another type: \(holders.words); \(holders.hint)"))
+    do {
+      try requireReplaceable(Set(differences(of: wanted).filter { $0.kind == .otherType }.map(\.name)), calls)
+    } catch {
+      throw Refusal("see who uses sets of another type", error)
     }
     do {
       if try state.read(Self.setsMarker, atMost: 1) == nil { try state.replace(Self.setsMarker, in: ".", with: []) }
     } catch {
       throw Refusal("record that there will be ipsets", error)
     }
+  }
+
+  /// Ours come in the place of those of another type, which therefore have to go, and cannot while somebody uses them.
+  private func requireReplaceable(_ names: Set<String>, _ calls: SetCalls) throws {
+    guard !names.isEmpty else { return }
+    let use = SetUse(of: names, in: try savedRulesets()).map { use in
+      (words: "a rule in table \(use.table) of \(use.family) uses the ipset \(use.name)", hint: use.hint)
+    }
+    guard let user = holders(of: names, calls) ?? use else { return }
+    throw Refusal(code: .setsRefused, detail: cut("replace a set of another type: \(user.words); \(user.hint)"))
   }
 
   /// Makes these sets what they should be: before rules that name them are loaded.
@@ -131,36 +141,49 @@ extension HostAgent {
 
   /// After an end: our sets that the committed bundle does not name go. What a rule still names the kernel keeps, and it
   /// is tried again after the next end.
-  ///
-  /// - Returns: those that are still there.
-  @discardableResult func sweepSets(keeping kept: Set<String>) -> Set<String> {
+  func sweepSets(keeping kept: Set<String>) {
     // Whoever waits for the end of a change waits for this.
-    guard let made = try? state.read(Self.setsMarker, atMost: 1), made.isEmpty,
-      let existing = try? SetCalls(firewall, bootClock, within: SetCalls.shortLimit).names()
-    else { return [] }
-    let calls = SetCalls(firewall, bootClock)
-    var left = existing.filter { SetName.isOurs($0) && !kept.contains($0) }
-    try? calls.insisting { () throws(FirewallProblem) in
-      var inUse: FirewallProblem?
-      for name in left {
-        do throws(FirewallProblem) {
-          try calls.change(Array("destroy \(name)\n".utf8))
-          left.remove(name)
-        } catch {
-          guard error.isSetInUse else { throw error }
-          inUse = error
-        }
-      }
-      if let inUse { throw inUse }
-    }
+    guard let own = try? ownSets(SetCalls(firewall, bootClock, within: SetCalls.shortLimit)) else { return }
+    let left = (try? destroy(own.subtracting(kept), SetCalls(firewall, bootClock))) ?? own
     if kept.isEmpty, left.isEmpty { try? state.remove(Self.setsMarker) }
+  }
+
+  /// For removal: all of them go.
+  ///
+  /// - Returns: those that something still uses.
+  func removeSets() throws -> Set<String> {
+    let calls = SetCalls(firewall, bootClock)
+    let left = try destroy(try ownSets(calls), calls)
+    if left.isEmpty { try state.remove(Self.setsMarker) }
     return left
   }
 
-  /// Our sets that are there, whatever needs them.
-  func ownSets(_ calls: SetCalls) -> Set<String> {
-    guard let made = try? state.read(Self.setsMarker, atMost: 1), made.isEmpty else { return [] }
-    return ((try? calls.names()) ?? []).filter(SetName.isOurs)
+  private func destroy(_ sets: Set<String>, _ calls: SetCalls) throws(FirewallProblem) -> Set<String> {
+    var left = sets
+    do throws(FirewallProblem) {
+      try calls.insisting { () throws(FirewallProblem) in
+        var inUse: FirewallProblem?
+        for name in left {
+          do throws(FirewallProblem) {
+            try calls.change(Array("destroy \(name)\n".utf8))
+            left.remove(name)
+          } catch {
+            guard error.isSetInUse else { throw error }
+            inUse = error
+          }
+        }
+        if let inUse { throw inUse }
+      }
+    } catch {
+      guard error.isSetInUse else { throw error }
+    }
+    return left
+  }
+
+  /// Our sets that are there, whatever needs them. Throws when that cannot be told, as it can where there never were any.
+  func ownSets(_ calls: SetCalls) throws -> Set<String> {
+    guard try state.read(Self.setsMarker, atMost: 1) != nil else { return [] }
+    return try calls.names().filter(SetName.isOurs)
   }
 
   package func observe() throws(Refusal) -> Observations {

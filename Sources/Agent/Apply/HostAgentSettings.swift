@@ -86,11 +86,22 @@ extension HostAgent {
         }
       }
       let all = SysctlFile(found: found)
+      try Self.requireReadable(all)
       if all != originals.file { try write(originals: all) }
       return FoundSettings(file: all)
     } catch {
       throw Refusal("keep the kernel settings as they are now, to go back to", error)
     }
+  }
+
+  /// What is too large to be read back would be lost.
+  private static func requireReadable(_ found: SysctlFile) throws(Refusal) {
+    let size = found.encode().count
+    guard size > SysctlFile.maximumFound else { return }
+    throw Refusal(
+      code: .settingRefused,
+      detail: "what \(found.values.count) kernel settings are now takes \(size) bytes, more than the "
+        + "\(SysctlFile.maximumFound) that can be kept; this host has too many interfaces for a setting of all of them")
   }
 
   /// Of a setting that the kernel set along with a switch of ours; nil for all others.

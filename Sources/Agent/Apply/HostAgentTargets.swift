@@ -28,10 +28,9 @@ extension HostAgent {
     let side = try sides.side(of: bundle)
     var known = KnownRules(
       rules: side.rules, sets: side.beside.sets, settings: side.beside.settings, sources: bundle.manifest.sources)
+    known.found = try name.flatMap { try store.read(.found, of: $0) }
     switch known.rules {
-    case .exclusive:
-      known.printed = name.flatMap { store.printed($0) }
-      known.found = try name.flatMap { try store.read(.found, of: $0) }
+    case .exclusive: known.printed = name.flatMap { store.printed($0) }
     case .owned: known.taken = try name.map { try store.readTaken(of: $0) } ?? .none
     case .nothing: known.expected = KnownRules.nothing.expected
     }

@@ -47,5 +47,4 @@ package struct ManagementConnection: Hashable, Sendable {
 
   /// Empty when it did not come over SSH.
   package var source: String { ends?.source ?? "" }
-  package var isOverSSH: Bool { ends != nil }
 }

@@ -17,6 +17,15 @@ extension KnownRules {
     }
   }
 
+  /// What was replaced, to go back to.
+  static func copy(replaced: PerFamily<Ruleset>, over old: KnownRules?) -> KnownRules {
+    var copy = copy(replaced, of: old)
+    copy.ownTables = old?.exclusiveTables ?? copy.ownTables
+    copy.sources = old?.sources ?? []
+    copy.taken = old?.taken ?? .none
+    return copy
+  }
+
   /// Whether these exclusive rules take tables, with something in them, that `old` left to others.
   func takesMore(of saved: PerFamily<Ruleset>, than old: KnownRules) -> Bool {
     Family.allCases.contains { family in
@@ -41,8 +50,32 @@ extension KnownRules {
       }
       var ours: Policies = [:]
       if case .owned(let side) = old?.rules { ours = side.rules[family].policies }
-      return ruleset.restricted(to: tables)
+      let left = ruleset.restricted(to: tables)
         .withoutOurs(givingBack: old?.taken[family] ?? [], policies: policies[family], ours: ours)
+      return old?.found.map { left.merged(with: $0[family]) } ?? left
     }
   }
+
+  /// What is to be in the tables of `found` once these rules are gone: what was found, where the table is wholly ours; where
+  /// it was so once and is no more, the same behind what others have there by now.
+  ///
+  /// - Parameters:
+  ///   - saved: what is there now.
+  ///   - whole: tables that are wholly ours.
+  func givingBack(
+    _ found: PerFamily<Ruleset>, to saved: PerFamily<Ruleset>, whole: PerFamily<Set<String>>
+  ) -> PerFamily<Ruleset> {
+    found.map { family, found in
+      let others = Set(found.tableNames).subtracting(whole[family])
+      let policies = found.policies
+      let left = saved[family].restricted(to: others)
+        .withoutOurs(givingBack: taken[family], policies: policies, ours: policies)
+      return left.merged(with: found)
+    }
+  }
+}
+
+extension PerFamily where Value == Ruleset {
+  /// More than policies, which generation 0 holds too.
+  var holdsRules: Bool { Family.allCases.contains { self[$0] != self[$0].withoutRules } }
 }

@@ -52,18 +52,3 @@ extension FirewallProblem {
   /// "Set cannot be destroyed: it is in use by a kernel component", "Device or resource busy".
   var isSetInUse: Bool { kind == .refused && (words.contains("in use") || words.contains("busy")) }
 }
-
-extension HostAgent {
-  /// In words, whose sets of sets keep these sets of ours from going away, and what to do about it; nil when none does.
-  func holders(of names: Set<String>, _ calls: SetCalls) -> (words: String, hint: String)? {
-    guard let lists = try? calls.lists() else { return nil }
-    let held = lists.flatMap { list, members in members.filter(names.contains).map { (list: list, member: $0) } }
-      .min { ($0.list, $0.member) < ($1.list, $1.member) }
-    guard let held else { return nil }
-    let list = SafeText.escape(held.list)
-    return (
-      "the ipset \(list), which is not ours, has our \(held.member) as a member",
-      "take it out with 'ipset del \(list) \(held.member)', then do this again"
-    )
-  }
-}

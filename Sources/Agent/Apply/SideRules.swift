@@ -69,7 +69,7 @@ struct KnownRules {
   var printed: PerFamily<Ruleset>?
   /// Foreign rules that were moved below our hooks.
   var taken = PerFamily<[TakenRule]>(ipv4: [], ipv6: [])
-  /// Exclusive: what each table held before it became ours, for giving it up again.
+  /// What each table held before it became wholly ours, for giving it up again; owned rules that came after remember it.
   var found: PerFamily<Ruleset>?
   /// A copy of what was found on the host: nothing in it is ours to delete rule by rule.
   var isCopy = false
@@ -91,15 +91,21 @@ struct KnownRules {
       expected: found.map { _, ruleset in ruleset.digest }, isCopy: true)
   }
 
-  /// Giving exclusive rules up puts back what they replaced.
+  /// Giving exclusive rules up puts back what they replaced. Owned ones do not have those tables any more: there it waits
+  /// for the removal.
   func givingUp(_ old: KnownRules?) -> KnownRules {
-    guard case .nothing = rules, let found = old?.found else { return self }
+    guard case .nothing = rules, let old, let found = old.found else { return self }
     var known = self
+    guard old.rules.isExclusive else {
+      known.found = found
+      return known
+    }
+    known.found = nil
     known.rules = .exclusive(found)
     known.expected = found.map { _, ruleset in ruleset.digest }
     known.isCopy = true
     // Where the safe policy stands in for rules that took more tables, those have to be emptied again to go back to it.
-    known.ownTables = old?.ownTables ?? known.ownTables
+    known.ownTables = old.ownTables
     return known
   }
 

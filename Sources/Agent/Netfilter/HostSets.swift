@@ -9,7 +9,6 @@ struct HostSets {
   /// More are not copied; the rules that name them are then refused by their own program.
   static let maximumSets = 512
   static let maximumBytes = 32 << 20
-  private static let options: Set<String> = ["--match-set", "--add-set", "--del-set", "--map-set"]
 
   /// What `ipset restore` takes to make the named sets again; those that do not exist are left out.
   ///
@@ -54,22 +53,5 @@ struct HostSets {
   static func created(by text: [UInt8]) -> Set<String> {
     let lines = text.split(separator: UInt8(ascii: "\n")).lazy.filter { $0.starts(with: "create ".utf8) }
     return Set(lines.compactMap { RuleText.words($0).dropFirst().first })
-  }
-
-  /// The sets that rules name, without reading each rule in words: texts may be long.
-  static func names(in text: [UInt8]) -> Set<String> {
-    var names = Set<String>()
-    let end = Array("-set ".utf8)
-    var index = 0
-    while index + end.count < text.count {
-      defer { index += 1 }
-      guard text[index] == end[0], text[index..<index + end.count].elementsEqual(end) else { continue }
-      let start = text[..<index].lastIndex { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\n") }.map { $0 + 1 } ?? 0
-      let option = String(decoding: text[start..<index + end.count - 1], as: UTF8.self)
-      guard options.contains(option) else { continue }
-      let line = text[(index + end.count)...].prefix { $0 != UInt8(ascii: "\n") }
-      if let name = RuleText.words(line.prefix(80)).first { names.insert(name) }
-    }
-    return names
   }
 }

@@ -7,10 +7,11 @@ enum Leases {
   /// What clients bind (RFC 2131, RFC 8415).
   private static let clientPorts = PerFamily<UInt16>(ipv4: 68, ipv6: 546)
 
-  /// Directory and how a lease's name ends: of dhclient, NetworkManager, systemd-networkd and dhcpcd.
-  private static let directories = [
-    ("var/lib/dhcp", ".leases"), ("var/lib/dhclient", ".leases"), ("var/lib/NetworkManager", ".lease"),
-    ("run/systemd/netif/leases", ""), ("var/lib/dhcpcd", ".lease"), ("var/lib/dhcpcd", ".lease6"),
+  /// Of dhclient, NetworkManager, systemd-networkd and dhcpcd: directory, how a lease's name ends, and its family where
+  /// the name's beginning does not tell. networkd's names are the numbers of interfaces.
+  private static let places: [(directory: String, ending: String, family: Family?)] = [
+    ("var/lib/dhcp", ".leases", nil), ("var/lib/dhclient", ".leases", nil), ("var/lib/NetworkManager", ".lease", nil),
+    ("run/systemd/netif/leases", "", .ipv4), ("var/lib/dhcpcd", ".lease", .ipv4), ("var/lib/dhcpcd", ".lease6", .ipv6),
   ]
   private static let maximumFiles = 256
 
@@ -20,11 +21,11 @@ enum Leases {
   static func found(root: String = "", boot: Int? = bootTime()) -> PerFamily<Bool> {
     var found = clientPorts.map { family, port in (try? ListedSocket.isBound(family, udp: port)) ?? false }
     guard let boot else { return found }
-    for (directory, ending) in directories {
-      let path = "\(root)/\(directory)"
-      let names = LinuxFacts.list(path).prefix(maximumFiles).filter { $0.hasSuffix(ending) }
+    for place in places {
+      let path = "\(root)/\(place.directory)"
+      let names = LinuxFacts.list(path).prefix(maximumFiles).filter { $0.hasSuffix(place.ending) }
       for name in names where isFresh("\(path)/\(name)", since: boot) {
-        found[isIPv6(name) ? .ipv6 : .ipv4] = true
+        found[place.family ?? family(of: name)] = true
       }
     }
     return found
@@ -37,9 +38,9 @@ enum Leases {
       && status.st_mtim.tv_sec >= boot
   }
 
-  /// `dhclient6.eth0.leases`, `eth0.lease6`, `internal6-….lease`
-  private static func isIPv6(_ name: String) -> Bool {
-    name.hasSuffix("6") || name.hasPrefix("dhclient6") || name.hasPrefix("internal6")
+  /// `dhclient6.eth0.leases`, `internal6-….lease`
+  private static func family(of name: String) -> Family {
+    name.hasPrefix("dhclient6") || name.hasPrefix("internal6") ? .ipv6 : .ipv4
   }
 
   static func bootTime() -> Int? {

@@ -1,6 +1,7 @@
 package import Apply
 package import Core
 internal import Glibc
+internal import Ruleset
 internal import Wire
 
 /// The packet filter of the network namespace that this process is in.
@@ -39,7 +40,7 @@ package final class LinuxFirewall: HostFirewall {
     let named = [texts.ipv4, texts.ipv6] + (rehearsal.live.map { [$0.ipv4, $0.ipv6] } ?? [])
     // Whatever the host holds under the name of one that the bundle brings: what is rehearsed is what was signed.
     let own = HostSets.created(by: rehearsal.sets)
-    let others: Set<String> = named.reduce(into: []) { $0.formUnion(HostSets.names(in: $1).subtracting(own)) }
+    let others: Set<String> = named.reduce(into: []) { $0.formUnion(SetName.named(in: $1).subtracting(own)) }
     request.sets = sets.copy(others, besides: own)
     request.ownSets = rehearsal.sets
     request.setProgram = sets.program ?? ""

@@ -80,10 +80,22 @@ struct SSHListeners {
       let name = Self.entryName(entry)
       guard name.utf8.allSatisfy({ (48...57).contains($0) }) else { continue }
       seen += 1
-      guard SmallFile.line("\(processes)/\(name)/comm", atMost: 32) == "sshd", isRoots(name) else { continue }
+      guard SmallFile.line("\(processes)/\(name)/comm", atMost: 32) == "sshd", isRoots(name), !isSession(name) else {
+        continue
+      }
       parents[name] = parent(of: name)
     }
     return parents.filter { parents[$0.value] == nil }.keys.sorted()
+  }
+
+  /// One calls itself `sshd: root@pts/0`, `sshd: root [priv]`, `sshd: [accepted]`, and may outlive its daemon. That is called
+  /// by its path, or `sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups`.
+  private func isSession(_ process: String) -> Bool {
+    let title = Array("sshd: ".utf8)
+    guard let line = SmallFile.read("\(processes)/\(process)/cmdline", atMost: 64), line.starts(with: title) else {
+      return false
+    }
+    return line.dropFirst(title.count).first != UInt8(ascii: "/")
   }
 
   /// By what the process may do. Who owns its folder says less: that is root for every process that may not be dumped.

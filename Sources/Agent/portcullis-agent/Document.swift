@@ -143,6 +143,11 @@ extension Document {
       ("conflicts", .array(report.conflicts.map { .string($0) })), ("degraded", .bool(report.degraded != nil)),
       ("degraded_reason", Document.optional(report.degraded) { .string($0) }),
       ("management_source", .string(report.managementSource)),
+      ("ssh_ports", .array(report.sshPorts.map { .number(UInt64($0)) })),
+      (
+        "leases",
+        Document.optional(report.leases) { .object([("ipv4", .bool($0.ipv4)), ("ipv6", .bool($0.ipv6))]) }
+      ),
       (
         "settings",
         .array(

@@ -176,7 +176,7 @@ package struct StatusJudge: Sendable {
     guard let received = observation.lastReport else { return (.stale, nil) }
     let age = now - received.receivedAt
     if age < -Self.tolerableSkew { return (.stale, "its report is from \(received.receivedAt), after our own clock") }
-    return age > staleAfter ? (.stale, "its last report is \(age) seconds old") : (.fresh, nil)
+    return age > staleAfter ? (.stale, "its last report is older than \(staleAfter) seconds") : (.fresh, nil)
   }
 }
 

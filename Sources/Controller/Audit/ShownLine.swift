@@ -11,7 +11,8 @@ extension DiffLine {
       case .added: "+"
       case .removed: "-"
       }
-    guard let chain else { return mark + text }
+    // A set or a setting that differs stands among the chains, and is none.
+    guard let chain, BuiltInChains.chains(of: table) != nil else { return mark + text }
     if OwnedNames.isOurs(chain) {
       let named = String(decoding: OwnedNames.shown(line: Array(text.utf8)), as: UTF8.self)
       return mark + named + (text.hasPrefix(":") ? "   (our chain \(SafeText.escape(chain)))" : "")

@@ -34,6 +34,22 @@ package struct ApplyDocument: Document {
         warnings = []
       }
     }
+
+    struct Outcome: Hashable {
+      let result: String
+      let warnings: [String]
+    }
+
+    /// By result, the best first; then by host.
+    static func folded(_ hosts: [Host], _ style: TextStyle) -> [Alike<Outcome>] {
+      let groups = Alike.fold(
+        hosts.map { ($0.name, Outcome(result: $0.result, warnings: $0.warnings), [$0.detail]) }, style)
+      return groups.sorted {
+        (ApplyDocument.words.firstIndex(of: $0.key.result)!, $0.hosts[0]) < (
+          ApplyDocument.words.firstIndex(of: $1.key.result)!, $1.hosts[0]
+        )
+      }
+    }
   }
 
   let release: Release?
@@ -43,6 +59,11 @@ package struct ApplyDocument: Document {
   let leftOut: [String]
   /// Withdrawn before, and left so.
   let withdrawn: [String]
+  /// Those that were asked first, did not answer, and got nothing.
+  let unreachable: [SilentHost]
+  private let wereAsked: Bool
+
+  private enum CodingKeys: CodingKey { case release, hosts, counts, leftOut, withdrawn, unreachable }
 
   package init(_ applied: Applying.Applied) {
     release = applied.release.map {
@@ -53,6 +74,9 @@ package struct ApplyDocument: Document {
     hosts = applied.hosts.map { Host($0) }
     var counts = Dictionary(uniqueKeysWithValues: Self.words.map { ($0, 0) })
     for host in hosts { counts[host.result, default: 0] += 1 }
+    unreachable = SilentHost.list(applied.unreachable ?? [:])
+    wereAsked = applied.unreachable != nil
+    counts["unreachable", default: 0] += unreachable.count
     self.counts = counts
     leftOut = applied.leftOut.map(\.description)
     withdrawn = applied.withdrawn.map(\.description)
@@ -76,7 +100,11 @@ package struct ApplyDocument: Document {
   }
 
   package var names: [String] { hosts.map(\.name) }
-  package var records: [any Encodable] { hosts }
+  package var records: [any Encodable] {
+    Records.each("release", [release].compactMap(\.self)) + Records.each("host", hosts)
+      + Records.hosts("left-out", leftOut) + Records.hosts("withdrawn", withdrawn)
+      + SilentHost.records(unreachable)
+  }
   package var summary: [String: Int] { counts }
 
   package func text(_ style: TextStyle) -> String {
@@ -84,19 +112,22 @@ package struct ApplyDocument: Document {
     if !withdrawn.isEmpty {
       left += "withdrawn, and left so until 'portcullis apply -l HOST --reinstate': \(Folding.fold(withdrawn))\n"
     }
+    left += SilentHost.text(unreachable, style)
     guard let release else {
-      return "Nothing to do: by its last report, every \(leftOut.isEmpty ? "" : "other ")host runs what it should "
-        + "(--refresh asks them).\n" + left
+      let every = leftOut.isEmpty ? "every host" : "every other host"
+      return wereAsked
+        ? "Nothing to do: \(every)\(unreachable.isEmpty ? "" : " that answered") runs what it should.\n" + left
+        : "Nothing to do: by its last report, \(every) runs what it should (--refresh asks them).\n" + left
     }
     var text = "Release \(release.serial), installable until \(release.expires): \(SafeText.escape(release.reason))\n"
     let words = Self.words
-    for (result, detail, warnings, members) in groups().sorted(by: {
-      (words.firstIndex(of: $0.0)!, $0.3[0]) < (words.firstIndex(of: $1.0)!, $1.3[0])
-    }) {
+    for group in Host.folded(hosts, style) {
+      let (result, detail) = (group.key.result, group.texts[0])
       let line =
-        "  \(result.padded(to: 12))\(Folding.fold(members))" + (detail.isEmpty ? "" : ": \(SafeText.escape(detail))")
+        "  \(result.padded(to: 12))\(Folding.fold(group.hosts))"
+        + (detail.isEmpty ? "" : ": \(SafeText.escape(detail))")
       text += (["committed", "unchanged", "pending"].contains(result) ? line : Paint.bad.on(line, style)) + "\n"
-      for warning in warnings { text += "    warning: \(SafeText.escape(warning))\n" }
+      for warning in group.key.warnings { text += "    warning: \(SafeText.escape(warning))\n" }
     }
     for hint in hints { text += "  hint: \(hint)\n" }
     let parts = words.compactMap { word in counts[word, default: 0] == 0 ? nil : "\(counts[word]!) \(word)" }
@@ -115,15 +146,5 @@ package struct ApplyDocument: Document {
       hints.append("'pending': 'portcullis confirm' keeps the change, 'portcullis cancel' or time takes it back")
     }
     return hints
-  }
-
-  private func groups() -> [(String, String, [String], [String])] {
-    struct Key: Hashable {
-      let result: String
-      let detail: String
-      let warnings: [String]
-    }
-    return Dictionary(grouping: hosts) { Key(result: $0.result, detail: $0.detail, warnings: $0.warnings) }
-      .map { ($0.key.result, $0.key.detail, $0.key.warnings, $0.value.map(\.name)) }
   }
 }

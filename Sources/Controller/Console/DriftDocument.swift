@@ -65,7 +65,10 @@ package struct DriftDocument: Document {
   package var exitCode: Int32 { !unreachable.isEmpty ? 4 : drifted > 0 ? 2 : 0 }
 
   package var names: [String] { groups.flatMap(\.hosts).sorted() }
-  package var records: [any Encodable] { groups }
+  package var records: [any Encodable] {
+    Records.each("group", groups) + Records.hosts("unreachable", unreachable)
+      + Records.hosts("unknown", unknown)
+  }
   package var summary: [String: Int] {
     ["asked": asked, "intact": intact, "drifted": drifted, "unreachable": unreachable.count, "unknown": unknown.count]
   }

@@ -62,14 +62,14 @@ package struct EnrollDocument: Document {
 
   /// Hosts that went alike are one line.
   package func text(_ style: TextStyle) -> String {
-    var order: [String] = []
-    var groups: [String: [String]] = [:]
-    for host in hosts {
+    // Where a host is managed from is no detail that may be left out.
+    let said = hosts.map { host in
       let line = Self.line(host)
-      if groups[line] == nil { order.append(line) }
-      groups[line, default: []].append(host.name)
+      return host.architecture == nil ? (host.name, "", [line]) : (host.name, line, [])
     }
-    return order.map { "\(Folding.fold(groups[$0]!)): \($0)\n" }.joined()
+    return Alike.fold(said, style).map { group in
+      "\(Folding.fold(group.hosts)): \(group.texts.first ?? group.key)\n"
+    }.joined()
   }
 
   private static func line(_ host: Host) -> String {

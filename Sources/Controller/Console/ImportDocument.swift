@@ -48,8 +48,18 @@ package struct ImportDocument: Document {
     self.failed = failed
   }
 
+  private struct HostWarnings: Encodable {
+    let name: String
+    let warnings: [String]
+  }
+
   package var names: [String] { policies.map(\.file) }
-  package var records: [any Encodable] { policies }
+  package var records: [any Encodable] {
+    Records.each("policy", policies)
+      + Records.each("failed", failed.sorted { $0.key < $1.key }.map { SilentHost(name: $0.key, reason: $0.value) })
+      + Records.each(
+        "warnings", warnings.sorted { $0.key < $1.key }.map { HostWarnings(name: $0.key, warnings: $0.value) })
+  }
   package var summary: [String: Int] {
     ["policies": policies.count, "hosts": policies.reduce(0) { $0 + $1.hosts.count }, "failed": failed.count]
   }
@@ -76,12 +86,8 @@ package struct ImportDocument: Document {
       text +=
         "\(SafeText.escape(inventory))   the groups they apply to: a further source below inventory in portcullis.yaml\n"
     }
-    for (host, words) in warnings.sorted(by: { $0.key < $1.key }) {
-      for word in words { text += "\(host): " + Paint.bad.on(SafeText.escape(word), style) + "\n" }
-    }
-    for (host, why) in failed.sorted(by: { $0.key < $1.key }) {
-      text += "\(host): " + Paint.bad.on(SafeText.escape(why), style) + "\n"
-    }
-    return text
+    let told = warnings.sorted { $0.key < $1.key }.flatMap { host, words in words.map { (host, $0) } }
+    text += ReasonLines.text(told, style)
+    return text + ReasonLines.text(failed.sorted { $0.key < $1.key }.map { ($0, $1) }, style)
   }
 }

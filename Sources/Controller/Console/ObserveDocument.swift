@@ -27,7 +27,8 @@ package struct ObserveDocument: Document {
   let full: [String]
   /// Entries that hosts left out, because there were too many.
   let leftOut: Int
-  let unreachable: [String: String]
+  let unreachable: [SilentHost]
+  let notEnrolled: [String]
 
   package init(_ observed: Observing.Observed) {
     drops = ObservedDrop.fold(observed.hosts.map { ($0.host, $0.observations) }).map {
@@ -38,13 +39,20 @@ package struct ObserveDocument: Document {
     observing = observed.hosts.filter { !$0.observations.observing.isEmpty }.map(\.host.description)
     full = observed.hosts.filter { !$0.observations.full.isEmpty }.map(\.host.description)
     leftOut = observed.hosts.map(\.observations.omitted).reduce(0, +)
-    unreachable = Dictionary(uniqueKeysWithValues: observed.unreachable.map { ($0.key.description, $0.value) })
+    unreachable = SilentHost.list(observed.unreachable)
+    notEnrolled = observed.notEnrolled.map(\.description)
   }
 
   package var names: [String] { observing }
-  package var records: [any Encodable] { drops }
+  package var records: [any Encodable] {
+    Records.each("drop", drops) + Records.hosts("observing", observing) + Records.hosts("full", full)
+      + SilentHost.records(unreachable) + Records.hosts("not-enrolled", notEnrolled)
+  }
   package var summary: [String: Int] {
-    ["drops": drops.count, "observing": observing.count, "unreachable": unreachable.count]
+    [
+      "drops": drops.count, "observing": observing.count, "left_out": leftOut, "unreachable": unreachable.count,
+      "not_enrolled": notEnrolled.count,
+    ]
   }
 
   package func text(_ style: TextStyle) -> String {
@@ -67,9 +75,7 @@ package struct ObserveDocument: Document {
     } else if drops.isEmpty {
       text += "nothing would have been dropped on \(Folding.fold(observing))\n"
     }
-    for (host, why) in unreachable.sorted(by: { $0.key < $1.key }) {
-      text += "\(host): " + Paint.bad.on(SafeText.escape(why), style) + "\n"
-    }
-    return text
+    text += ReasonLines.text(unreachable.map { ($0.name, $0.reason) }, led: "unreachable: ", style)
+    return text + (notEnrolled.isEmpty ? "" : "not enrolled, not asked: \(Folding.fold(notEnrolled))\n")
   }
 }

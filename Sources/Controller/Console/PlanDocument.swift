@@ -43,21 +43,24 @@ package struct PlanDocument: Document {
   let alsoChanging: [String]
   /// DNS names of policies, and the addresses they are pinned to.
   let dnsNames: [ResolveDocument.Name]
+  /// Those that were asked first and did not answer.
+  let unreachable: [SilentHost]
 
   package init(_ planned: Planning.Planned) {
     self.init(
       planned.plan, surroundings: planned.surroundings, alsoChanging: planned.alsoChanging.map(\.description),
-      dnsNames: planned.names?.names.map(ResolveDocument.Name.init) ?? []
+      dnsNames: planned.names?.names.map(ResolveDocument.Name.init) ?? [], unreachable: planned.unreachable ?? [:]
     ) { planned.sources(of: $0) }
   }
 
   package init(
     _ plan: RolloutPlan, surroundings: [Surroundings] = [], alsoChanging: [String] = [],
-    dnsNames: [ResolveDocument.Name] = [],
+    dnsNames: [ResolveDocument.Name] = [], unreachable: [HostID: String] = [:],
     sources: (PlanGroup) -> (Family, DiffLine) -> SourceLocation? = { _ in { _, _ in nil } }
   ) {
     self.alsoChanging = alsoChanging
     self.dnsNames = dnsNames
+    self.unreachable = SilentHost.list(unreachable)
     fleet = plan.fleet.description
     fingerprint = plan.fingerprint.description
     lastSerial = plan.serialBase.value
@@ -110,12 +113,25 @@ package struct PlanDocument: Document {
     PlanAction.allCases.filter(\.touchesHost).reduce(0) { $0 + counts[$1.rawValue, default: 0] }
   }
 
+  /// - Parameter errors: mistakes that `apply` would refuse.
+  /// - Parameter tellsChanges: a change is a finding.
+  package func exitCode(errors: Int, tellsChanges: Bool) -> Int32 {
+    var tally = RunTally()
+    tally.unreachable = unreachable.count
+    tally.findings = errors + (tellsChanges ? toChange : 0)
+    return tally.exitCode.rawValue
+  }
+
   package var names: [String] {
     let touching = Set(PlanAction.allCases.filter(\.touchesHost).map(\.rawValue))
     return groups.filter { touching.contains($0.action) }.flatMap(\.hosts).sorted()
   }
-  package var records: [any Encodable] { groups }
-  package var summary: [String: Int] { counts }
+  package var records: [any Encodable] {
+    Records.each("group", groups) + Records.each("beside", beside)
+      + Records.hosts("also-changing", alsoChanging) + Records.each("dns-name", dnsNames)
+      + SilentHost.records(unreachable)
+  }
+  package var summary: [String: Int] { counts.merging(["unreachable": unreachable.count]) { $1 } }
 
   package func text(_ style: TextStyle) -> String {
     var text = ""
@@ -132,6 +148,8 @@ package struct PlanDocument: Document {
     if !alsoChanging.isEmpty {
       text += "outside of --limit, the same files would also change \(Folding.fold(alsoChanging))\n\n"
     }
+    text += SilentHost.text(unreachable, style)
+    if !unreachable.isEmpty { text += "\n" }
     let counted = PlanAction.allCases.filter { !$0.touchesHost }.compactMap { action -> String? in
       let count = counts[action.rawValue] ?? 0
       return count == 0 ? nil : "\(count) \(action.rawValue)"

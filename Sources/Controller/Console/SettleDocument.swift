@@ -22,18 +22,11 @@ package struct SettleDocument: Document {
   package var summary: [String: Int] { counts }
 
   package func text(_ style: TextStyle) -> String {
-    struct Key: Hashable {
-      let result: String
-      let detail: String
-    }
-    let groups = Dictionary(grouping: hosts) { host in
-      Key(
-        result: host.result, detail: ([host.detail] + host.warnings).filter { !$0.isEmpty }.joined(separator: "; "))
-    }
     var text = ""
-    for (key, members) in groups.sorted(by: { ($0.key.result, $0.value[0].name) < ($1.key.result, $1.value[0].name) }) {
-      text += "  \(key.result.padded(to: 12))\(SafeText.escape(Folding.fold(members.map(\.name))))"
-      text += key.detail.isEmpty ? "\n" : ": \(SafeText.escape(key.detail))\n"
+    for group in ApplyDocument.Host.folded(hosts, style) {
+      let detail = (group.texts + group.key.warnings).filter { !$0.isEmpty }.joined(separator: "; ")
+      text += "  \(group.key.result.padded(to: 12))\(Folding.fold(group.hosts))"
+      text += detail.isEmpty ? "\n" : ": \(SafeText.escape(detail))\n"
     }
     return text + counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ") + "\n"
   }

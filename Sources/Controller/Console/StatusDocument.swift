@@ -130,7 +130,7 @@ package struct StatusDocument: Document {
       return "\(axis):".padded(to: 11) + (parts.isEmpty ? "-" : parts.joined(separator: ", "))
     }
     return "\(hosts.count) \(hosts.count == 1 ? "host" : "hosts")\n" + lines.map { "  \($0)\n" }.joined() + "\n"
-      + (style.wide ? wideTable() : foldedTable()) + why()
+      + (style.wide ? wideTable() : foldedTable()) + why(style)
   }
 
   /// Hosts in the same state are one line.
@@ -186,20 +186,13 @@ package struct StatusDocument: Document {
   private static func short(_ digest: String?) -> String { digest.map { String($0.dropFirst(7).prefix(12)) } ?? "-" }
 
   /// What keeps hosts from being current, intact and fresh; hosts with the same reasons are one line.
-  private func why() -> String {
-    var order: [[String]] = []
-    var groups: [[String]: [String]] = [:]
-    for host in hosts {
-      let reasons = host.reasons + host.conflicts.map { "\($0) is enabled too, and loads rules of its own" }
-      guard !reasons.isEmpty else { continue }
-      if groups[reasons] == nil { order.append(reasons) }
-      groups[reasons, default: []].append(host.name)
+  private func why(_ style: TextStyle) -> String {
+    let troubled = hosts.filter { !$0.reasons.isEmpty || !$0.conflicts.isEmpty }
+    let lines = Alike.fold(troubled.map { ($0.name, $0.conflicts, $0.reasons) }, style).map { group in
+      let reasons = group.texts + group.key.map { "\($0) is enabled too, and loads rules of its own" }
+      return "\(Folding.fold(group.hosts)): \(reasons.map { SafeText.escape($0) }.joined(separator: "; "))\n"
     }
-    guard !order.isEmpty else { return "" }
-    return "\n"
-      + order.map { reasons in
-        "\(Folding.fold(groups[reasons]!)): \(reasons.map { SafeText.escape($0) }.joined(separator: "; "))\n"
-      }.joined()
+    return lines.isEmpty ? "" : "\n" + lines.joined()
   }
 }
 

@@ -15,8 +15,6 @@ package struct ValidateDocument: Document {
   let hosts: [String]
   let policies: [String]
   let uncovered: [String]
-  /// Of the inventory.
-  let warnings: [String]
   let findings: [Finding]
   /// What was not loaded into a namespace of this machine, and why.
   let notLoaded: String?
@@ -25,14 +23,13 @@ package struct ValidateDocument: Document {
     hosts = validated.hosts
     policies = validated.policies
     uncovered = validated.uncovered
-    warnings = validated.inventoryWarnings.map { SafeText.escape($0.description) }
     findings = validated.findings.map { Finding(lint: $0.lint, hosts: $0.hosts) }
     notLoaded = validated.notes.isEmpty ? nil : validated.notes.joined(separator: "; ")
   }
 
   /// Of files that cannot be read or compiled: nothing else is known.
   package init(invalidFiles mistakes: [LintFinding]) {
-    (hosts, policies, uncovered, warnings) = ([], [], [], [])
+    (hosts, policies, uncovered) = ([], [], [])
     findings = mistakes.map { Finding(lint: $0, hosts: []) }
     notLoaded = "the files cannot be compiled"
   }
@@ -54,7 +51,7 @@ package struct ValidateDocument: Document {
     [
       "hosts": hosts.count, "policies": policies.count, "uncovered": uncovered.count,
       "errors": findings.count { $0.lint.severity == .error },
-      "warnings": warnings.count + findings.count { $0.lint.severity == .warning },
+      "warnings": findings.count { $0.lint.severity == .warning },
     ]
   }
 

@@ -234,6 +234,8 @@ private struct TypedRuleReader {
 
   /// A name of it that the language writes in the same way, or a number that has none.
   private func isTransport(_ name: String) -> Bool {
+    // Headers before the content in IPv6: the language means packets that have them, wherever they stand.
+    if family == .ipv6, ["43", "44", "51", "60", "ah"].contains(name) { return false }
     if TypedRule.names[name] != nil || TypedRule.namesOfFamilies[name]?.family == family { return true }
     guard let number = UInt8(name), number > 0, "\(number)" == name else { return false }
     return !TypedRule.names.values.contains(Int(number))
@@ -296,7 +298,8 @@ private struct TypedRuleReader {
       guard next() == "--reject-with", let kind = next() else { return nil }
       return Rejection.allCases.first { $0.option(family) == kind }.map { .reject($0) }
     case "SNAT":
-      guard next() == "--to-source", let address = next(), let prefix = prefix(address), prefix.description == address
+      guard next() == "--to-source", let address = next(), let prefix = prefix(address), prefix.description == address,
+        TranslationCompiler.canTranslate(to: prefix)
       else { return nil }
       return .snat(to: address)
     case "DNAT":
@@ -322,7 +325,9 @@ private struct TypedRuleReader {
       address = text[..<colon]
       guard Self.isPort(text[colon...]) else { return false }
     }
-    return prefix(String(address)).map { $0.isOneAddress && $0.description == address } ?? false
+    return prefix(String(address)).map {
+      $0.isOneAddress && $0.description == address && TranslationCompiler.canTranslate(to: $0)
+    } ?? false
   }
 
   private static func isPort(_ text: Substring) -> Bool {

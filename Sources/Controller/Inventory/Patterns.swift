@@ -167,11 +167,10 @@ struct PatternPart {
       // Of a range that was mistyped, not all of a hundred thousand names.
       let gone = names.lazy.filter { inventory.index(ofHost: $0) == nil }.prefix(500)
       let more = names.count - known.count - gone.count
+      let missing = Folding.fold(Array(gone)) + (more > 0 ? " and \(more) more" : "")
+      let verb = gone.count == 1 ? "is" : "are"
       throw Failure(
-        "find hosts",
-        because: Reason(
-          "of \(quoted(part)), \(Folding.fold(Array(gone)))\(more > 0 ? " and \(more) more" : "") \(gone.count == 1 ? "is" : "are") not in the inventory"
-        ),
+        "find hosts", because: Reason("of \(quoted(part)), \(missing) \(verb) not in the inventory"),
         hint: "\(quoted("\(body.prefix { $0 != "[" })*")) names those that are", kind: .usage)
     }
     return known

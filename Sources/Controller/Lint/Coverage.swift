@@ -19,6 +19,20 @@ extension RuleView {
     target == other.target && targetOptions == other.targetOptions && covers(other) && other.covers(self)
   }
 
+  /// True only if no packet surely matches both. States are passed over: packets of one connection differ in them.
+  package func isDisjoint(from other: RuleView) -> Bool {
+    guard isClear, other.isClear else { return false }
+    func differ<Pattern>(_ part: KeyPath<RuleView, Negatable<Pattern>?>) -> Bool {
+      self[keyPath: part]?.isDisjoint(from: other[keyPath: part]) ?? false
+    }
+    func differ(_ part: KeyPath<RuleView, PortSet?>) -> Bool {
+      guard let mine = self[keyPath: part], let others = other[keyPath: part] else { return false }
+      return mine.intersection(others).ranges.isEmpty
+    }
+    return differ(\.transport) || differ(\.source) || differ(\.destination) || differ(\.input) || differ(\.output)
+      || differ(\.sourcePorts) || differ(\.destinationPorts)
+  }
+
   private static func covers<Pattern>(_ a: Negatable<Pattern>?, _ b: Negatable<Pattern>?) -> Bool {
     a?.covers(b) ?? true
   }

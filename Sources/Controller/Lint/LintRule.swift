@@ -25,9 +25,12 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
   case unusedService = "unused-service"
   case unusedSchedule = "unused-schedule"
   case expiredItem = "expired-item"
+  case unknownHelper = "unknown-helper"
   case policyWithoutHosts = "policy-without-hosts"
   case hostWithoutPolicy = "host-without-policy"
   case sshPortDisagrees = "ssh-port-disagrees"
+  /// What the inventory's own reader has to say.
+  case inventoryWarning = "inventory-warning"
   // What only whoever loads the rules can find.
   case doesNotLoad = "does-not-load"
   case notTriedHere = "not-tried-here"
@@ -40,7 +43,8 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .noSSHFromControllers, .noLoopback, .noEstablished, .icmpv6Dropped, .doesNotLoad, .invalidFile: .error
     case .shadowedRule, .duplicateRule, .acceptAfterCatchAll, .oneFamilyOnly, .logWithoutLimit, .masqueradeEverything,
       .sourcePortAccept, .forwardingDisabled, .noDHCPClient, .closedFamily, .unusedSet, .unusedService, .unusedSchedule,
-      .expiredItem, .policyWithoutHosts, .hostWithoutPolicy, .sshPortDisagrees, .notTriedHere:
+      .expiredItem, .unknownHelper, .policyWithoutHosts, .hostWithoutPolicy, .sshPortDisagrees, .inventoryWarning,
+      .notTriedHere:
       .warning
     }
   }
@@ -66,9 +70,11 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .unusedService: "a service that no rule uses"
     case .unusedSchedule: "a schedule that no item uses"
     case .expiredItem: "an item whose last day is over"
+    case .unknownHelper: "a connection tracking helper that Linux does not have"
     case .policyWithoutHosts: "a policy that applies to no host"
     case .hostWithoutPolicy: "a host that no policy applies to"
     case .sshPortDisagrees: "a port of SSH that sshd does not listen on"
+    case .inventoryWarning: "something of the inventory that is not understood"
     case .doesNotLoad: "a rule that no Linux takes"
     case .notTriedHere: "a rule that this machine cannot try"
     case .invalidFile: "a file that cannot be used"
@@ -96,9 +102,11 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .unusedSet: "It may be mistyped where it was meant to be used."
     case .unusedService, .unusedSchedule: "It may be mistyped where it was meant to be used."
     case .expiredItem: "The kernel has ended it: whoever reads the policy believes that it still lets somebody in."
+    case .unknownHelper: "A host without it refuses the whole ruleset, and keeps what it has."
     case .policyWithoutHosts: "The group may be mistyped, and its hosts go without these rules."
     case .hostWithoutPolicy: "Nothing filters it."
     case .sshPortDisagrees: "Rules for ssh open a port where nobody listens, and not the one that is needed."
+    case .inventoryWarning: "Rules are made of what was read, and of nothing else."
     case .doesNotLoad: "Every host would refuse the whole ruleset, and keep what it has."
     case .notTriedHere: "A host that lacks the same refuses the whole ruleset, and keeps what it has."
     case .invalidFile: "Nothing is sent before it is mended."
@@ -124,9 +132,11 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .closedFamily: "Delete it, or leave `ipv6: drop-all` out."
     case .unusedSet, .unusedService, .unusedSchedule: "Delete it, or use it."
     case .expiredItem: "Delete it, or name a later day."
+    case .unknownHelper: "Correct its name, or see that the hosts have its module."
     case .policyWithoutHosts: "Correct `applies_to`, or delete the policy."
     case .hostWithoutPolicy: "Put the host into a group that has a policy."
     case .sshPortDisagrees: "Correct `portcullis_ssh_port`, or leave it out."
+    case .inventoryWarning: "See the message."
     case .doesNotLoad: "Correct the rule: the message has the words of iptables or of the kernel."
     case .notTriedHere: "See that the hosts have the extension; where this machine has it too, it is tried."
     case .invalidFile: "See the message."

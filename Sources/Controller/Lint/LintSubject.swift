@@ -15,6 +15,8 @@ package struct LintFacts: Hashable, Sendable {
   package var leftOut: [SourceLocation] = []
   /// Where `ipv6: drop-all` is said.
   package var closing: SourceLocation?
+  /// Where rules come from that accept answers by themselves: no item says so.
+  package var impliedAnswers: Set<SourceLocation> = []
   /// `forward: foreign`: forwarding is somebody else's, who sees to it.
   package var forwardsForeign = false
 

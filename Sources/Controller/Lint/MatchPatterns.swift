@@ -28,6 +28,17 @@ package struct Negatable<Pattern: MatchPattern>: Hashable, Sendable {
     }
   }
 
+  /// True only if nothing is let through by both.
+  func isDisjoint(from other: Negatable<Pattern>?) -> Bool {
+    guard let other else { return false }
+    return switch (isNegated, other.isNegated) {
+    case (false, false): pattern.isDisjoint(from: other.pattern)
+    case (true, false): pattern.contains(other.pattern)
+    case (false, true): other.pattern.contains(pattern)
+    case (true, true): false
+    }
+  }
+
   /// The pattern itself, when it is not negated.
   package var positive: Pattern? { isNegated ? nil : pattern }
 }

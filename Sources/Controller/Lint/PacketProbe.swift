@@ -8,6 +8,10 @@ package struct PacketProbe: Hashable, Sendable {
     case input, output, forward
   }
 
+  package enum Moment: Hashable, Sendable, CaseIterable {
+    case inside, outside
+  }
+
   package enum Interface: Hashable, Sendable {
     case named(String)
     /// Some interface, not the loopback.
@@ -40,6 +44,10 @@ package struct PacketProbe: Hashable, Sendable {
   package var tcpFlags: UInt8?
   /// When it comes.
   package var now: UTCTime?
+  /// Whether it comes inside the window of every rule that has a time, or outside of all of them.
+  package var moment: Moment?
+  /// Sent by whom the connection was opened to. Nil for either.
+  package var isReply: Bool?
 
   package init(
     _ family: Family, _ way: Way, _ transport: ProtocolNumber, state: ConnectionStates, from source: Peer,
@@ -53,6 +61,7 @@ package struct PacketProbe: Hashable, Sendable {
     self.destination = destination
     input = way == .output ? .none : .external
     output = way == .input ? .none : .external
+    if state == .new { isReply = false }
     if transport == .tcp { tcpFlags = state == .new ? 0x02 : 0x10 }
   }
 
@@ -142,7 +151,9 @@ package struct PacketProbe: Hashable, Sendable {
     }
     guard !match.words.contains("!") else { return .doubtful }
     switch match.module {
-    case "time": return hasEnded(match) ? .no : .doubtful
+    case "conntrack" where match.words == ["--ctdir", "ORIGINAL"]: return isReply.map { $0 ? .no : .yes } ?? .open
+    case "time" where hasEnded(match) || moment == .outside: return .no
+    case "time": return moment == .inside ? .yes : .doubtful
     case "limit": return .yes
     case "hashlimit": return match.words.contains("--hashlimit-above") ? .no : .yes
     case "connlimit": return match.words.contains("--connlimit-above") ? .no : .doubtful

@@ -80,6 +80,7 @@ struct ReachLints {
     var answer = PacketProbe(family, .input, .tcp, state: .established, from: .stranger, to: .own)
     answer.sourcePort = 443
     answer.destinationPort = Self.clientPort
+    answer.isReply = true
     check(request, answer, chain: "INPUT", "answers to what the host asks")
 
     for peer in controllers(family) + [.stranger] where findings.allSatisfy({ !$0.subject.hasSuffix("OUTPUT") }) {
@@ -90,6 +91,7 @@ struct ReachLints {
         var reply = PacketProbe(family, .output, .tcp, state: .established, from: .own, to: peer)
         reply.sourcePort = port
         reply.destinationPort = Self.clientPort
+        reply.isReply = true
         check(login, reply, chain: "OUTPUT", "the host's answers to those whom it lets in")
       }
     }

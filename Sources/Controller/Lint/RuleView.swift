@@ -69,7 +69,7 @@ package struct OpaqueMatch: Hashable, Sendable {
     self.words = words
   }
 
-  static let core = "-"
+  package static let core = "-"
 
   /// The same packet, asked twice, gets the same answer. False for whatever nobody is sure of.
   package var isStateless: Bool {

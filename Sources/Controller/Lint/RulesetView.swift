@@ -54,7 +54,7 @@ package struct ChainView: Sendable {
 }
 
 /// What targets do with a packet, as far as the rules behind them are concerned.
-enum TargetKind {
+package enum TargetKind {
   case accept
   case drop
   case comeBack
@@ -67,7 +67,7 @@ enum TargetKind {
   /// A chain of the table, or a target that nothing is known of.
   case other
 
-  init(_ name: String) {
+  package init(_ name: String) {
     switch name {
     case "ACCEPT": self = .accept
     case "DROP", "REJECT": self = .drop

@@ -16,6 +16,8 @@ struct ShadowSearch {
     /// Of the chain's rules.
     let rule: Int
     let earlier: Int
+    /// One accepts what the other drops.
+    let isOverruled: Bool
   }
 
   static let maximumComparisons = 20_000_000
@@ -67,7 +69,11 @@ struct ShadowSearch {
   }
 
   private mutating func add(_ kind: Shadow.Kind, _ chain: ChainView, _ rule: Int, _ earlier: Int) {
-    found.append(Shadow(kind: kind, chain: chain.name, rule: rule, earlier: earlier))
+    let (mine, other) = (chain.rules[rule], chain.rules[earlier])
+    let isOverruled =
+      mine.target == .jump("ACCEPT") && ends.drops(other) || ends.drops(mine) && other.target == .jump("ACCEPT")
+    found.append(
+      Shadow(kind: kind, chain: chain.name, rule: rule, earlier: earlier, isOverruled: isOverruled))
   }
 
   private mutating func first(

@@ -7,13 +7,25 @@ private struct WayIn {
     case none, perhaps, open
   }
 
+  /// What stands in its way.
+  enum Obstacle: Equatable {
+    /// Rules that let nothing of it in, or nobody knows.
+    case rules
+    /// A translation.
+    case diversion
+    /// A rule that has `when` or `until`.
+    case time(String)
+    /// The first packet gets in, and what follows it does not.
+    case cut
+  }
+
   let controller: String
   let family: Family
   let width: Width
-  /// What stands in its way.
   let place: SourceLocation
-  /// What stands in its way is a translation.
-  let isDiverted: Bool
+  let obstacle: Obstacle
+
+  var isDiverted: Bool { obstacle == .diversion }
 
   /// A port that is translated to another one of sshd's is judged by that one.
   static func isWorse(_ a: WayIn, _ b: WayIn) -> Bool {
@@ -25,43 +37,41 @@ extension ReachLints {
   func ssh() -> [LintFinding] {
     let found = subject.controllers.compactMap { wayIn(from: $0) }
     guard let best = found.map(\.width).max() else { return [] }
-    let ports = "SSH (port \(PortSet(subject.sshPorts.map { $0...$0 }).words))"
     // One way in is enough to mend the rest.
     guard best < .open else {
       return found.filter { way in
         way.width < .open && (way.width == .none || way.isDiverted)
           && !(way.family == .ipv6 && subject.facts.closesIPv6)
-      }.map { way in
-        way.width == .perhaps
-          ? finding("this may send \(ports) from \(way.controller) elsewhere", way, "some \(way.controller)", .warning)
-          : finding(
-            "\(ports) from \(way.controller) cannot get in, although it can from another controller", way,
-            "some \(way.controller)", .warning)
-      }
+      }.map { finding($0, from: $0.controller, isOneOfSeveral: true) }
     }
-    guard let first = found.first(where: { $0.width == best }) else { return [] }
-    return switch (best, first.isDiverted) {
-    case (.perhaps, true):
-      [finding("this may send \(ports) from the controllers elsewhere", first, "perhaps diverted", .warning)]
-    case (.perhaps, false):
-      [
-        finding(
-          "whether \(ports) from the controllers gets in cannot be told from these rules", first, "perhaps", .warning)
-      ]
-    case (_, true): [finding("this sends \(ports) from the controllers elsewhere", first, "diverted", .error)]
-    case (_, false): [finding("\(ports) from the controllers cannot get in", first, "none", .error)]
-    }
+    return found.first { $0.width == best }.map { [finding($0, from: "the controllers", isOneOfSeveral: false)] } ?? []
   }
 
-  private func finding(
-    _ message: String, _ way: WayIn, _ subject: String, _ severity: LintSeverity
-  ) -> LintFinding {
-    LintFinding(
-      .noSSHFromControllers, severity: severity, at: way.place, message,
-      hint: way.isDiverted
-        ? "translate another port, or only what others send (`from`) or ask of other addresses (`to`)"
-        : "accept the service ssh from controllers",
-      subject: subject)
+  private func finding(_ way: WayIn, from whom: String, isOneOfSeveral: Bool) -> LintFinding {
+    let ssh = "SSH (port \(PortSet(subject.sshPorts.map { $0...$0 }).words)) from \(whom)"
+    let others = isOneOfSeveral ? ", although it can from another controller" : ""
+    let message =
+      switch (way.width, way.obstacle) {
+      case (.perhaps, .diversion): "this may send \(ssh) elsewhere"
+      case (_, .diversion) where !isOneOfSeveral: "this sends \(ssh) elsewhere"
+      case (_, .time(let key)): "whether \(ssh) gets in hangs on the time: this rule has `\(key)`"
+      case (_, .cut): "\(ssh) gets in, and this drops what follows the first packet\(others)"
+      case (.perhaps, _): "whether \(ssh) gets in cannot be told from these rules"
+      default: "\(ssh) cannot get in\(others)"
+      }
+    let hint =
+      switch way.obstacle {
+      case .diversion: "translate another port, or only what others send (`from`) or ask of other addresses (`to`)"
+      case .time: "accept the service ssh from controllers at any time, above it"
+      case .cut: "accept what is established from the controllers above it"
+      case .rules: "accept the service ssh from controllers"
+      }
+    let kind =
+      way.width == .perhaps
+      ? way.isDiverted ? "perhaps diverted" : "perhaps" : way.isDiverted ? "diverted" : "none"
+    return LintFinding(
+      .noSSHFromControllers, severity: isOneOfSeveral || way.width == .perhaps ? .warning : .error, at: way.place,
+      message, hint: hint, subject: isOneOfSeveral ? "some \(way.controller)" : kind)
   }
 
   /// Nil for what is no address, and where sshd has no port.
@@ -72,9 +82,54 @@ extension ReachLints {
       var probe = PacketProbe(family, .input, .tcp, state: .new, from: .address(prefix), to: .own)
       probe.sourcePort = Self.clientPort
       probe.destinationPort = port
-      return way(of: walk(probe), controller, family)
+      return way(of: probe, controller)
     }
     return ways.max(by: WayIn.isWorse)
+  }
+
+  /// At any time: rules that have one are asked inside all their windows, and outside of all.
+  private func way(of probe: PacketProbe, _ controller: String) -> WayIn {
+    let passage = walk(probe)
+    let way = way(of: passage, controller, probe.family)
+    guard way.width > .none, !way.isDiverted else { return way }
+    let widths = PacketProbe.Moment.allCases.map { moment in
+      var probe = probe
+      probe.moment = moment
+      return self.way(of: walk(probe), controller, probe.family).width
+    }
+    if way.width == .open, widths.allSatisfy({ $0 == .open }) { return cut(of: probe, controller) ?? way }
+    let timed = passage.steps.lazy.compactMap { step in
+      Self.time(of: step.rule).map { (step.rule, $0) }
+    }.first
+    guard widths[0] != widths[1], let (rule, key) = timed, let place = subject.place(probe.family, rule) else {
+      return way
+    }
+    return WayIn(
+      controller: controller, family: probe.family, width: .perhaps, place: place, obstacle: .time(key))
+  }
+
+  /// What follows the first packet, while windows are open or closed.
+  private func cut(of first: PacketProbe, _ controller: String) -> WayIn? {
+    for moment in PacketProbe.Moment.allCases {
+      var probe = PacketProbe(first.family, .input, .tcp, state: .established, from: first.source, to: .own)
+      probe.sourcePort = first.sourcePort
+      probe.destinationPort = first.destinationPort
+      probe.isReply = false
+      probe.moment = moment
+      let passage = walk(probe)
+      guard passage.verdict == .dropped else { continue }
+      return WayIn(
+        controller: controller, family: first.family, width: .none,
+        place: place(of: passage, first.family, chain: "INPUT"), obstacle: .cut)
+    }
+    return nil
+  }
+
+  /// The key that gave a rule its time.
+  private static func time(of rule: RuleView) -> String? {
+    guard let match = rule.opaque.first(where: { $0.module == "time" }) else { return nil }
+    let windows = ["--timestart", "--timestop", "--weekdays", "--monthdays"]
+    return match.words.contains(where: windows.contains) ? "when" : "until"
   }
 
   private func way(of passage: Passage, _ controller: String, _ family: Family) -> WayIn {
@@ -85,10 +140,10 @@ extension ReachLints {
     {
       return WayIn(
         controller: controller, family: family, width: diversion.isCertain ? .none : .perhaps, place: place,
-        isDiverted: true)
+        obstacle: .diversion)
     }
     return WayIn(
       controller: controller, family: family, width: width, place: place(of: passage, family, chain: "INPUT"),
-      isDiverted: false)
+      obstacle: .rules)
   }
 }

@@ -35,6 +35,8 @@ package struct Applying: Sendable {
     package let withdrawn: [HostID]
     /// Hosts of the plan that got nothing because they are not enrolled, or because no policy applies to them.
     package let leftOut: [HostID]
+    /// Why hosts that were asked first, and got nothing, did not answer; nil when none was asked.
+    package let unreachable: [HostID: String]?
   }
 
   let workspace: Workspace
@@ -59,34 +61,35 @@ package struct Applying: Sendable {
     _ planned: Planning.Planned, store: FleetStore, verb: String = "apply", reason: String, told: (Host) -> Void
   ) async throws -> Applied {
     let touched = planned.plan.touched.map(\.host)
+    let delivered = Set(touched)
     // A controller that lost its memory must not say that all is well.
     if !planned.plan.hosts.isEmpty, planned.plan.hosts.allSatisfy({ $0.action == .notEnrolled }) {
-      throw Failure(
-        verb, because: Reason("none of these hosts is enrolled, as far as this controller knows"),
-        hint: "enroll them, again if its state was lost: portcullis enroll HOST…")
+      throw Failure.noneEnrolled(verb)
     }
+    let silent = planned.unreachable?.filter { host, _ in !delivered.contains(host) }
+    var tally = RunTally()
+    tally.unreachable = silent?.count ?? 0
     guard !touched.isEmpty else {
       return Applied(
-        release: nil, hosts: [], tally: RunTally(), awaiting: [], withdrawn: Self.withdrawn(planned),
-        leftOut: Self.leftOut(planned))
+        release: nil, hosts: [], tally: tally, awaiting: [], withdrawn: Self.withdrawn(planned),
+        leftOut: Self.leftOut(planned), unreachable: silent)
     }
     let release = try await Releasing(workspace: workspace, store: store)
-      .make(planned.content, above: planned.floor, reason: reason, grants: grants, to: Set(touched))
+      .make(planned.content, above: planned.floor, reason: reason, grants: grants, to: delivered)
     let run = try await store.beginRun(
       verb: verb, actor: Actor.name, reason: reason, serial: release.serial, at: workspace.clock.now())
     let couriers = try await couriers(touched, planned.content, release, store)
 
-    var tally = RunTally()
     var hosts: [Host] = []
     var reports: [ReceivedReport] = []
     await FanOut.each(couriers, parallel: limits.parallel) { courier in
       // A task of its own: whoever interrupts us stops new hosts, and waits for those that are being changed.
       await Task { await courier.deliver() }.value
-    } finished: { courier, delivered in
+    } finished: { courier, delivery in
       let now = workspace.clock.now()
-      let host = Host(host: courier.target.host, result: delivered.result, at: now)
-      if let report = delivered.report { reports.append(ReceivedReport(report, receivedAt: now)) }
-      tally.count(delivered.result)
+      let host = Host(host: courier.target.host, result: delivery.result, at: now)
+      if let report = delivery.report { reports.append(ReceivedReport(report, receivedAt: now)) }
+      tally.count(delivery.result)
       hosts.append(host)
       told(host)
     }
@@ -115,7 +118,7 @@ package struct Applying: Sendable {
     }
     return Applied(
       release: release, hosts: hosts, tally: tally, recordingFailure: recordingFailure, awaiting: awaiting,
-      withdrawn: Self.withdrawn(planned), leftOut: Self.leftOut(planned))
+      withdrawn: Self.withdrawn(planned), leftOut: Self.leftOut(planned), unreachable: silent)
   }
 
   private static func awaiting(_ host: Host, _ content: ReleaseContent, _ release: StoredRelease) -> AwaitingChange? {
@@ -180,6 +183,15 @@ package struct Applying: Sendable {
         RunHostResult(host: $0.host, result: $0.result.words.result.rawValue, detail: $0.result.words.detail)
       })
     try await store.endRun(run, exitCode: tally.exitCode.rawValue, at: workspace.clock.now())
+  }
+}
+
+extension Failure {
+  /// Not a success with nothing to do: the controller may have lost its memory.
+  static func noneEnrolled(_ operation: String) -> Failure {
+    Failure(
+      operation, because: Reason("none of these hosts is enrolled, as far as this controller knows"),
+      hint: "enroll them, again if its state was lost: portcullis enroll HOST…")
   }
 }
 

@@ -27,14 +27,20 @@ struct ControllerCheckup {
           hint: "install OpenSSH's client"))
     }
     findings += signing(now)
-    for (path, what) in [
-      (workspace.configuration.login.identity, "the key that opens the bridge on hosts"),
-      (workspace.configuration.login.knownHosts, "the host keys"),
+    for (path, what, hint) in [
+      (
+        workspace.configuration.login.identity, "the key that opens the bridge on hosts",
+        "portcullis keys init makes it with the other keys, 'ssh-keygen -t ed25519 -N \"\" -f FILE' alone; then enroll hosts"
+      ),
+      (
+        workspace.configuration.login.knownHosts, "the host keys",
+        "put them there, for example from 'ssh-keyscan HOST' after comparing the fingerprints"
+      ),
     ] where !Files.exists(path) {
       findings.append(
         Finding(
           check: "ssh", problem: "there is no \(SafeText.escape(path)), which holds \(what)",
-          hint: "docs/configuration.md, ssh; portcullis enroll makes the key"))
+          hint: hint))
     }
     findings += state()
     return findings

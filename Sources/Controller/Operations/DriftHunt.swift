@@ -25,9 +25,7 @@ package struct DriftHunt: Sendable {
   package func hunt(_ hosts: [InventoryHost], store: FleetStore) async throws -> Found {
     let enrolled = try await store.enrolments()
     guard hosts.contains(where: { enrolled[$0.id] != nil }) else {
-      throw Failure(
-        "look for drift", because: Reason("none of these hosts is enrolled, as far as this controller knows"),
-        hint: "enroll them, again if its state was lost: portcullis enroll HOST…")
+      throw Failure.noneEnrolled("look for drift")
     }
     let observation = Observation(workspace: workspace, limits: limits)
     let compared = try await observation.refreshComparing(hosts, store: store)

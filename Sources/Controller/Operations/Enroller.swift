@@ -167,10 +167,13 @@ package struct Enroller: Sendable {
   private func upload(_ executable: AgentExecutable, _ shell: RemoteShell) async throws -> Bool {
     let present = try await shell.run("sha256sum \(Self.agent)", privileged: true)
     if present.status == 0, digest(in: present) == executable.digest { return false }
-    let command =
-      "sh -c 'umask 022 && mkdir -p \(Self.folder) && cat >\(Self.upload) && chmod 755 \(Self.upload) && sha256sum \(Self.upload)'"
+    let steps = [
+      "umask 022", "mkdir -p \(Self.folder)", "cat >\(Self.upload)", "chmod 755 \(Self.upload)",
+      "sha256sum \(Self.upload)",
+    ]
     let sent = try await shell.succeed(
-      command, privileged: true, input: executable.bytes, doing: "upload the agent",
+      "sh -c '\(steps.joined(separator: " && "))'", privileged: true, input: executable.bytes,
+      doing: "upload the agent",
       hint: "may the login run 'sudo -n'?, and is there room in /usr/local?")
     guard digest(in: sent) == executable.digest else {
       throw Failure(

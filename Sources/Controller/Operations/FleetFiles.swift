@@ -27,12 +27,7 @@ package struct FleetFiles: Sendable {
         Array((FileSchema.config.modeline + "\n" + Configuration.template(fleet: fleet)).utf8)
       ),
       ("\(folder)/inventory/hosts.yaml", Array((FileSchema.inventory.modeline + "\n" + Self.inventory).utf8)),
-      (
-        "\(folder)/.gitignore",
-        Array(
-          "# What must not be reviewed in public: private keys, and the controller's memory.\nkeys/release\nkeys/controller\nstate/\n"
-            .utf8)
-      ),
+      ("\(folder)/.gitignore", Array(Self.ignored.utf8)),
     ]
     for name in try Self.policyFiles(in: policies, only: chosen) {
       let isOneFile = name.hasSuffix(".yaml") && !name.contains("/")
@@ -62,6 +57,14 @@ package struct FleetFiles: Sendable {
       return name.hasSuffix(".yaml") || name == NamePins.fileName ? [name] : []
     }
   }
+
+  private static let ignored = """
+    # What must not be reviewed in public: private keys, and the controller's memory.
+    keys/release
+    keys/controller
+    state/
+
+    """
 
   private static let inventory = """
     # Your hosts, as in an Ansible inventory. policies/base.yaml applies to all of them; each other policy adds to it for

@@ -18,14 +18,19 @@ package struct Observation: Sendable {
     try await ask(hosts, store: store, .ignored) { _, _ in }
   }
 
+  /// What hosts said that were just asked.
+  package struct Refreshed: Sendable {
+    /// Both sides of each host that differs.
+    package var texts: [HostID: PerFamily<Sweep.Sides?>] = [:]
+    /// In words for an operator, by host: nothing newer is known of them than what they said before.
+    package var unreachable: [HostID: String] = [:]
+  }
+
   /// The same.
-  /// - Returns: the texts of both sides of each host that differs.
-  package func refreshWithTexts(
-    _ hosts: [InventoryHost], store: FleetStore
-  ) async throws -> [HostID: PerFamily<Sweep.Sides?>] {
-    var texts: [HostID: PerFamily<Sweep.Sides?>] = [:]
-    try await ask(hosts, store: store, .texts) { texts[$0] = $1.texts }
-    return texts
+  package func refreshWithTexts(_ hosts: [InventoryHost], store: FleetStore) async throws -> Refreshed {
+    var refreshed = Refreshed()
+    refreshed.unreachable = try await ask(hosts, store: store, .texts) { refreshed.texts[$0] = $1.texts }
+    return refreshed
   }
 
   /// The same.
@@ -36,10 +41,12 @@ package struct Observation: Sendable {
     return drifts
   }
 
+  /// - Returns: why hosts could not be asked.
+  @discardableResult
   private func ask(
     _ hosts: [InventoryHost], store: FleetStore, _ differences: Sweep.Differences,
     answered: (HostID, Sweep.Answer) -> Void
-  ) async throws {
+  ) async throws -> [HostID: String] {
     let endpoints = Endpoints(inventory: try workspace.inventory(), configuration: workspace.configuration)
     let enrolled = Set(try await store.enrolments().keys)
     let asked = hosts.filter { enrolled.contains($0.id) }
@@ -60,6 +67,7 @@ package struct Observation: Sendable {
     try await store.record(reports: reports)
     try await store.record(contactFailures: failures)
     try Task.checkCancellation()
+    return failures.mapValues(\.reason)
   }
 
   /// Every host judged by what is known, in inventory order.

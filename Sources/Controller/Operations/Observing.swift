@@ -28,9 +28,14 @@ package struct Observing: Sendable {
     self.limits = limits
   }
 
+  package static let noneEnrolled = Failure.noneEnrolled("ask what would have been dropped")
+
   package func ask(_ hosts: [InventoryHost], store: FleetStore) async throws -> Observed {
-    let endpoints = Endpoints(inventory: try workspace.inventory(), configuration: workspace.configuration)
     let enrolled = Set(try await store.enrolments().keys)
+    guard hosts.contains(where: { enrolled.contains($0.id) }) else {
+      throw Self.noneEnrolled
+    }
+    let endpoints = Endpoints(inventory: try workspace.inventory(), configuration: workspace.configuration)
     let asked = hosts.filter { enrolled.contains($0.id) }
       .map { (host: $0.id, fleet: workspace.configuration.fleet, endpoint: endpoints.endpoint(of: $0, as: .agent)) }
     let (answered, unreachable) = await Self.ask(asked, over: try workspace.connector(), limits)

@@ -15,6 +15,8 @@ package struct Planning: Sendable {
     package let content: ReleaseContent
     /// The highest serial that a host or a release has and that can be believed: the next one lies above it.
     package let floor: Serial
+    /// Why hosts that were asked first did not answer; nil when none was asked.
+    package let unreachable: [HostID: String]?
     /// Of the hosts that a policy would change, in the plan's order.
     package let surroundings: [Surroundings]
     /// Outside of those planned for, whom the same files would change too.
@@ -34,10 +36,10 @@ package struct Planning: Sendable {
 
   /// As `plan`, and looks beyond the hosts that were named: who else would change, and whether DNS names have moved.
   package func planWithOutlook(
-    _ hosts: [InventoryHost], store: FleetStore?, differences: [HostID: PerFamily<Sweep.Sides?>] = [:],
+    _ hosts: [InventoryHost], store: FleetStore?, refreshed: Observation.Refreshed? = nil,
     lookup: @escaping NameResolution.Lookup = NameResolution.ask
   ) async throws -> Planned {
-    var planned = try await plan(hosts, store: store, differences: differences)
+    var planned = try await plan(hosts, store: store, refreshed: refreshed)
     let inventory = try workspace.inventory()
     let chosen = Set(hosts.map(\.id))
     let others = inventory.hosts.filter { !chosen.contains($0.id) }
@@ -64,10 +66,10 @@ package struct Planning: Sendable {
   }
 
   /// - Parameter store: nil before the first enrolment.
-  /// - Parameter differences: what drifted hosts were just asked for.
+  /// - Parameter refreshed: what the hosts said, when they were just asked.
   package func plan(
     _ hosts: [InventoryHost], store: FleetStore?, change: Change = .policies(),
-    differences: [HostID: PerFamily<Sweep.Sides?>] = [:]
+    refreshed: Observation.Refreshed? = nil
   ) async throws -> Planned {
     let observations = try await store?.observations() ?? [:]
     let (content, drafts) = try await self.content(after: change, hosts, ReportedFacts.of(observations), store)
@@ -85,7 +87,7 @@ package struct Planning: Sendable {
         host: host.id,
         desired: said?.desired,
         knowledge: knowledge(
-          of: host.id, said?.desired, content, observations[host.id], running[host.id], differences[host.id],
+          of: host.id, said?.desired, content, observations[host.id], running[host.id], refreshed?.texts[host.id],
           unwanted: newest))
     }
     let plan = try RolloutPlanner(fleet: workspace.configuration.fleet, serialBase: serialBase).plan(inputs)
@@ -94,7 +96,8 @@ package struct Planning: Sendable {
         Surroundings($0, owners: observations[host.host]?.lastReport?.report.owners ?? [])
       }
     }
-    return Planned(plan: plan, content: content, floor: floor, surroundings: surroundings)
+    return Planned(
+      plan: plan, content: content, floor: floor, unreachable: refreshed?.unreachable, surroundings: surroundings)
   }
 
   private func content(

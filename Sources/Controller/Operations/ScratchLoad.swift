@@ -45,7 +45,8 @@ package struct ScratchLoad: Sendable {
     let family: Family
   }
 
-  package func run(_ subjects: [Subject]) async -> Outcome {
+  /// Throws only when it is cancelled.
+  package func run(_ subjects: [Subject]) async throws -> Outcome {
     for tool in [Self.restorePrograms.ipv4, Self.restorePrograms.ipv6, Self.unshare] where !Files.exists(tool) {
       return Outcome(notes: ["the rules were not loaded for trial on this machine: there is no \(tool)"])
     }
@@ -74,6 +75,8 @@ package struct ScratchLoad: Sendable {
         }
       }
     }
+    // What a cancelled one could not load is nobody's mistake, and no lack of this machine.
+    try Task.checkCancellation()
     if tried < total {
       let why =
         reasons.isEmpty
@@ -134,6 +137,10 @@ package struct ScratchLoad: Sendable {
 
   private static let userNamespace = ["--user", "--map-root-user", "--net"]
 
+  private static let otherPlace =
+    "its options may be for another table or chain, or want a protocol: MASQUERADE is for POSTROUTING of nat, "
+    + "tcp-reset wants -p tcp"
+
   private static func finding(
     _ complaint: RestoreComplaint, _ family: Family, _ subject: Subject
   ) -> Validation.Finding? {
@@ -145,9 +152,7 @@ package struct ScratchLoad: Sendable {
       case .refused:
         LintFinding(
           .doesNotLoad, at: place, "the \(family.words) rule made of this does not load: \(said)",
-          hint: said.contains("Invalid argument")
-            ? "its options may be for another table or chain, or want a protocol: MASQUERADE is for POSTROUTING of nat, tcp-reset wants -p tcp"
-            : nil,
+          hint: said.contains("Invalid argument") ? Self.otherPlace : nil,
           subject: "\(family) \(complaint.words)")
       case .missingHere:
         LintFinding(

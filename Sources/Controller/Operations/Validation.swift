@@ -21,7 +21,6 @@ package struct Validation: Sendable {
   package let policies: [String]
   /// No policy applies to them.
   package let uncovered: [String]
-  package let inventoryWarnings: [Diagnostic]
   /// Assignments of the inventory that mean nothing to us.
   package let ignoredVariables: Int
   /// In reading order.
@@ -32,7 +31,7 @@ package struct Validation: Sendable {
   package let subjects: [ScratchLoad.Subject]
 
   package var errors: Int { findings.count { $0.lint.severity == .error } }
-  package var warnings: Int { findings.count { $0.lint.severity == .warning } + inventoryWarnings.count }
+  package var warnings: Int { findings.count { $0.lint.severity == .warning } }
 
   /// Errors that concern one of these hosts, or are wrong whoever runs it.
   package func errors(of hosts: Set<String>) -> [Finding] {
@@ -51,7 +50,7 @@ package struct Validation: Sendable {
     let sources = try await store?.enrolments().mapValues(\.controllers) ?? [:]
     let reported = try await store?.reportedFacts() ?? [:]
     var validation = try run(workspace, strict: strict, sources: sources, reported: reported)
-    validation.add(await trial.run(validation.subjects))
+    validation.add(try await trial.run(validation.subjects))
     return validation
   }
 
@@ -103,9 +102,10 @@ package struct Validation: Sendable {
     try problems.throwIfAny()
     findings.add(policies.remarks(inventory, now: now))
     for host in uncovered { findings.add(uncovered: host) }
+    for warning in inventory.warnings { findings.add(warning) }
     return Validation(
       hosts: inventory.hosts.map(\.id.description), policies: policies.names,
-      uncovered: uncovered.map(\.id.description), inventoryWarnings: inventory.warnings,
+      uncovered: uncovered.map(\.id.description),
       ignoredVariables: inventory.ignoredVariables, findings: findings.sorted(), subjects: subjects.all)
   }
 }
@@ -159,6 +159,7 @@ private struct Findings {
       subject.facts.closesIPv6 = policy.closesIPv6
       subject.facts.leftOut = policy.leftOut
       subject.facts.closing = policy.closing
+      subject.facts.impliedAnswers = policy.impliedAnswers
       subject.facts.forwardsForeign = policy.beside.forwardsForeign
       subject.facts.forwards = policy.forwards.map { _, forwards in forwards }
       known[key] = Linter.run(subject).map { finding in
@@ -181,6 +182,7 @@ private struct Findings {
         case .unusedService: .unusedService
         case .unusedSchedule: .unusedSchedule
         case .expiredItem: .expiredItem
+        case .unknownHelper: .unknownHelper
         case .policyWithoutHosts: .policyWithoutHosts
         }
       let said = remark.diagnostic
@@ -206,6 +208,12 @@ private struct Findings {
       LintFinding(
         .hostWithoutPolicy, at: host.location, "no policy applies to this host",
         hint: "a policy with applies_to: all is for every host", subject: host.id.description), host.id.description)
+  }
+
+  mutating func add(_ warning: Diagnostic) {
+    add(
+      LintFinding(
+        .inventoryWarning, at: warning.location, warning.message, hint: warning.hint, subject: warning.message), nil)
   }
 
   private mutating func add(_ finding: LintFinding, _ host: String?) {

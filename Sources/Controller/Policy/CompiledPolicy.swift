@@ -22,6 +22,8 @@ package struct CompiledPolicy: Sendable {
   package let closing: SourceLocation?
   /// Items and raw rules for IPv6 alone, of which that leaves nothing; in reading order.
   package let leftOut: [SourceLocation]
+  /// Where rules come from that accept answers although no item says so.
+  package let impliedAnswers: Set<SourceLocation>
   /// Families in which forwarded packets that no rule accepts are dropped.
   package let dropsForward: [Family]
   /// Named by the rules, by name.
@@ -36,12 +38,13 @@ package struct CompiledPolicy: Sendable {
 
   init(
     _ composition: Composition, _ facts: HostFacts, drafts: PerFamily<RulesetDraft>, sets: [AddressSet],
-    leftOut: [SourceLocation]
+    leftOut: [SourceLocation], impliedAnswers: Set<SourceLocation>
   ) throws(Diagnostics) {
     policies = composition.policies.map(\.name)
     beside = composition.beside
     closing = composition.closesIPv6
     self.leftOut = leftOut
+    self.impliedAnswers = impliedAnswers
     observes = composition.observes != nil
     settings = composition.sysctl
     sysctl = settings.isEmpty ? nil : settings.encode()

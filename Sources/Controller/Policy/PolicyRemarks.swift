@@ -4,7 +4,7 @@ package import Inventory
 /// What is likely not meant, told from the files alone.
 package struct PolicyRemark: Hashable, Sendable {
   package enum Kind: Hashable, Sendable {
-    case unusedSet, unusedService, unusedSchedule, expiredItem, policyWithoutHosts
+    case unusedSet, unusedService, unusedSchedule, expiredItem, unknownHelper, policyWithoutHosts
   }
 
   package let kind: Kind
@@ -16,7 +16,7 @@ package struct PolicyRemark: Hashable, Sendable {
 extension PolicySet {
   package func remarks(_ inventory: HostInventory, now: UTCTime) -> [PolicyRemark] {
     policies.flatMap { policy in
-      unused(policy) + expired(policy, now) + withoutHosts(policy, inventory)
+      unused(policy) + expired(policy, now) + unknownHelpers(policy) + withoutHosts(policy, inventory)
     } + unusedCommon()
   }
 
@@ -64,6 +64,19 @@ extension PolicySet {
         diagnostic: Diagnostic(
           until.location, "this item ended with \(until.value.text)", hint: "delete it, or name a later day"),
         subject: "\(policy.name) until \(until.value.text)")
+    }
+  }
+
+  private func unknownHelpers(_ policy: PolicyFile) -> [PolicyRemark] {
+    policy.sections.values.flatMap { $0.compactMap(\.match.helper) }.compactMap { helper in
+      guard ConnectionHelper(helper.value) == nil else { return nil }
+      return PolicyRemark(
+        kind: .unknownHelper,
+        diagnostic: Diagnostic(
+          helper.location, "Linux has no helper \(quoted(helper.value)) of its own",
+          hint: nearestHint(helper.value, among: ConnectionHelper.names)
+            ?? "it has \(ConnectionHelper.names.joined(separator: ", "))"),
+        subject: "\(policy.name) helper \(helper.value)")
     }
   }
 

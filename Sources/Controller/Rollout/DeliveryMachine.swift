@@ -130,10 +130,8 @@ package struct DeliveryMachine: Sendable {
       return finish(.current(touched: outcome.result == .committed, warnings: warnings))
     case .reverted:
       guard let lost, let waiting = lost.waiting, !lost.wasConfirmed else { return finish(.reverted(detail)) }
-      return finish(
-        .reverted(
-          "no new connection could be made within \(waiting.seconds) s, so the host went back (\(waiting.why)); it says: \(detail)"
-        ))
+      let cut = "no new connection could be made within \(waiting.seconds) s, so the host went back (\(waiting.why))"
+      return finish(.reverted("\(cut); it says: \(detail)"))
     case .failed: return finish(.failed(detail, nil))
     }
   }

@@ -63,13 +63,13 @@ struct Apply: FleetVerb {
     }
     let hosts = try readInventory(of: workspace).hosts(matching: approved?.limit ?? limit ?? "all")
     let store = try workspace.store()
-    let differences =
+    let refreshed =
       refresh
-      ? try await Observation(workspace: workspace, limits: contact.value).refreshWithTexts(hosts, store: store) : [:]
+      ? try await Observation(workspace: workspace, limits: contact.value).refreshWithTexts(hosts, store: store) : nil
     try await refuseMistakes(of: hosts, workspace, store)
     let planned = try await Planning(workspace).plan(
       hosts, store: store, change: .policies(reinstating: reinstate ? Set(hosts.map(\.id)) : []),
-      differences: differences)
+      refreshed: refreshed)
     try approved?.approve(planned.plan)
     return try await Change(
       verb: "apply", approval: approval, output: output, isApproved: approved != nil
@@ -84,7 +84,7 @@ struct Apply: FleetVerb {
     do {
       validation = try await Validation.run(workspace, strict: mistakes.strict, store: store, trial: Mistakes.trial)
     } catch {
-      guard despiteErrors else { throw error }
+      guard despiteErrors, !Task.isCancelled else { throw error }
       // Of hosts that nothing is sent to: those of the others end the planning.
       Terminal.complain(error)
       return

@@ -52,7 +52,12 @@ struct InventoryVerb: FleetVerb {
       }
       return InventoryDocument(host: known, of: inventory)
     }
-    guard graph else { return InventoryDocument(list: try inventory.hosts(matching: target.limit), of: inventory) }
+    if list {
+      // An inventory without hosts is listed as ansible-inventory does; a limit that names none is still a mistake.
+      let isWhole = target.limit == TargetOptions.all
+      return InventoryDocument(
+        list: isWhole ? inventory.hosts : try inventory.hosts(matching: target.limit), of: inventory)
+    }
     guard let top = inventory.group(named: group ?? "all") else {
       throw Failure(
         "show group \(quoted(group ?? "all"))", because: Reason("it is not in the inventory"),

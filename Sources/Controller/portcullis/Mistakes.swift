@@ -16,18 +16,14 @@ struct MistakeOptions: ParsableArguments {
 enum Mistakes {
   static var trial: ScratchLoad { ScratchLoad(program: BoundedFile.resolved("/proc/self/exe") ?? "") }
 
-  /// What belongs to no finding.
-  static func sayBeside(_ validation: Validation) {
-    for warning in validation.inventoryWarnings {
-      Terminal.say("warning: \(SafeText.escape(warning.description))")
-      if let hint = warning.hint { Terminal.say("hint: \(SafeText.escape(hint))") }
-    }
+  /// What was not loaded for trial.
+  static func sayNotes(_ validation: Validation) {
     for note in validation.notes { Terminal.say("note: \(note)") }
   }
 
   /// Everything, set apart from what follows.
   static func say(_ validation: Validation) {
-    sayBeside(validation)
+    sayNotes(validation)
     Terminal.write(FindingsText.lines(validation.findings, TextStyle()), to: STDERR_FILENO)
     let counted = FindingsText.counted(errors: validation.errors, warnings: validation.warnings)
     if !counted.isEmpty { Terminal.say(counted + "\n") }
@@ -53,16 +49,19 @@ enum Mistakes {
   static func refuseErrors(
     of validation: Validation, on hosts: [InventoryHost], excusing excused: Set<LintRule>
   ) throws {
-    for note in validation.notes { Terminal.say("note: \(note)") }
+    sayNotes(validation)
     let concerned = Self.errors(of: hosts, validation)
     Terminal.write(FindingsText.lines(concerned, only: .error, TextStyle()), to: STDERR_FILENO)
     sayBeyond(hosts, validation)
     let warnings = FindingsText.counted(errors: 0, warnings: validation.warnings)
     if !warnings.isEmpty { Terminal.say("\(warnings); see 'portcullis validate'") }
-    let errors = concerned.count { !excused.contains($0.lint.rule) }
-    guard errors > 0 else { return }
+    let errors = concerned.filter { !excused.contains($0.lint.rule) }
+    guard !errors.isEmpty else { return }
+    // Without that flag every host would refuse all the same, by its own knock.
+    let flag =
+      errors.allSatisfy { $0.lint.rule == .noSSHFromControllers } ? "--override-lockout" : "--despite-errors"
     throw Failure(
-      "apply", because: Reason("\(FindingsText.counted(errors: errors, warnings: 0)) above; nothing was sent"),
-      hint: "mend the policies, or say --despite-errors with a --reason", kind: .refused)
+      "apply", because: Reason("\(FindingsText.counted(errors: errors.count, warnings: 0)) above; nothing was sent"),
+      hint: "mend the policies, or say \(flag) with a --reason", kind: .refused)
   }
 }

@@ -29,11 +29,7 @@ struct Observe: AsyncParsableCommand {
     func perform() async throws -> Int32 {
       let workspace = try open()
       let hosts = try readInventory(of: workspace).hosts(matching: target.limit)
-      guard let store = try workspace.existingStore() else {
-        throw Failure(
-          "ask what would have been dropped", because: Reason("no host is enrolled"), hint: "portcullis enroll HOST",
-          kind: .usage)
-      }
+      guard let store = try workspace.existingStore() else { throw Observing.noneEnrolled }
       let observed = try await Observing(workspace, limits: contact.value).ask(hosts, store: store)
       try store.close()
       try Terminal.print(ObserveDocument(observed), output)

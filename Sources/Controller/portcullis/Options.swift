@@ -47,7 +47,9 @@ struct InventoryOptions: ParsableArguments {
 /// Which hosts.
 struct TargetOptions: ParsableArguments {
   @Option(name: .shortAndLong, help: "Hosts and groups, as Ansible's patterns: 'web:&prod:!web7', 'web[01-20]'")
-  var limit: String = "all"
+  var limit: String = TargetOptions.all
+
+  static let all = "all"
 }
 
 /// How hosts are talked to.

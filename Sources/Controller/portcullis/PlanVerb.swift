@@ -40,10 +40,10 @@ struct Plan: FleetVerb {
     let workspace = try open().readingOnce()
     let hosts = try readInventory(of: workspace).hosts(matching: target.limit)
     let store = refresh ? try workspace.store() : try workspace.existingStore()
-    let differences = try await drifted(hosts, workspace, store)
+    let refreshed = try await refreshed(hosts, workspace, store)
     // Beside each other: the kernel makes the trial wait.
     async let validating = Validation.run(workspace, strict: mistakes.strict, store: store, trial: Mistakes.trial)
-    async let planning = Planning(workspace).planWithOutlook(hosts, store: store, differences: differences)
+    async let planning = Planning(workspace).planWithOutlook(hosts, store: store, refreshed: refreshed)
     let validation = try await validating
     Mistakes.say(validation)
     Mistakes.sayBeyond(hosts, validation)
@@ -59,17 +59,16 @@ struct Plan: FleetVerb {
     if let out, output.output == .text, errors == 0 {
       Terminal.say("written to \(out); next: portcullis apply \(out)")
     }
-    guard errors == 0 else {
+    if errors > 0 {
       Terminal.say("error: apply will refuse this: \(FindingsText.counted(errors: errors, warnings: 0)) above")
-      return 2
     }
-    return detailedExitcode && document.toChange > 0 ? 2 : 0
+    return document.exitCode(errors: errors, tellsChanges: detailedExitcode)
   }
 
-  private func drifted(
+  private func refreshed(
     _ hosts: [InventoryHost], _ workspace: Workspace, _ store: FleetStore?
-  ) async throws -> [HostID: PerFamily<Sweep.Sides?>] {
-    guard refresh, let store else { return [:] }
+  ) async throws -> Observation.Refreshed? {
+    guard refresh, let store else { return nil }
     return try await Observation(workspace: workspace, limits: contact.value).refreshWithTexts(hosts, store: store)
   }
 }

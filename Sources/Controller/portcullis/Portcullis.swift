@@ -11,8 +11,9 @@ struct Portcullis: AsyncParsableCommand {
       A day with it: portcullis plan, portcullis apply, portcullis status, portcullis drift.
       To try it without touching a server: portcullis lab up --hosts 6
 
-      Exit codes: 0 done · 1 error · 2 finding (drift, what doctor found, changes with --detailed-exitcode) · 3 some \
-      hosts failed or reverted · 4 some unreachable or unknown, none failed · 5 refused by a guard · 64 usage · 130 interrupted
+      Exit codes: 0 done · 1 error · 2 finding (drift, what doctor found, errors that validate and plan found, changes \
+      with --detailed-exitcode) · 3 some hosts failed or reverted · 4 some unreachable or unknown, none failed · \
+      5 refused by a guard · 64 usage · 130 interrupted
       """,
     version: Version.text,
     groupedSubcommands: [

@@ -68,7 +68,11 @@ struct Render: FleetVerb {
       if !rendering.compiled.settings.isEmpty {
         Terminal.say("warning: the policy's sysctl is no part of these rules")
       }
-      Terminal.write(String(decoding: rendering.compiled.rules[family], as: UTF8.self), to: 1)
+      if output.output == .text {
+        Terminal.write(String(decoding: rendering.compiled.rules[family], as: UTF8.self), to: 1)
+      } else {
+        try Terminal.print(RenderDocument(rendering, families: [family]), output)
+      }
       return 0
     }
     let workspace = try open()

@@ -69,9 +69,14 @@ struct RulesetVerb: AsyncParsableCommand {
   }
 }
 
-/// A file, or standard input for "-", at most 64 MiB.
+/// A file, a pipe such as a shell makes of `<(command)`, or standard input for "-", at most 64 MiB.
 private func read(_ file: String) throws -> Ruleset {
   let limit = 64 << 20
-  guard file == "-" else { return try Ruleset.parse(save: try Files.read(file, atMost: limit), file: file) }
-  return try Ruleset.parse(save: try StandardInput.read(atMost: limit), file: "-")
+  let text =
+    switch file {
+    case "-": try Piped.standardInput(atMost: limit)
+    case _ where Piped.isPipe(file): try Piped.contents(of: file, atMost: limit)
+    default: try Files.read(file, atMost: limit)
+    }
+  return try Ruleset.parse(save: text, file: file)
 }

@@ -39,14 +39,14 @@ struct Validate: FleetVerb {
       validated = try await Validation.run(workspace, strict: mistakes.strict, store: store, trial: Mistakes.trial)
       try store?.close()
     } catch {
-      if output != .text, output != .wide {
+      if output != .text, output != .wide, !Interruption.happened {
         let found = ValidateDocument.mistakes(of: error, in: fleet.config ?? Configuration.fileName)
         try print(ValidateDocument(invalidFiles: found), found)
       }
       throw error
     }
     fleet.sayPassedOver(validated.ignoredVariables)
-    Mistakes.sayBeside(validated)
+    Mistakes.sayNotes(validated)
     try print(ValidateDocument(validated), validated.findings.map(\.lint))
     return validated.doesNotLoad ? 1 : validated.errors > 0 ? 2 : 0
   }

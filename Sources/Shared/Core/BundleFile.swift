@@ -14,6 +14,12 @@ package enum BundleFile: Hashable, Sendable {
   /// More signers than any threshold needs; a bound on work for the host.
   package static let maximumSignatures = 16
 
+  /// Every file that a bundle may have.
+  package static var all: [BundleFile] {
+    [.statement, .manifest, .proof, .rules(.ipv4), .rules(.ipv6), .sets, .sysctl]
+      + (0..<maximumSignatures).map(BundleFile.signature)
+  }
+
   package var fileName: String {
     switch self {
     case .statement: "release.statement"

@@ -70,7 +70,7 @@ struct FakeSets: Equatable {
   static func names(in kernel: FakeFirewall.Kernel) -> Set<String> {
     Family.allCases.reduce(into: []) { names, family in
       for rule in kernel[family].values.flatMap(\.chains).flatMap(\.rules) {
-        let words = String(decoding: rule.bytes, as: UTF8.self).split(separator: " ").map(String.init)
+        let words = ((try? rule.words()) ?? []).map(\.text)
         for (option, name) in zip(words, words.dropFirst()) where option.hasSuffix("-set") { names.insert(name) }
       }
     }

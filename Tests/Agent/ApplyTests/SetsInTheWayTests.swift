@@ -119,6 +119,39 @@ import Wire
     #expect(try host.apply(agent, Beside.old).result == .committed)
   }
 
+  @Test(arguments: [Beside.old, Beside.owned])
+  func `a rule on a set of another type under the name of ours is named, before anything is touched`(
+    bundle: Modes.Bundle
+  ) throws {
+    let name = try (bundle.get().manifest == Beside.old.get().manifest ? Beside.friends : Beside.others).get().name
+    host.firewall.sets.all[name] = FakeSets.Held(type: "hash:ip family inet", members: ["192.0.2.1"])
+    host.firewall.append("-A FORWARD -m set --match-set \(name) src -j DROP", to: "filter", .ipv4)
+    let before = HostPicture(host)
+    let loads = host.firewall.loads
+    let refusal = #expect(throws: Refusal.self) { try host.apply(agent, bundle) }
+    let words = "replace a set of another type: a rule in table filter of ipv4 uses the ipset \(name)"
+    #expect(refusal?.code == .setsRefused && refusal?.detail.contains(words) == true, "\(String(describing: refusal))")
+    #expect(HostPicture(host) == before && host.firewall.loads == loads)
+    host.firewall.kernel.ipv4 = [:]
+    #expect(try host.apply(agent, bundle).result == .committed)
+  }
+
+  @Test func `sets that cannot be made are told as what they are`() throws {
+    host.faults.breaks = "ipset restore"
+    let outcome = try host.apply(agent, Beside.old)
+    #expect(outcome.result == .reverted && outcome.detail.contains("make the sets: "), "\(outcome)")
+    #expect(!outcome.detail.contains("load the new"), "\(outcome)")
+  }
+
+  @Test func `a comment about one of our sets keeps nobody from leaving`() throws {
+    try host.apply(agent, Beside.owned)
+    let name = try Beside.others.get().name
+    let rule = "-A INPUT -m comment --comment \"was --match-set \(name) src\" -j DROP"
+    host.firewall.append(rule, to: "filter", .ipv4)
+    #expect(try agent.returnToGeneration0())
+    #expect(host.canonical.ipv4.contains(rule))
+  }
+
   @Test func `removal names the set of sets that keeps ours, before it touches anything`() throws {
     try host.apply(agent, Beside.owned)
     let name = try Beside.others.get().name

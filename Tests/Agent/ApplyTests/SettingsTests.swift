@@ -189,6 +189,21 @@ import Wire
     #expect(host.settings.values["net.ipv4.tcp_syncookies"] == 2 && host.settings.values[Self.forward] == 0)
   }
 
+  @Test func `what could not be read back is not written, and nothing is changed`() throws {
+    for index in 0..<24_000 {
+      let number = String(index)
+      let name = "interface" + String(repeating: "0", count: 6 - number.utf8.count) + number
+      host.settings.set("net.ipv4.conf.\(name).forwarding", 0)
+    }
+    let before = host.settings.values
+    let loads = host.firewall.loads
+    let refusal = #expect(throws: Refusal.self) { try host.apply(agent, Self.bundle(7, [Self.forward: 1])) }
+    #expect(refusal?.code == .settingRefused, "\(String(describing: refusal))")
+    #expect(refusal?.detail.contains("more than the 1048576 that can be kept") == true)
+    #expect(try found() == nil)
+    #expect(host.settings.values == before && host.firewall.loads == loads)
+  }
+
   @Test func `a release that is refused leaves no notes`() throws {
     host.faults.breaks = "arm"
     let first = Result { try Beside.bundle(6, try Beside.friends.get(), sysctl: Beside.forwarding) }

@@ -1,5 +1,6 @@
 import Apply
 import Core
+import Ruleset
 import Testing
 import Wire
 
@@ -132,10 +133,12 @@ import Wire
     let text = """
       -A INPUT -m set --match-set banned src -j DROP
       -A INPUT -m set ! --match-set "odd name" dst -j SET --add-set seen src --exist
+      -A INPUT -m set "--match-set" "seen" src -m comment --comment "was --match-set former src" -j LOG --log-prefix "--add-set lost "
+      -A INPUT -m comment --comment --match-set -m comment --comment shown -m recent --name --del-set --set
       -A INPUT -m comment --comment "--set x" -m recent --set --name y -j SET --del-set gone src
       -A INPUT -m set --match-set
       """
-    #expect(HostSets.names(in: Array(text.utf8)) == ["banned", "odd name", "seen", "gone"])
+    #expect(SetName.named(in: Array(text.utf8)) == ["banned", "odd name", "seen", "gone"])
     let saved = "create all list:set size 8\nadd all one\nadd all two\n"
     #expect(HostSets.members(of: Array(saved.utf8)) == ["one", "two"])
     #expect(HostSets.members(of: Array("create x hash:ip\nadd x 1.2.3.4\n".utf8)).isEmpty)

@@ -1,3 +1,4 @@
+import AgentTestSupport
 import Apply
 import Core
 import Release
@@ -187,6 +188,34 @@ import Wire
       _ = try host.run("ipset", "del", "everybody", first.name)
       #expect(try agent.returnToGeneration0())
       #expect(try Self.names(host) == ["everybody"])
+    }
+  }
+
+  @Test(arguments: Backend.allCases)
+  func `rules that were found and name a set that is gone keep a removal from beginning`(backend: Backend) throws {
+    try onRealHost(backend) { host in
+      _ = try host.run("ipset", "create", "f2b", "hash:ip")
+      _ = try host.run("iptables", "-A", "INPUT", "-m", "set", "--match-set", "f2b", "src", "-j", "DROP")
+      _ = try host.run("ip6tables", "-A", "INPUT", "-s", "2001:db8::/32", "-j", "DROP")
+      let agent = try host.agent()
+      let bundle = try SignedBundles.bundle(
+        serial: 1, ipv4: Self.rules([], .ipv4), ipv6: Self.rules([], .ipv6), mode: .exclusive, sources: [])
+      let outcome = try agent.applyAndConfirm(bundle.files, .random(), bundle.manifest)
+      #expect(outcome.result == .committed, "\(outcome.detail)")
+      _ = try host.run("ipset", "destroy", "f2b")
+      func rules() throws -> PerFamily<String> {
+        try PerFamily(ipv4: host.run("iptables", "-S"), ipv6: host.run("ip6tables", "-S"))
+      }
+      let before = try rules()
+      #expect(before.ipv6.contains("-P INPUT DROP"))
+      let failure = #expect(throws: Failure.self) { try agent.returnToGeneration0() }
+      let words = failure.map { ErrorChain($0).message } ?? ""
+      #expect(words.contains("nothing was changed") && words.contains("f2b"), "\(words)")
+      #expect(try rules() == before)
+      _ = try host.run("ipset", "create", "f2b", "hash:ip")
+      #expect(try agent.returnToGeneration0())
+      let after = try rules()
+      #expect(after.ipv4.contains("--match-set f2b src") && after.ipv6.contains("2001:db8::/32"))
     }
   }
 

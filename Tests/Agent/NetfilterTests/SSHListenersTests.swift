@@ -1,3 +1,4 @@
+import AgentTestSupport
 import Core
 import Glibc
 import Testing
@@ -96,23 +97,61 @@ struct SSHListenersTests {
     }
   }
 
-  @Test func `thousands of sockets that others open hide nothing`() throws {
+  @Test func `thousands of sockets that others open hide nothing, and none of theirs counts`() throws {
     try inNamespace {
       try withTemporaryDirectory { root in
         _ = try SignedBundles.run("/bin/ip", ["link", "set", "lo", "up"])
+        let theirs: [UInt16] = [2222, 2223, 2224, 2225]
         let script = """
-          use IO::Socket::IP; my @l;
-          for (1..\(ListedSocket.maximum + 100)) { push @l, IO::Socket::IP->new(LocalHost => "127.0.0.1", Listen => 5) // die $! }
-          my $p = fork; if ($p) { open my $f, ">", "$ARGV[0]/holder"; print $f "$p\n"; close $f; exit }
-          close $_ for (*STDIN, *STDOUT, *STDERR); sleep 60;
+          use POSIX; use IO::Socket::IP; pipe(my $r, my $w) or die;
+          my $p = fork; if ($p) {
+            close $w; <$r> eq "open\n" or die; open my $f, ">", "$ARGV[0]/holder"; print $f "$p\n"; close $f; exit }
+          close $r; POSIX::setuid(33) or die $!; my @l;
+          for my $n (\(theirs.map(String.init).joined(separator: ",")), (0) x \(ListedSocket.maximum + 100)) {
+            push @l, IO::Socket::IP->new(LocalHost => "0.0.0.0", LocalPort => $n, Listen => 5) // die $! }
+          close $_ for (*STDIN, *STDOUT, *STDERR); syswrite $w, "open\n"; close $w; sleep 60;
           """
         _ = try SignedBundles.run("/bin/sh", ["-c", "ulimit -n 8192 && exec perl -e \"$0\" \(root)", script])
         let holder = try #require(SmallFile.line("\(root)/holder").flatMap { pid_t($0) })
         defer { kill(holder, SIGKILL) }
         let socket = try listen(on: "0.0.0.0", 22)
         let listeners = SSHListeners(root: root, processes: "\(root)/none")
-        #expect(listeners.ports(configured: [22]) == [22])
+        #expect(listeners.ports(configured: Set([22] + theirs)) == [22])
         withExtendedLifetime(socket) {}
+      }
+    }
+  }
+
+  @Test func `a session that outlives its daemon is none, whatever it forwards`() throws {
+    try inNamespace {
+      try withTemporaryDirectory { root in
+        let client = "\(root)/client"
+        _ = try SignedBundles.run("/usr/bin/ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", client])
+        // Root's, whose session is one process and stays root's.
+        let daemon = try SSHDaemon(
+          root,
+          [
+            "-4", "-p", "2222", "-o", "AuthorizedKeysFile=\(client).pub", "-o", "PermitRootLogin=yes",
+            "-o", "StrictModes=no", "-o", "GatewayPorts=yes",
+          ])
+        _ = try SignedBundles.run(
+          "/usr/bin/ssh",
+          [
+            "-F", "/dev/null", "-f", "-N", "-S", "\(root)/control", "-M", "-i", client, "-p", "2222",
+            "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+            "-o", "ExitOnForwardFailure=yes", "-R", "0.0.0.0:2300:127.0.0.1:9", "root@127.0.0.1",
+          ])
+        defer {
+          _ = try? SignedBundles.run("/usr/bin/ssh", ["-F", "/dev/null", "-S", "\(root)/control", "-O", "exit", "x"])
+        }
+        #expect(SSHListeners(root: root).ports(configured: [22]) == [2222])
+        daemon.stop()
+        let deadline = monotonicMilliseconds() + 5000
+        func listening() throws -> Set<UInt16> { Set(try ListedSocket.listeningForOthers().map(\.port)) }
+        while try listening().contains(2222), monotonicMilliseconds() < deadline { usleep(10_000) }
+        // It is there, and root's; but nobody comes in by it.
+        #expect(try listening() == [2300])
+        #expect(SSHListeners(root: root).ports(configured: [22]).isEmpty)
       }
     }
   }
@@ -143,18 +182,22 @@ struct SSHListenersTests {
         #expect(found() == PerFamily(ipv4: false, ipv6: true))
         client = nil
         withExtendedLifetime((near, client)) {}
-        for path in [
-          "var/lib/dhcp/dhclient.eth0.leases", "var/lib/NetworkManager/internal-1-eth0.lease",
-          "run/systemd/netif/leases/2", "var/lib/dhcpcd/eth0.lease", "var/lib/dhclient/dhclient6.leases",
-        ] {
+        // The names of networkd's are the numbers of interfaces.
+        let paths: [(String, Family)] = [
+          ("var/lib/dhcp/dhclient.eth0.leases", .ipv4), ("var/lib/dhclient/dhclient6.leases", .ipv6),
+          ("var/lib/NetworkManager/internal-1-eth0.lease", .ipv4), ("var/lib/NetworkManager/dhclient-6.lease", .ipv4),
+          ("var/lib/NetworkManager/internal6-1-eth0.lease", .ipv6), ("run/systemd/netif/leases/2", .ipv4),
+          ("run/systemd/netif/leases/16", .ipv4), ("var/lib/dhcpcd/eth0.lease", .ipv4),
+          ("var/lib/dhcpcd/eth0.lease6", .ipv6),
+        ]
+        for (path, family) in paths {
           let folder = "\(root)/" + path.split(separator: "/").dropLast().joined(separator: "/")
           let name = String(path.split(separator: "/").last!)
           try LinuxDisk.makePath(folder)
           try LinuxDisk(folder).create(name, [])
           #expect(found() == PerFamily(ipv4: false, ipv6: false), "an empty \(path)")
           try LinuxDisk(folder).append(name, [1])
-          let isIPv6 = name.hasPrefix("dhclient6")
-          #expect(found() == PerFamily(ipv4: !isIPv6, ipv6: isIPv6), "\(path)")
+          #expect(found() == PerFamily<Bool>({ $0 == family }), "\(path)")
           // Of before the machine started.
           let boot = try #require(Leases.bootTime())
           #expect(boot < time(nil))
@@ -214,5 +257,8 @@ private final class SSHDaemon {
     unlink("\(root)/sshd.pid")
   }
 
-  deinit { kill(process, SIGTERM) }
+  /// Its sessions go on.
+  func stop() { kill(process, SIGTERM) }
+
+  deinit { stop() }
 }

@@ -118,6 +118,24 @@ struct ActTests {
     }
   }
 
+  @Test func `a set or a setting that differs is called no chain`() throws {
+    let text = """
+      *ipset
+      :PCL-508bdd9fd82e604f1a0c - [0:0]
+      -A PCL-508bdd9fd82e604f1a0c 192.0.2.7
+      COMMIT
+      *sysctl
+      :net.ipv4.ip_forward - [0:0]
+      -A net.ipv4.ip_forward 1
+      COMMIT
+
+      """
+    let after = try Ruleset.parse(save: Array(text.utf8), file: "after")
+    let lines = RulesetDiff.unified(from: Ruleset(), to: after).lines.map(\.shown)
+    #expect(lines.contains("+:PCL-508bdd9fd82e604f1a0c -") && lines.contains("+:net.ipv4.ip_forward -"), "\(lines)")
+    #expect(lines.contains("+-A PCL-508bdd9fd82e604f1a0c 192.0.2.7"), "\(lines)")
+  }
+
   @Test func `hosts that were not compared for the same reason are one group`() {
     let drifts = ["a", "b"].map { HostDrift(host: HostID($0)!, notCompared: "too long") }
     let groups = DriftGroup.fold(drifts)

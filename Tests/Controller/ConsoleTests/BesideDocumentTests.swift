@@ -9,14 +9,14 @@ import Wire
 @testable import Operations
 
 struct BesideDocumentTests {
-  private let now = UTCTime("2026-11-21T00:00:00Z")!
+  private static let now = UTCTime("2026-11-21T00:00:00Z")!
 
   private func object(_ document: some Document) throws -> [String: Any] {
     let json = try DocumentPrinter.render(document, as: .json, colour: false)
     return try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
   }
 
-  private func report() -> Report {
+  static func report() -> Report {
     Report(
       nonce: .random(), host: HostID("h1")!, fleet: FleetID("lab")!, time: now, bootID: "boot", agentVersion: "0.1.0",
       architecture: "x86_64", kernel: "6.1", backend: .nft, iptablesVersion: "1.8.9", committed: nil, lastFailure: nil,
@@ -30,19 +30,19 @@ struct BesideDocumentTests {
   }
 
   private func status(_ report: Report?) -> HostStatus {
-    StatusJudge(now: now).judge(
+    StatusJudge(now: Self.now).judge(
       HostID("h1")!, desired: nil,
-      observation: HostObservation(lastReport: report.map { ReceivedReport($0, receivedAt: now) }))
+      observation: HostObservation(lastReport: report.map { ReceivedReport($0, receivedAt: Self.now) }))
   }
 
   @Test func `status says who else is there, what waits and what was done at the console; the keys are always there`()
     throws
   {
-    let full = try #require((object(StatusDocument([status(report())]))["hosts"] as? [[String: Any]])?.first)
+    let full = try #require((object(StatusDocument([status(Self.report())]))["hosts"] as? [[String: Any]])?.first)
     #expect(full["owners"] as? [String] == ["docker", "fail2ban"])
     #expect((full["pending"] as? [String: Any])?["seconds_left"] as? Int == 43)
     #expect((full["local_act"] as? [String: Any])?["deed"] as? String == "safe")
-    let text = StatusDocument([status(report())]).text(TextStyle())
+    let text = StatusDocument([status(Self.report())]).text(TextStyle())
     #expect(text.contains("release 9 is applied and waits to be confirmed, 43 s left"))
     #expect(text.contains("safe policy loaded at the console by root at 2026-11-21T00:00:00Z: drill"))
     let bare = try #require((object(StatusDocument([status(nil)]))["hosts"] as? [[String: Any]])?.first)

@@ -6,7 +6,7 @@ import Testing
 @Suite(.enabled(if: Machine.obstacle == nil, "the executables, root and iptables are needed"))
 struct MistakesTests {
   /// A fleet in a folder of its own, of one policy for all unless told otherwise.
-  private final class Fleet {
+  final class Fleet {
     let folder: String
 
     init(_ items: String = "", hosts: String = "web1: {}", files: [String: String] = [:]) throws {
@@ -250,6 +250,35 @@ struct MistakesTests {
     #expect(plan.status == 2 && plan.err.contains("[no-loopback]") && plan.err.contains("hosts: web1"), "\(plan)")
     let apply = try await fleet.portcullis("apply", "--yes")
     #expect(apply.status == 5 && apply.err.contains("[no-loopback]"), "\(apply)")
+    #expect(apply.err.contains("or say --despite-errors with a --reason"), "\(apply)")
+  }
+
+  @Test func whereOnlyTheWayInIsMissingTheFlagThatSufficesIsNamed() async throws {
+    let fleet = try Fleet(
+      hosts: "web1: {portcullis_controllers: [192.0.2.9]}",
+      files: [
+        "policies/web.yaml": Fleet.policy().replacingOccurrences(
+          of: "  - accept: {service: ssh, from: controllers}\n", with: "")
+      ])
+    let apply = try await fleet.portcullis("apply", "--yes")
+    #expect(apply.status == 5 && apply.err.contains("1 error above"), "\(apply)")
+    #expect(apply.err.contains("or say --override-lockout with a --reason"), "\(apply)")
+    // It is: the next thing that is wrong is that nobody is enrolled.
+    let forced = try await fleet.portcullis("apply", "--yes", "--override-lockout", "--reason", "drill")
+    #expect(forced.status == 1 && forced.err.contains("enrolled"), "\(forced)")
+  }
+
+  @Test func warningsOfTheInventoryAreFindingsLikeOthers() async throws {
+    let fleet = try Fleet(files: ["group_vars/all.yaml": "$ANSIBLE_VAULT;1.1;AES256\n6162\n"])
+    let plain = try await fleet.portcullis("validate")
+    #expect(plain.status == 0 && plain.out.contains("[inventory-warning]"), "\(plain)")
+    #expect(plain.out.contains("1 warning"), "\(plain)")
+    #expect(try await fleet.portcullis("validate", "--strict").status == 2)
+    #expect(try await fleet.portcullis("plan", "--strict").status == 2)
+    let sarif = try JSON(try await fleet.portcullis("validate", "-o", "sarif"))
+    #expect(sarif["runs"].list.first?["results"].list.map { $0["ruleId"].text } == ["inventory-warning"])
+    let lines = try await fleet.portcullis("validate", "-o", "ndjson")
+    #expect(lines.out.contains("\"rule\":\"inventory-warning\"") && lines.out.contains("\"warnings\":1"), "\(lines)")
   }
 
   @Test func warningsOfApplyAreALineAndStopItOnlyWhenStrict() async throws {

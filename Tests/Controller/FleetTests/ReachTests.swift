@@ -88,6 +88,33 @@ extension FleetSuite {
       try await lab.settle("h004")
     }
 
+    @Test func hostsThatDoNotAnswerAreToldInOneLineByEveryVerbThatAsks() async throws {
+      let lab = try await TestLab.mixed
+      try await lab.settle("h005,h006")
+      // The lab's own words, of two hosts that are not where the inventory says.
+      let moved = ["h005", "h006"].map {
+        "        \($0):\n          portcullis_addresses: [\"10.77.99.\($0.suffix(1))\"]\n"
+      }
+      try write(
+        "gateways:\n  hosts: {}\nlab:\n  vars:\n    ansible_user: root\n  children:\n    db:\n      hosts: {}\n    web:\n"
+          + "      hosts:\n" + moved.joined(), to: lab.path("silent-hosts.yaml"))
+      let config = try lab.configuration("silent.yaml", ["inventory": "silent-hosts.yaml"])
+      for verb in [
+        ["status", "--refresh"], ["plan", "--refresh"], ["apply", "--refresh", "--yes"], ["observe", "show"], ["drift"],
+      ] {
+        let told = try await Command.run(
+          Machine.portcullis, verb + ["--config", config, "--timeout", "3"], in: lab.folder)
+        #expect(told.status == 4, "\(told)")
+        let lines = told.out.split(separator: "\n").filter { $0.contains("no answer") || $0.contains("not judged") }
+        #expect(lines.count == 1 && lines[0].contains("h[005-006]") && !lines[0].contains("10.77"), "\(told)")
+      }
+      let applied = try await lab.portcullis(
+        "apply", "--refresh", "--yes", "--config", config, "--timeout", "3", "-o", "json")
+      #expect(try JSON(applied)["unreachable"].list.compactMap { $0["name"].text } == ["h005", "h006"], "\(applied)")
+      #expect(!applied.said.contains("--refresh asks them"))
+      try await lab.settle("h005,h006")
+    }
+
     @Test func aHostIsReachedThroughAnotherOne() async throws {
       let lab = try await TestLab.mixed
       let direct = try inventory(lab, addresses("\"10.77.1.4\""))

@@ -39,6 +39,13 @@ extension FleetSuite {
         #expect(try await lab.shell("h001", "iptables -S; ip6tables -S").contains("--dports 22,2222 "))
         #expect(try await lab.portcullis("plan", "--refresh", "--detailed-exitcode").status == 0)
 
+        // What the host says of itself has them too.
+        let report = try await lab.shell("h001", "/usr/local/lib/portcullis/portcullis-agent report -o json")
+        let said = try #require(try JSONSerialization.jsonObject(with: Data(report.utf8)) as? [String: Any])
+        #expect(said["ssh_ports"] as? [Int] == [22, 2222], "\(report)")
+        let leases = try #require(said["leases"] as? [String: Bool], "\(report)")
+        #expect(leases == ["ipv4": false, "ipv6": false])
+
         try await lab.shell("h001", "kill $(cat /run/other.pid)")
         let back = try await lab.succeed("plan", "--refresh")
         #expect(back.out.contains("change h001 ") && back.out.contains("1 to change"), "\(back)")

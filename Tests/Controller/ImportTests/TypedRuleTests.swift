@@ -62,6 +62,21 @@ import Testing
     #expect(String(decoding: typed.text(chain: "INPUT", .ipv4), as: UTF8.self) == "-A INPUT \(matches) -j ACCEPT")
   }
 
+  @Test("What the language would say otherwise, or refuses, stays as it is") func others() throws {
+    for number in ["43", "44", "51", "60", "ah"] {
+      #expect(read("-A INPUT -p \(number) -j DROP", .ipv6) == nil)
+      #expect((read("-A INPUT -p \(number) -j DROP") == nil) == (number == "51"))
+    }
+    let ports = "-i eth0 -p tcp -m tcp --dport 80"
+    for (target, isTyped) in [
+      ("10.8.0.5:80", true), ("127.0.0.1:80", false), ("10.8.0.5:80-90", false), ("224.0.0.1", false),
+    ] {
+      let rule = read("-A PREROUTING \(ports) -j DNAT --to-destination \(target)", table: "nat")
+      #expect((rule != nil) == isTyped, "\(target)")
+    }
+    #expect(read("-A POSTROUTING -o eth0 -j SNAT --to-source 127.0.0.1", table: "nat") == nil)
+  }
+
   @Test("Targets are spelled in one way") func targets() throws {
     for (written, printed) in [
       ("REJECT", "REJECT --reject-with icmp-port-unreachable"), ("LOG --log-level 4", nil),

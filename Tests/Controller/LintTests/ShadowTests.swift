@@ -122,6 +122,45 @@ import Testing
     #expect(try finding(9) == ["shadowed-rule p:8"])
   }
 
+  @Test("What nobody wrote is not called a rule: answers that are accepted by themselves")
+  func implied() throws {
+    var subject = try subject(
+      filter(
+        base4
+          + "-A INPUT -m conntrack --ctstate ESTABLISHED -j DROP\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+      )
+    )
+    subject.facts.impliedAnswers = [try #require(places(.ipv4, 6))]
+    let found = Linter.run(subject).filter { $0.diagnostic.location.line > 6 }
+    #expect(found.map(\.rule) == [.shadowedRule, .duplicateRule])
+    for finding in found {
+      #expect(finding.diagnostic.message == "this rule can never match: INPUT accepts answers by itself before it")
+    }
+  }
+
+  @Test(
+    "An item that is dead in one family alone is told when something else becomes of its packets",
+    arguments: [
+      (["-s 10.0.0.0/8 -j DROP", "-s 10.1.0.0/16 -j ACCEPT"], ["-s 2001:db8::/32 -j ACCEPT"], "shadowed-rule"),
+      (["-j DROP", "-p tcp -j ACCEPT"], ["-p tcp -j ACCEPT"], "accept-after-catch-all"),
+      (["-p tcp -j ACCEPT", "-p tcp -j REJECT"], ["-p tcp -j REJECT"], "shadowed-rule"),
+      // The same becomes of them.
+      (["-s 10.0.0.0/8 -j ACCEPT", "-s 10.1.0.0/16 -j ACCEPT"], ["-s 2001:db8::/32 -j ACCEPT"], nil),
+    ] as [([String], [String], String?)])
+  func oneFamily(ipv4: [String], ipv6: [String], expected: String?) throws {
+    let texts = PerFamily(
+      ipv4: filter(base4 + ipv4.map { "-A INPUT \($0)\n" }.joined()),
+      ipv6: filter(base6 + ipv6.map { "-A INPUT \($0)\n" }.joined()))
+    // The last rule of both families is one item.
+    let places = LintPlaces(whole: Core.SourceLocation(file: "p", line: 1, column: 1)) { family, line in
+      Core.SourceLocation(file: "p", line: line == 8 ? 100 : family == .ipv4 ? line : line + 50, column: 1)
+    }
+    let found = Linter.run(try LintSubject(texts.map { Array($1.utf8) }, places: places))
+      .filter { $0.diagnostic.location.line == 100 }
+    #expect(found.map(\.rule.rawValue) == [expected].compactMap(\.self))
+    for finding in found { #expect(finding.diagnostic.message.contains(" can never match over IPv4: ")) }
+  }
+
   @Test("Every chain of every table is looked through") func tables() throws {
     let nat = """
       *nat

@@ -77,6 +77,54 @@ import Testing
     }
   }
 
+  // MARK: Times
+
+  private static let office = "-m time --timestart 08:00:00 --timestop 18:00:00 --datestop 2038-01-19T03:14:07"
+
+  @Test(
+    "A way in that rules with a time may close, now or some day, is not sure, and they are named",
+    arguments: [
+      ("-A INPUT -s 192.0.2.0/24 \(office) -j DROP\n\(open)", "warning 7 when"),
+      ("-A INPUT -m time --datestop 2037-01-01T00:00:00 -j DROP\n\(open)", "warning 7 until"),
+      ("-A INPUT -p tcp --dport 22 \(office) -j ACCEPT", "warning 7 when"),
+      ("-A INPUT -p tcp -j in\n-A in \(office) -j DROP\n\(open)", "warning 9 when"),
+      ("-A INPUT -p udp \(office) -j DROP\n\(open)", nil), ("\(open)\n-A INPUT \(office) -j DROP", nil),
+      ("-A INPUT \(office) -j ACCEPT\n\(open)", nil),
+    ] as [(String, String?)])
+  func times(rules: String, expected: String?) throws {
+    var subject = try subject(filter(base4 + rules), filter(base6))
+    subject.controllers = ["192.0.2.1"]
+    subject.now = UTCTime("2027-02-01T12:00:00Z")
+    let found = Linter.run(subject).filter { $0.rule == .noSSHFromControllers }.map { finding in
+      let message = finding.diagnostic.message
+      let key = ["when", "until"].first { message.hasSuffix("hangs on the time: this rule has `\($0)`") } ?? message
+      return "\(finding.severity.rawValue) \(finding.diagnostic.location.line) \(key)"
+    }
+    #expect(found == [expected].compactMap(\.self))
+  }
+
+  @Test("A connection of which only the first packet gets in is none")
+  func cut() throws {
+    let states = "-m conntrack --ctstate RELATED,ESTABLISHED"
+    func found(_ rules: String) throws -> [String] {
+      var subject = try subject(filter(rules), filter(base6))
+      subject.controllers = ["192.0.2.1"]
+      return Linter.run(subject).filter { $0.rule == .noSSHFromControllers }.map {
+        "\($0.severity.rawValue) \($0.diagnostic.location.line) \($0.diagnostic.message)"
+      }
+    }
+    let message = "SSH (port 22) from the controllers gets in, and this drops what follows the first packet"
+    let cut = "-A INPUT -s 192.0.2.0/24 \(states) --ctdir ORIGINAL -j DROP\n"
+    #expect(try found(cut + base4 + Self.open) == ["error 5 \(message)"])
+    let inside = "-A INPUT -s 192.0.2.0/24 \(states) \(Self.office) -j ACCEPT\n"
+    #expect(try found(inside + cut + base4 + Self.open) == ["error 6 \(message)"])
+    #expect(try found("-A INPUT -p tcp --dport 22 -m conntrack --ctstate NEW -j ACCEPT\n") == ["error 2 \(message)"])
+    let lasting = "-A INPUT -s 192.0.2.1 \(states) -j ACCEPT\n"
+    #expect(try found(lasting + cut + base4 + Self.open) == [])
+    let reply = cut.replacing("ORIGINAL", with: "REPLY")
+    #expect(try found(reply + base4 + Self.open) == [])
+  }
+
   // MARK: Sets
 
   private static func set(_ prefixes: [String]) throws -> AddressSet {

@@ -1,4 +1,5 @@
 import Core
+import Inventory
 import Operations
 import Testing
 import Transport
@@ -33,6 +34,23 @@ struct ObservingTests {
         }
       })
     #expect(found.unreachable.isEmpty && found.answered.map(\.observations) == [observations])
+  }
+
+  @Test func `hosts that are not enrolled are told apart, and where none is that is an error`() async throws {
+    let fleet = try FleetFolder(policy: FleetFolder.bothHalves, hosts: ["h1", "h2"])
+    try fleet.makeSilent(["h1", "h2"])
+    let hosts = try fleet.workspace.inventory().hosts
+    let observing = Observing(fleet.workspace, limits: ContactLimits(parallel: 2, timeout: .seconds(10)))
+    do {
+      _ = try await observing.ask(hosts, store: fleet.store)
+      Issue.record("nobody is enrolled")
+    } catch {
+      #expect(ErrorChain(error).message.contains("none of these hosts is enrolled") && ErrorChain(error).kind == .error)
+    }
+    try await fleet.enroll("h1")
+    let observed = try await observing.ask(hosts, store: fleet.store)
+    #expect(observed.notEnrolled.map(\.description) == ["h2"])
+    #expect(observed.unreachable.keys.map(\.description) == ["h1"])
   }
 
   @Test func `another host, another answer and a refusal are told as such`() async {

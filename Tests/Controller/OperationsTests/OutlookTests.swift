@@ -94,13 +94,13 @@ import Wire
     let workspace = try workspace([
       "a":
         "applies_to: web\nsets: {unused: [10.0.0.0/8]}\nservices: {idle: tcp/81}\nschedule: {never: {days: mon}}\n"
-        + "\(Self.common){accept: {tcp: 80, until: 2020-01-01}}, {drop: {}}, {accept: {tcp: 443}}]",
+        + "\(Self.common){accept: {tcp: 80, until: 2020-01-01}}, {accept: {tcp: 21, helper: fpt}}, {drop: {}}, {accept: {tcp: 443}}]",
       "b": "applies_to: ungrouped\ndefaults: {input: drop}",
     ])
     let found = try Validation.run(workspace)
     let rules = Set(found.findings.map(\.lint.rule.rawValue))
     for rule in [
-      "unused-set", "unused-service", "unused-schedule", "expired-item", "accept-after-catch-all",
+      "unused-set", "unused-service", "unused-schedule", "expired-item", "unknown-helper", "accept-after-catch-all",
       "no-ssh-from-controllers", "policy-without-hosts", "host-without-policy",
     ] {
       #expect(rules.contains(rule), "\(rule): \(rules)")
@@ -134,6 +134,38 @@ import Wire
     let found = try Validation.run(workspace, sources: [HostID("d1")!: [controller]]).findings
       .filter { $0.lint.rule == .noSSHFromControllers }
     #expect(found.map { "\($0.lint.severity.rawValue) \($0.lint.diagnostic.location.line)" } == expected)
+  }
+
+  @Test(
+    "A dead item is named in its own family, and answers that nobody wrote are not called its first item's",
+    arguments: [
+      (
+        "input: [{drop: established}, {accept: {tcp: 80}}]",
+        "4:16 this rule can never match: INPUT accepts answers by itself before it"
+      ),
+      (
+        "input: [{drop: {from: 203.0.113.66}}, {drop: {from: 198.51.100.0/24, state: established}}]",
+        "4:39 this rule can never match: INPUT accepts answers by itself before it"
+      ),
+      (
+        "input: [{accept: established}, {drop: established}]",
+        "4:39 this rule can never match: the rule of INPUT at p.yaml:4:18 takes all its packets"
+      ),
+      (
+        "input: [{drop: {family: ipv4}}, {accept: {tcp: 90, from: [10.0.0.0/8, \"2001:db8::/32\"]}}]",
+        "4:33 this accept can never match over IPv4: the rule of INPUT at p.yaml:4:9 drops everything before it"
+      ),
+    ])
+  func dead(items: String, expected: String) throws {
+    let workspace = try workspace(["p": "applies_to: all\ndefaults: {input: drop}\n\(items)"])
+    let dead: Set<LintRule> = [.shadowedRule, .duplicateRule, .acceptAfterCatchAll]
+    let found = try Validation.run(workspace).findings.map(\.lint).filter { dead.contains($0.rule) }
+    #expect(
+      found.map {
+        let said = $0.diagnostic
+        return "\(said.location.line):\(said.location.column) "
+          + said.message.replacing("\(folder)/policies/", with: "")
+      } == [expected])
   }
 
   @Test("What was judged is what is planned, whatever happens to the files meanwhile")

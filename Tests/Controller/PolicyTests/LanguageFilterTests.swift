@@ -241,7 +241,26 @@ struct LanguageFilterTests {
     #expect(out.lines(.ipv4, "OUTPUT", table: "raw") == ["-o eth0 -p tcp -m tcp --dport 6667 -j CT --helper irc"])
     #expect(out.lines(.ipv6, "OUTPUT", table: "raw").isEmpty && out.lines(.ipv6, "OUTPUT").count == 1)
     let service = try language("input:\n  - accept: {service: both, helper: tftp}")
-    #expect(service.lines(.ipv4, "PREROUTING", table: "raw").count == 2)
+    let datagrams = ["-p udp -m udp --dport 53 -j CT --helper tftp"]
+    for family in Family.allCases { #expect(service.lines(family, "PREROUTING", table: "raw") == datagrams) }
+    // One that is not Linux's own may be for anything.
+    let other = try language("input:\n  - accept: {tcp: 9, udp: 9, helper: mine}")
+    for family in Family.allCases { #expect(other.lines(family, "PREROUTING", table: "raw").count == 2) }
+    let call = try language("input:\n  - accept: {tcp: 1720, udp: 1719, helper: Q.931}")
+    #expect(
+      call.lines(.ipv6, "PREROUTING", table: "raw") == ["-p tcp -m tcp --dport 1720 -j CT --helper Q.931"])
+  }
+
+  @Test("A helper that does not fit the item's transports is attached to nothing, which is an error")
+  func wrongHelpers() {
+    for (item, hint) in [
+      ("service: tftp, helper: ftp", "ftp is for TCP"), ("tcp: 161, helper: snmp", "snmp is for UDP over IPv4"),
+      ("tcp: 194, family: ipv6, helper: irc", "irc is for TCP over IPv4"),
+      ("sctp: 5060, helper: sip", "sip is for TCP and UDP"),
+    ] {
+      let found = languageMistakes("input:\n  - accept: {\(item)}")
+      #expect(found.count == 1 && found[0].hasSuffix("would be attached to nothing | \(hint)"), "\(item): \(found)")
+    }
   }
 
   @Test("strict ends what was opened in the window, and neither what other items allow nor items above it")

@@ -79,6 +79,48 @@ struct LanguageHoleTests {
     #expect(exempt.lowerBound < forward.lowerBound)
   }
 
+  @Test("A header that may stand before anything in IPv6 is no content that could be accepted")
+  func headers() throws {
+    for number in ["43", "44", "60"] {
+      let message =
+        "protocol \(number) is a header that may stand before anything in IPv6: accepting it would open every port"
+      #expect(try problems(["p": "input: [accept: {proto: [esp, \(number)]}]"]) == [message])
+      #expect(
+        try problems(["p": "services: {s: proto/\(number)}\ncontainers: [accept: {service: s}, drop: {}]"]) == [message]
+      )
+      #expect(try text(["p": "input: [accept: {proto: \(number), family: ipv4}]"]).contains("-p \(number) -j ACCEPT"))
+      for verb in ["drop", "reject", "log"] {
+        #expect(try problems(["p": "input: [\(verb): {proto: \(number)}]"]).isEmpty)
+      }
+    }
+  }
+
+  @Test("Nothing is sent to where nothing can be, whether it is written or a variable's")
+  func translations() throws {
+    for address in [
+      "127.0.0.1", "127.9.9.9", "\"::1\"", "0.0.0.0", "0.1.2.3", "\"::\"", "224.0.0.1", "239.1.1.1", "\"ff02::1\"",
+      "255.255.255.255",
+    ] {
+      for item in [
+        "forward-port: {tcp: 80, to: ADDRESS}", "balance: {tcp: 80, to: [ADDRESS, 10.8.0.5]}", "snat: {to: ADDRESS}",
+      ] {
+        let policy = "policy: p\napplies_to: all\nnat: [\(item)]\n"
+        for value in [address, "\"${target}\""] {
+          let folder = try PolicyFolder()
+          try folder.write("p.yaml", policy.replacing("ADDRESS", with: value))
+          let found = messages { () throws(Diagnostics) in
+            let fleet: HostInventory
+            do { fleet = try inventory("all: {hosts: {h: {target: \(address)}}}") } catch {
+              throw error as! Diagnostics
+            }
+            return try PolicyCompiler(folder.load(), inventory: fleet).compile(for: fleet.hosts[0], controllers: [])
+          }
+          #expect(found.count == 1 && found[0].contains("host"), "\(item) \(value) \(address): \(found)")
+        }
+      }
+    }
+  }
+
   @Test("What can come to nothing, or to more, is an error")
   func nothing() throws {
     #expect(

@@ -60,10 +60,10 @@ struct LanguageTranslationTests {
       "forward-port: {in: eth0, tcp: 8080, to: \"[2001:db8::5]\"}", "PREROUTING", [],
       ["-i eth0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 2001:db8::5"]),
     Case(
-      "forward-port: {in: eth0, tcp: 8000-8010, to: \"10.8.0.5:9000-9010\", from: outer}", "PREROUTING",
+      "forward-port: {in: eth0, tcp: 8000-8010, to: \"10.8.0.5:9000\", from: outer}", "PREROUTING",
       [
-        "-s 192.0.2.0/24 -i eth0 -p tcp -m tcp --dport 8000:8010 -j DNAT --to-destination 10.8.0.5:9000-9010",
-        "-s 198.51.100.0/24 -i eth0 -p tcp -m tcp --dport 8000:8010 -j DNAT --to-destination 10.8.0.5:9000-9010",
+        "-s 192.0.2.0/24 -i eth0 -p tcp -m tcp --dport 8000:8010 -j DNAT --to-destination 10.8.0.5:9000",
+        "-s 198.51.100.0/24 -i eth0 -p tcp -m tcp --dport 8000:8010 -j DNAT --to-destination 10.8.0.5:9000",
       ], []),
     Case(
       "balance: {in: eth0, tcp: 80, to: [10.0.0.1, 10.0.0.2]}", "PREROUTING",

@@ -151,6 +151,10 @@ struct PolicyRandom {
     switch random.below(6) {
     case 0, 1:
       parts += states
+      // Headers of IPv6 are for other verbs.
+      parts = parts.map { part in
+        part.hasPrefix("proto") ? ["43", "44", "60"].reduce(part) { $0.replacing($1, with: "41") } : part
+      }
       if random.sometimes(10), !parts.contains(where: { $0.hasPrefix("proto") || $0.hasPrefix("service") }),
         let ports = parts.first(where: { $0.hasPrefix("tcp") || $0.hasPrefix("udp") })
       {
@@ -189,7 +193,7 @@ struct PolicyRandom {
     let from = random.sometimes(3) ? ["from: \(random.pick(["mixed", "outer", "big"]))"] : []
     let input = random.sometimes(2) ? ["in: \(random.pick(["eth0", "cali+"]))"] : []
     let targets = [
-      "10.8.0.5", "\"10.8.0.5:80\"", "\"10.8.0.5:8000-8010\"", "\"2001:db8::5\"", "\"[2001:db8::5]:443\"", "\"${six}\"",
+      "10.8.0.5", "\"10.8.0.5:80\"", "\"2001:db8::5\"", "\"[2001:db8::5]:443\"", "\"${six}\"",
     ]
     switch random.below(6) {
     case 0: return "masquerade: \(body(from + (random.sometimes(2) ? ["out: eth0"] : []) + comments()))"

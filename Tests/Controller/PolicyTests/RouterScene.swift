@@ -73,6 +73,35 @@ final class RouterScene {
     return try namespaces[place]!.run(inside: "/usr/bin/perl", arguments).output
   }
 
+  /// How many of so many echo requests of one client are answered.
+  func echoes(_ count: Int, from source: String, to address: String) throws -> Int {
+    let script = """
+      use Socket; use IO::Select; my ($count, $source, $address) = @ARGV; my $heard = 0;
+      socket(my $s, AF_INET, SOCK_RAW, 1) or die; bind($s, pack_sockaddr_in(0, inet_aton($source))) or die;
+      for my $number (1..$count) {
+        my $body = pack("n2", 4711, $number);
+        my $sum = 0x0800; $sum += $_ for unpack("n*", $body); $sum = ($sum & 0xffff) + ($sum >> 16);
+        send($s, pack("CCn", 8, 0, ~$sum & 0xffff) . $body, 0, pack_sockaddr_in(0, inet_aton($address))) or die;
+        $heard++ if IO::Select->new($s)->can_read(0.7) && defined recv($s, my $answer, 1500, 0);
+      }
+      print $heard;
+      """
+    let sent = try namespaces[.outside]!.run(inside: "/usr/bin/perl", ["-e", script, String(count), source, address])
+    return try #require(Int(sent.output), "\(sent.errors)")
+  }
+
+  /// What the host's kernel says of a datagram that it is to send.
+  func send(to address: String) throws -> String {
+    let script = """
+      use IO::Socket::IP; $@ = "";
+      my $s = IO::Socket::IP->new(PeerHost => $ARGV[0], PeerPort => 9, Proto => "udp", Broadcast => 1) or die $@;
+      print defined $s->send("x") ? "sent" : $!;
+      """
+    let sent = try namespaces[.host]!.run(inside: "/usr/bin/perl", ["-e", script, address])
+    try #require(sent.status == 0, "\(sent.errors)")
+    return sent.output
+  }
+
   private func shell(_ place: Place, _ script: String) throws {
     let made = try namespaces[place]!.run(inside: "/bin/sh", ["-ec", script])
     try #require(made.status == 0, "\(made.errors)")

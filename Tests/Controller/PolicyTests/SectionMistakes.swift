@@ -138,6 +138,25 @@ extension LanguageMistakeTests {
       "nat: [{forward-port: {tcp: 80, to: \"10.0.0.1:0\"}}]",
       ["1:36 \"10.0.0.1:0\" is no address to translate to | such as 10.8.0.5, 10.8.0.5:80 or [2001:db8::5]:80"]
     ),
+    (
+      "nat: [{forward-port: {tcp: 8000-8010, to: \"10.0.0.1:8000-8010\"}}]",
+      [
+        "1:43 \"10.0.0.1:8000-8010\" has several ports, of which the first alone would be used | leave the port out to keep it, or write one item for each port"
+      ]
+    ),
+    (
+      "nat: [{balance: {tcp: 80, to: [10.0.0.1, \"[2001:db8::5]:80-81\"]}}]",
+      [
+        "1:42 \"[2001:db8::5]:80-81\" has several ports, of which the first alone would be used | leave the port out to keep it, or write one item for each port"
+      ]
+    ),
+    (
+      "nat: [{forward-port: {tcp: 80, to: \"127.0.0.1:8080\"}}]",
+      ["1:36 127.0.0.1 is the host itself to each host | `redirect` sends to a port of this host"]
+    ),
+    (
+      "nat: [{snat: {to: 224.0.0.1}}]", ["1:19 224.0.0.1 is not the address of one host | name the address of one host"]
+    ),
     ("nat: [{forward-port: {sctp: 80, to: 10.0.0.1}}]", ["1:7 forward-port translates tcp and udp | name their ports"]),
     (
       "nat: [{forward-port: {tcp: 80, from: six, to: 10.0.0.1}}]",
@@ -193,7 +212,7 @@ extension LanguageMistakeTests {
         "1:7 the item would become no rule: what it translates is of the other family than its target | from and to must have addresses of one family"
       ]
     ),
-    ("nat: [{snat: {out: eth0, to: \"192.0.2.1:1024-2048\"}}]", ["1:30 snat keeps the ports | name the address alone"]),
+    ("nat: [{snat: {out: eth0, to: \"192.0.2.1:1024\"}}]", ["1:30 snat keeps the ports | name the address alone"]),
     ("nat: [{snat: {out: eth0}}]", ["1:14 the key \"to\" is missing"]),
     ("nat: [{masquerade: ~}]", ["1:20 expected a mapping, found nothing | {} is everything"]),
     ("nat: [{masquerade: {in: eth0}}]", ["1:21 unknown key \"in\" | known here: from, out, family, comment, owner"]),

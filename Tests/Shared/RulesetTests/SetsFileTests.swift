@@ -100,12 +100,15 @@ import Testing
       -A INPUT -m set --match-set blocklist src -j DROP
       -A INPUT -m set ! --match-set PCL-OBSERVE-4 src,dst -j SET --add-set PCL-OBSERVE-4 src,dst
       -A INPUT -m comment --comment "PCL-0123456789abcdef0123" -j ACCEPT
+      -A INPUT -m comment --comment "was --match-set PCL-00000000000000000001 src" -j ACCEPT
+      -A INPUT -m comment --comment "--match-set" -m comment --comment PCL-00000000000000000002 -j ACCEPT
+      -A INPUT -m set --match-set "PCL-00000000000000000003" src -j ACCEPT
       COMMIT
 
       """
     // The strict grammar of a bundle takes them too.
     let ruleset = try Ruleset.parse(policy: Array(rules.utf8), file: "rules", family: .ipv4)
-    #expect(SetName.named(in: ruleset) == ["PCL-508bdd9fd82e604f1a0c", "PCL-OBSERVE-4"])
+    #expect(SetName.named(in: ruleset) == ["PCL-508bdd9fd82e604f1a0c", "PCL-OBSERVE-4", "PCL-00000000000000000003"])
     #expect(!SetName.isOurs("PCL-INPUT") && !SetName.isOurs("PCL-0123456789ABCDEF0123") && !SetName.isOurs("PCL-new"))
     #expect(SetName.isOurs("PCL-508bdd9fd82e604f1a0c-new"))
   }

@@ -21,7 +21,9 @@ enum ContainerCompiler {
   static let answers = "-A \(chain) -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN"
 
   static func rules(_ item: ContainerRules.Item, _ compiler: inout MatchCompiler) -> PerFamily<Rules> {
-    compiler.texts(item.match, in: .forward).map { family, texts in
+    let texts = compiler.texts(item.match, in: .forward)
+    if item.verdict == .accept { compiler.refuseHeaders(item.match, texts) }
+    return texts.map { family, texts in
       let rules = texts.flatMap { text in
         var text = text
         text.comment = item.match.comment

@@ -72,9 +72,10 @@ struct ContainersComposition: Sendable {
       return
     }
     guard said.item.verdict != rest.item.verdict else { return }
+    let contradicted = "\(said.item.verdict.rawValue) at \(said.item.match.location)"
     problems.add(
       rest.item.match.location,
-      "containers: \(rest.item.verdict.rawValue) of the rest contradicts \(said.item.verdict.rawValue) at \(said.item.match.location)",
+      "containers: \(rest.item.verdict.rawValue) of the rest contradicts \(contradicted)",
       hint: "these policies apply to the same hosts: let only one of them say it")
   }
 }

@@ -10,6 +10,8 @@ struct EarlyRules: Sendable {
     let source: SourceLocation
   }
 
+  static let answers = "-m conntrack --ctstate RELATED,ESTABLISHED"
+
   /// Answers while the window is open.
   var inside: [Line] = []
   /// Answers that other items let in at any time: `strict` is no reason to cut them.

@@ -26,6 +26,7 @@ struct FilterCompiler {
     if case .raw(let lines) = item.action {
       for family in Family.allCases {
         guard let line = lines[family] else { continue }
+        if line.contains("ESTABLISHED".utf8) { firstAnswers = firstAnswers ?? rules.lines.count }
         rules.lines.append((family, "filter", hook.chain, String(decoding: line, as: UTF8.self), item.location))
       }
       return
@@ -54,14 +55,17 @@ struct FilterCompiler {
         append(text, target: Self.target(item.action, family), family, item.location)
       }
     }
-    if case .accept = item.action, item.match.word == nil { judgeAnswers(item, texts, &compiler) }
+    if case .accept = item.action {
+      compiler.refuseHeaders(item.match, texts)
+      if item.match.word != .established, item.match.word != .invalid { judgeAnswers(item, texts, &compiler) }
+    }
     if let helper = item.match.helper {
       let before = rules.lines.count
       attach(helper.value, item, texts)
       if rules.lines.count == before, compiler.resolver.problems.isEmpty {
         compiler.resolver.problems.add(
           helper.location, "helper \(helper.value) would be attached to nothing",
-          hint: "name TCP or UDP ports; \(Self.ipv4Helpers.sorted().joined(separator: ", ")) exist for IPv4 alone")
+          hint: ConnectionHelper(helper.value)?.words ?? "name TCP or UDP ports")
       }
     }
   }
@@ -82,7 +86,7 @@ struct FilterCompiler {
   private mutating func judgeAnswers(
     _ item: FilterItem, _ texts: PerFamily<[MatchText]>, _ compiler: inout MatchCompiler
   ) {
-    let answers = "-m conntrack --ctstate RELATED,ESTABLISHED"
+    let answers = EarlyRules.answers
     let window = item.match.isStrict ? compiler.time(item.match) : nil
     for family in Family.allCases {
       for text in texts[family] {
@@ -105,18 +109,18 @@ struct FilterCompiler {
     }
   }
 
-  /// Those that the kernel has for IPv4 alone; a rule that names one of them does not load in IPv6.
-  private static let ipv4Helpers: Set<String> = ["irc", "netbios-ns", "pptp", "snmp"]
-
-  /// Before connection tracking sees the first packet.
-  private mutating func attach(_ helper: String, _ item: FilterItem, _ texts: PerFamily<[MatchText]>) {
+  /// Before connection tracking sees the first packet. A rule for a helper that the kernel does not have, of this
+  /// family and transport, does not load.
+  private mutating func attach(_ name: String, _ item: FilterItem, _ texts: PerFamily<[MatchText]>) {
     let chain = hook == .output ? "OUTPUT" : "PREROUTING"
-    for family in Family.allCases where family == .ipv4 || !Self.ipv4Helpers.contains(helper) {
+    let helper = ConnectionHelper(name)
+    for family in Family.allCases where helper?.families.contains(family) ?? true {
+      let transports = helper?.transports ?? PortTransport.allCases
       // Also of protocols without ports, where a service names one.
-      for text in texts[family] where PortTransport.allCases.contains(where: { $0.spelling == text.transport }) {
+      for text in texts[family] where transports.contains(where: { $0.spelling == text.transport }) {
         var text = text
         if hook != .output { text.output = "" }
-        rules.lines.append((family, "raw", chain, text.rule(in: chain, target: "CT --helper \(helper)"), item.location))
+        rules.lines.append((family, "raw", chain, text.rule(in: chain, target: "CT --helper \(name)"), item.location))
       }
     }
   }

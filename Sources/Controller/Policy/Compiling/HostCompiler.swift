@@ -12,6 +12,7 @@ struct HostCompiler {
   private var problems = Problems()
   private var drafts = PerFamily(ipv4: RulesetDraft(), ipv6: RulesetDraft())
   private var sets: Set<AddressSet> = []
+  private var impliedAnswers: Set<SourceLocation> = []
   /// Of built-in chains outside of the filter table, by family, table and chain.
   private var rawDefaults: [String: Located<String>] = [:]
 
@@ -23,7 +24,7 @@ struct HostCompiler {
     self.pins = pins
   }
 
-  private var start: SourceLocation { SourceLocation(file: composition.policies[0].file, line: 1, column: 1) }
+  private var start: SourceLocation { composition.policies[0].start }
 
   mutating func compile() throws(Diagnostics) -> CompiledPolicy {
     for family in Family.allCases { declare(family) }
@@ -42,7 +43,7 @@ struct HostCompiler {
     return try CompiledPolicy(
       composition, facts, drafts: drafts,
       sets: sets.sorted { $0.name < $1.name }.filter { composition.closesIPv6 == nil || $0.family == .ipv4 },
-      leftOut: leftOut)
+      leftOut: leftOut, impliedAnswers: impliedAnswers)
   }
 
   /// - Returns: where rules come from that are for IPv6 alone, in reading order.
@@ -107,12 +108,13 @@ struct HostCompiler {
   }
 
   private mutating func filter(_ hook: BuiltInHook, _ pieces: inout [Pieces]) {
-    var early = EarlyRules.joined(pieces.flatMap { [$0.main[hook], $0.last[hook]].compactMap { $0?.early } })
+    var early = early(hook, pieces)
     if !composition.placesEstablished { append(&early, hook) }
     // Where an item says when answers are accepted, the cut stands right before that; else windows cut where they stand.
     let isSaid = pieces.contains { $0.acceptsAnswers(in: hook) }
     func cut(_ filter: FilterCompiler) -> Int? { isSaid ? filter.firstAnswers : filter.firstStrict }
-    if let place = placeOfEstablished(hook, pieces) {
+    if let (place, isImplied) = placeOfEstablished(hook, pieces) {
+      if isImplied { impliedAnswers.insert(place) }
       for family in Family.allCases {
         let text = WordTexts.texts(.established, hook, family)[0]
         drafts[family].append(text.rule(in: hook.chain, target: "ACCEPT"), to: hook.chain, in: "filter", from: place)
@@ -132,6 +134,30 @@ struct HostCompiler {
     if let place = composition.observes { observe(hook, place) }
   }
 
+  /// What stands before answers are accepted.
+  private mutating func early(_ hook: BuiltInHook, _ pieces: [Pieces]) -> [EarlyRules.Line] {
+    let said = pieces.flatMap { piece in
+      (hook == .forward ? [piece.translation.early] : [])
+        + [piece.main[hook], piece.last[hook]].compactMap { $0?.early }
+    }
+    var raw = RawAnswers(beside: said)
+    guard !raw.isIdle else { return [] }
+    for policy in composition.policies {
+      for family in Family.allCases {
+        let chains = raw.chains(of: policy.raw[family], family) { texts(of: $0, family) }
+        for item in [hook.main, hook.last].flatMap({ policy.sections[$0] ?? [] }) {
+          guard case .raw(let lines) = item.action, let line = lines[family] else { continue }
+          raw.add(line, family, chains, from: item.location)
+        }
+        for line in policy.raw[family]?.lines(of: hook.chain, in: "filter") ?? [] {
+          for text in texts(of: line, family) { raw.add(text, family, chains, from: line.place) }
+        }
+      }
+    }
+    raw.problems.all.forEach { problems.add($0) }
+    return EarlyRules.joined(said + [raw.early])
+  }
+
   /// Once: nothing is left of them.
   private mutating func append(_ early: inout [EarlyRules.Line], _ hook: BuiltInHook) {
     for line in early { drafts[line.family].append(line.text, to: hook.chain, in: "filter", from: line.source) }
@@ -145,15 +171,19 @@ struct HostCompiler {
     }
   }
 
-  /// Where the rule that accepts answers comes from, for chains that have items; nil for no such rule.
-  private func placeOfEstablished(_ hook: BuiltInHook, _ pieces: [Pieces]) -> SourceLocation? {
+  /// Where the rule that accepts answers comes from, for chains that have items; nil for no such rule. One that no item
+  /// says has no item's place: it is not that item which takes their packets.
+  private func placeOfEstablished(_ hook: BuiltInHook, _ pieces: [Pieces]) -> (SourceLocation, isImplied: Bool)? {
     guard !composition.placesEstablished else { return nil }
-    let items = composition.policies.flatMap { ($0.sections[hook.main] ?? []) + ($0.sections[hook.last] ?? []) }
-    if let said = items.first(where: { comesFirst($0) }) { return said.location }
-    let forwarded = hook == .forward ? pieces.lazy.flatMap(\.translation.forwards).first?.source : nil
+    let sections = composition.policies.flatMap { policy in
+      [hook.main, hook.last].map { (items: policy.sections[$0] ?? [], place: policy.sectionPlaces[$0]) }
+    }
+    if let said = sections.lazy.flatMap(\.items).first(where: { comesFirst($0) }) { return (said.location, false) }
+    let begun = sections.first { !$0.items.isEmpty }?.place
+    let forwarding = hook == .forward ? pieces.first { !$0.translation.forwards.isEmpty }?.policy : nil
     // A host that only drops on one side would else have no answers to what it lets through on the other.
     let dropping = composition.policies.lazy.compactMap { $0.defaults[hook] }.first { $0.value == .drop }?.location
-    return items.first?.location ?? forwarded ?? (hook == .forward ? nil : dropping)
+    return (begun ?? forwarding?.start ?? (hook == .forward ? nil : dropping)).map { ($0, true) }
   }
 
   private mutating func translate(_ piece: Pieces) {
@@ -213,17 +243,15 @@ struct HostCompiler {
   }
 
   private mutating func raw(_ policy: PolicyFile, _ family: Family, table: String, chain: String) {
-    guard let raw = policy.raw[family]?.tables.first(where: { $0.name == table }) else { return }
-    for line in raw.lines where line.chain == chain {
-      guard let tail = line.tail else {
-        drafts[family].append(line.head, to: chain, in: table, from: line.place)
-        continue
-      }
-      for source in facts.controllers where source.family == family {
-        drafts[family].append(
-          line.head + AddressPrefix(source).ruleText.utf8 + tail, to: chain, in: table, from: line.place)
-      }
+    for line in policy.raw[family]?.lines(of: chain, in: table) ?? [] {
+      for text in texts(of: line, family) { drafts[family].append(text, to: chain, in: table, from: line.place) }
     }
+  }
+
+  /// One for each controller that the line stands for.
+  private func texts(of line: RawRules.Line, _ family: Family) -> [[UInt8]] {
+    guard let tail = line.tail else { return [line.head] }
+    return facts.controllers.filter { $0.family == family }.map { line.head + AddressPrefix($0).ruleText.utf8 + tail }
   }
 
   /// A bundle has rules of both families. Where all that is said is a translation of the other one's addresses, an empty

@@ -193,16 +193,28 @@ struct MatchCompiler {
       + match.icmp[family].map { Transport(name: ICMPType.transport(family), module: $0.module(family)) }
   }
 
+  /// What may stand before any content in IPv6: routing, fragment and destination options.
+  private static let headers: [UInt8: String] = [43: "-m rt", 44: "-m frag", 60: "-m dst"]
+
+  /// Whoever puts such a header before a packet would get in with it, at every port.
+  mutating func refuseHeaders(_ match: TrafficMatch, _ texts: PerFamily<[MatchText]>) {
+    let found = Self.headers.filter { header in texts.ipv6.contains { $0.modules.contains(header.value) } }
+    for number in found.keys.sorted() {
+      problem(
+        match.location,
+        "protocol \(number) is a header that may stand before anything in IPv6: accepting it would open every port",
+        hint: "accept what follows it; as IPv4's alone: family: ipv4; a raw rule says more (\(found[number]!) …)")
+    }
+  }
+
   /// ICMP is another protocol in each family; ICMPv6 is of IPv6 alone.
   private static func transport(_ number: UInt8, _ family: Family) -> Transport? {
     switch (number, family) {
     case (1, .ipv6): Transport(name: ProtocolNames.spelling(58))
     case (58, .ipv4): nil
     // Headers before the last one: `-p` is that of the packet's content, and would never match.
-    case (43, .ipv6): Transport(module: "-m rt")
-    case (44, .ipv6): Transport(module: "-m frag")
     case (51, .ipv6): Transport(module: "-m ah")
-    case (60, .ipv6): Transport(module: "-m dst")
+    case (_, .ipv6) where headers[number] != nil: Transport(module: headers[number])
     default: Transport(name: ProtocolNames.spelling(number))
     }
   }

@@ -1,6 +1,6 @@
 internal import Core
 internal import Inventory
-internal import Ruleset
+package import Ruleset
 
 /// Rules of the nat table, and the forwarding that translated connections need, from one policy's items.
 package struct TranslationCompiler {
@@ -9,6 +9,8 @@ package struct TranslationCompiler {
   private(set) var rules: [Line] = []
   /// Of FORWARD in the filter table.
   private(set) var forwards: [Line] = []
+  /// What `strict` of an item below `forward` leaves alone.
+  private(set) var early = EarlyRules()
 
   mutating func add(_ item: TranslationItem, _ compiler: inout MatchCompiler) {
     let before = rules.count
@@ -102,14 +104,17 @@ package struct TranslationCompiler {
     for text in texts {
       var text = text
       text.destination = inner.ruleText
-      if let ports = endpoint.value.ports {
-        text.modules = text.modules.filter { !$0.contains("--dport") } + ["-m \(text.transport) --dport \(ports)"]
+      if let port = endpoint.value.port {
+        text.modules = text.modules.filter { !$0.contains("--dport") } + ["-m \(text.transport) --dport \(port)"]
       }
       text.modules.append("-m conntrack --ctstate DNAT")
+      let answers = text.with(EarlyRules.answers).rule(in: "FORWARD", target: "ACCEPT")
       if let comment = item.match.comment { text.modules.append("-m comment --comment \(RuleWriting.quoted(comment))") }
       let rule = text.rule(in: "FORWARD", target: "ACCEPT")
       if !forwards.contains(where: { $0.family == family && $0.text == rule }) {
         forwards.append((family, "FORWARD", rule, item.match.location))
+        early.lasting.append(
+          EarlyRules.Line(family: family, text: answers, transport: text.transport, source: item.match.location))
       }
     }
   }
@@ -129,14 +134,15 @@ package struct TranslationCompiler {
     return "0." + String(repeating: "0", count: 11 - text.utf8.count) + text
   }
 
+  package static func canTranslate(to address: AddressPrefix) -> Bool { Endpoint.fault(of: address) == nil }
+
   private func target(
     _ endpoint: Located<Endpoint>, _ compiler: inout MatchCompiler
   ) -> (family: Family, text: String)? {
     guard let prefix = address(endpoint, &compiler) else { return nil }
     let address = prefix.description
-    guard let ports = endpoint.value.ports else { return (prefix.family, address) }
-    let range = ports.isOne ? "\(ports.first)" : "\(ports.first)-\(ports.last)"
-    return (prefix.family, prefix.family == .ipv4 ? "\(address):\(range)" : "[\(address)]:\(range)")
+    guard let port = endpoint.value.port else { return (prefix.family, address) }
+    return (prefix.family, prefix.family == .ipv4 ? "\(address):\(port)" : "[\(address)]:\(port)")
   }
 
   private func address(_ endpoint: Located<Endpoint>, _ compiler: inout MatchCompiler) -> AddressPrefix? {
@@ -150,6 +156,10 @@ package struct TranslationCompiler {
           compiler.resolver.problems.add(
             endpoint.location, "variable \(name) must be one address to translate to")
         }
+        return nil
+      }
+      if let fault = Endpoint.fault(of: only) {
+        compiler.resolver.problems.add(endpoint.location, "variable \(name): \(fault.message)", hint: fault.hint)
         return nil
       }
       return only

@@ -16,10 +16,17 @@ package enum WordTexts {
     case .invalid: [MatchText(modules: ["-m conntrack --ctstate INVALID"])]
     case .icmpEssential: family == .ipv4 ? icmp : icmpv6(hook)
     case .dhcpClient: dhcpClient(hook, family)
-    case .multicast: [MatchText(modules: ["-m pkttype --pkt-type multicast"])]
+    case .multicast: [toMany("multicast", hook)]
     // IPv6 has none.
-    case .broadcast: family == .ipv4 ? [MatchText(modules: ["-m pkttype --pkt-type broadcast"])] : []
+    case .broadcast: family == .ipv4 ? [toMany("broadcast", hook)] : []
     }
+  }
+
+  /// By link layer, which what the host itself sends has not come to yet.
+  private static func toMany(_ kind: String, _ hook: BuiltInHook) -> MatchText {
+    MatchText(modules: [
+      hook == .output ? "-m addrtype --dst-type \(kind.uppercased())" : "-m pkttype --pkt-type \(kind)"
+    ])
   }
 
   /// Errors that must never be dropped (3 unreachable, which "fragmentation needed" is one of, 11 time exceeded, 12

@@ -19,6 +19,8 @@ struct PolicyFile: Sendable {
   let schedules: [String: Schedule]
   let defaults: [BuiltInHook: Located<DefaultAction>]
   let sections: [Section: [FilterItem]]
+  /// Where their keys stand.
+  let sectionPlaces: [Section: SourceLocation]
   let translations: [TranslationItem]
   let containers: ContainerRules?
   let raw: PerFamily<RawRules?>
@@ -29,6 +31,9 @@ struct PolicyFile: Sendable {
   let placesEstablished: Bool
   /// `ipv6: drop-all`
   let closesIPv6: SourceLocation?
+
+  /// For what is said by no line of it.
+  var start: SourceLocation { SourceLocation(file: file, line: 1, column: 1) }
 
   /// Whether it says anything of the filter table besides its raw text.
   var filters: Bool { !sections.isEmpty || !defaults.isEmpty || containers != nil || observes != nil }

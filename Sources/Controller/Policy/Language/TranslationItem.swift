@@ -29,5 +29,17 @@ struct Endpoint: Hashable, Sendable {
   }
 
   let address: Address
-  let ports: PortRange?
+  let port: UInt16?
+
+  /// Why nothing can be sent there, or come from there, with what to do instead; nil where it can.
+  static func fault(of prefix: AddressPrefix) -> (message: String, hint: String)? {
+    func isIn(_ networks: String...) -> Bool { networks.contains { AddressPrefix($0)?.contains(prefix) == true } }
+    if isIn("127.0.0.0/8", "::1") {
+      return ("\(prefix) is the host itself to each host", "`redirect` sends to a port of this host")
+    }
+    let hint = "name the address of one host"
+    if isIn("0.0.0.0/8", "::") { return ("\(prefix) is no host's address", hint) }
+    if isIn("224.0.0.0/4", "ff00::/8", "255.255.255.255") { return ("\(prefix) is not the address of one host", hint) }
+    return nil
+  }
 }

@@ -135,7 +135,10 @@ enum MatchReader {
   private static func helper(
     _ node: YAMLNode, _ match: TrafficMatch, _ problems: inout Problems
   ) -> Located<String>? {
-    guard let name = name(node, &problems) else { return nil }
+    guard let text = node.string(&problems) else { return nil }
+    // Q.931 is no name of ours.
+    let isKnown = ConnectionHelper(text) != nil
+    guard let name = isKnown ? Located(text, node.location) : name(node, &problems) else { return nil }
     guard name.value.utf8.count <= 15 else {
       problems.add(node.location, "the helper's name has more than the 15 bytes the kernel keeps")
       return nil

@@ -100,22 +100,32 @@ enum OperandReader {
       return nil
     }
     var address = text[...]
-    var ports: PortRange?
+    var port: UInt16?
     let isBare = NumericAddress(text) != nil || text.hasSuffix("]")
     if !isBare, let colon = text.lastIndex(of: ":") {
       guard let range = PortRange(String(text[text.index(after: colon)...])) else { return refuse() }
-      ports = range
+      guard range.isOne else {
+        problems.add(
+          node.location, "\(quoted(text)) has several ports, of which the first alone would be used",
+          hint: "leave the port out to keep it, or write one item for each port")
+        return nil
+      }
+      port = range.first
       address = text[..<colon]
     }
     let isBracketed = address.hasPrefix("[") && address.hasSuffix("]")
     if isBracketed { address = address.dropFirst().dropLast() }
     if let variable = try? VariableName.whole(String(address)) {
-      return Located(Endpoint(address: .variable(variable), ports: ports), node.location)
+      return Located(Endpoint(address: .variable(variable), port: port), node.location)
     }
     guard let numeric = NumericAddress(String(address)), !isBracketed || numeric.family == .ipv6,
-      isBracketed || numeric.family == .ipv4 || ports == nil
+      isBracketed || numeric.family == .ipv4 || port == nil
     else { return refuse() }
-    return Located(Endpoint(address: .numeric(AddressPrefix(numeric)), ports: ports), node.location)
+    if let fault = Endpoint.fault(of: AddressPrefix(numeric)) {
+      problems.add(node.location, fault.message, hint: fault.hint)
+      return nil
+    }
+    return Located(Endpoint(address: .numeric(AddressPrefix(numeric)), port: port), node.location)
   }
 }
 

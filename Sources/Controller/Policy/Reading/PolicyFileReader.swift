@@ -52,6 +52,10 @@ struct PolicyFileReader {
       order: top["order"]?.integer(in: 0...10_000, &problems) ?? PolicyFile.defaultOrder, beside: beside,
       sets: definitions.sets, services: definitions.services, schedules: definitions.schedules,
       defaults: readDefaults(top), sections: readSections(top, raw),
+      sectionPlaces: Dictionary(
+        uniqueKeysWithValues: PolicyFile.Section.allCases.compactMap { section in
+          top.keyLocation(section.rawValue).map { (section, $0) }
+        }),
       translations: top["nat"].map { TranslationReader.read($0, RawItemReader(table: "nat", raw), &problems) } ?? [],
       containers: ContainersReader.read(top, &problems), raw: raw,
       sysctl: readSysctl(top), observes: readObserving(top), placesEstablished: readPlacing(top),

@@ -31,11 +31,12 @@ struct RawRules: Sendable {
   /// The first rule that names the controllers.
   let controllersPlace: SourceLocation?
 
+  func lines(of chain: String, in table: String) -> [Line] {
+    tables.first { $0.name == table }?.lines.filter { $0.chain == chain } ?? []
+  }
+
   func namesEstablished(in chain: String) -> Bool {
-    tables.contains { table in
-      table.name == "filter"
-        && table.lines.contains { $0.chain == chain && ($0.head + ($0.tail ?? [])).contains("ESTABLISHED".utf8) }
-    }
+    lines(of: chain, in: "filter").contains { ($0.head + ($0.tail ?? [])).contains("ESTABLISHED".utf8) }
   }
 
   static func parse(

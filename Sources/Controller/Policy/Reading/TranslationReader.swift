@@ -75,7 +75,7 @@ enum TranslationReader {
       guard let node = body.required("to", &problems), let endpoint = OperandReader.endpoint(node, &problems) else {
         return nil
       }
-      if endpoint.value.ports != nil {
+      if endpoint.value.port != nil {
         problems.add(node.location, "snat keeps the ports", hint: "name the address alone")
       }
       return .snat(to: endpoint)

@@ -28,8 +28,9 @@ package enum SetName {
       && rest.allSatisfy { isDigit($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0) }
   }
 
-  private static let options = ["--match-set", "--add-set", "--del-set", "--map-set"]
+  private static let options: Set<String> = ["--match-set", "--add-set", "--del-set", "--map-set"]
 
+<<<<<<< HEAD
   /// Our sets that rules name, wherever in their text.
   package static func named(in rules: Ruleset) -> Set<String> { named(in: rules, where: isOurs) }
 
@@ -43,6 +44,32 @@ package enum SetName {
       let words = rule.bytes.split(separator: space).map { String(decoding: $0, as: UTF8.self) }
       for (option, name) in zip(words, words.dropFirst()) where options.contains(option) && isWanted(name) {
         names.insert(name)
+=======
+  /// Our sets that rules name.
+  package static func named(in rules: Ruleset) -> Set<String> {
+    var names: Set<String> = []
+    for rule in rules.tables.lazy.flatMap(\.chains).flatMap(\.rules) { names.formUnion(named(by: rule).filter(isOurs)) }
+    return names
+  }
+
+  /// Anybody's sets that the lines of a text for a restore program name.
+  package static func named(in text: [UInt8]) -> Set<String> {
+    var names: Set<String> = []
+    for line in text.split(separator: newline) { names.formUnion(named(by: Rule(bytes: line))) }
+    return names
+  }
+
+  /// None of a rule whose words cannot be told apart: no program of the host's takes it.
+  private static func named(by rule: Rule) -> [String] {
+    guard rule.bytes.withUnsafeBufferPointer({ $0.holds("-set") }), let words = try? rule.words() else { return [] }
+    var names: [String] = []
+    var rest = words[...]
+    while let option = rest.popFirst()?.text {
+      if options.contains(option), let name = rest.popFirst() {
+        names.append(name.text)
+      } else if ValueForm.takesAnyText(option) {
+        _ = rest.popFirst()
+>>>>>>> 4711a12559d5bd59619c64e8ba3f544f8915b2f2
       }
     }
     return names

@@ -68,7 +68,8 @@ int clinux_memory_file(void);
 int clinux_seal(int fd);
 
 /// posix_spawn_file_actions_addclosefrom_np(3), `actions` being a posix_spawn_file_actions_t, which is void here so that
-/// this header defines no type of the C library a second time: the child closes every descriptor from `lowest` on. 0, or an errno.
+/// this header defines no type of the C library a second time: the child closes every descriptor from `lowest` on. 0, or
+/// an errno.
 int clinux_spawn_close_from(void *actions, int lowest);
 
 /// POSIX_SPAWN_SETSID (posix_spawnattr_setflags(3)): the child leads a session of its own, without a terminal.

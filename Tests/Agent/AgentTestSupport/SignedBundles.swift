@@ -1,16 +1,16 @@
-import Core
-import Glibc
-import Netfilter
-import Release
-import Wire
+package import Core
+internal import Glibc
+internal import Netfilter
+package import Release
+internal import Wire
 
 /// Bundles signed by the real ssh-keygen, with a key that exists for this run only.
-enum SignedBundles {
-  static let host = HostID("h001")!
-  static let fleet = FleetID("lab")!
-  static let issued = UTCTime("2026-11-01T00:00:00Z")!
-  static let expires = UTCTime("2027-11-01T00:00:00Z")!
-  static let now = UTCTime("2026-11-21T00:00:00Z")!
+package enum SignedBundles {
+  package static let host = HostID("h001")!
+  package static let fleet = FleetID("lab")!
+  package static let issued = UTCTime("2026-11-01T00:00:00Z")!
+  package static let expires = UTCTime("2027-11-01T00:00:00Z")!
+  package static let now = UTCTime("2026-11-21T00:00:00Z")!
 
   private struct Key {
     let privateKey: [UInt8]
@@ -19,14 +19,14 @@ enum SignedBundles {
 
   private static let key = Result { try makeKey() }
 
-  static var allowedSigners: [UInt8] {
+  package static var allowedSigners: [UInt8] {
     get throws { Array("admin namespaces=\"release@portcullis\" ".utf8) + (try key.get().publicKey) }
   }
 
-  static var hostFile: [UInt8] { Array("host \(host)\nfleet \(fleet)\n".utf8) }
+  package static var hostFile: [UInt8] { Array("host \(host)\nfleet \(fleet)\n".utf8) }
 
   /// A release of this one host.
-  static func bundle(
+  package static func bundle(
     serial: UInt64, ipv4: String, ipv6: String, mode: Manifest.Mode = .exclusive, sources: [String] = ["192.0.2.7"],
     grants: [Grant] = [], forwardsForeign: Bool = false, deniesForeign: Bool = false, foreignAllowed: [String] = [],
     sets: [UInt8]? = nil,
@@ -49,7 +49,7 @@ enum SignedBundles {
     return (files, Digest(of: manifest.encode()))
   }
 
-  static func run(_ path: String, _ arguments: [String], input: [UInt8] = []) throws -> [UInt8] {
+  package static func run(_ path: String, _ arguments: [String], input: [UInt8] = []) throws -> [UInt8] {
     let result = try ProgramRunner().run(ProgramRequest(path, arguments, input: input))
     guard result.end == .exited(0) else {
       throw Reason("\(path) \(arguments): \(result.end) \(String(decoding: result.errors, as: UTF8.self))")
@@ -89,7 +89,7 @@ enum SignedBundles {
 }
 
 /// Made for the body, and gone after it whatever happened.
-func withTemporaryDirectory<Result>(_ body: (String) throws -> Result) throws -> Result {
+package func withTemporaryDirectory<Result>(_ body: (String) throws -> Result) throws -> Result {
   var template = Array("/tmp/portcullis-test-XXXXXX".utf8CString)
   guard let made = mkdtemp(&template) else { throw SystemCallError.last("mkdtemp", "/tmp") }
   let path = String(cString: made)

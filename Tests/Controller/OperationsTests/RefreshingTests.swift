@@ -1,0 +1,65 @@
+import Audit
+import Core
+import Inventory
+import Rollout
+import Store
+import Testing
+
+@testable import Operations
+
+/// What is asked of hosts before a plan, and what becomes of those that do not answer.
+struct RefreshingTests {
+  private let fleet: FleetFolder
+  private let h1 = HostID("h1")!
+
+  init() throws {
+    fleet = try FleetFolder(policy: FleetFolder.bothHalves, hosts: ["h1", "h2"])
+    try fleet.makeSilent(["h1", "h2"])
+  }
+
+  @Test func `a host that does not answer is named, and the plan made all the same names it too`() async throws {
+    try await fleet.enroll("h1")
+    let hosts = try fleet.workspace.inventory().hosts
+    let limits = ContactLimits(parallel: 2, timeout: .seconds(10))
+    let refreshed = try await Observation(workspace: fleet.workspace, limits: limits)
+      .refreshWithTexts(hosts, store: fleet.store)
+    #expect(refreshed.unreachable.keys.map(\.description) == ["h1"])
+    #expect(try await fleet.store.observations()[h1]?.lastContactFailure?.reason == refreshed.unreachable[h1])
+    let planned = try await Planning(fleet.workspace).planWithOutlook(
+      hosts, store: fleet.store, refreshed: refreshed, lookup: { _ in [] })
+    #expect(planned.unreachable == refreshed.unreachable)
+    #expect(try await Planning(fleet.workspace).plan(hosts, store: fleet.store).unreachable == nil)
+  }
+
+  /// A plan in which nothing is to be done, of hosts that were asked first.
+  private func nothingToDo(_ unreachable: [HostID: String]?) throws -> Planning.Planned {
+    let plan = try RolloutPlanner(fleet: FleetID("lab")!, serialBase: .none).plan([
+      PlanInput(host: h1, desired: nil, knowledge: .silent)
+    ])
+    return Planning.Planned(
+      plan: plan, content: ReleaseContent(fleet: FleetID("lab")!, byHost: [:], enrolled: [h1]), floor: .none,
+      unreachable: unreachable, surroundings: [])
+  }
+
+  @Test func `an apply that has nothing to do ends with 4 when a host that it asked was silent`() async throws {
+    for (unreachable, code) in [
+      ([h1: "no answer"], ExitCode.someUnreachable), ([:], .done), (nil, .done),
+    ] as [([HostID: String]?, ExitCode)] {
+      let applied = try await Applying(fleet.workspace, limits: ContactLimits())
+        .apply(try nothingToDo(unreachable), store: fleet.store, reason: "-", told: { _ in })
+      #expect(applied.tally.exitCode == code && applied.unreachable == unreachable)
+    }
+  }
+
+  @Test func `what keeps the controller from hosts has a hint of its own`() throws {
+    let bare = try FleetFolder(policy: FleetFolder.bothHalves)
+    let hints = Dictionary(
+      ControllerCheckup(bare.workspace).findings().filter { $0.check == "ssh" }.map { ($0.problem, $0.hint) },
+      uniquingKeysWith: { first, _ in first })
+    let (hosts, login) = (
+      hints.first { $0.key.contains("the host keys") }?.value, hints.first { $0.key.contains("the bridge") }?.value
+    )
+    #expect(hosts?.contains("ssh-keyscan HOST") == true && hosts?.contains("fingerprints") == true)
+    #expect(login?.contains("portcullis keys init") == true)
+  }
+}
