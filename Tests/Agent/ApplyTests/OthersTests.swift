@@ -1,3 +1,4 @@
+import AgentTestSupport
 import Core
 import Release
 import Ruleset

@@ -1,8 +1,5 @@
-<<<<<<< HEAD
-import Apply
-=======
 import AgentTestSupport
->>>>>>> 4711a12559d5bd59619c64e8ba3f544f8915b2f2
+import Apply
 import Core
 import Glibc
 import Testing

@@ -1,3 +1,4 @@
+import AgentTestSupport
 import Apply
 import Core
 import Glibc

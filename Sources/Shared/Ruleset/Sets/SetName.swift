@@ -30,8 +30,7 @@ package enum SetName {
 
   private static let options: Set<String> = ["--match-set", "--add-set", "--del-set", "--map-set"]
 
-<<<<<<< HEAD
-  /// Our sets that rules name, wherever in their text.
+  /// Our sets that rules name.
   package static func named(in rules: Ruleset) -> Set<String> { named(in: rules, where: isOurs) }
 
   /// Everybody else's.
@@ -40,15 +39,8 @@ package enum SetName {
   private static func named(in rules: Ruleset, where isWanted: (String) -> Bool) -> Set<String> {
     var names: Set<String> = []
     for rule in rules.tables.lazy.flatMap(\.chains).flatMap(\.rules) {
-      guard rule.bytes.withUnsafeBufferPointer({ $0.holds("-set ") }) else { continue }
-      let words = rule.bytes.split(separator: space).map { String(decoding: $0, as: UTF8.self) }
-      for (option, name) in zip(words, words.dropFirst()) where options.contains(option) && isWanted(name) {
-        names.insert(name)
-=======
-  /// Our sets that rules name.
-  package static func named(in rules: Ruleset) -> Set<String> {
-    var names: Set<String> = []
-    for rule in rules.tables.lazy.flatMap(\.chains).flatMap(\.rules) { names.formUnion(named(by: rule).filter(isOurs)) }
+      names.formUnion(named(by: rule).filter(isWanted))
+    }
     return names
   }
 
@@ -69,7 +61,6 @@ package enum SetName {
         names.append(name.text)
       } else if ValueForm.takesAnyText(option) {
         _ = rest.popFirst()
->>>>>>> 4711a12559d5bd59619c64e8ba3f544f8915b2f2
       }
     }
     return names
