@@ -51,7 +51,7 @@ struct BesideDocumentTests {
   }
 
   @Test func `status names the tables of others, the unknown ones as they are called`() throws {
-    var told = report()
+    var told = Self.report()
     told.others = OthersReport(
       tables: [
         OthersReport.Table(
