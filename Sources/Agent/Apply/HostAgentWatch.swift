@@ -61,13 +61,9 @@ extension HostAgent {
     try renewExpectation(programs)
     let ledger = try ledger()
     guard let committed = ledger.committed else { return nil }
-    let saved = try savedRulesets()
-    let side = shownSide(committed)
-    let beside = side?.beside ?? BesideRules()
-    let difference = differences(of: beside)
+    let shown = try shown(committed, Family.allCases, programs)
     let families = PerFamily<Sighting.Side> { family in
-      let observed = (side?.rules.observed(saved[family], family) ?? saved[family])
-        .adding(difference.tables(family, expected: false, of: beside))
+      let observed = shown.observed(family)
       return Sighting.Side(
         observed: observed.digest, expected: committed.expectation.digests[family], chains: Dictionary(of: observed))
     }

@@ -33,6 +33,8 @@ package struct HostStatus: Hashable, Sendable {
   package var conflicts: [String]
   /// Whose chains there are beside ours.
   package var owners: [ForeignOwner]
+  /// What else filters packets there; nil when its agent does not say. Its texts are not safe to print.
+  package var others: OthersReport?
   /// A change that was loaded and not confirmed when the host reported.
   package var pending: PendingStatus?
   /// The last thing root did at the console, until the next commit.
@@ -81,17 +83,25 @@ package struct StatusJudge: Sendable {
       age: age,
       reasons: [
         delivery.reason, integrity.reason, contact.reason, pending?.words, localAct?.words, Self.degradation(report),
+        Self.renewal(report),
       ].compactMap { $0 },
       backend: report?.backend,
       agentVersion: report.map { SafeText.escape($0.agentVersion) },
       conflicts: report?.conflicts.map { SafeText.escape($0) } ?? [], owners: report?.owners ?? [],
-      pending: pending, localAct: localAct)
+      others: report?.others, pending: pending, localAct: localAct)
   }
 
   /// Why the safe policy is loaded, unless root loaded it.
   private static func degradation(_ report: Report?) -> String? {
     guard let why = report?.degraded, report?.localAct?.deed != .safe else { return nil }
     return "the safe policy is loaded, because the committed rules could not be: \(SafeText.escape(why))"
+  }
+
+  /// Why a host prints its rules in other words than before, and is not drifted.
+  private static func renewal(_ report: Report?) -> String? {
+    guard let renewal = report?.renewal else { return nil }
+    let (from, to) = (SafeText.escape(renewal.from), SafeText.escape(renewal.to))
+    return "its iptables changed from \(from) to \(to): the committed rules were rehearsed again on \(renewal.at)"
   }
 
   typealias Judgement<State> = (state: State, reason: String?)

@@ -50,6 +50,16 @@ package enum WireLimit {
   /// How long an agent waits for a change, in seconds.
   package static let watchSeconds: UInt16 = 600
   package static let conflicts = 16
+  /// Of others in a report: nft tables, what owners have in either family, and ipsets.
+  package static let foreignTables = 64
+  package static let foreignTable = 64
+  package static let tableFamily = 8
+  package static let foreignChains = 32
+  package static let foreignSets = 64
+  /// The kernel takes 31 bytes.
+  package static let setName = 32
+  /// Version and backend of a host's programs.
+  package static let programs = 80
 }
 
 /// Every message there is, by its number on the wire. Numbers are never used again for something else.

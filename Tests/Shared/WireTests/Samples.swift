@@ -161,7 +161,29 @@ extension Random {
       },
       sshPorts: Set((0..<Int.random(in: 0..<9, using: &self)).map { _ in .random(in: 1...65_535, using: &self) })
         .sorted(),
-      leases: maybe { PerFamily(ipv4: .random(using: &$0), ipv6: .random(using: &$0)) })
+      leases: maybe { PerFamily(ipv4: .random(using: &$0), ipv6: .random(using: &$0)) },
+      others: maybe { $0.anyOthers() },
+      renewal: maybe {
+        Renewal(from: $0.text(atMost: WireLimit.programs), to: $0.text(atMost: WireLimit.programs), at: $0.anyTime())
+      })
+  }
+
+  mutating func anyOthers() -> OthersReport {
+    OthersReport(
+      tables: (0..<Int.random(in: 0..<4, using: &self)).map { _ in
+        OthersReport.Table(
+          family: text(atMost: WireLimit.tableFamily), name: text(atMost: WireLimit.foreignTable),
+          owner: maybe { TableOwner.allCases.randomElement(using: &$0)! }, isHooked: .random(using: &self),
+          drops: .random(using: &self), digest: anyDigest())
+      }, omittedTables: .random(in: 0...9, using: &self),
+      chains: (0..<Int.random(in: 0..<4, using: &self)).map { _ in
+        OthersReport.Chains(
+          family: anyFamily(), owner: maybe { ForeignOwner.allCases.randomElement(using: &$0)! },
+          rules: .random(in: 0...100_000, using: &self), digest: anyDigest())
+      },
+      otherBackend: PerFamily(ipv4: maybe { $0.anyDigest() }, ipv6: maybe { $0.anyDigest() }),
+      sets: (0..<Int.random(in: 0..<4, using: &self)).map { _ in text(atMost: WireLimit.setName) },
+      omittedSets: .random(in: 0...9, using: &self), problem: maybe { $0.text(atMost: WireLimit.reason) })
   }
 
   mutating func anyObservations() -> Observations {

@@ -50,6 +50,14 @@ struct Composition: Sendable {
         beside.foreignAllowed.append(rule)
       }
     }
+    if let denies = policies.compactMap(\.beside.deniesForeign).first {
+      beside.deniesForeign = true
+      if !beside.foreignAllowed.isEmpty {
+        problems.add(
+          denies, "foreign: deny contradicts another policy's foreign: allow",
+          hint: "these policies apply to the same hosts: make them agree")
+      }
+    }
     beside.mode = mode?.value ?? .owned
     if beside.mode == .exclusive {
       for policy in policies { policy.beside.ownedOnly.map { problems.add(BesideOthers.exclusion($0)) } }
