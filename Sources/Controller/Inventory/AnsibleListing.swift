@@ -13,8 +13,10 @@ extension HostInventory {
     "role_names", "role_path", "role_uuid",
   ]
 
-  /// `ansible-inventory --host`: all variables of one host.
-  package func listing(of host: InventoryHost) -> InventoryValue {
+  /// `ansible-inventory --host`: all variables of one host. What is unsafe is told as such by `--list` alone.
+  package func listing(of host: InventoryHost) -> InventoryValue { variables(of: host).withoutUnsafe }
+
+  private func variables(of host: InventoryHost) -> InventoryValue {
     .mapping(
       host.variables.filter { !Self.internalVariables.contains($0.key) }.map {
         InventoryValue.Entry(key: $0.key, value: $0.value)
@@ -41,13 +43,13 @@ extension HostInventory {
       if !parts.isEmpty { entries.append(.init(key: name, value: .mapping(parts))) }
       for child in group.children where seen.insert(child).inserted { stack.append(child) }
     }
-    let variables = chosen.map { InventoryValue.Entry(key: $0.id.description, value: listing(of: $0)) }
+    let known = chosen.map { InventoryValue.Entry(key: $0.id.description, value: variables(of: $0)) }
       .filter { $0.value != .mapping([]) }
     entries.append(
       .init(
         key: "_meta",
         value: .mapping([
-          .init(key: "hostvars", value: .mapping(variables)),
+          .init(key: "hostvars", value: .mapping(known)),
           .init(key: "profile", value: .text("inventory_legacy")),
         ])))
     return .mapping(entries)

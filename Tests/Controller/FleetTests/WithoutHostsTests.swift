@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Verbs and scripts that need no host at all.
@@ -51,7 +52,7 @@ struct WithoutHostsTests {
     let folder = "\(try Machine.scratch())/ansible-\(UInt64.random(in: .min ... .max))"
     defer { try? FileManager.default.removeItem(atPath: folder) }
     // A python3 that makes an environment whose pip writes down what it was asked for.
-    try write(
+    try writeProgram(
       """
       #!/bin/sh
       mkdir -p "$3/bin"
@@ -59,7 +60,7 @@ struct WithoutHostsTests {
       printf '#!/bin/sh\\necho "$@" >>"%s/asked"\\n' '\(folder)' >"$3/bin/pip"
       chmod 755 "$3/bin/python" "$3/bin/pip"
 
-      """, to: "\(folder)/bin/python3", mode: 0o755)
+      """, to: "\(folder)/bin/python3")
     func install() async throws -> Int {
       try await Command.succeed(
         "/usr/bin/env",

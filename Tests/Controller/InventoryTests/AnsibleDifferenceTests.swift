@@ -71,8 +71,7 @@ struct AnsibleDifferenceTests {
 
   @Test("What the commands ansible-inventory and ansible print is what our own print")
   func commands() throws {
-    let seed = UInt64.random(in: 0 ... .max)
-    print("seed of inventories for Ansible's commands: \(seed)")
+    let seed = Random.seed(for: "inventories for Ansible's commands")
     var random = Random(seed: seed)
     let folder = try TemporaryFolder()
     try folder.write("home/x", "")
@@ -115,6 +114,22 @@ struct AnsibleDifferenceTests {
       let both = "\(last.id),\(host.id)"
       expectSame(try? ours.hosts(named: both), try listed([both]), true)
     }
+  }
+
+  @Test("Texts that are unsafe are told as such by --list, and are plain for --host")
+  func unsafe() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("home/x", "")
+    let source = try folder.write(
+      "hosts.yaml", "all: {hosts: {h1: {a: !unsafe '{{ x }}', b: [!unsafe y], c: {k: !unsafe z}}}}\n")
+    let ours = try HostInventory.load(source)
+    func theirs(_ arguments: [String]) throws -> String {
+      let data = try AnsibleOracle.run(
+        AnsibleOracle.directory + "/bin/ansible-inventory", ["-i", source] + arguments, in: folder.path + "/home")
+      return String(decoding: data, as: UTF8.self)
+    }
+    #expect(AnsibleJSON.text(ours.listing(of: ours.hosts)) + "\n" == (try theirs(["--list"])))
+    #expect(AnsibleJSON.text(ours.listing(of: ours.hosts[0])) + "\n" == (try theirs(["--host", "h1"])))
   }
 
   private static func isOrderCertain(_ inventory: HostInventory) -> Bool {

@@ -1,6 +1,7 @@
 import Core
 import Foundation
 import Glibc
+import TestSupport
 
 /// Ansible itself, in one Python process that answers for many inventories: ansible-oracle.py.
 enum AnsibleOracle {
@@ -79,7 +80,6 @@ enum AnsibleOracle {
 
 extension TemporaryFolder {
   func writeProgram(_ name: String, _ text: String) throws {
-    let path = try write(name, text)
-    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+    try TestSupport.writeProgram(text, to: path + "/" + name)
   }
 }

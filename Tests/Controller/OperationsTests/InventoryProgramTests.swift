@@ -1,6 +1,7 @@
 import Core
 import Foundation
 import Inventory
+import TestSupport
 import Testing
 
 @testable import Operations
@@ -14,8 +15,7 @@ import Testing
 
   private func program(_ text: String) throws -> String {
     let path = folder + "/inventory.sh"
-    try Data("#!/bin/sh\n\(text)\n".utf8).write(to: URL(filePath: path))
-    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+    try writeProgram("#!/bin/sh\n\(text)\n", to: path)
     return path
   }
 

@@ -35,6 +35,16 @@ package enum InventoryValue: Hashable, Sendable {
     }
   }
 
+  /// The same with plain texts for those that are unsafe.
+  var withoutUnsafe: InventoryValue {
+    switch self {
+    case .unsafe(let text): .text(text)
+    case .list(let values): .list(values.map(\.withoutUnsafe))
+    case .mapping(let entries): .mapping(entries.map { Entry(key: $0.key, value: $0.value.withoutUnsafe) })
+    case .null, .bool, .integer, .real, .text, .vaulted: self
+    }
+  }
+
   /// Whether it is or holds a text with a template, which we do not evaluate.
   package var hasTemplate: Bool {
     switch self {
