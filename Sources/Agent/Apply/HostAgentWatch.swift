@@ -46,7 +46,9 @@ extension HostAgent {
         }
         watch = WatchMemory(log: log, seen: sighting)
       }
-      return try programs.backend == .nft && firewall.otherBackendRules() == 0
+      // Legacy tables announce nothing, whichever backend the host's own programs speak.
+      return try programs.backend == .nft
+        && Family.allCases.allSatisfy { try firewall.saveOtherBackend($0)?.isEmpty ?? true }
     } catch {
       throw Refusal("look for changes", error)
     }

@@ -80,7 +80,7 @@ struct DifferenceTests {
       Waiver(
         host: host(1), difference: difference.exact, words: "", ends: start, reason: "", actor: "", made: start)
     ])
-    try await store.removeEnrolment(of: host(1))
+    try await store.removeEnrolment(of: host(1), at: start)
     #expect(try await store.waivers().isEmpty)
     #expect(try await store.knownDifferences(of: [host(1)]).isEmpty)
   }
