@@ -79,7 +79,7 @@ let controller: [Target] = [
   room("Rollout", in: "Controller", uses: ["Core", "Ruleset", "Wire"]),
   room("Audit", in: "Controller", uses: ["Core", "Ruleset", "Wire"]),
   room("Transport", in: "Controller", uses: ["Core", "CLibSSH", "CLinux", crypto]),
-  room("Store", in: "Controller", uses: ["Core", "Wire", "Audit", grdb]),
+  room("Store", in: "Controller", uses: ["Core", "Wire", "Audit", "CLinux", grdb]),
   room(
     "Operations", in: "Controller",
     uses: [

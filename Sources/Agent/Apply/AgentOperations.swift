@@ -45,4 +45,16 @@ package protocol AgentOperations: AnyObject {
 
   /// What the committed policy, where it only observes, would have dropped.
   func observe() throws(Refusal) -> Observations
+
+  /// The changes of the rules that were seen so far.
+  var changes: ChangeLog { get }
+
+  /// Reads the rules, because somebody may have changed them, and adds what is new to `changes`.
+  ///
+  /// - Parameter actors: who asked the kernel for changes since the last time.
+  /// - Returns: whether the kernel announces every change; where it does not, one has to look from time to time.
+  func look(for actors: [HostChange.Actor]) throws(Refusal) -> Bool
+
+  /// Makes `changes` durable.
+  func keepChanges() throws(Refusal)
 }

@@ -69,7 +69,9 @@ struct BundleSides {
     case (.exclusive, let rulesets?): return .exclusive(rulesets)
     case (.owned, let rulesets?):
       return .owned(
-        OwnedSide(rulesets, allowed: manifest.foreignAllowed, forwardsForeign: manifest.forwardsForeign))
+        OwnedSide(
+          rulesets, allowed: manifest.foreignAllowed, forwardsForeign: manifest.forwardsForeign,
+          deniesForeign: manifest.deniesForeign))
     case (.withdrawn, nil): return .nothing
     case (.exclusive, nil), (.owned, nil), (.withdrawn, .some):
       throw Refusal(

@@ -35,11 +35,13 @@ package struct BundleStore {
 
   /// Nil when there is none, or when it is not the text whose digest is known.
   package func expected(_ family: Family, of name: BundleName, digest: Digest) -> [UInt8]? {
-    let limit = 4 * BundleFile.rules(family).maximumSize
-    guard let text = try? disk.read("\(Self.bundles)/\(name)/\(family).expected", atMost: limit),
-      Digest(of: text) == digest
-    else { return nil }
+    guard let text = expectedText(family, of: name), Digest(of: text) == digest else { return nil }
     return text
+  }
+
+  /// Whatever it says now.
+  func expectedText(_ family: Family, of name: BundleName) -> [UInt8]? {
+    readFile("\(Self.bundles)/\(name)/\(family).expected", atMost: 4 * BundleFile.rules(family).maximumSize)
   }
 
   /// A whole text of other people's rules.
@@ -83,8 +85,7 @@ package struct BundleStore {
   /// in the kernel came from it.
   func printed(_ name: BundleName) -> PerFamily<Ruleset>? {
     func text(_ family: Family) -> Ruleset? {
-      let limit = 4 * BundleFile.rules(family).maximumSize
-      guard let text = try? disk.read("\(Self.bundles)/\(name)/\(family).expected", atMost: limit) else { return nil }
+      guard let text = expectedText(family, of: name) else { return nil }
       return text.isEmpty ? Ruleset() : try? Ruleset.parse(save: text, file: "\(family).expected")
     }
     guard let ipv4 = text(.ipv4), let ipv6 = text(.ipv6) else { return nil }

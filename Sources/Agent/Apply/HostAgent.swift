@@ -24,6 +24,9 @@ package final class HostAgent: AgentOperations {
   /// A change that is loaded and not confirmed.
   var waiting: WaitingChange?
   var sides = BundleSides()
+  var watch = WatchMemory()
+  /// Of the plain files that this agent saw to, by name; nil inside for one that is not to be there.
+  var plainDigests: [String: Digest?]?
   /// Nil until `recover` or `restore`.
   var journal: Journal?
 
@@ -62,6 +65,7 @@ package final class HostAgent: AgentOperations {
 
   func append(_ record: JournalRecord) throws {
     guard journal != nil else { throw Reason("the journal is not open for writing") }
+    if record.mayMoveRules { watch.hasActed = true }
     try journal?.append(record)
   }
 

@@ -120,6 +120,9 @@ extension HostAgent {
       // A safe policy of ours before the first release makes it no later one.
       let isFirst = ledger.committed == nil || !(old?.rules.isOwned ?? false)
       targets.new?.isFirst = isFirst
+      if let committed = ledger.committed, let side = sides[committed.accepted.manifest] {
+        targets.new?.refills = !isIntactInKernel(committed, side.rules, saved, try firewall.programs())
+      }
       if let target = targets.new, manifest.mode == .exclusive {
         try requireEvictable(target, saved, old: old ?? .nothing, grants: manifest.grants)
       }
@@ -185,6 +188,7 @@ extension HostAgent {
       if let texts = expectedTexts(of: committed) { try store.keep(expected: texts, of: name) }
       try keepFound(known, name)
       if !known.taken.isEmpty { try store.keep(taken: known.taken, of: name) }
+      keepOthersBaseline(known.rules)
       try append(.committed(renewed, bundle.asInstalled, outcome))
     } catch {
       store.remove(name)
@@ -202,13 +206,23 @@ extension HostAgent {
       return false
     }
     let target = LoadTarget(known, over: Leftovers(of: [], found: foundPolicies()))
-    guard let saved = try? savedRulesets(), differences(of: known.beside).isEmpty else { return false }
+    guard let saved = try? savedRulesets(), differences(of: known.beside).isEmpty,
+      diskDifferences(committed).isEmpty, isIntactInKernel(committed, known.rules, saved, programs)
+    else { return false }
     return Family.allCases.allSatisfy { family in
       guard target.difference(saved[family], family) == nil else { return false }
       // A hook may have a foreign accept above it.
       return known.rules.isExclusive
         || known.rules.observed(saved[family], family) == target.governed(saved[family], family)
     }
+  }
+
+  /// What the save programs do not show. Where that cannot be read, what they do show decides.
+  private func isIntactInKernel(
+    _ committed: CommittedBundle, _ rules: SideRules, _ saved: PerFamily<Ruleset>, _ programs: FirewallPrograms
+  ) -> Bool {
+    guard programs.backend == .nft, let kernel = (try? firewall.nftables()) ?? nil else { return true }
+    return kernelDifferences(committed, rules, saved, programs, kernel).isEmpty
   }
 
   private func stage(_ files: [BundleFile: [UInt8]], serial: Serial) throws(Refusal) -> BundleName {

@@ -73,6 +73,9 @@ extension HostAgent {
         return .outcome(outcome)
       case .wait(let nonce, let deadline): return .waiting(nonce, deadline)
       case .journal(let record):
+        if case .committed = record, let rules = drive.targets.new?.rules {
+          keepOthersBaseline(drive.rehearsal?.committedDigests == nil ? rules : .nothing)
+        }
         action = attempt(&drive, "write the journal", { _ in try append(record) }) { machine, _ in machine.journalled()
         }
       case .rehearse:
@@ -212,6 +215,7 @@ extension HostAgent {
       }
       if drive.plan.needsConfirmation { drive.connectedBefore = try connectionsNow(drive.origin) }
       if let digests = drive.rehearsal?.committedDigests { drive.expectation?.digests = digests }
+      noteKernel(target.rules, of: drive.plan.content)
       return drive.expectation
     case .safe: try requireLoaded(target)
     case .old: try requireLoadedAfterUpgrade(target)
@@ -219,6 +223,7 @@ extension HostAgent {
       try requireLoaded(target)
       keepSafePrinted()
     }
+    noteKernel(target.rules, of: side == .old ? (try? ledger())?.committed?.content : nil)
     return nil
   }
 

@@ -64,6 +64,7 @@ extension HostAgent {
         let isLast = attempt == ApplyMachine.maximumRollbacks
         try loadBoth(target, targets.originals, isOnlyWay: isLast)
         try requireLoadedAfterUpgrade(target)
+        noteKernel(rules.rules, of: committed.content)
         // Not being able to say so is no reason to undo it.
         if ledger.degraded != nil { try? append(.restored) }
         return .committed(committed.accepted.serial)
@@ -144,6 +145,7 @@ extension HostAgent {
         try loadBoth(target, targets.originals, evenUnread: isLast)
         try requireLoaded(target)
         if isLast { keepSafePrinted() }
+        noteKernel(target.rules, of: nil)
         return
       } catch {
         last = error

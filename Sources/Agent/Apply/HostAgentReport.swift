@@ -11,25 +11,27 @@ extension HostAgent {
       let programs = try firewall.programs()
       try renewExpectation(programs)
       let ledger = try ledger()
-      let saved = try savedRulesets()
-      let side = ledger.committed.flatMap { shownSide($0) }
-      let beside = side?.beside ?? BesideRules()
-      let difference = differences(of: beside)
+      let shown = try shown(ledger.committed, Family.allCases, programs)
       let families = PerFamily<FamilyReport> { family in
-        self.family(
-          family, saved[family], side?.rules, difference.tables(family, expected: false, of: beside),
-          expected: ledger.committed?.expectation.digests[family])
+        let observed = shown.observed(family)
+        return FamilyReport(
+          expected: ledger.committed?.expectation.digests[family], observed: observed.digest,
+          save: shown.saved[family].digest,
+          chains: observed.chainDigests().map { ChainDigest(table: $0.table, chain: $0.chain, digest: $0.digest) })
       }
-      let owners = Set(Family.allCases.flatMap { saved[$0].owners }).sorted()
+      let owners = Set(Family.allCases.flatMap { shown.saved[$0].owners }).sorted()
+      var found = shown.others
+      found.tables.sort { ($0.family, $0.name) < ($1.family, $1.name) }
       return Report(
         nonce: nonce, host: host, fleet: fleet, time: clock.now(), bootID: facts.bootID,
         agentVersion: ProductVersion.current, architecture: facts.architecture, kernel: facts.kernel,
         backend: programs.backend, iptablesVersion: programs.version, committed: ledger.committed?.asReported,
         lastFailure: ledger.lastFailure, pending: ledger.open.flatMap(pending), localAct: ledger.localAct,
         families: families,
-        owners: owners, otherBackendRules: try firewall.otherBackendRules(),
+        owners: owners, otherBackendRules: found.otherBackendRules,
         conflicts: facts.conflicts, degraded: ledger.degraded, managementSource: managementSource,
-        settings: reported(beside.settings), sshPorts: facts.listeningSSHPorts, leases: facts.leases)
+        settings: reported(shown.beside.settings), sshPorts: facts.listeningSSHPorts, leases: facts.leases,
+        others: found.report, renewal: renewal(ledger.committed, programs))
     } catch {
       throw Refusal("report", error)
     }
@@ -38,19 +40,14 @@ extension HostAgent {
   package func text(_ request: TextRequest) throws(Refusal) -> [UInt8] {
     do {
       let committed = try ledger().committed
+      let shown = try shown(committed, [request.family], try firewall.programs())
       switch request.side {
-      case .observed:
-        let saved = try savedRuleset(request.family)
-        let side = committed.flatMap { shownSide($0) }
-        let beside = side?.beside ?? BesideRules()
-        let tables = differences(of: beside).tables(request.family, expected: false, of: beside)
-        return (side?.rules.observed(saved, request.family) ?? saved).adding(tables).canonical()
+      case .observed: return shown.observed(request.family).canonical()
       case .expected:
         guard let committed else { return [] }
         let text =
           try expectedTexts(of: committed)?[request.family] ?? rehearseAgain(committed).texts[request.family]
-        let beside = shownSide(committed)?.beside ?? BesideRules()
-        let tables = differences(of: beside).tables(request.family, expected: true, of: beside)
+        let tables = shown.tables(request.family, expected: true)
         guard !tables.isEmpty else { return text }
         return try parse(saved: text, request.family).adding(tables).canonical()
       }
@@ -67,19 +64,8 @@ extension HostAgent {
       millisecondsLeft: millisecondsLeft(deadline), isManual: open.isManual)
   }
 
-  /// In exclusive mode, and before the first commit, everything the save program prints is observed: a table that the
-  /// bundle does not declare and that is not empty is drift.
-  private func family(
-    _ family: Family, _ saved: Ruleset, _ rules: SideRules?, _ beside: [RuleTable], expected: Digest?
-  ) -> FamilyReport {
-    let observed = (rules?.observed(saved, family) ?? saved).adding(beside)
-    return FamilyReport(
-      expected: expected, observed: observed.digest, save: saved.digest,
-      chains: observed.chainDigests().map { ChainDigest(table: $0.table, chain: $0.chain, digest: $0.digest) })
-  }
-
   /// What the committed bundle calls ours; nil when it cannot be read, so that everything is shown.
-  private func shownSide(_ committed: CommittedBundle) -> BundleSides.Side? {
+  func shownSide(_ committed: CommittedBundle) -> BundleSides.Side? {
     if let known = sides[committed.accepted.manifest] { return known }
     return (try? committedRules(committed)).map { BundleSides.Side(rules: $0.rules, beside: $0.beside) }
   }
@@ -107,20 +93,8 @@ extension HostAgent {
     return PerFamily(ipv4: ipv4, ipv6: ipv6)
   }
 
-  private func rehearseAgain(_ committed: CommittedBundle) throws -> RehearsedSide {
+  func rehearseAgain(_ committed: CommittedBundle) throws -> RehearsedSide {
     let target = LoadTarget(try committedRules(committed), over: Leftovers(of: [], found: foundPolicies()))
     do throws(RehearsalProblem) { return try rehearse(target, live: nil, knock: []) } catch { throw error.refusal }
-  }
-
-  /// After an upgrade of the host's programs the same rules may be printed in other words. That is no drift, so the
-  /// committed bundle is rehearsed again by the new ones. When that fails the old expectation stays: the difference is
-  /// then shown, not hidden.
-  private func renewExpectation(_ programs: FirewallPrograms) throws {
-    guard journal != nil, let committed = try ledger().committed,
-      committed.expectation.programs != programs.description,
-      let rehearsed = try? rehearseAgain(committed)
-    else { return }
-    try store.keep(expected: rehearsed.texts, of: committed.name)
-    try append(.expectation(rehearsed.expectation))
   }
 }

@@ -16,6 +16,8 @@ package protocol HostFacts: AnyObject {
   var listeningSSHPorts: [UInt16] { get }
   /// Whether it has an address from a DHCP server.
   var leases: PerFamily<Bool> { get }
+  /// Of a file's content, by its path below the host's root; nil when it cannot be read.
+  func digest(ofFile path: String) -> Digest?
   /// The TCP connections that peers have to these ports of ours now, also those that are still being opened. It is asked
   /// while new rules are in force, so it must not take long.
   func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds>

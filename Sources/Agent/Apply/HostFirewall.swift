@@ -31,8 +31,11 @@ package protocol HostFirewall: AnyObject {
   /// Feeds a text to `ipset restore`. After an error some of its lines may have been done.
   func changeSets(_ text: [UInt8], within limit: Duration) throws(FirewallProblem)
 
-  /// Rules of both families that only the other backend's programs see.
-  func otherBackendRules() throws(FirewallProblem) -> Int
+  /// What only the other backend's programs print; nil when the host has none of them.
+  func saveOtherBackend(_ family: Family) throws(FirewallProblem) -> [UInt8]?
+
+  /// Everything that nf_tables holds, anybody's, as the kernel says; nil where it has no nf_tables.
+  func nftables() throws(FirewallProblem) -> NftablesState?
 }
 
 /// What a restore program is fed.

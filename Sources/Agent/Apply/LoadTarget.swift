@@ -21,6 +21,8 @@ struct LoadTarget {
   var givingBack: PerFamily<[TakenRule]>
   /// Make Docker's chain for our hook where it is not there: at boot, before Docker starts.
   var preparesForeignChains = false
+  /// What is printed of our chains in the kernel is not all that they say.
+  var refills = false
   /// Whole tables; nil in owned mode.
   let inputs: PerFamily<RestoreInput>?
 
@@ -86,7 +88,8 @@ struct LoadTarget {
         takenBefore: takenBefore[family],
         givingBack: givingBack[family],
         policies: leftovers.policies(family, besides: wanted.policies, in: saved),
-        replacing: replaced.tables.isEmpty ? nil : replaced, preparesForeignChains: preparesForeignChains))
+        replacing: replaced.tables.isEmpty ? nil : replaced, preparesForeignChains: preparesForeignChains,
+        refills: refills))
   }
 
   /// The part of what a save program printed that this side answers for.

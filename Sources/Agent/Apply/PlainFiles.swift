@@ -57,44 +57,62 @@ enum PlainFile {
 }
 
 extension HostAgent {
+  /// Longer ones are not ours.
+  static let maximumPlainSize = 64 << 20
+
   /// What is committed and the safe policy, for whoever has to do without us. Written after every commit; a crash in
   /// between leaves older ones, which the next start renews. What cannot be written does not undo a commit.
   func writePlainFiles() {
     guard let committed = journal?.ledger.committed, let known = try? committedRules(committed) else { return }
-    write(
-      known, in: PlainFile.committed, heading: "portcullis release \(committed.accepted.serial), host \(host)")
-    writeBeside(known, heading: "portcullis release \(committed.accepted.serial), host \(host)")
-    writeSafeFiles(sources: known.sources, beside: known)
+    var texts = plainTexts(committed, known)
+    texts.merge(safeTexts(sources: known.sources, beside: known)) { first, _ in first }
+    write(texts)
+    plainDigests = texts.mapValues { $0.map { Digest(of: $0) } }
   }
 
-  /// Ipsets and kernel settings of the committed rules; no file where there are none.
-  private func writeBeside(_ known: KnownRules, heading: String) {
+  func writeSafeFiles(sources: [String], beside known: KnownRules?) {
+    write(safeTexts(sources: sources, beside: known))
+  }
+
+  /// By name below our state; nil for a file that is not to be there.
+  func plainTexts(_ committed: CommittedBundle, _ known: KnownRules) -> [String: [UInt8]?] {
+    let heading = "portcullis release \(committed.accepted.serial), host \(host)"
+    var texts = ruleTexts(known, in: PlainFile.committed, heading: heading)
+    // Ipsets and kernel settings of the committed rules.
     let files = [
       (PlainFile.sets, known.sets.encode(), "ipset -exist restore <"),
       (PlainFile.settings, known.beside.settings.plainText, "sysctl -p"),
     ]
     for (file, content, command) in files {
       let name = "\(PlainFile.committed)/\(file)"
-      guard !content.isEmpty else {
+      let head = "# \(heading)\n# load with: \(command) /var/lib/portcullis/\(name)\n"
+      texts[name] = .some(content.isEmpty ? nil : Array(head.utf8) + content)
+    }
+    return texts
+  }
+
+  private func safeTexts(sources: [String], beside known: KnownRules?) -> [String: [UInt8]?] {
+    var safe = safeRules(beside: [known].compactMap { $0 }, whole: false)
+    safe.sources = sources
+    return ruleTexts(safe, in: PlainFile.safe, heading: "portcullis safe policy, host \(host)")
+  }
+
+  private func ruleTexts(_ known: KnownRules, in directory: String, heading: String) -> [String: [UInt8]?] {
+    var texts: [String: [UInt8]?] = [:]
+    for family in Family.allCases {
+      let name = "\(directory)/\(family).rules"
+      texts[name] = PlainFile.text(known, family, heading: heading, name: name)
+    }
+    return texts
+  }
+
+  private func write(_ texts: [String: [UInt8]?]) {
+    for (name, text) in texts.sorted(by: { $0.key < $1.key }) {
+      guard let text else {
         try? state.remove(name)
         continue
       }
-      let text = Array("# \(heading)\n# load with: \(command) /var/lib/portcullis/\(name)\n".utf8) + content
-      replaceIfOther(name, in: PlainFile.committed, with: text)
-    }
-  }
-
-  func writeSafeFiles(sources: [String], beside known: KnownRules?) {
-    var safe = safeRules(beside: [known].compactMap { $0 }, whole: false)
-    safe.sources = sources
-    write(safe, in: PlainFile.safe, heading: "portcullis safe policy, host \(host)")
-  }
-
-  private func write(_ known: KnownRules, in directory: String, heading: String) {
-    for family in Family.allCases {
-      let name = "\(directory)/\(family).rules"
-      let text = PlainFile.text(known, family, heading: heading, name: name)
-      replaceIfOther(name, in: directory, with: text)
+      replaceIfOther(name, in: String(name.prefix { $0 != "/" }), with: text)
     }
   }
 

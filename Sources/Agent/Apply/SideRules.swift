@@ -40,11 +40,16 @@ struct OwnedSide {
   let rules: PerFamily<OwnedRules>
   let allowed: [String]
   let forwardsForeign: Bool
+  /// What others have is drift when it changes, whoever they are.
+  let deniesForeign: Bool
 
-  init(_ policy: PerFamily<Ruleset>, allowed: [String], forwardsForeign: Bool) {
+  init(
+    _ policy: PerFamily<Ruleset>, allowed: [String], forwardsForeign: Bool, deniesForeign: Bool = false
+  ) {
     self.policy = policy
     self.allowed = allowed
     self.forwardsForeign = forwardsForeign
+    self.deniesForeign = deniesForeign
     rules = policy.map { _, ruleset in OwnedRules(ruleset, forwardsForeign: forwardsForeign) }
   }
 

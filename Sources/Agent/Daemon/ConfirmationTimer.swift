@@ -41,6 +41,9 @@ package struct ConfirmationTimer {
     }
   }
 
+  /// A change waits to be confirmed, or is being taken back.
+  package var isBusy: Bool { state != .idle }
+
   /// What the worker said after a job of somebody's. While the change is being taken back only the end of that counts.
   package mutating func learned(_ confirmBy: BootTime?) {
     switch state {

@@ -36,6 +36,13 @@ struct Connection {
   private var stalledSince: BootTime?
   private var frameBegan: BootTime?
   private var stagingBegan: BootTime?
+  private var lastWatch: Watch?
+
+  /// It is answered when there is a change after this one, or at that time.
+  struct Watch {
+    let after: UInt64
+    let until: BootTime
+  }
 
   init(
     _ id: ConnectionID, _ socket: Descriptor, isRoot: Bool, hello: AgentHello, limits: DaemonLimits, now: BootTime
@@ -61,6 +68,9 @@ struct Connection {
   /// Nothing is left to do for it.
   var isOver: Bool { socket == nil && !isWorking }
 
+  /// Nil when nothing is waited for.
+  var watch: Watch? { session.phase == .watching && socket != nil ? lastWatch : nil }
+
   // MARK: Polling
 
   /// A peer that is being answered is not read from: what it sends ahead waits in its own buffers.
@@ -82,7 +92,7 @@ struct Connection {
     } else if preamble != nil {
       all.append((lastActivity + limits.preamble, "no preamble came"))
     } else {
-      all.append((lastActivity + limits.idle, "nothing was asked"))
+      if watch == nil { all.append((lastActivity + limits.idle, "nothing was asked")) }
       if let frameBegan { all.append((frameBegan + limits.frame, "a frame did not arrive whole")) }
       if let stagingBegan { all.append((stagingBegan + limits.staging, "the announced files did not arrive")) }
     }
@@ -133,6 +143,16 @@ struct Connection {
       case .text(let result): session.textReady(result)
       case .observed(let result): session.observed(result)
       }
+    return carryOut(actions, room: room, now: now)
+  }
+
+  /// What the watch waited for.
+  mutating func tell(_ changes: Changes, room: Int, now: BootTime) -> Work? {
+    lastActivity = now
+    return carryOut(session.changed(changes), room: room, now: now)
+  }
+
+  private mutating func carryOut(_ actions: [AgentAction], room: Int, now: BootTime) -> Work? {
     guard socket != nil else { return nil }
     _ = perform(actions, now: now)
     flush(now: now)
@@ -206,7 +226,7 @@ struct Connection {
     frameBegan = takesMessages && decoder.isInsideFrame ? frameBegan ?? now : nil
     switch session.phase {
     case .staging, .discarding: stagingBegan = stagingBegan ?? now
-    case .greeting, .idle, .staged, .rejected, .answering, .closed: stagingBegan = nil
+    case .greeting, .idle, .staged, .rejected, .answering, .watching, .closed: stagingBegan = nil
     }
     flush(now: now)
     return work
@@ -226,6 +246,8 @@ struct Connection {
       case .report(let nonce): work = .report(nonce, managementSource: source)
       case .text(let request): work = .text(request)
       case .observe: work = .observe
+      case .watch(let after, let seconds):
+        lastWatch = Watch(after: after, until: now + .seconds(Int(seconds)))
       case .close:
         isClosing = true
         lastActivity = now

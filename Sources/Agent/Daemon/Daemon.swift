@@ -23,14 +23,22 @@ package final class Daemon {
   private var acceptAgain: BootTime?
   private var isStopping = false
   private var timer = ConfirmationTimer()
+  private let watcher: (any ChangeWatcher)?
+  /// Nil before the host is in a known state.
+  private var watching: Watching?
   /// Where the change that waits came from, for the record.
   private var changedFrom = ""
   /// Turns of the loop so far: one that sleeps makes few.
   package private(set) var turns = 0
 
   /// Takes the instance lock. `operations` belongs to the daemon's worker from `run` on.
-  package init(_ configuration: Configuration, operations: any AgentOperations) throws {
+  ///
+  /// - Parameter watcher: nil where the kernel announces no changes.
+  package init(
+    _ configuration: Configuration, operations: any AgentOperations, watcher: (any ChangeWatcher)? = nil
+  ) throws {
     self.configuration = configuration
+    self.watcher = watcher
     self.operations = operations
     hello = AgentHello(
       version: ProtocolVersion.current, agentVersion: configuration.version, host: operations.host,
@@ -45,6 +53,7 @@ package final class Daemon {
   package func run(stop: Int32, ready: () -> Void = {}) throws {
     try operations.recover()
     timer.learned(operations.confirmBy)
+    watching = Watching(watcher, configuration.limits, log: operations.changes, now: .now)
     let access = UnixSocket.Access(
       mode: configuration.group == nil ? 0o600 : 0o660, group: configuration.group)
     listener = try UnixSocket.listen(at: configuration.socket, access: access)
@@ -63,6 +72,7 @@ package final class Daemon {
     case clock
     case worker
     case listener
+    case watcher
     case connection(ConnectionID)
   }
 
@@ -78,6 +88,10 @@ package final class Daemon {
     if let listener, acceptAgain == nil {
       sources.append(.listener)
       polled.append(pollfd(fd: listener.number, events: Int16(POLLIN), revents: 0))
+    }
+    if let descriptor = watching?.descriptor, !isStopping {
+      sources.append(.watcher)
+      polled.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
     }
     for connection in connections {
       guard let socket = connection.socket else { continue }
@@ -98,18 +112,21 @@ package final class Daemon {
       case .clock: break
       case .worker: worker.takeResults().forEach(deliver)
       case .listener: accept()
+      case .watcher: watching?.announced(at: .now)
       case .connection(let id): serve(id, Int32(result.revents))
       }
     }
     if let order = timer.order(at: .now) { worker.submit(.expire(order)) }
     endOverdue()
+    if !isStopping { watch() }
     let hadConnections = !connections.isEmpty
     connections.removeAll(where: \.isOver)
     if hadConnections, connections.isEmpty { CodeMemory.release() }
   }
 
   private func nextDeadline() -> BootTime? {
-    (connections.compactMap { $0.deadline?.at } + [acceptAgain, timer.deadline].compactMap { $0 }).min()
+    let own = [acceptAgain, timer.deadline, isStopping ? nil : watching?.deadline(isHeldUp: isHeldUp)]
+    return (connections.flatMap { [$0.deadline?.at, $0.watch?.until] } + own).compactMap { $0 }.min()
   }
 
   private func accept() {
@@ -168,12 +185,36 @@ package final class Daemon {
     case .answered(let answer, let id):
       timer.learned(result.confirmBy)
       note(answer, from: id)
+      if answer.mayMoveRules { watching?.acted(at: .now) }
       with(id) { connection, room in connection.finish(answer, room: room, now: .now) }
       if isStopping { sendAway(id) }
     case .expired(let why, let end):
       timer.expired(result.confirmBy, at: .now)
+      watching?.acted(at: .now)
       if let end { configuration.log(Notes.expired(because: why, end, from: changedFrom)) }
     case .nothingToExpire: timer.expired(result.confirmBy, at: .now)
+    case .looked(let looked):
+      let problem = watching?.lastProblem
+      watching?.looked(looked, at: .now)
+      if connections.isEmpty { CodeMemory.release() }
+      if let now = watching?.lastProblem, now != problem {
+        configuration.log(SafeText.escape("changes of the rules go unnoticed: \(now)"))
+      }
+    case .keptChanges(let log): watching?.kept(log, at: .now)
+    }
+  }
+
+  /// A change that is loaded, or about to be, comes before looking at others.
+  private var isHeldUp: Bool { timer.isBusy || worker.hasApply }
+
+  /// Looks for changes where it is time to, and answers who waits for them.
+  private func watch() {
+    let isWatched = connections.contains { $0.watch != nil }
+    watching?.jobs(at: .now, isHeldUp: isHeldUp, isWatched: isWatched).forEach(worker.submit)
+    guard isWatched else { return }
+    for connection in connections {
+      guard let watch = connection.watch, let changes = watching?.answer(watch, at: .now) else { continue }
+      with(connection.id) { connection, room in connection.tell(changes, room: room, now: .now) }
     }
   }
 
@@ -240,6 +281,7 @@ package final class Daemon {
     configuration.log("stopping" + (worker.isIdle ? "" : " when the running job is done"))
     isStopping = true
     timer.stop()
+    watching?.lastJobs.forEach(worker.submit)
     listener = nil
     for connection in connections { sendAway(connection.id) }
   }

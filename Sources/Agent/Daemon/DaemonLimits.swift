@@ -17,6 +17,10 @@ package struct DaemonLimits: Sendable {
   package var life: Duration = .seconds(900)
   /// For what is left to send when the connection is to be closed, or the daemon to stop.
   package var farewell: Duration = .seconds(5)
+  /// Between two looks at rules whose changes the kernel does not announce.
+  package var poll: Duration = .seconds(30)
+  /// Before changes that nobody asked for are written to disk, and between two tries.
+  package var keep: Duration = .seconds(5)
   /// Bytes of staged files, over all connections: two of the biggest bundles.
   package var stagedBytes = 2 * WireLimit.stagedBytes
   /// Bytes waiting to be sent above which a connection is neither read from nor given the next piece of a text.

@@ -11,18 +11,22 @@ enum Job: Sendable {
   case work(Work, for: ConnectionID)
   /// Of the daemon itself: take the change that waits to be confirmed back.
   case expire(ConfirmationTimer.Order)
+  /// Read the rules again, since these changed them; and make what is new durable at once, if somebody waits for it.
+  case look(for: [HostChange.Actor], isWatched: Bool)
+  /// Make the changes that were seen durable.
+  case keepChanges
 
   var connection: ConnectionID? {
     switch self {
     case .work(_, let connection): connection
-    case .expire: nil
+    case .expire, .look, .keepChanges: nil
     }
   }
 
   var isApply: Bool {
     switch self {
     case .work(let work, _): work.isApply
-    case .expire: false
+    case .expire, .look, .keepChanges: false
     }
   }
 
@@ -32,6 +36,7 @@ enum Job: Sendable {
     switch self {
     case .expire: 2
     case .work(let work, _): work.decides ? 1 : 0
+    case .look, .keepChanges: -1
     }
   }
 }
@@ -71,6 +76,14 @@ enum Answer: Sendable {
   case reported(Result<Report, Refusal>)
   case text(Result<[UInt8], Refusal>)
   case observed(Result<Observations, Refusal>)
+
+  /// The rules may be others now.
+  var mayMoveRules: Bool {
+    switch self {
+    case .applied, .confirmed, .cancelled, .obeyed: true
+    case .checked, .reported, .text, .observed: false
+    }
+  }
 }
 
 struct JobResult: Sendable {
@@ -80,8 +93,17 @@ struct JobResult: Sendable {
     case expired(because: String, Result<Outcome, Refusal>?)
     /// The change that was meant had ended before the worker came to it.
     case nothingToExpire
+    case looked(Looked)
+    case keptChanges(ChangeLog)
   }
   let end: End
+  enum Looked: Sendable {
+    /// - Parameter isAnnounced: no change can come unannounced.
+    case saw(ChangeLog, isAnnounced: Bool)
+    /// A change waits to be confirmed, and comes first.
+    case later
+    case failed(Refusal)
+  }
   /// Of the change that waits after this job, if one does.
   let confirmBy: BootTime?
 }

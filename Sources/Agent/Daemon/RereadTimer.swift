@@ -27,6 +27,13 @@ package struct RereadTimer {
     if case .waiting(let deadline) = state { deadline } else { nil }
   }
 
+  package var isQuiet: Bool { state == .quiet }
+
+  /// Somebody may have changed something unannounced; there is nothing to wait for.
+  package mutating func pollIsDue(at now: BootTime) {
+    if isQuiet { state = .waiting(until: now) }
+  }
+
   package mutating func changed(at now: BootTime) {
     switch state {
     case .quiet:

@@ -122,7 +122,26 @@ final class Worker: Sendable {
         return .nothingToExpire
       }
       return .expired(because: order.why, operations.expire(because: order.why))
+    case .look(let actors, let isWatched): return .looked(look(for: actors, isWatched, operations))
+    case .keepChanges:
+      try? operations.keepChanges()
+      return .keptChanges(operations.changes)
     case .work(let work, let connection): return .answered(perform(work, operations), connection)
+    }
+  }
+
+  private static func look(
+    for actors: [HostChange.Actor], _ isWatched: Bool, _ operations: any AgentOperations
+  ) -> JobResult.Looked {
+    // Whoever confirms it must not wait for us.
+    guard operations.confirmBy == nil else { return .later }
+    do throws(Refusal) {
+      let isAnnounced = try operations.look(for: actors)
+      // One that cannot be made durable is told of all the same.
+      if isWatched { try? operations.keepChanges() }
+      return .saw(operations.changes, isAnnounced: isAnnounced)
+    } catch {
+      return .failed(error)
     }
   }
 

@@ -51,14 +51,29 @@ package struct Installer {
     try user.authorize(request.loginKeys)
     try HostFiles.write(request.allowedSigners, to: paths.allowedSigners, mode: 0o644)
     // Last of the trust: a host file means that everything before it is in place.
-    try HostFiles.write(
-      Array("host \(request.host)\nfleet \(request.fleet)\n".utf8), to: paths.hostFile, mode: 0o644)
+    try HostFiles.write(Self.hostText(request), to: paths.hostFile, mode: 0o644)
     let captured = try rules.captureGenerationZero()
     let services = ServiceManager(paths: paths, runner: runner)
+    try keepEnrolled(request, services.kind)
     try startOrGoBack(services)
     return InstallationAnswer(
       service: services.kind, generationZero: captured ? .captured : .kept, upgraded: upgraded,
       conflicts: rules.conflicts())
+  }
+
+  /// What is put here now, by which the agent tells later what somebody else changed.
+  private func keepEnrolled(_ request: EnrolmentRequest, _ service: InstallationAnswer.Service) throws {
+    var files = [(paths.hostFile, Self.hostText(request)), (paths.allowedSigners, request.allowedSigners)]
+    if service == .systemd {
+      files += SystemdUnit.allCases.map { ("\(paths.units)/\($0.fileName)", Array($0.text.utf8)) }
+    }
+    // By their place below the root, which may be another one in tests.
+    let enrolled = EnrolledFiles(files.map { (String($0.0.dropFirst(paths.root.count + 1)), $0.1) })
+    try HostFiles.write(enrolled.encode(), to: "\(paths.state)/\(EnrolledFiles.fileName)", mode: 0o600)
+  }
+
+  private static func hostText(_ request: EnrolmentRequest) -> [UInt8] {
+    Array("host \(request.host)\nfleet \(request.fleet)\n".utf8)
   }
 
   /// What the controller sent must be what runs here, whatever happened on the way or on the disk.
@@ -83,7 +98,7 @@ package struct Installer {
   /// A host belongs to one fleet under one name: another one's serials and trust must not be mixed with these.
   private func checkIdentity(_ request: EnrolmentRequest) throws {
     guard let present = try HostFiles.read(paths.hostFile) else { return }
-    guard present == Array("host \(request.host)\nfleet \(request.fleet)\n".utf8) else {
+    guard present == Self.hostText(request) else {
       let words = SafeText.escape(
         String(decoding: present, as: UTF8.self).split(separator: "\n").joined(separator: ", "))
       throw Failure(

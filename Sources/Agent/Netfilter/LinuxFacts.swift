@@ -42,6 +42,14 @@ package final class LinuxFacts: HostFacts {
     try TCPConnections.read(to: ports)
   }
 
+  package func digest(ofFile path: String) -> Digest? {
+    let parts = path.split(separator: "/")
+    guard let name = parts.last, let disk = try? LinuxDisk("\(root)/\(parts.dropLast().joined(separator: "/"))"),
+      let content = (try? disk.read(String(name), atMost: 4 << 20)) ?? nil
+    else { return nil }
+    return Digest(of: content)
+  }
+
   private static func name<Field>(_ field: KeyPath<utsname, Field>) -> String {
     var names = utsname()
     guard uname(&names) == 0 else { return "" }

@@ -97,16 +97,18 @@ package final class LinuxFirewall: HostFirewall {
     return path
   }
 
-  package func otherBackendRules() throws(FirewallProblem) -> Int {
-    var count = 0
-    for family in Family.allCases {
-      let programs = try finder.programs()[family]
-      guard let save = programs.otherSave, Self.otherBackendHolds(programs) else { continue }
-      // A program that fails here (no such module, say) has no rules to show.
-      let text = (try? reading.run(ProgramRequest(save, []), family)) ?? []
-      count += text.split(separator: UInt8(ascii: "\n")).count { $0.starts(with: "-A ".utf8) }
+  package func saveOtherBackend(_ family: Family) throws(FirewallProblem) -> [UInt8]? {
+    let programs = try finder.programs()[family]
+    guard let save = programs.otherSave else { return nil }
+    // A program that fails here (no such module, say) has no rules to show.
+    return Self.otherBackendHolds(programs) ? (try? reading.run(ProgramRequest(save, []), family)) ?? [] : []
+  }
+
+  package func nftables() throws(FirewallProblem) -> NftablesState? {
+    do { return try NftablesReader().read() } catch {
+      throw FirewallProblem(
+        .unavailable, program: "nf_tables", family: nil, words: SafeText.escape(ErrorChain(error).message))
     }
-    return count
   }
 
   /// The legacy tables that exist are listed by the kernel; when there are none, asking the program would only load

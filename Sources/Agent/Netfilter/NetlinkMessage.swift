@@ -52,9 +52,11 @@ struct NetlinkReply: Hashable, Sendable {
   let payload: ArraySlice<UInt8>
 
   /// All whole messages of one datagram; what does not parse ends it.
-  static func all(in datagram: [UInt8]) -> [NetlinkReply] {
+  static func all(in datagram: [UInt8]) -> [NetlinkReply] { all(in: datagram[...]) }
+
+  static func all(in datagram: ArraySlice<UInt8>) -> [NetlinkReply] {
     var replies: [NetlinkReply] = []
-    var rest = datagram[...]
+    var rest = datagram
     while rest.count >= NetlinkMessage.headerSize {
       let length = Int(number(rest, at: 0, as: UInt32.self))
       guard length >= NetlinkMessage.headerSize, length <= rest.count else { break }

@@ -94,6 +94,6 @@ final class NetlinkSocket {
       if errno == EAGAIN || errno == ENOBUFS { return [] }
       throw .last(what, "netlink")
     }
-    return NetlinkReply.all(in: Array(datagram.prefix(count)))
+    return NetlinkReply.all(in: datagram.prefix(count))
   }
 }

@@ -158,6 +158,46 @@ extension Document {
             ])
           })
       ),
+      ("others", Document.optional(report.others, Document.init)),
+      (
+        "renewal",
+        Document.optional(report.renewal) {
+          .object([("from", .string($0.from)), ("to", .string($0.to)), ("at", .string($0.at.description))])
+        }
+      ),
+    ])
+  }
+
+  private init(_ others: OthersReport) {
+    func number(_ count: Int) -> Document { .number(UInt64(clamping: count)) }
+    self = .object([
+      (
+        "tables",
+        .array(
+          others.tables.map {
+            .object([
+              ("family", .string($0.family)), ("name", .string($0.name)),
+              ("owner", Document.optional($0.owner) { .string($0.rawValue) }), ("hooked", .bool($0.isHooked)),
+              ("drops", .bool($0.drops)), ("digest", .string($0.digest.description)),
+            ])
+          })
+      ),
+      ("omitted_tables", number(others.omittedTables)),
+      (
+        "rules",
+        .array(
+          others.chains.map {
+            .object([
+              ("family", .string($0.family.rawValue)),
+              ("owner", Document.optional($0.owner) { .string($0.rawValue) }), ("count", number($0.rules)),
+              ("digest", .string($0.digest.description)),
+            ])
+          })
+      ),
+      ("other_backend_ipv4", Document.optional(others.otherBackend.ipv4) { .string($0.description) }),
+      ("other_backend_ipv6", Document.optional(others.otherBackend.ipv6) { .string($0.description) }),
+      ("sets", .array(others.sets.map { .string($0) })), ("omitted_sets", number(others.omittedSets)),
+      ("problem", Document.optional(others.problem) { .string($0) }),
     ])
   }
 }

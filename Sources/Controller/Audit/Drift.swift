@@ -40,13 +40,20 @@ package struct HostDrift: Sendable {
   package private(set) var sources = PerFamily<[SourceLocation?]>(ipv4: [], ipv6: [])
   /// Why the places are not known, in words for an operator.
   package private(set) var untraced: String?
-  /// Equal for hosts with an identical difference that comes from the same places.
+  /// Since when; nil until somebody knows.
+  package var span: DriftSpan?
+  /// That of this very difference; nil while it is drift.
+  package var waiver: Waiver?
+  /// Equal for hosts with an identical difference that comes from the same places: what stands around it, and where in
+  /// its chain a line is, does not count.
   package private(set) var key: Digest
+  /// Equal only for the same difference in the same places; nil for what is no difference.
+  package let exact: Digest?
+  /// Equal for hosts whose differences are shown in the same way, with the rules around them.
+  let appearance: Digest
 
   /// - Parameter context: lines around a difference.
   package init(host: HostID, texts: PerFamily<DriftTexts>, context: Int = 3) {
-    self.host = host
-    var out = ByteWriter()
     do throws(Diagnostics) {
       let sides = try texts.map { family, texts throws(Diagnostics) in
         (
@@ -54,39 +61,45 @@ package struct HostDrift: Sendable {
           observed: try Ruleset.parse(save: texts.observed, file: "\(host) \(family) observed")
         )
       }
-      let diffs = sides.map { _, sides in
-        RulesetDiff.unified(from: sides.expected, to: sides.observed, context: context)
-      }
-      if diffs.ipv4.isEmpty && diffs.ipv6.isEmpty {
-        finding = .resolvedSince
-        chains = []
-        out.text("resolved")
-      } else {
-        finding = .differs(diffs)
-        chains = Family.allCases.flatMap { Self.chains($0, sides[$0].expected, sides[$0].observed) }
-        for family in Family.allCases {
-          out.text(family.rawValue)
-          out.text(diffs[family].text)
-        }
-      }
+      self.init(
+        host: host,
+        differing: sides.map { _, sides in
+          RulesetDiff.unified(from: sides.expected, to: sides.observed, context: context)
+        })
     } catch {
       // The name of the host stands in the file's name: hosts with unreadable texts are not alike.
       let words = SafeText.escape(error.all[0].description)
-      finding = .unreadable(words)
-      chains = []
-      out.text("unreadable \(words)")
+      self.init(host: host, .unreadable(words), key: Digest(of: "unreadable \(words)".utf8))
     }
-    key = Digest(of: out.bytes)
+  }
+
+  init(host: HostID, differing diffs: PerFamily<RulesetDiff>) {
+    guard !diffs.ipv4.isEmpty || !diffs.ipv6.isEmpty else {
+      self.init(host: host, .resolvedSince, key: Digest(of: "resolved".utf8))
+      return
+    }
+    self.init(
+      host: host, .differs(diffs), key: DriftKey.lines(diffs), exact: DriftKey.places(diffs),
+      appearance: Digest(of: "\(diffs.ipv4.text)\n\(diffs.ipv6.text)".utf8),
+      chains: Family.allCases.flatMap { Self.chains($0, diffs[$0]) })
+  }
+
+  private init(
+    host: HostID, _ finding: Finding, key: Digest, exact: Digest? = nil, appearance: Digest? = nil, chains: [Chain] = []
+  ) {
+    self.host = host
+    self.finding = finding
+    self.key = key
+    self.exact = exact
+    self.appearance = appearance ?? key
+    self.chains = chains
   }
 
   /// The report says that it differs, and what it holds cannot be compared.
   ///
   /// - Parameter why: in words for an operator, safe to print; equal for equal cases, so that hosts fold.
   package init(host: HostID, notCompared why: String) {
-    self.host = host
-    finding = .unreadable(why)
-    chains = []
-    key = Digest(of: "not compared \(why)".utf8)
+    self.init(host: host, .unreadable(why), key: Digest(of: "not compared \(why)".utf8))
   }
 
   /// The same with the places in the policies that its missing rules come from.
@@ -112,24 +125,23 @@ package struct HostDrift: Sendable {
     return untraced
   }
 
-  private static func chains(_ family: Family, _ expected: Ruleset, _ observed: Ruleset) -> [Chain] {
+  /// A chain that is new, or gone, has its declaration among the lines.
+  private static func chains(_ family: Family, _ diff: RulesetDiff) -> [Chain] {
     struct Name: Hashable {
       var table: String
       var chain: String
     }
-    func digests(_ rules: Ruleset) -> [Name: Digest] {
-      Dictionary(rules.chainDigests().map { (Name(table: $0.table, chain: $0.chain), $0.digest) }) { first, _ in first }
+    var declared: [Name: Set<DiffLine.Kind>] = [:]
+    for line in diff.lines where line.isChange {
+      guard let chain = line.chain else { continue }
+      let name = Name(table: line.table, chain: chain)
+      declared[name, default: []].formUnion(line.position == nil ? [line.kind] : [])
     }
-    let before = digests(expected)
-    let after = digests(observed)
-    return Set(before.keys).union(after.keys)
-      .filter { before[$0] != after[$0] }
-      .map { name in
-        Chain(
-          family: family, table: SafeText.escape(name.table), chain: SafeText.escape(name.chain),
-          change: before[name] == nil ? .added : after[name] == nil ? .removed : .changed)
-      }
-      .sorted { ($0.table, $0.chain) < ($1.table, $1.chain) }
+    return declared.map { name, kinds in
+      Chain(
+        family: family, table: SafeText.escape(name.table), chain: SafeText.escape(name.chain),
+        change: kinds == [.added] ? .added : kinds == [.removed] ? .removed : .changed)
+    }.sorted { ($0.table, $0.chain) < ($1.table, $1.chain) }
   }
 }
 
@@ -139,17 +151,46 @@ package struct DriftGroup: Sendable {
   package let chains: [HostDrift.Chain]
   package let sources: PerFamily<[SourceLocation?]>
   package let untraced: String?
+  /// Of all its hosts together.
+  package let span: DriftSpan?
+  package let waiver: Waiver?
+  /// The rules around the difference are the same on all of them.
+  package let sharesContext: Bool
   /// By name.
   package let hosts: [HostID]
 
-  /// The largest first, then by the name of the first host.
+  /// What is not waived first, then the largest, then by the name of the first host.
   package static func fold(_ drifts: [HostDrift]) -> [DriftGroup] {
-    Dictionary(grouping: drifts, by: \.key).values
+    struct Key: Hashable {
+      let difference: Digest
+      let waiver: String?
+    }
+    return Dictionary(grouping: drifts) { Key(difference: $0.key, waiver: $0.waiver?.sentence) }.values
       .map { drifts in
         DriftGroup(
           finding: drifts[0].finding, chains: drifts[0].chains, sources: drifts[0].sources,
-          untraced: drifts[0].untraced, hosts: drifts.map(\.host).sorted())
+          untraced: drifts[0].untraced, span: DriftSpan.joining(drifts.compactMap(\.span)), waiver: drifts[0].waiver,
+          sharesContext: Set(drifts.map(\.appearance)).count == 1, hosts: drifts.map(\.host).sorted())
       }
-      .sorted { (-$0.hosts.count, $0.hosts[0]) < (-$1.hosts.count, $1.hosts[0]) }
+      .sorted {
+        ($0.waiver == nil ? 0 : 1, -$0.hosts.count, $0.hosts[0]) < (
+          $1.waiver == nil ? 0 : 1, -$1.hosts.count, $1.hosts[0]
+        )
+      }
+  }
+
+  package var sides: [DriftSide] { if case .differs(let diffs) = finding { DriftSide.all(diffs) } else { [] } }
+}
+
+extension HostDrift {
+  /// What differs in one line, safe to print: the first change, and how many more there are.
+  package var summary: String {
+    guard case .differs(let diffs) = finding else { return "-" }
+    let rules = Family.allCases.flatMap { family in
+      diffs[family].lines.filter { $0.isChange && BesideTable(rawValue: $0.table) == nil }.map(\.shown)
+    }
+    let all = rules + BesideWords.of(diffs)
+    guard let first = all.first else { return "-" }
+    return all.count == 1 ? first : "\(first) and \(all.count - 1) more"
   }
 }

@@ -1,4 +1,5 @@
 internal import Core
+internal import Wire
 
 /// Something an operator should do, and how.
 package struct Finding: Hashable, Sendable {
@@ -21,6 +22,25 @@ extension Finding {
     let how =
       service == "ufw" ? "set ENABLED=no in /etc/ufw/ufw.conf" : "systemctl disable \(service), without --now"
     return "move what is needed into the policy, then on the host: \(how) (stopping it can flush every rule, ours too)"
+  }
+
+  /// Of what nobody known keeps: a drop there counts, whatever our rules accept.
+  private static func others(_ others: OthersReport?) -> [Finding] {
+    guard let others else { return [] }
+    var findings = others.tables.filter { $0.owner == nil && $0.isHooked && $0.drops }.map { table in
+      let name = SafeText.escape("\(table.family) \(table.name)")
+      return Finding(
+        check: "foreign-table", problem: "the nft table \(name) may drop packets that our rules accept",
+        hint: "on the host: nft list ruleset shows it; move what is needed into the policy, and remove the table")
+    }
+    if let problem = others.problem {
+      findings.append(
+        Finding(
+          check: "foreign-unknown", problem: "what else filters packets is not known: \(SafeText.escape(problem))",
+          hint: "portcullis status --refresh asks again; a program that never stops changing rules is the usual reason")
+      )
+    }
+    return findings
   }
 
   /// What a host's last report gives to worry about besides drift, which has a verb of its own.
@@ -55,6 +75,7 @@ extension Finding {
         "other-backend", "the other iptables backend holds rules, which judge every packet too",
         "on the host: see them with iptables-legacy-save or iptables-nft-save, and move what is needed into the policy")
     }
+    findings += Self.others(status.others)
     if let version = status.agentVersion, version != ProductVersion.current {
       add(
         "agent-version", "its agent is \(version), this controller is \(ProductVersion.current)",

@@ -7,6 +7,19 @@ package struct HostObservation: Hashable, Sendable {
   package var lastReport: ReceivedReport?
   package var lastContactFailure: ContactFailure?
   package var lastAttempt: DeliveryAttempt?
+  /// The last difference that was worked out, and the state it belongs to: the host may have changed since.
+  package var difference: Difference?
+  package var waiver: Waiver?
+
+  package struct Difference: Hashable, Sendable {
+    package var sides: DriftSides
+    /// As `HostDrift.exact`.
+    package var exact: Digest
+    package init(sides: DriftSides, exact: Digest) {
+      self.sides = sides
+      self.exact = exact
+    }
+  }
 
   package init(
     lastReport: ReceivedReport? = nil, lastContactFailure: ContactFailure? = nil, lastAttempt: DeliveryAttempt? = nil

@@ -33,6 +33,8 @@ package struct HostStatus: Hashable, Sendable {
   package var conflicts: [String]
   /// Whose chains there are beside ours.
   package var owners: [ForeignOwner]
+  /// What else filters packets there; nil when its agent does not say. Its texts are not safe to print.
+  package var others: OthersReport?
   /// A change that was loaded and not confirmed when the host reported.
   package var pending: PendingStatus?
   /// The last thing root did at the console, until the next commit.
@@ -65,7 +67,7 @@ package struct StatusJudge: Sendable {
   package func judge(_ host: HostID, desired: DesiredHost?, observation: HostObservation) -> HostStatus {
     let report = observation.lastReport?.report
     let delivery = Self.delivery(desired: desired, observation: observation)
-    let integrity = Self.integrity(observation)
+    let integrity = integrity(observation)
     let contact = contact(observation)
     let age = observation.lastReport.map { max(0, now - $0.receivedAt) }
     let pending = report?.pending.map { PendingStatus($0, age: age ?? 0) }
@@ -81,17 +83,25 @@ package struct StatusJudge: Sendable {
       age: age,
       reasons: [
         delivery.reason, integrity.reason, contact.reason, pending?.words, localAct?.words, Self.degradation(report),
+        Self.renewal(report),
       ].compactMap { $0 },
       backend: report?.backend,
       agentVersion: report.map { SafeText.escape($0.agentVersion) },
       conflicts: report?.conflicts.map { SafeText.escape($0) } ?? [], owners: report?.owners ?? [],
-      pending: pending, localAct: localAct)
+      others: report?.others, pending: pending, localAct: localAct)
   }
 
   /// Why the safe policy is loaded, unless root loaded it.
   private static func degradation(_ report: Report?) -> String? {
     guard let why = report?.degraded, report?.localAct?.deed != .safe else { return nil }
     return "the safe policy is loaded, because the committed rules could not be: \(SafeText.escape(why))"
+  }
+
+  /// Why a host prints its rules in other words than before, and is not drifted.
+  private static func renewal(_ report: Report?) -> String? {
+    guard let renewal = report?.renewal else { return nil }
+    let (from, to) = (SafeText.escape(renewal.from), SafeText.escape(renewal.to))
+    return "its iptables changed from \(from) to \(to): the committed rules were rehearsed again on \(renewal.at)"
   }
 
   typealias Judgement<State> = (state: State, reason: String?)
@@ -139,7 +149,7 @@ package struct StatusJudge: Sendable {
   }
 
   /// What the host last said stands until it says something else: an unreachable host is not a drifted one.
-  static func integrity(_ observation: HostObservation) -> Judgement<Integrity> {
+  func integrity(_ observation: HostObservation) -> Judgement<Integrity> {
     guard let received = observation.lastReport else { return (.unknown, nil) }
     if let attempt = observation.lastAttempt, attempt.result == .committed, attempt.at > received.receivedAt {
       return (.unknown, "has not reported since the last apply")
@@ -152,7 +162,23 @@ package struct StatusJudge: Sendable {
       if expected != facts.observed { drifted.append(family) }
     }
     guard !drifted.isEmpty else { return (.intact, nil) }
-    return (.drifted, "\(drifted.map(\.description).joined(separator: " and ")) differ from what was committed")
+    let words = "\(drifted.map(\.description).joined(separator: " and ")) differ from what was committed"
+    return waived(observation, received.report, words) ?? (.drifted, words)
+  }
+
+  /// Only the very difference that somebody answers for; nil where nobody does.
+  private func waived(
+    _ observation: HostObservation, _ report: Report, _ words: String
+  ) -> Judgement<Integrity>? {
+    guard let waiver = observation.waiver else { return nil }
+    guard let difference = observation.difference, difference.sides == DriftSides(report) else {
+      return (.drifted, "\(words); whether this is what was waived, 'portcullis drift' tells")
+    }
+    guard waiver.difference == difference.exact else {
+      return (.drifted, "\(words); it is another difference than the one that was waived")
+    }
+    guard !waiver.isOver(at: now) else { return (.drifted, "\(words); it was waived until \(waiver.lastDay)") }
+    return (.waived, "\(words); \(waiver.sentence)")
   }
 
   /// Times are whole seconds. The store forgets a failure when the host reports, so that one in the same second as a report

@@ -49,12 +49,18 @@ package enum DocumentPrinter {
     case .name: return document.names.map { $0 + "\n" }.joined()
     case .json: return try encode(Envelope(document: document), pretty: true) + "\n"
     case .ndjson:
-      var lines = [try encode(Version(kind: type(of: document).kind), pretty: false)]
-      for record in document.records { lines.append(try encode(record, pretty: false)) }
-      lines.append(try encode(Summary(summary: document.summary), pretty: false))
-      return lines.map { $0 + "\n" }.joined()
+      var lines = [try versionLine(of: type(of: document).kind)]
+      for record in document.records { lines.append(try line(record)) }
+      lines.append(try summaryLine(document.summary))
+      return lines.joined()
     }
   }
+
+  // The lines of `-o ndjson`, each with its line feed.
+
+  static func versionLine(of kind: String) throws -> String { try line(Version(kind: kind)) }
+  static func line(_ record: any Encodable) throws -> String { try encode(record, pretty: false) + "\n" }
+  static func summaryLine(_ counts: [String: Int]) throws -> String { try line(Summary(summary: counts)) }
 
   private static func encode(_ value: any Encodable, pretty: Bool) throws -> String {
     let encoder = JSONEncoder()

@@ -9,6 +9,8 @@ package struct DriftDocument: Document {
 
   package struct Group: Encodable, Sendable {
     let hosts: [String]
+    /// "running rules", "on disk", "beside the rules"
+    let sides: [String]
     /// "filter/INPUT", with the family.
     let chains: [String]
     let ipv4: [String]
@@ -16,48 +18,96 @@ package struct DriftDocument: Document {
     /// Of each line of `ipv4` and `ipv6` that is missing there: the file and line of the policy that it came from.
     let ipv4Sources: [String?]
     let ipv6Sources: [String?]
+    /// What differs beside the rules, in words; `ipv4` and `ipv6` have the same as lines.
+    let beside: [String]
     let added: Int
     let removed: Int
+    /// When one of the hosts last said something else, when it was first found, and when it was last seen.
+    @ExplicitNull var notBefore: String?
+    @ExplicitNull var firstSeen: String?
+    @ExplicitNull var lastSeen: String?
+    @ExplicitNull var waiver: Waived?
     /// "differs", "resolved-since", "unreadable"
     let finding: String
     let detail: String
+    /// For people: rules alone, with those around them where all hosts have the same.
+    fileprivate let shown: PerFamily<[String]>
+
+    private enum CodingKeys: CodingKey {
+      case hosts, sides, chains, ipv4, ipv6, ipv4Sources, ipv6Sources, beside, added, removed, notBefore, firstSeen,
+        lastSeen, waiver, finding, detail
+    }
+
+    init(_ group: DriftGroup) {
+      hosts = group.hosts.map(\.description)
+      sides = group.sides.map(\.rawValue)
+      chains = group.chains.map { "\($0.family) \($0.table)/\(OwnedNames.shown($0.chain)) \($0.change.rawValue)" }
+      notBefore = group.span?.notBefore?.description
+      firstSeen = group.span?.firstSeen.description
+      lastSeen = group.span?.lastSeen.description
+      waiver = group.waiver.map(Waived.init)
+      var diffs = PerFamily<RulesetDiff> { _ in RulesetDiff(lines: []) }
+      switch group.finding {
+      case .differs(let found):
+        diffs = found
+        finding = "differs"
+        detail = group.untraced ?? ""
+      case .resolvedSince:
+        finding = "resolved-since"
+        detail = "it differed when it reported, and did not any more when its rules were read"
+      case .unreadable(let why):
+        finding = "unreadable"
+        detail = why
+      }
+      ipv4 = diffs.ipv4.lines.map(\.shown)
+      ipv6 = diffs.ipv6.lines.map(\.shown)
+      ipv4Sources = DiffText.places(diffs.ipv4.lines.isEmpty ? [] : group.sources.ipv4)
+      ipv6Sources = DiffText.places(diffs.ipv6.lines.isEmpty ? [] : group.sources.ipv6)
+      beside = BesideWords.of(diffs)
+      added = diffs.ipv4.added + diffs.ipv6.added
+      removed = diffs.ipv4.removed + diffs.ipv6.removed
+      shown = diffs.map { family, diff in
+        let places = DiffText.places(group.sources[family])
+        let lines = DiffText.lines(diff.lines.map(\.shown), from: places)
+        return zip(diff.lines, lines).filter { line, _ in
+          BesideTable(rawValue: line.table) == nil
+            && (group.sharesContext || (line.kind != .context && line.kind != .gap))
+        }.map(\.1)
+      }
+    }
+  }
+
+  /// Who answers for it.
+  package struct Waived: Encodable, Sendable {
+    let until: String
+    let by: String
+    let reason: String
+
+    init(_ waiver: Waiver) {
+      until = waiver.lastDay
+      by = waiver.actor
+      reason = waiver.reason
+    }
   }
 
   let groups: [Group]
   let asked: Int
   let intact: Int
   let drifted: Int
+  /// They differ, and somebody answers for it.
+  let waived: Int
   let unreachable: [String]
   /// Nothing was committed there yet, so nothing can have drifted.
   let unknown: [String]
 
   package init(_ drifts: [HostDrift], statuses: [HostStatus]) {
-    groups = DriftGroup.fold(drifts).map { group in
-      let hosts = group.hosts.map(\.description)
-      let chains = group.chains.map { "\($0.family) \($0.table)/\(OwnedNames.shown($0.chain)) \($0.change.rawValue)" }
-      switch group.finding {
-      case .differs(let diff):
-        return Group(
-          hosts: hosts, chains: chains, ipv4: diff.ipv4.lines.map(\.shown), ipv6: diff.ipv6.lines.map(\.shown),
-          ipv4Sources: DiffText.places(group.sources.ipv4), ipv6Sources: DiffText.places(group.sources.ipv6),
-          added: diff.ipv4.added + diff.ipv6.added, removed: diff.ipv4.removed + diff.ipv6.removed,
-          finding: "differs", detail: group.untraced ?? "")
-      case .resolvedSince:
-        return Group(
-          hosts: hosts, chains: chains, ipv4: [], ipv6: [], ipv4Sources: [], ipv6Sources: [], added: 0, removed: 0,
-          finding: "resolved-since",
-          detail: "it differed when it reported, and did not any more when its rules were read")
-      case .unreadable(let why):
-        return Group(
-          hosts: hosts, chains: chains, ipv4: [], ipv6: [], ipv4Sources: [], ipv6Sources: [], added: 0, removed: 0,
-          finding: "unreadable", detail: why)
-      }
-    }
+    groups = DriftGroup.fold(drifts).map(Group.init)
     asked = statuses.count
     unreachable = statuses.filter { $0.contact == .unreachable }.map(\.host.description)
     let reached = statuses.filter { $0.contact != .unreachable }
     intact = reached.count { $0.integrity == .intact }
     drifted = reached.count { $0.integrity == .drifted }
+    waived = reached.count { $0.integrity == .waived }
     unknown = reached.filter { $0.integrity == .unknown }.map(\.host.description)
   }
 
@@ -70,26 +120,43 @@ package struct DriftDocument: Document {
       + Records.hosts("unknown", unknown)
   }
   package var summary: [String: Int] {
-    ["asked": asked, "intact": intact, "drifted": drifted, "unreachable": unreachable.count, "unknown": unknown.count]
+    [
+      "asked": asked, "intact": intact, "drifted": drifted, "waived": waived, "unreachable": unreachable.count,
+      "unknown": unknown.count,
+    ]
   }
 
   package func text(_ style: TextStyle) -> String {
-    var text = ""
-    for group in groups {
-      let count = group.hosts.count == 1 ? "1 host" : "\(group.hosts.count) hosts"
-      text += Paint.heading.on("drifted \(Folding.fold(group.hosts))", style)
-      text += "   \(count)" + (group.finding == "differs" ? "   +\(group.added) −\(group.removed)" : "") + "\n"
-      if !group.detail.isEmpty { text += "  \(SafeText.escape(group.detail))\n" }
-      let families = [("IPv4", group.ipv4, group.ipv4Sources), ("IPv6", group.ipv6, group.ipv6Sources)]
-      for (family, lines, places) in families where !lines.isEmpty {
-        text += "  \(family): committed → running\n"
-        text += DiffText.cut(DiffText.lines(lines, from: places), style, indent: "    ")
-      }
-      text += "\n"
-    }
+    var text = groups.map { Self.text($0, style) }.joined()
     if !unreachable.isEmpty { text += "unreachable, not judged: \(Folding.fold(unreachable))\n" }
     if !unknown.isEmpty { text += "nothing committed yet, not judged: \(Folding.fold(unknown))\n" }
-    let verdict = drifted == 0 ? "no drift" : "\(drifted) drifted"
+    let verdict = (drifted == 0 ? "no drift" : "\(drifted) drifted") + (waived == 0 ? "" : ", \(waived) waived")
     return text + "\(verdict); \(intact) of \(asked) intact\n"
+  }
+
+  private static func text(_ group: Group, _ style: TextStyle) -> String {
+    let count = group.hosts.count == 1 ? "1 host" : "\(group.hosts.count) hosts"
+    let word = group.waiver == nil ? "drifted" : "waived"
+    var text = Paint.heading.on("\(word) \(Folding.fold(group.hosts))", style) + "   \(count)"
+    if group.finding == "differs" {
+      text += "   +\(group.added) −\(group.removed)   \(group.sides.joined(separator: ", "))"
+    }
+    text += "\n"
+    if let waiver = group.waiver {
+      text += "  until \(waiver.until), by \(SafeText.escape(waiver.by)): \(SafeText.escape(waiver.reason))\n"
+    }
+    if let since = since(group) { text += "  \(since)\n" }
+    if !group.detail.isEmpty { text += "  \(SafeText.escape(group.detail))\n" }
+    for (family, lines) in [("IPv4", group.shown.ipv4), ("IPv6", group.shown.ipv6)] where !lines.isEmpty {
+      text += "  \(family): committed → running\n" + DiffText.cut(lines, style, indent: "    ")
+    }
+    text += DiffText.cut(group.beside, style, indent: "  ")
+    return text + "\n"
+  }
+
+  private static func since(_ group: Group) -> String? {
+    guard let first = group.firstSeen else { return nil }
+    let last = group.lastSeen.map { $0 == first ? "" : ", last seen \($0)" } ?? ""
+    return (group.notBefore.map { "changed between \($0) and \(first)" } ?? "first seen \(first)") + last
   }
 }

@@ -27,6 +27,25 @@ package struct StatusDocument: Document {
       let manual: Bool
     }
 
+    /// An nft table that is not one of iptables' own, or a chain that hides in one of those.
+    package struct ForeignTable: Encodable, Sendable {
+      let family: String
+      let name: String
+      @ExplicitNull var owner: String?
+      let hooked: Bool
+      let drops: Bool
+      let digest: String
+
+      init(_ table: OthersReport.Table) {
+        family = table.family
+        name = table.name
+        owner = table.owner?.rawValue
+        hooked = table.isHooked
+        drops = table.drops
+        digest = table.digest.description
+      }
+    }
+
     /// Done by root at the console.
     package struct LocalAct: Encodable, Sendable {
       /// "safe" or "rollback"
@@ -49,6 +68,9 @@ package struct StatusDocument: Document {
     let conflicts: [String]
     /// Whose chains there are beside ours.
     let owners: [String]
+    let foreignTables: [ForeignTable]
+    /// Ipsets that are not ours and that rules use.
+    let foreignSets: [String]
     @ExplicitNull var pending: Pending?
     @ExplicitNull var localAct: LocalAct?
     let reasons: [String]
@@ -66,6 +88,8 @@ package struct StatusDocument: Document {
         ipv4: Host.Family(status.families.ipv4), ipv6: Host.Family(status.families.ipv6), ageSeconds: status.age,
         backend: status.backend?.name, agentVersion: status.agentVersion, conflicts: status.conflicts,
         owners: status.owners.map(\.rawValue),
+        foreignTables: status.others?.tables.map(Host.ForeignTable.init) ?? [],
+        foreignSets: status.others?.sets ?? [],
         pending: status.pending.map {
           Host.Pending(serial: $0.serial.value, secondsLeft: $0.secondsLeft, manual: $0.isManual)
         },
@@ -146,10 +170,17 @@ package struct StatusDocument: Document {
         host.name, host.delivery, host.integrity, host.contact, host.serial.map(String.init) ?? "-",
         host.modifiers.isEmpty ? "-" : host.modifiers.joined(separator: ","), oldest([host]), host.backend ?? "-",
         host.agentVersion ?? "-", Self.short(host.ipv4.observed), Self.short(host.ipv6.observed),
-        host.owners.isEmpty ? "-" : host.owners.joined(separator: ","),
+        Self.beside(host),
       ])
     }
     return table.text()
+  }
+
+  /// Owners by name, and the tables of nobody known.
+  private static func beside(_ host: Host) -> String {
+    let unknown = host.foreignTables.filter { $0.owner == nil }.map { SafeText.escape("\($0.family)/\($0.name)") }
+    let owners = Set(host.owners + host.foreignTables.compactMap(\.owner)).sorted()
+    return owners.isEmpty && unknown.isEmpty ? "-" : (owners + unknown).joined(separator: ",")
   }
 
   private static func short(_ digest: String?) -> String { digest.map { String($0.dropFirst(7).prefix(12)) } ?? "-" }

@@ -65,6 +65,10 @@ struct AgentLink: ~Copyable {
 
   mutating func askObservations() async throws { try await send(session.observe()) }
 
+  mutating func watch(after change: UInt64, seconds: UInt16) async throws {
+    try await send(session.watch(after: change, seconds: seconds))
+  }
+
   /// Last; what was asked before is still answered.
   mutating func sayGoodbye() async throws { try await send(session.goodbye()) }
 

@@ -1,6 +1,5 @@
 package import Audit
 package import Core
-internal import Glibc
 internal import Inventory
 internal import Policy
 package import Release
@@ -39,7 +38,7 @@ package struct Applying: Sendable {
     package let unreachable: [HostID: String]?
   }
 
-  let workspace: Workspace
+  package let workspace: Workspace
   let limits: ContactLimits
   let terms: ConfirmationTerms
   let grants: [Grant]
@@ -108,9 +107,10 @@ package struct Applying: Sendable {
       // First: without them nobody can confirm.
       try await store.save(awaiting: awaiting)
       try await store.forgetAwaiting(of: hosts.filter(\.runsWhatItShould).map(\.host))
-      try await store.record(reports: reports)
+      try await store.record(reports: reports, after: OurDeed(verb: verb))
       try await record(hosts, planned.content, release, run, tally, store)
-      try await Retention.prune(store, at: workspace.clock.now())
+      try await workspace.configuration.retention.prune(store, at: workspace.clock.now())
+      try await workspace.configuration.retention.pruneReleases(store)
     } catch {
       // Hosts were changed: what came of them must reach the person, also when the disk is full.
       recordingFailure = error
@@ -191,18 +191,9 @@ extension Failure {
   static func noneEnrolled(_ operation: String) -> Failure {
     Failure(
       operation, because: Reason("none of these hosts is enrolled, as far as this controller knows"),
-      hint: "enroll them, again if its state was lost: portcullis enroll HOST…")
-  }
-}
-
-/// Who does something, for the record.
-enum Actor {
-  /// The login that started us: sudo's caller rather than root.
-  static var name: String {
-    for name in ["SUDO_USER", "LOGNAME", "USER"] {
-      if let value = getenv(name), value.pointee != 0 { return String(cString: value) }
-    }
-    return "uid \(getuid())"
+      hint:
+        "enroll them, again if its state was lost: portcullis enroll HOST…; one that was damaged and begun anew learns "
+        + "of them by 'portcullis status --refresh'")
   }
 }
 

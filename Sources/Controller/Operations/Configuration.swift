@@ -19,6 +19,7 @@ package struct Configuration: Sendable {
   package var releaseValidity: Int64
   /// Reports older than this many seconds are `stale`.
   package var staleAfter: Int64
+  package var retention: Retention
   /// A folder with the agent's executables, `portcullis-agent-ARCH` or `portcullis-agent`; nil: beside `portcullis`.
   package var agents: String?
   /// The lab this configuration belongs to: verbs then run in its controller's network namespace.
@@ -46,7 +47,8 @@ package struct Configuration: Sendable {
 
   private static func read(_ root: YAMLNode, path: String, _ problems: inout Problems) -> Configuration? {
     let keys = [
-      "fleet", "inventory", "policies", "state", "keys", "ssh", "controllers", "release", "report", "agents", "lab",
+      "fleet", "inventory", "policies", "state", "keys", "ssh", "controllers", "release", "report", "retention",
+      "agents", "lab",
     ]
     guard let top = root.mapping(allowing: keys, &problems) else { return nil }
     let base = directory(of: path)
@@ -92,8 +94,20 @@ package struct Configuration: Sendable {
       controllers: controllers,
       releaseValidity: validity.map { $0.components.seconds } ?? defaultValidity,
       staleAfter: staleAfter.map { $0.components.seconds } ?? defaultStaleAfter,
+      retention: retention(top["retention"], &problems),
       agents: top["agents"].flatMap { $0.string(&problems) }.map(resolve),
       lab: top["lab"].flatMap { $0.string(&problems) }.map(resolve))
+  }
+
+  private static func retention(_ node: YAMLNode?, _ problems: inout Problems) -> Retention {
+    var retention = Retention()
+    guard let map = node.flatMap({ $0.mapping(allowing: ["reports", "events", "releases"], &problems) }) else {
+      return retention
+    }
+    if let span = map["reports"].flatMap({ $0.duration(&problems) }) { retention.reports = span.components.seconds }
+    if let span = map["events"].flatMap({ $0.duration(&problems) }) { retention.events = span.components.seconds }
+    if let count = map["releases"].flatMap({ $0.integer(in: 2...10_000, &problems) }) { retention.releases = count }
+    return retention
   }
 
   /// One source, or a list of them.

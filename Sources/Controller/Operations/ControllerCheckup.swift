@@ -2,6 +2,7 @@ internal import Audit
 internal import Core
 internal import Glibc
 internal import Release
+internal import Store
 
 /// Whether this controller could sign and remember.
 struct ControllerCheckup {
@@ -43,7 +44,26 @@ struct ControllerCheckup {
           hint: hint))
     }
     findings += state()
+    findings += record()
     return findings
+  }
+
+  /// What was written down of who did what.
+  private func record() -> [Finding] {
+    do {
+      let verification = try workspace.audit.verify()
+      guard let first = verification.problems.first else { return [] }
+      return [
+        Finding(
+          check: "audit", problem: "the audit log does not hold at line \(first.line): \(first.words)",
+          hint: "portcullis audit verify tells all")
+      ]
+    } catch {
+      return [
+        Finding(
+          check: "audit", problem: SafeText.escape(ErrorChain(error).message), hint: "docs/audit.md says what it is")
+      ]
+    }
   }
 
   /// Whether hosts would take what the signing key signs.

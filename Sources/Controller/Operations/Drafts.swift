@@ -35,7 +35,8 @@ package struct Drafts: Sendable {
     package func manifest(fleet: FleetID, serial: Serial, grants: [Grant] = []) throws -> Manifest {
       try Manifest(
         fleet: fleet, host: host.id, serial: serial, grants: grants, mode: mode,
-        forwardsForeign: beside.forwardsForeign, foreignAllowed: beside.foreignAllowed, labels: labels,
+        forwardsForeign: beside.forwardsForeign, deniesForeign: beside.deniesForeign,
+        foreignAllowed: beside.foreignAllowed, labels: labels,
         sources: sources, files: rules.map { _, text in file(text) }, sets: sets.map(file), sysctl: sysctl.map(file))
     }
 

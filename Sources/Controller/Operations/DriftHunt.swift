@@ -30,8 +30,27 @@ package struct DriftHunt: Sendable {
     let observation = Observation(workspace: workspace, limits: limits)
     let compared = try await observation.refreshComparing(hosts, store: store)
     let statuses = try await observation.statuses(hosts, store: store)
-    let drifts = statuses.filter { $0.integrity == .drifted }.compactMap { compared[$0.host] }
-    return Found(drifts: try await traced(drifts, store), statuses: statuses)
+    let drifts = statuses.filter { $0.integrity == .drifted || $0.integrity == .waived }
+      .compactMap { compared[$0.host] }
+    return Found(drifts: try await known(traced(drifts, store), statuses, store), statuses: statuses)
+  }
+
+  /// With what the store knows of them: since when, and who answers for them.
+  private func known(
+    _ drifts: [HostDrift], _ statuses: [HostStatus], _ store: FleetStore
+  ) async throws -> [HostDrift] {
+    let spans = try await store.driftSpans(of: drifts.map(\.host))
+    let waived = Set(statuses.filter { $0.integrity == .waived }.map(\.host))
+    let waivers = Dictionary(uniqueKeysWithValues: try await store.waivers().map { ($0.host, $0) })
+    return drifts.map { drift in
+      var known = drift
+      known.span = spans[drift.host]
+      // What was compared may be newer than the report.
+      if waived.contains(drift.host), let waiver = waivers[drift.host], waiver.difference == drift.exact {
+        known.waiver = waiver
+      }
+      return known
+    }
   }
 
   /// As the policies were when the release was made that a host committed: the files may say something else by now.

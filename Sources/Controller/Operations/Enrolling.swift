@@ -63,7 +63,7 @@ package struct Enrolling: Sendable {
     }
     for host in results {
       switch host.result {
-      case .removed, .absent: try await store.removeEnrolment(of: host.host)
+      case .removed, .absent: try await store.removeEnrolment(of: host.host, at: workspace.clock.now())
       case .enrolled, .failed, .unreachable: break
       }
     }
@@ -100,7 +100,7 @@ package struct Enrolling: Sendable {
           controllers: enrolled.managementSources.compactMap { Inventory.NumericAddress($0)?.description }))
       reports.append(ReceivedReport(enrolled.report, receivedAt: now))
     }
-    try await store.record(reports: reports)
+    try await store.record(reports: reports, after: .enrolled)
   }
 }
 

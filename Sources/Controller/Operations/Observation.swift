@@ -2,6 +2,7 @@ package import Audit
 package import Core
 package import Inventory
 package import Store
+internal import Wire
 
 /// What is known of hosts, after asking them or from memory.
 package struct Observation: Sendable {
@@ -34,10 +35,17 @@ package struct Observation: Sendable {
   }
 
   /// The same.
-  /// - Returns: what differs on each host that does, compared as it answered.
+  /// - Returns: what differs on each host that does, compared as it answered, or as it was when it last said the same.
   func refreshComparing(_ hosts: [InventoryHost], store: FleetStore) async throws -> [HostID: HostDrift] {
     var drifts: [HostID: HostDrift] = [:]
-    try await ask(hosts, store: store, .compared) { drifts[$0] = $1.drift }
+    var learnt: [KnownDifference] = []
+    let known = try await store.knownDifferences(of: hosts.map(\.id))
+    try await ask(hosts, store: store, .compared(known: known)) { host, answer in
+      drifts[host] = answer.drift
+      if let difference = answer.difference { learnt.append(difference) }
+    } recorded: {
+      try await store.remember(learnt)
+    }
     return drifts
   }
 
@@ -45,11 +53,12 @@ package struct Observation: Sendable {
   @discardableResult
   private func ask(
     _ hosts: [InventoryHost], store: FleetStore, _ differences: Sweep.Differences,
-    answered: (HostID, Sweep.Answer) -> Void
+    answered: (HostID, Sweep.Answer) -> Void, recorded: () async throws -> Void = {}
   ) async throws -> [HostID: String] {
     let endpoints = Endpoints(inventory: try workspace.inventory(), configuration: workspace.configuration)
     let enrolled = Set(try await store.enrolments().keys)
-    let asked = hosts.filter { enrolled.contains($0.id) }
+    let isRebuilt = try await store.isRebuilt()
+    let asked = hosts.filter { enrolled.contains($0.id) || isRebuilt }
       .map { (host: $0.id, fleet: workspace.configuration.fleet, endpoint: endpoints.endpoint(of: $0, as: .agent)) }
     let sweep = Sweep(connector: try workspace.connector(), limits: limits)
     var reports: [ReceivedReport] = []
@@ -64,8 +73,14 @@ package struct Observation: Sendable {
       }
     }
     // What was learnt is kept, also when the sweep was interrupted.
+    if isRebuilt {
+      let unknown = reports.filter { !enrolled.contains($0.report.host) }
+      try await Relearning(workspace, sweep: sweep).learn(unknown, of: asked, store: store)
+    }
     try await store.record(reports: reports)
     try await store.record(contactFailures: failures)
+    try await recorded()
+    try await workspace.configuration.retention.prune(store, at: workspace.clock.now())
     try Task.checkCancellation()
     return failures.mapValues(\.reason)
   }

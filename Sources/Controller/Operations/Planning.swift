@@ -61,6 +61,8 @@ package struct Planning: Sendable {
     case policies(reinstating: Set<HostID> = [])
     /// The hosts planned for go back to what this release said of them, the others keep what they were released last.
     case earlier(Serial)
+    /// The hosts planned for keep what they committed, the others what they were released last.
+    case committed
     /// The hosts planned for give our rules up, the others keep what they were released last.
     case withdrawal
   }
@@ -72,7 +74,7 @@ package struct Planning: Sendable {
     refreshed: Observation.Refreshed? = nil
   ) async throws -> Planned {
     let observations = try await store?.observations() ?? [:]
-    let (content, drafts) = try await self.content(after: change, hosts, ReportedFacts.of(observations), store)
+    let (content, drafts) = try await self.content(after: change, hosts, observations, store)
     let last = try await store?.lastSerial() ?? .none
     let floor = SerialFloor.floor(
       last: last, claims: observations.values.compactMap { $0.lastReport.flatMap { SerialFloor.claim(of: $0.report) } })
@@ -101,13 +103,13 @@ package struct Planning: Sendable {
   }
 
   private func content(
-    after change: Change, _ hosts: [InventoryHost], _ reported: [HostID: ReportedFacts], _ store: FleetStore?
+    after change: Change, _ hosts: [InventoryHost], _ observations: [HostID: HostObservation], _ store: FleetStore?
   ) async throws -> (content: ReleaseContent, drafts: Drafts?) {
     let chosen = Set(hosts.map(\.id))
     switch change {
     case .policies(let reinstated):
       let drafts = try Drafts.compile(
-        workspace, enrolments: try await store?.enrolments() ?? [:], reported: reported)
+        workspace, enrolments: try await store?.enrolments() ?? [:], reported: ReportedFacts.of(observations))
       var content = ReleaseContent(drafts)
       for (host, bundle) in try await store?.withdrawn() ?? [:]
       where content.byHost[host] != nil && !reinstated.contains(host) {
@@ -115,6 +117,7 @@ package struct Planning: Sendable {
       }
       return (content, drafts)
     case .earlier(let serial): return (try await earlier(serial, chosen, store), nil)
+    case .committed: return (try await committed(chosen, observations, store), nil)
     case .withdrawal:
       var content = try await released(doing: "withdraw hosts", store)
       for (host, bundle) in try await store?.bundles() ?? [:] where chosen.contains(host) && content.byHost[host] != nil
@@ -140,6 +143,26 @@ package struct Planning: Sendable {
     }
     return try content.requiring(
       chosen, doing: operation, because: "neither it nor a release before it names the host, or it is not kept")
+  }
+
+  private func committed(
+    _ chosen: Set<HostID>, _ observations: [HostID: HostObservation], _ store: FleetStore?
+  ) async throws -> ReleaseContent {
+    let operation = "put back what was committed"
+    var content = try await released(doing: operation, store)
+    var bundles: [HostID: StoredBundle] = [:]
+    for host in chosen {
+      content.byHost[host] = nil
+      guard let committed = observations[host]?.lastReport?.report.committed else { continue }
+      bundles[host] = try await store?.bundle(for: host, content: committed.content)
+    }
+    guard let store else { return content }
+    let texts = try await texts(of: bundles, store)
+    for (host, bundle) in bundles where content.enrolled.contains(host) {
+      content.byHost[host] = try ReleaseContent.Host(bundle, texts: texts)
+    }
+    return try content.requiring(
+      chosen, doing: operation, because: "this controller does not have the release that was committed there")
   }
 
   /// What every enrolled host was released last.
@@ -172,10 +195,12 @@ package struct Planning: Sendable {
         let facts = report.families[family]
         return facts.expected != nil && facts.expected != facts.observed
       }
+    let isWaived = workspace.judge().judge(host, desired: nil, observation: observation ?? .init()).integrity == .waived
     var facts = HostFacts(
       committed: report.committed, running: running?.rules, beside: running?.beside ?? .empty,
       hasDrifted: hasDrifted, drift: hasDrifted ? drift(difference) : nil, isDegraded: report.degraded != nil,
       unwanted: unwanted)
+    if isWaived, report.degraded == nil { facts.waivedUntil = observation?.waiver?.lastDay }
     if report.committed == nil, let desired, let before = RulesBefore(report, difference, desired) {
       facts.hasThemAlready = before.areDesired
       // In owned mode they stay, beside all of ours.

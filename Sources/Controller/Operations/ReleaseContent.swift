@@ -97,7 +97,8 @@ extension Manifest {
   fileprivate func released(as serial: Serial, grants: [Grant]) throws -> Manifest {
     try Manifest(
       fleet: fleet, host: host, serial: serial, grants: grants, mode: mode, forwardsForeign: forwardsForeign,
-      foreignAllowed: foreignAllowed, labels: labels, sources: sources, files: files, sets: sets,
+      deniesForeign: deniesForeign, foreignAllowed: foreignAllowed, labels: labels, sources: sources, files: files,
+      sets: sets,
       sysctl: sysctl)
   }
 }

@@ -91,7 +91,7 @@ package struct Settling: Sendable {
     _ store: FleetStore
   ) async throws {
     let reports = answers.compactMap { answer in answer.report.map { ReceivedReport($0, receivedAt: answer.host.at) } }
-    try await store.record(reports: reports)
+    try await store.record(reports: reports, after: .applied)
     var attempts: [HostID: DeliveryAttempt] = [:]
     var over: [AwaitingChange] = []
     for (change, host, _) in answers where Self.isOver(host.result) {
@@ -172,7 +172,7 @@ extension Settling {
     case .outcome(let outcome): return (Self.result(of: outcome, for: change), report)
     case .refused(_, let refusal):
       return (Self.result(of: refusal, for: change, report), report)
-    case .hello, .staged, .applied, .done, .report, .text, .observations:
+    case .hello, .staged, .applied, .done, .report, .text, .observations, .changes:
       throw Reason("it answered another question")
     }
   }

@@ -19,6 +19,8 @@ package struct Sweep: Sendable {
     package let texts: PerFamily<Sides?>
     /// What differs, when it was to be compared; nil when the report shows no difference.
     package let drift: HostDrift?
+    /// The same for the store, when it was worked out from texts that are those the report speaks of.
+    package let difference: KnownDifference?
   }
 
   /// What to make of hosts whose reports show a difference.
@@ -26,8 +28,9 @@ package struct Sweep: Sendable {
     case ignored
     /// Hand both texts over.
     case texts
-    /// Compare them at once and let them go, so that the texts of many hosts are never in memory together.
-    case compared
+    /// Compare them at once and let them go, so that the texts of many hosts are never in memory together. What is
+    /// known of the very digests that a host reports is not asked for again.
+    case compared(known: [HostID: KnownDifference])
   }
 
   /// In bytes. A longer text is not asked for again and not compared: working out the difference would take longer than
@@ -89,7 +92,7 @@ package struct Sweep: Sendable {
   ) async throws -> Answer {
     let nonce = Nonce.random()
     try await link.askReport(nonce)
-    if differences == .ignored { try await link.sayGoodbye() }
+    if case .ignored = differences { try await link.sayGoodbye() }
     var report: Report?
     while report == nil {
       switch try await link.next() {
@@ -101,32 +104,58 @@ package struct Sweep: Sendable {
         guard answer.nonce == nonce, answer.host == host else { throw Reason("it answered another question") }
         report = answer
       case .refused(_, let refusal): throw Reason("it refused: \(SafeText.escape(refusal.detail))")
-      case .staged, .applied, .outcome, .done, .text, .observations: throw Reason("it answered another question")
+      case .staged, .applied, .outcome, .done, .text, .observations, .changes:
+        throw Reason("it answered another question")
       }
     }
     guard let report else { throw Reason("it did not report") }
-    var texts = PerFamily<Sides?>(ipv4: nil, ipv6: nil)
-    if differences != .ignored {
-      for family in Family.allCases {
-        let facts = report.families[family]
-        // Before our first rules there is nothing to expect: what is there is compared with what shall be.
-        let isBeforeUs = report.committed == nil && differences == .texts
-        guard isBeforeUs || facts.expected.map({ $0 != facts.observed }) ?? false else { continue }
-        texts[family] = try await sides(of: family, isBeforeUs: isBeforeUs, &link)
-        // One text that nobody will read is enough.
-        if texts[family]?.isTooLong == true { break }
-      }
-    }
     switch differences {
-    case .ignored: return Answer(report: report, texts: texts, drift: nil)
+    case .ignored:
+      return Answer(report: report, texts: PerFamily(ipv4: nil, ipv6: nil), drift: nil, difference: nil)
     case .texts:
-      return Answer(report: report, texts: texts.map { _, sides in sides?.isTooLong == true ? nil : sides }, drift: nil)
-    case .compared:
-      return Answer(report: report, texts: PerFamily(ipv4: nil, ipv6: nil), drift: drift(of: host, texts))
+      // Before our first rules there is nothing to expect: what is there is compared with what shall be.
+      let texts = try await texts(report, isBeforeUs: report.committed == nil, &link)
+      return Answer(
+        report: report, texts: texts.map { _, sides in sides?.isTooLong == true ? nil : sides }, drift: nil,
+        difference: nil)
+    case .compared(let known):
+      let (drift, difference) = try await compared(host, report, known[host], &link)
+      return Answer(report: report, texts: PerFamily(ipv4: nil, ipv6: nil), drift: drift, difference: difference)
     }
   }
 
-  private func drift(of host: HostID, _ texts: PerFamily<Sides?>) -> HostDrift? {
+  private func compared(
+    _ host: HostID, _ report: Report, _ known: KnownDifference?, _ link: inout AgentLink
+  ) async throws -> (HostDrift?, KnownDifference?) {
+    let sides = DriftSides(report)
+    if let known, known.sides == sides, let drift = try? HostDrift(host: host, encoded: known.body) {
+      return (drift, nil)
+    }
+    let texts = try await texts(report, isBeforeUs: false, &link)
+    guard let drift = drift(of: host, texts) else { return (nil, nil) }
+    // The host may have changed since it reported, or say what is not so.
+    let agrees = Family.allCases.allSatisfy { family in
+      texts[family].map { Digest(of: $0.observed) == report.families[family].observed } ?? true
+    }
+    return (drift, agrees ? sides.flatMap { KnownDifference(drift, $0) } : nil)
+  }
+
+  /// Of the families that differ.
+  private func texts(
+    _ report: Report, isBeforeUs: Bool, _ link: inout AgentLink
+  ) async throws -> PerFamily<Sides?> {
+    var texts = PerFamily<Sides?>(ipv4: nil, ipv6: nil)
+    for family in Family.allCases {
+      let facts = report.families[family]
+      guard isBeforeUs || facts.expected.map({ $0 != facts.observed }) ?? false else { continue }
+      texts[family] = try await self.sides(of: family, isBeforeUs: isBeforeUs, &link)
+      // One text that nobody will read is enough.
+      if texts[family]?.isTooLong == true { break }
+    }
+    return texts
+  }
+
+  func drift(of host: HostID, _ texts: PerFamily<Sides?>) -> HostDrift? {
     guard texts.ipv4 != nil || texts.ipv6 != nil else { return nil }
     for family in Family.allCases where texts[family]?.isTooLong == true {
       return HostDrift(
@@ -138,14 +167,14 @@ package struct Sweep: Sendable {
       texts: texts.map { _, sides in DriftTexts(expected: sides?.expected ?? [], observed: sides?.observed ?? []) })
   }
 
-  private func sides(of family: Family, isBeforeUs: Bool, _ link: inout AgentLink) async throws -> Sides {
+  func sides(of family: Family, isBeforeUs: Bool, _ link: inout AgentLink) async throws -> Sides {
     func text(_ side: TextRequest.Side) async throws -> [UInt8] {
       let request = TextRequest(family: family, side: side)
       try await link.askText(request)
       switch try await link.next() {
       case .text(request, let bytes): return bytes
       case .refused(_, let refusal): throw Reason("it refused: \(SafeText.escape(refusal.detail))")
-      case .hello, .staged, .applied, .outcome, .done, .report, .text, .observations:
+      case .hello, .staged, .applied, .outcome, .done, .report, .text, .observations, .changes:
         throw Reason("it answered another question")
       }
     }

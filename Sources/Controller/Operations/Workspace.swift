@@ -10,6 +10,8 @@ package import Transport
 package struct Workspace: Sendable {
   package let configuration: Configuration
   package let clock: any WallClock
+  /// Hears what a person must know besides what a verb answers.
+  package var told: @Sendable (String) -> Void = { _ in }
   private var files: (inventory: HostInventory, policies: PolicySet)?
 
   package init(configuration: Configuration, clock: any WallClock = SystemClock()) {
@@ -67,10 +69,27 @@ package struct Workspace: Sendable {
 
   package var storePath: String { configuration.state + "/fleet.sqlite" }
 
-  /// Makes the store if there is none.
+  /// Makes the store if there is none, and in place of a damaged one.
   package func store() throws -> FleetStore {
     try Files.makeDirectory(configuration.state, mode: 0o700)
-    return try FleetStore(path: storePath, fleet: configuration.fleet)
+    let opened = try FleetStore.replacingDamaged(path: storePath, fleet: configuration.fleet, at: clock.now())
+    if let kept = opened.setAside { try tell(setAside: kept) }
+    return opened.store
+  }
+
+  /// What is left to believe is the audit log, if its chain holds.
+  private func tell(setAside kept: String) throws {
+    let words = "the store was damaged: it is kept as \(SafeText.escape(kept)), and a new one was begun"
+    told("warning: \(words)")
+    let verification = try audit.verify()
+    told(
+      verification.isIntact
+        ? "the audit log holds: \(verification.lines) entries, each following from the one before"
+        : "warning: the audit log does not hold; 'portcullis audit verify' tells where")
+    try note("store", words)
+    told(
+      "releases of before cannot be gone back to; 'portcullis status --refresh' asks every host of the inventory what it "
+        + "runs, and 'portcullis enroll' learns again where each is managed from")
   }
 
   /// Nil when there is none yet: for verbs that must not write.

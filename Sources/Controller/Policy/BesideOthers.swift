@@ -13,6 +13,8 @@ package struct BesideOthers: Hashable, Sendable {
   package var mode: Mode = .owned
   /// `forward: foreign`: what our rules for forwarded packets do not decide is left to Docker's or Kubernetes' own.
   package var forwardsForeign = false
+  /// `foreign: deny`: what others have is drift when it is new or changed, known software too.
+  package var deniesForeign = false
   /// Foreign rules that may stand above our hook, as iptables-save prints them, or `*` for any.
   package var foreignAllowed: [String] = []
 
@@ -21,6 +23,7 @@ package struct BesideOthers: Hashable, Sendable {
     var mode: Located<Mode>?
     var forwardsForeign: SourceLocation?
     var foreignAllowed: [String] = []
+    var deniesForeign: SourceLocation?
     /// Of a key that has no meaning in exclusive mode.
     var ownedOnly: Located<String>?
   }

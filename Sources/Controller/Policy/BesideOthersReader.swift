@@ -31,7 +31,10 @@ enum BesideOthersReader {
           hint: "forward: foreign leaves packets that the FORWARD rules do not decide to Docker's or Kubernetes' own")
       }
     }
-    if let node = top["foreign"] { beside.foreignAllowed = allowed(node, &problems) }
+    if let node = top["foreign"] {
+      beside.foreignAllowed = allowed(node, &problems)
+      if node.tag == nil, case .scalar("deny") = node.content { beside.deniesForeign = node.location }
+    }
     for key in ["foreign", "containers"] {
       if let place = top.keyLocation(key) { beside.ownedOnly = Located(key, place) }
     }

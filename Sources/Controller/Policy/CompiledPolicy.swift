@@ -30,6 +30,7 @@ package struct CompiledPolicy: Sendable {
   package let addressSets: [AddressSet]
   /// `observe: true`
   package let observes: Bool
+  package let onDrift: OnDrift
   package let settings: SysctlFile
   /// The first policy's file.
   package let start: SourceLocation
@@ -46,6 +47,7 @@ package struct CompiledPolicy: Sendable {
     self.leftOut = leftOut
     self.impliedAnswers = impliedAnswers
     observes = composition.observes != nil
+    onDrift = composition.onDrift
     settings = composition.sysctl
     sysctl = settings.isEmpty ? nil : settings.encode()
     addressSets = sets

@@ -83,8 +83,11 @@ package struct RolloutPlanner: Sendable {
       }
       return host(.change, reason, facts, found)
     }
-    guard facts.hasDrifted else {
-      guard let unwanted = facts.unwanted else { return host(.unchanged, "runs what it should", facts, .nothing) }
+    guard facts.hasDrifted, facts.waivedUntil == nil else {
+      guard let unwanted = facts.unwanted else {
+        let waived = facts.waivedUntil.map { "; what differs there is waived until \($0)" } ?? ""
+        return host(.unchanged, "runs what it should\(waived)", facts, .nothing)
+      }
       return host(
         .change, "runs what it should, but release \(unwanted), which says something else, must be overtaken", facts,
         .nothing)

@@ -1,3 +1,4 @@
+internal import Audit
 package import Core
 internal import GRDB
 package import Wire
@@ -99,9 +100,14 @@ extension FleetStore {
   }
 
   /// The host leaves the fleet: what was last known of it goes, its history stays.
-  package func removeEnrolment(of host: HostID) async throws(Failure) {
+  package func removeEnrolment(of host: HostID, at time: UTCTime) async throws(Failure) {
     try await write("remove \(host) from the fleet") { db in
-      for table in ["enrolments", "latest_reports", "contact_failures", "attempts"] {
+      let known = try Bool.fetchOne(
+        db, sql: "SELECT EXISTS (SELECT 1 FROM enrolments WHERE host = ?)", arguments: [host.description])
+      if known == true {
+        try Self.append([HostEvent(host: host, at: time, kind: .removed, cause: .intentional)], db)
+      }
+      for table in ["enrolments", "latest_reports", "contact_failures", "attempts", "differences", "waivers"] {
         try db.execute(sql: "DELETE FROM \(table) WHERE host = ?", arguments: [host.description])
       }
     }

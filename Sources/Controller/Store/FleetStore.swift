@@ -24,16 +24,18 @@ package final class FleetStore: Sendable {
   /// Opens the store, and creates it, readable by its owner only, when there is none.
   /// - Parameter fleet: the only fleet that this file may be about.
   /// - Throws: when the directory does not exist, the file is another program's, another fleet's, or of a newer version.
-  package init(path: String, fleet: FleetID) throws(Failure) {
+  package convenience init(path: String, fleet: FleetID) throws(Failure) {
+    do { try self.init(opening: path, fleet: fleet) } catch {
+      throw StoreProblem.failure("open the store", path: path, error)
+    }
+  }
+
+  /// Throws the library's errors.
+  init(opening path: String, fleet: FleetID) throws {
     self.path = path
     self.fleet = fleet
-    let operation = "open the store"
-    do {
-      try Self.create(path)
-      pool = try Self.open(path, fleet: fleet)
-    } catch {
-      throw StoreProblem.failure(operation, path: path, error)
-    }
+    try Self.create(path)
+    pool = try Self.open(path, fleet: fleet)
   }
 
   /// Later calls fail. Without it the file is closed when the last reference goes.
@@ -58,7 +60,7 @@ package final class FleetStore: Sendable {
     if status.st_mode & 0o077 != 0, chmod(path, 0o600) != 0 { throw systemError("restrict", path) }
   }
 
-  private static func systemError(_ call: String, _ path: String) -> SystemCallError {
+  static func systemError(_ call: String, _ path: String) -> SystemCallError {
     let number = errno
     return SystemCallError(
       call, SafeText.escape(path), errno: number, meaning: String(cString: strerror(number)))
@@ -132,6 +134,7 @@ package final class FleetStore: Sendable {
         pool.asyncWrite(body) { _, result in continuation.resume(with: result) }
       }
     } catch {
+      Self.suspect(path, because: error)
       throw StoreProblem.failure(operation, path: path, error)
     }
   }
@@ -146,6 +149,7 @@ package final class FleetStore: Sendable {
         }
       }
     } catch {
+      Self.suspect(path, because: error)
       throw StoreProblem.failure(operation, path: path, error)
     }
   }

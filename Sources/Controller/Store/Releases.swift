@@ -310,6 +310,7 @@ extension FleetStore {
           AND digest NOT IN (SELECT sysctl FROM bundles WHERE sysctl IS NOT NULL)
           AND digest NOT IN (SELECT ipv4_trace FROM bundles WHERE ipv4_trace IS NOT NULL)
           AND digest NOT IN (SELECT ipv6_trace FROM bundles WHERE ipv6_trace IS NOT NULL)
+          AND digest NOT IN (SELECT body FROM differences)
           """)
     }
   }

@@ -12,17 +12,19 @@ package struct ReportPeriod: Hashable, Sendable {
 }
 
 extension FleetStore {
-  /// Keeps what hosts said, in the order given, all or nothing. A report that says the same as the host's last one only
+  /// Keeps what hosts said, in the order given, with what happened to them since, all or nothing. A report that says the same as the host's last one only
   /// prolongs it: a sweep over a fleet in which nothing changes adds nothing to the file. Order is arrival, not time, so
   /// that a clock set back does not hide what came after.
-  package func record(reports: [ReceivedReport]) async throws(Failure) {
+  /// - Parameter deed: what we had done to these hosts when they reported.
+  package func record(reports: [ReceivedReport], after deed: OurDeed = .asked) async throws(Failure) {
     guard !reports.isEmpty else { return }
     try await write("record \(reports.count) reports") { db in
       let find = try db.cachedStatement(
         sql: """
-          SELECT reports.id, sameness FROM latest_reports JOIN reports ON reports.id = latest_reports.report
+          SELECT reports.id, reports.host, sameness, host_time FROM latest_reports JOIN reports ON reports.id = latest_reports.report
           WHERE latest_reports.host = ?
           """)
+      let findBody = try db.cachedStatement(sql: "SELECT body FROM report_bodies WHERE report = ?")
       let prolong = try db.cachedStatement(sql: "UPDATE reports SET last_seen = ?, host_time = ? WHERE id = ?")
       let insert = try db.cachedStatement(
         sql: """
@@ -42,10 +44,20 @@ extension FleetStore {
         let host = report.host.description
         let sameness = Self.sameness(of: report)
         try forgetFailure.execute(arguments: [host])
-        if let last = try Row.fetchOne(find, arguments: [host]), try last.digest("sameness") == sameness {
+        if db.changesCount > 0 {
+          try Self.append(
+            [HostEvent(host: report.host, at: received.receivedAt, kind: .reached, cause: .external)], db)
+        }
+        let last = try Row.fetchOne(find, arguments: [host])
+        if let last, try last.digest("sameness") == sameness {
           try prolong.execute(arguments: [received.receivedAt.column, report.time.column, last["id"] as Int64])
           continue
         }
+        let previous = try last.flatMap { last in
+          try Row.fetchOne(findBody, arguments: [last["id"] as Int64]).map { try Self.report($0, of: last) }
+        }
+        try Self.append(
+          Timeline(from: previous, held: try Self.hold(of: host, db), to: received, after: deed).events(), db)
         let ipv4 = report.families.ipv4
         let ipv6 = report.families.ipv6
         try insert.execute(arguments: [
@@ -61,11 +73,16 @@ extension FleetStore {
     }
   }
 
-  /// Remembers for each host that we could not reach it; only the last time is kept.
+  /// Remembers for each host that we could not reach it; only the last time is kept, and that it happened.
   package func record(contactFailures: [HostID: ContactFailure]) async throws(Failure) {
     guard !contactFailures.isEmpty else { return }
     try await write("record \(contactFailures.count) unreachable hosts") { db in
+      let isKnown = try db.cachedStatement(sql: "SELECT 1 FROM contact_failures WHERE host = ?")
       for (host, failure) in contactFailures.sorted(by: { $0.key < $1.key }) {
+        if try Row.fetchOne(isKnown, arguments: [host.description]) == nil {
+          try Self.append(
+            [HostEvent(host: host, at: failure.at, kind: .unreachable, cause: .external, reason: failure.reason)], db)
+        }
         try db.execute(
           literal: """
             INSERT INTO contact_failures (host, at, reason)
@@ -121,6 +138,7 @@ extension FleetStore {
           content: try row.digest("content"), serial: Serial(column: row["serial"]), result: result,
           detail: row["detail"], at: row.time("at"))
       }
+      try Self.addDifferences(db, to: &known)
       return known
     }
   }
@@ -163,9 +181,11 @@ extension FleetStore {
 
   private static let zeroNonce = Nonce(bytes: [UInt8](repeating: 0, count: Nonce.byteCount))!
 
-  private static func report(in row: Row) throws -> Report {
+  private static func report(in row: Row) throws -> Report { try report(row, of: row) }
+
+  private static func report(_ body: Row, of row: Row) throws -> Report {
     do {
-      var report = try Report(encoded: try row.bytes("body"))
+      var report = try Report(encoded: try body.bytes("body"))
       report.time = row.time("host_time")
       return report
     } catch {

@@ -79,12 +79,34 @@ extension FleetStore {
     }
   }
 
+  /// When runs of this verb, begun since then, brought each host something, whatever came of it.
+  package func timesTried(by verb: String, since moment: UTCTime) async throws(Failure) -> [HostID: [UTCTime]] {
+    try await read("read the runs of \(verb)") { db in
+      var times: [HostID: [UTCTime]] = [:]
+      let rows = try Row.fetchCursor(
+        db,
+        sql: """
+          SELECT host, started FROM runs JOIN run_hosts ON run_hosts.run = runs.id
+          WHERE verb = ? AND started > ? AND result <> 'pending'
+          """, arguments: [verb, moment.column])
+      while let row = try rows.next() { times[try row.host(), default: []].append(row.time("started")) }
+      return times
+    }
+  }
+
   /// By host.
   package func results(of run: RunID) async throws(Failure) -> [RunHostResult] {
     try await read("read the results of run \(run)") { db in
       try Row.fetchAll(
         db, sql: "SELECT host, result, detail FROM run_hosts WHERE run = ? ORDER BY host", arguments: [run.value]
       ).map { RunHostResult(host: try $0.host(), result: $0["result"], detail: $0["detail"]) }
+    }
+  }
+
+  /// Forgets runs begun before that moment, with their results.
+  package func pruneRuns(before moment: UTCTime) async throws(Failure) {
+    try await write("forget runs from before \(moment)") { db in
+      try db.execute(sql: "DELETE FROM runs WHERE started < ?", arguments: [moment.column])
     }
   }
 }

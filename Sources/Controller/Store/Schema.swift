@@ -18,6 +18,12 @@ enum Schema {
     migrator.registerMigration("where rules come from") { db in
       for statement in traces { try db.execute(sql: statement) }
     }
+    migrator.registerMigration("what differs, and who knows of it") { db in
+      for statement in differences { try db.execute(sql: statement) }
+    }
+    migrator.registerMigration("what happened to hosts") { db in
+      for statement in events { try db.execute(sql: statement) }
+    }
     return migrator
   }
 
@@ -42,6 +48,22 @@ enum Schema {
     "ALTER TABLE bundles ADD COLUMN ipv6_trace BLOB REFERENCES texts",
     "CREATE INDEX bundles_by_ipv4_trace ON bundles (ipv4_trace) WHERE ipv4_trace IS NOT NULL",
     "CREATE INDEX bundles_by_ipv6_trace ON bundles (ipv6_trace) WHERE ipv6_trace IS NOT NULL",
+  ]
+
+  // The last difference of each host that was worked out, and the digests of the report it belongs to. A waiver is of
+  // one difference of one host.
+  private static let differences = [
+    """
+    CREATE TABLE differences (
+      host TEXT PRIMARY KEY, ipv4_expected BLOB NOT NULL, ipv4_observed BLOB NOT NULL, ipv6_expected BLOB NOT NULL,
+      ipv6_observed BLOB NOT NULL, exact BLOB NOT NULL, body BLOB NOT NULL REFERENCES texts) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX differences_by_body ON differences (body)",
+    """
+    CREATE TABLE waivers (
+      host TEXT PRIMARY KEY, difference BLOB NOT NULL CHECK (length(difference) = 32), words TEXT NOT NULL,
+      ends INTEGER NOT NULL, reason TEXT NOT NULL, actor TEXT NOT NULL, made INTEGER NOT NULL) STRICT, WITHOUT ROWID
+    """,
   ]
 
   private static let first = [

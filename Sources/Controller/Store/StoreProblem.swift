@@ -20,8 +20,8 @@ enum StoreProblem {
   private static func hint(for error: DatabaseError, file: String) -> String? {
     switch error.resultCode {
     case .SQLITE_CORRUPT, .SQLITE_NOTADB:
-      "the file is damaged: move \(file) and its -wal and -shm files aside, put back a backup, or start without "
-        + "history by enrolling again"
+      "the file is damaged: put back a backup, or run 'portcullis status --refresh', which sets it aside and asks the "
+        + "hosts again"
     case .SQLITE_BUSY, .SQLITE_LOCKED:
       "another process is writing for longer than \(FleetStore.lockTimeout) seconds: wait for it, then try again"
     case .SQLITE_FULL: "the disk is full: free some space, then try again; nothing was changed"

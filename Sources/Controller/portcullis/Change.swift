@@ -15,7 +15,18 @@ struct Change {
 
   func carryOut(_ planned: Planning.Planned, _ applying: Applying, _ store: FleetStore) async throws -> Int32 {
     let document = PlanDocument(planned)
-    if document.toChange > 0, !isApproved { try approve(document) }
+    guard document.toChange > 0 else { return try await apply(planned, applying, store).exitCode }
+    if !isApproved { try approve(document) }
+    return try await applying.workspace.audited(
+      verb, hosts: planned.plan.touched.map(\.host), reason: approval.reason
+    ) {
+      try await apply(planned, applying, store)
+    }
+  }
+
+  private func apply(
+    _ planned: Planning.Planned, _ applying: Applying, _ store: FleetStore
+  ) async throws -> ActionEnd {
     let applied = try await applying.apply(
       planned, store: store, verb: verb, reason: approval.reason ?? "-", told: progress)
     try store.close()
@@ -26,7 +37,7 @@ struct Change {
           "record what came of it", because: failure,
           hint: "the hosts above are as shown; make room and run 'portcullis status --refresh'"))
     }
-    return applied.tally.exitCode.rawValue
+    return ActionEnd(exitCode: applied.tally.exitCode.rawValue, release: applied.release?.serial)
   }
 
   /// Asks the person at the terminal; a script must have said yes before.

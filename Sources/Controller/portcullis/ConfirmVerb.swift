@@ -51,9 +51,11 @@ extension SettleVerb {
     let store = try workspace.store()
     let settling = Settling(workspace, limits: contact.value)
     let changes = try await settling.changes(of: hosts, for: word, store: store)
-    let settled = try await settling.settle(changes, with: word, store: store, reason: reason ?? "-") { _ in }
-    try store.close()
-    try Terminal.print(SettleDocument(settled, word: word), output)
-    return settled.tally.exitCode.rawValue
+    return try await workspace.audited(word.rawValue, hosts: changes.map(\.host), reason: reason) {
+      let settled = try await settling.settle(changes, with: word, store: store, reason: reason ?? "-") { _ in }
+      try store.close()
+      try Terminal.print(SettleDocument(settled, word: word), output)
+      return ActionEnd(exitCode: settled.tally.exitCode.rawValue)
+    }
   }
 }

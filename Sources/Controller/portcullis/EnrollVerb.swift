@@ -43,16 +43,19 @@ struct Enroll: FleetVerb {
     let chosen = try readInventory(of: workspace).hosts(named: hosts.joined(separator: ","))
     let store = try workspace.store()
     let enrolling = Enrolling(workspace, limits: contact.value)
-    let results =
-      if let rules {
-        try await enrolling.remove(chosen, rules: rules, store: store)
-      } else {
-        try await enrolling.enroll(chosen, store: store)
-      }
-    try store.close()
-    let document = EnrollDocument(results)
-    try Terminal.print(document, output)
-    return document.exitCode
+    let verb = rules.map { "enroll --remove --rules \($0.rawValue)" } ?? "enroll"
+    return try await workspace.audited(verb, hosts: chosen.map(\.id), reason: nil) {
+      let results =
+        if let rules {
+          try await enrolling.remove(chosen, rules: rules, store: store)
+        } else {
+          try await enrolling.enroll(chosen, store: store)
+        }
+      try store.close()
+      let document = EnrollDocument(results)
+      try Terminal.print(document, output)
+      return ActionEnd(exitCode: document.exitCode)
+    }
   }
 }
 

@@ -21,7 +21,8 @@ extension FleetVerb {
 
   func open() throws -> Workspace {
     let environment = getenv("PORTCULLIS_CONFIG").map { String(cString: $0) }
-    let workspace = try Workspace.open(config: fleet.config, environment: environment, overrides: overrides)
+    var workspace = try Workspace.open(config: fleet.config, environment: environment, overrides: overrides)
+    workspace.told = { Terminal.say($0) }
     if needsNetwork, let lab = workspace.configuration.lab { try LabNamespace.enter(lab) }
     return workspace
   }

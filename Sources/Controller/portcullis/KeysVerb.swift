@@ -39,13 +39,14 @@ struct Keys: AsyncParsableCommand {
           "make a signing key", because: Reason("there is no terminal to ask for a passphrase"),
           hint: "say --no-passphrase, or adopt a key with --public-key", kind: .refused)
       }
-      let keys = workspace.configuration.keys
-      let created = try await keys.initialize(
-        principal: principal ?? Self.ownPrincipal, adopting: publicKey, passphrase: noPassphrase ? .none : .asked)
-      let login = try await LoginKey(path: workspace.configuration.login.identity).ensure()
-      try Terminal.print(
-        KeysDocument(created: created, loginKey: login.path, loginKeyMade: login.made), output)
-      return 0
+      return try await workspace.audited("keys init", hosts: [], reason: nil) {
+        let created = try await workspace.configuration.keys.initialize(
+          principal: principal ?? Self.ownPrincipal, adopting: publicKey, passphrase: noPassphrase ? .none : .asked)
+        let login = try await LoginKey(path: workspace.configuration.login.identity).ensure()
+        try Terminal.print(
+          KeysDocument(created: created, loginKey: login.path, loginKeyMade: login.made), output)
+        return ActionEnd(exitCode: 0)
+      }
     }
 
     private static var ownPrincipal: String {

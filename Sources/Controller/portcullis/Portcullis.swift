@@ -25,7 +25,11 @@ struct Portcullis: AsyncParsableCommand {
         ]),
       CommandGroup(
         name: "Fleet",
-        subcommands: [Status.self, Drift.self, DoctorVerb.self, Hosts.self, InventoryVerb.self, Observe.self]),
+        subcommands: [
+          Status.self, DriftVerb.self, EventsVerb.self, HistoryVerb.self, DoctorVerb.self, Hosts.self, InventoryVerb.self,
+          Observe.self,
+        ]),
+      CommandGroup(name: "Record", subcommands: [AuditVerb.self]),
       CommandGroup(
         name: "Tools",
         subcommands: [

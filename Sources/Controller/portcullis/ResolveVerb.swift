@@ -41,7 +41,12 @@ struct Resolve: FleetVerb {
       Terminal.say("note: \(SafeText.escape(policies.lockPath)) cannot be read\(check ? "" : ", and is written anew")")
     }
     let writes = !check && (!resolution.names.isEmpty || policies.unreadableLock != nil)
-    if writes { try Files.write(resolution.newPins().encode(), to: policies.lockPath) }
+    if writes {
+      _ = try await workspace.audited("resolve", hosts: [], reason: nil) {
+        try Files.write(resolution.newPins().encode(), to: policies.lockPath)
+        return ActionEnd(exitCode: 0)
+      }
+    }
     try Terminal.print(ResolveDocument(resolution, lock: policies.lockPath, written: writes), output)
     if !silent.isEmpty { return check ? 2 : 1 }
     return check && (policies.unreadableLock != nil || resolution.names.contains { $0.hasMoved }) ? 2 : 0

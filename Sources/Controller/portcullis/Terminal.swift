@@ -17,6 +17,9 @@ enum Terminal {
   /// A line of data.
   static func line(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
 
+  /// Whole lines of data, as they come.
+  static func data(_ lines: String) { write(lines, to: STDOUT_FILENO) }
+
   /// A line for the person, not for scripts.
   static func say(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
 

@@ -36,6 +36,8 @@ package struct Manifest: Hashable, Sendable {
   package let mode: Mode
   /// Owned mode: what our rules for forwarded packets do not decide is left to Docker's or Kubernetes' own.
   package let forwardsForeign: Bool
+  /// Owned mode: what others have is drift when it is new or changed, known software too.
+  package let deniesForeign: Bool
   /// Owned mode: foreign rules that may stand above our hook although they accept what the policy may drop. Each is a
   /// rule as iptables-save prints it (`-A INPUT …`), or `*` for any. Sorted by bytes, each once.
   package let foreignAllowed: [String]
@@ -56,7 +58,8 @@ package struct Manifest: Hashable, Sendable {
   /// Sorts grants, labels and sources and drops repetitions; throws for a value the text format has no spelling for.
   package init(
     fleet: FleetID, host: HostID, serial: Serial, grants: [Grant] = [], mode: Mode, forwardsForeign: Bool = false,
-    foreignAllowed: [String] = [], labels: [String], sources: [String], files: PerFamily<File>?,
+    deniesForeign: Bool = false, foreignAllowed: [String] = [], labels: [String], sources: [String],
+    files: PerFamily<File>?,
     sets: File? = nil, sysctl: File? = nil
   ) throws(FormatProblem) {
     func refuse(_ reason: String) -> FormatProblem { FormatProblem(Self.file, reason) }
@@ -65,7 +68,7 @@ package struct Manifest: Hashable, Sendable {
       throw refuse(
         mode == .withdrawn ? "mode withdrawn has no rule files" : "mode \(mode.rawValue) needs both rule files")
     }
-    guard mode == .owned || !forwardsForeign && foreignAllowed.isEmpty else {
+    guard mode == .owned || !forwardsForeign && !deniesForeign && foreignAllowed.isEmpty else {
       throw refuse("only mode owned says what becomes of foreign rules")
     }
     for rule in foreignAllowed {
@@ -91,6 +94,7 @@ package struct Manifest: Hashable, Sendable {
     self.grants = Set(grants).sorted { $0.text.utf8.lexicographicallyPrecedes($1.text.utf8) }
     self.mode = mode
     self.forwardsForeign = forwardsForeign
+    self.deniesForeign = deniesForeign
     self.foreignAllowed = Self.sortedUnique(foreignAllowed)
     self.labels = Self.sortedUnique(labels)
     self.sources = Self.sortedUnique(sources)
@@ -130,6 +134,7 @@ package struct Manifest: Hashable, Sendable {
     }
     lines.append("mode \(mode.rawValue)")
     if forwardsForeign { lines.append("forward foreign") }
+    if deniesForeign { lines.append("foreign deny") }
     lines += foreignAllowed.map { "foreign-allow \($0)" }
     lines += labels.map { "label \($0)" }
     lines += sources.map { "source \($0)" }

@@ -21,6 +21,10 @@ extension Manifest {
     guard forwardText == nil || forwardText == "foreign" else {
       throw lines.problem("forward '\(forwardText ?? "")' is not foreign")
     }
+    let foreignText = lines.optionalValue(of: "foreign")
+    guard foreignText == nil || foreignText == "deny" else {
+      throw lines.problem("foreign '\(foreignText ?? "")' is not deny")
+    }
     let foreignAllowed = try sortedValues(of: "foreign-allow", in: &lines)
     let labels = try sortedValues(of: "label", in: &lines)
     let sources = try sortedValues(of: "source", in: &lines)
@@ -36,7 +40,8 @@ extension Manifest {
     try lines.end()
     return try Manifest(
       fleet: fleet, host: host, serial: serial, grants: grants, mode: mode, forwardsForeign: forwardText != nil,
-      foreignAllowed: foreignAllowed, labels: labels, sources: sources, files: files, sets: sets,
+      deniesForeign: foreignText != nil, foreignAllowed: foreignAllowed, labels: labels, sources: sources, files: files,
+      sets: sets,
       sysctl: sysctl)
   }
 

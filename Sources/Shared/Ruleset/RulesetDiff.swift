@@ -10,16 +10,24 @@ package struct RulesetDiff: Hashable, Sendable {
   package let added: Int
   package let removed: Int
 
+  init(lines: [DiffLine], added: Int, removed: Int) {
+    self.lines = lines
+    self.added = added
+    self.removed = removed
+  }
+
+  /// Lines that were worked out before, all of them of rules, chains and tables.
+  package init(lines: [DiffLine]) {
+    self.init(lines: lines, added: lines.count { $0.kind == .added }, removed: lines.count { $0.kind == .removed })
+  }
+
   package var isEmpty: Bool { added == 0 && removed == 0 }
 
   /// - Parameter context: how many unchanged rules to show on each side of a change.
   package static func unified(from: Ruleset, to: Ruleset, context: Int = 3) -> RulesetDiff {
     var builder = DiffBuilder(context: max(0, context))
     builder.compare(from.ordered(), to.ordered())
-    return RulesetDiff(
-      lines: builder.lines,
-      added: builder.lines.count { $0.kind == .added },
-      removed: builder.lines.count { $0.kind == .removed })
+    return RulesetDiff(lines: builder.lines)
   }
 
   /// As `diff -u` marks lines: `+`, `-`, a space; headers and gaps have no mark.
@@ -54,7 +62,23 @@ package struct DiffLine: Hashable, Sendable {
     package let index: Int
     /// Rules of the chain.
     package let count: Int
+
+    package init(index: Int, count: Int) {
+      self.index = index
+      self.count = count
+    }
   }
+
+  package init(kind: Kind, table: String, chain: String?, text: String, newLine: Int, position: Position?) {
+    self.kind = kind
+    self.table = table
+    self.chain = chain
+    self.text = text
+    self.newLine = newLine
+    self.position = position
+  }
+
+  package var isChange: Bool { kind == .added || kind == .removed }
 
   package var marked: String {
     switch kind {

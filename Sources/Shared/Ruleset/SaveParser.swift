@@ -103,6 +103,8 @@ struct SaveParser {
     guard open != nil else { return mistakes.add(number, 1, "a chain outside any table") }
     let policy = words[1].elementsEqual("-".utf8) ? nil : String(decoding: words[1], as: UTF8.self)
     let name = bytes[words[0].startIndex..<words[0].endIndex]
+    // A built-in chain that hangs nowhere is printed twice: as it should be, and as it is.
+    if policy == nil, open?.unhook(name) == true { return }
     if open?.declare(name, policy: policy) == false {
       mistakes.add(number, 2, "chain \(SafeText.escape(words[0])) is declared twice")
     }

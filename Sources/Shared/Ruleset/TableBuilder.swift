@@ -25,6 +25,13 @@ struct TableBuilder {
     return true
   }
 
+  /// Takes the policy of a chain away; false when there is none with a policy.
+  mutating func unhook(_ name: ArraySlice<UInt8>) -> Bool {
+    guard let index = indices[NameKey(name)], chains[index].policy != nil else { return false }
+    chains[index].policy = nil
+    return true
+  }
+
   /// False when the chain was not declared.
   mutating func append(_ rule: Rule, to name: ArraySlice<UInt8>) -> Bool {
     if currentIndex < 0 || currentName != name {

@@ -12,6 +12,7 @@ extension AgentMessage {
     case .applied: .applied
     case .done: .done
     case .observations: .observations
+    case .changes: .changes
     }
   }
 
@@ -56,6 +57,7 @@ extension AgentMessage {
         for warning in warnings { out.clipped(warning, to: WireLimit.warning) }
       case .done(let words): out.clipped(words, to: WireLimit.detail)
       case .observations(let observations): observations.write(to: &out)
+      case .changes(let changes): changes.write(to: &out)
       }
     }
   }
@@ -82,8 +84,9 @@ extension AgentMessage {
       case .applied: self = .applied(try AppliedChange(&reader))
       case .done: self = .done(try reader.text("words", atMost: WireLimit.detail))
       case .observations: self = .observations(try Observations(&reader))
-      case .controllerHello, .stage, .data, .apply, .reportRequest, .textRequest, .observe, .goodbye, .confirm,
-        .cancel, .local:
+      case .changes: self = .changes(try Changes(&reader))
+      case .controllerHello, .stage, .data, .apply, .reportRequest, .textRequest, .observe, .watch, .goodbye,
+        .confirm, .cancel, .local:
         throw .malformed(field: "type")
       }
       try reader.end()

@@ -19,6 +19,8 @@ package enum AgentAction: Hashable, Sendable {
   case text(TextRequest)
   /// Then call `observed`.
   case observe
+  /// When there are changes after this one, or the time is over, call `changed`. Any other action ends the waiting.
+  case watch(after: UInt64, seconds: UInt16)
   /// Send what is queued, then close.
   case close
 }
@@ -55,6 +57,8 @@ package struct AgentSession: Sendable {
     case reporting(Nonce, Bundle)
     /// `observe` is running.
     case observing(Bundle)
+    /// A change after this one is waited for.
+    case watching(after: UInt64, Bundle)
     /// `text` is running.
     case composing(TextRequest, Bundle)
     /// A text is going out piece by piece.
@@ -94,6 +98,7 @@ package struct AgentSession: Sendable {
     case .staging: .staging
     case .discarding: .discarding
     case .checking, .applying, .deciding, .reporting, .observing, .composing, .sendingText: .answering
+    case .watching: .watching
     case .closed: .closed
     }
   }
@@ -105,7 +110,7 @@ package struct AgentSession: Sendable {
   package var reservedBytes: Int {
     switch state {
     case .ready(let bundle), .deciding(let bundle), .reporting(_, let bundle), .observing(let bundle),
-      .composing(_, let bundle), .sendingText(_, _, let bundle):
+      .watching(_, let bundle), .composing(_, let bundle), .sendingText(_, _, let bundle):
       bundle.heldBytes
     case .staging(let staging): staging.total
     case .checking(_, let files): files.values.reduce(0) { $0 + $1.count }
@@ -120,6 +125,9 @@ package struct AgentSession: Sendable {
   /// A whole message arrived. `room` is the memory in bytes that staged files may still take, over all connections and
   /// without what this one holds.
   package mutating func receive(_ message: ControllerMessage, room: Int = WireLimit.stagedBytes) -> [AgentAction] {
+    if case .watching(let after, _) = state {
+      return changed(Changes(last: after)) + receive(message, room: room)
+    }
     guard phase.allowed.contains(message.type) else {
       return fail(.outOfPhase(message.type, phase: phase.words))
     }
@@ -149,6 +157,9 @@ package struct AgentSession: Sendable {
     case .observe:
       state = .observing(bundle)
       return [.observe]
+    case .watch(let after, let seconds):
+      state = .watching(after: after, bundle)
+      return [.watch(after: after, seconds: seconds)]
     case .goodbye:
       state = .closed
       return [.close]
@@ -220,6 +231,13 @@ package struct AgentSession: Sendable {
     }
   }
 
+  /// The answer to `.watch`.
+  package mutating func changed(_ changes: Changes) -> [AgentAction] {
+    guard case .watching(_, let bundle) = state else { return [] }
+    state = .ready(bundle)
+    return [.send(.changes(changes))]
+  }
+
   /// The answer to `.text`. Its pieces come out of `nextPiece`.
   package mutating func textReady(_ result: Result<[UInt8], Refusal>) -> [AgentAction] {
     guard case .composing(let request, let bundle) = state else { return [] }
@@ -263,7 +281,7 @@ package struct AgentSession: Sendable {
     switch state {
     case .closed, .checking, .applying, .deciding, .reporting, .observing, .composing, .sendingText: return []
     case .staging, .discarding: return fail(.outOfPhase(.goodbye, phase: phase.words))
-    case .greeting, .ready:
+    case .greeting, .ready, .watching:
       state = .closed
       return [.close]
     }
@@ -313,7 +331,8 @@ package struct AgentSession: Sendable {
         ? .ready(.rejected(transaction, refusal))
         : .discarding(transaction, remaining: remaining - piece.count, refusal)
       return []
-    case .greeting, .ready, .checking, .applying, .deciding, .reporting, .observing, .composing, .sendingText, .closed:
+    case .greeting, .ready, .checking, .applying, .deciding, .reporting, .observing, .watching, .composing,
+      .sendingText, .closed:
       return fail(.outOfPhase(.data, phase: phase.words))
     }
   }

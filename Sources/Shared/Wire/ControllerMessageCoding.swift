@@ -10,6 +10,7 @@ extension ControllerMessage {
     case .report: .reportRequest
     case .text: .textRequest
     case .observe: .observe
+    case .watch: .watch
     case .goodbye: .goodbye
     case .confirm: .confirm
     case .cancel: .cancel
@@ -47,6 +48,9 @@ extension ControllerMessage {
       case .text(let request):
         out.family(request.family)
         out.uint8(request.side.rawValue)
+      case .watch(let after, let seconds):
+        out.uint64(after)
+        out.uint16(seconds)
       case .observe, .goodbye: break
       }
     }
@@ -89,8 +93,14 @@ extension ControllerMessage {
       case .textRequest:
         self = .text(TextRequest(family: try reader.family(), side: try reader.one(of: TextRequest.Side.self, "side")))
       case .observe: self = .observe
+      case .watch:
+        let after = try reader.uint64("number of the change")
+        let seconds = try reader.uint16("seconds")
+        guard seconds <= WireLimit.watchSeconds else { throw .malformed(field: "seconds") }
+        self = .watch(after: after, seconds: seconds)
       case .goodbye: self = .goodbye
-      case .agentHello, .staged, .outcome, .report, .text, .refused, .applied, .done, .observations:
+      case .agentHello, .staged, .outcome, .report, .text, .refused, .applied, .done, .observations,
+        .changes:
         throw .malformed(field: "type")
       }
       try reader.end()

@@ -10,6 +10,7 @@ package enum WireRequest: Hashable, Sendable {
   case report(Nonce)
   case text(TextRequest)
   case observe
+  case watch(after: UInt64)
 
   /// Whether it can end in this outcome.
   fileprivate func canEnd(in outcome: Outcome) -> Bool {
@@ -17,7 +18,7 @@ package enum WireRequest: Hashable, Sendable {
     case .apply(outcome.transaction, manifest: _), .cancel(outcome.transaction): true
     case .confirm(let confirmation):
       (confirmation.transaction, confirmation.manifest) == (outcome.transaction, outcome.manifest)
-    case .stage, .apply, .cancel, .local, .report, .text, .observe: false
+    case .stage, .apply, .cancel, .local, .report, .text, .observe, .watch: false
     }
   }
 
@@ -31,6 +32,7 @@ package enum WireRequest: Hashable, Sendable {
     case .report: "a report was asked for"
     case .text(let request): "the \(request.side) \(request.family) text was asked for"
     case .observe: "observations were asked for"
+    case .watch: "changes were asked for"
     }
   }
 }
@@ -47,6 +49,7 @@ package enum ControllerEvent: Hashable, Sendable {
   case report(Report)
   case text(TextRequest, [UInt8])
   case observations(Observations)
+  case changes(Changes)
   /// The oldest request was refused. Nil: the agent refuses the connection itself.
   case refused(WireRequest?, Refusal)
 }
@@ -137,6 +140,12 @@ package struct ControllerSession: Sendable {
     return .observe
   }
 
+  /// - Parameter seconds: how long the agent waits for one.
+  package mutating func watch(after: UInt64, seconds: UInt16) -> ControllerMessage {
+    pending.append(.watch(after: after))
+    return .watch(after: after, seconds: min(seconds, WireLimit.watchSeconds))
+  }
+
   /// Last: what is pending is still answered.
   package mutating func goodbye() -> ControllerMessage {
     saidGoodbye = true
@@ -199,6 +208,10 @@ package struct ControllerSession: Sendable {
     case .observations(let observations):
       try answer(message, .observe)
       return .observations(observations)
+    case .changes(let changes):
+      guard case .watch? = pending.first else { throw mismatch(message) }
+      pending.removeFirst()
+      return .changes(changes)
     case .refused(let refusal):
       // Before hello nothing was read yet, so it cannot be about a request.
       if case .greeting = state {

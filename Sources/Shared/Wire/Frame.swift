@@ -42,7 +42,24 @@ package enum WireLimit {
   package static let settingValue = 32
   /// Services named in a report.
   package static let sshPorts = 8
+  /// Changes of the rules in one answer; of each the chains and processes named, and the name of a process.
+  package static let changes = 64
+  package static let changedChains = 32
+  package static let actors = 4
+  package static let actor = 64
+  /// How long an agent waits for a change, in seconds.
+  package static let watchSeconds: UInt16 = 600
   package static let conflicts = 16
+  /// Of others in a report: nft tables, what owners have in either family, and ipsets.
+  package static let foreignTables = 64
+  package static let foreignTable = 64
+  package static let tableFamily = 8
+  package static let foreignChains = 32
+  package static let foreignSets = 64
+  /// The kernel takes 31 bytes.
+  package static let setName = 32
+  /// Version and backend of a host's programs.
+  package static let programs = 80
 }
 
 /// Every message there is, by its number on the wire. Numbers are never used again for something else.
@@ -59,6 +76,7 @@ package enum MessageType: UInt8, CaseIterable, Sendable, Hashable {
   case cancel = 9
   case local = 10
   case observe = 11
+  case watch = 12
   // From the agent.
   case agentHello = 129
   case staged = 130
@@ -69,6 +87,7 @@ package enum MessageType: UInt8, CaseIterable, Sendable, Hashable {
   case applied = 135
   case done = 136
   case observations = 137
+  case changes = 138
 
   package var name: String {
     switch self {
@@ -89,6 +108,8 @@ package enum MessageType: UInt8, CaseIterable, Sendable, Hashable {
     case .done: "done"
     case .observe: "observe"
     case .observations: "observations"
+    case .watch: "watch"
+    case .changes: "changes"
     }
   }
 }

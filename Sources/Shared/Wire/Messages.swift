@@ -57,6 +57,8 @@ package enum ControllerMessage: Hashable, Sendable {
   case text(TextRequest)
   /// What a policy that only observes would have dropped.
   case observe
+  /// The changes after the one of this number: at once when there are any, else when one comes or the time is over.
+  case watch(after: UInt64, seconds: UInt16)
   case goodbye
 }
 
@@ -145,6 +147,7 @@ package enum AgentMessage: Hashable, Sendable {
   /// A piece of an asked-for text; `last` ends it. An empty text is one empty last piece.
   case text(TextRequest, piece: [UInt8], last: Bool)
   case observations(Observations)
+  case changes(Changes)
   case refused(Refusal)
 }
 

@@ -14,22 +14,27 @@ package enum AgentPhase: Hashable, Sendable, CaseIterable {
   case rejected
   /// The answer to a request is being worked out or sent.
   case answering
+  /// A change of the rules is waited for; whatever comes first ends that.
+  case watching
   case closed
 
   /// What an agent accepts, all of it. Anything else is a protocol error, which ends the connection.
   package var allowed: Set<MessageType> {
     switch self {
     case .greeting: [.controllerHello]
-    case .idle: [.stage, .reportRequest, .textRequest, .observe, .goodbye, .confirm, .cancel, .local]
+    case .idle: Self.questions
     case .staging: [.data]
     case .discarding: [.data]
-    case .staged: [.stage, .apply, .reportRequest, .textRequest, .observe, .goodbye, .confirm, .cancel, .local]
-    case .rejected: [.stage, .apply, .reportRequest, .textRequest, .observe, .goodbye, .confirm, .cancel, .local]
+    case .staged, .rejected, .watching: Self.questions.union([.apply])
     // The next message is read when the answer is out.
     case .answering: []
     case .closed: []
     }
   }
+
+  private static let questions: Set<MessageType> = [
+    .stage, .reportRequest, .textRequest, .observe, .watch, .goodbye, .confirm, .cancel, .local,
+  ]
 
   /// Completes "message X is not allowed …".
   var words: String {
@@ -40,6 +45,7 @@ package enum AgentPhase: Hashable, Sendable, CaseIterable {
     case .staged: "while a bundle is staged"
     case .rejected: "after a refused bundle"
     case .answering: "while an answer is pending"
+    case .watching: "while a change is waited for"
     case .closed: "on a closed connection"
     }
   }
@@ -61,7 +67,7 @@ package enum ControllerPhase: Hashable, Sendable, CaseIterable {
     switch self {
     // A refusal here: no room for another connection.
     case .greeting: [.agentHello, .refused]
-    case .waiting: [.staged, .applied, .outcome, .report, .text, .observations, .done, .refused]
+    case .waiting: [.staged, .applied, .outcome, .report, .text, .observations, .changes, .done, .refused]
     // A refusal here: too long without a request.
     case .idle: [.refused]
     case .closed: []

@@ -42,6 +42,10 @@ package struct Report: Hashable, Sendable {
   package var sshPorts: [UInt16]
   /// Whether it has an address from a DHCP server; nil when its agent does not say.
   package var leases: PerFamily<Bool>?
+  /// What filters packets besides our rules; nil when its agent does not say.
+  package var others: OthersReport?
+  /// The last time since the commit that its programs changed; nil when they did not.
+  package var renewal: Renewal?
 
   package init(
     nonce: Nonce, host: HostID, fleet: FleetID, time: UTCTime, bootID: String, agentVersion: String,
@@ -49,7 +53,7 @@ package struct Report: Hashable, Sendable {
     lastFailure: LastFailure?, pending: PendingChange? = nil, localAct: LocalAct? = nil,
     families: PerFamily<FamilyReport>, owners: [ForeignOwner] = [], otherBackendRules: Int, conflicts: [String],
     degraded: String?, managementSource: String, settings: [SettingReport] = [],
-    sshPorts: [UInt16] = [], leases: PerFamily<Bool>? = nil
+    sshPorts: [UInt16] = [], leases: PerFamily<Bool>? = nil, others: OthersReport? = nil, renewal: Renewal? = nil
   ) {
     self.nonce = nonce
     self.host = host
@@ -74,6 +78,8 @@ package struct Report: Hashable, Sendable {
     self.settings = settings
     self.sshPorts = sshPorts
     self.leases = leases
+    self.others = others
+    self.renewal = renewal
   }
 }
 

@@ -2,7 +2,9 @@ internal import Core
 
 extension Report {
   /// Of the bytes below, which stores keep for years.
-  private static let format: UInt16 = 5
+  private static let format: UInt16 = 6
+  /// Said nothing of what others have, nor of renewals.
+  private static let formatWithoutOthers: UInt16 = 5
   /// Said neither where sshd listens nor whether there are leases.
   private static let formatWithoutServices: UInt16 = 4
   /// Said nothing of kernel settings.
@@ -91,6 +93,8 @@ extension Report {
       out.bool(leases.ipv4)
       out.bool(leases.ipv6)
     }
+    out.optional(others) { out, others in others.write(to: &out) }
+    out.optional(renewal) { out, renewal in renewal.write(to: &out) }
   }
 
   init(_ reader: inout ByteReader) throws(ByteReader.Problem) {
@@ -143,6 +147,9 @@ extension Report {
         ? reader.optional("leases") { (reader) throws(ByteReader.Problem) in
           PerFamily(ipv4: try reader.bool("IPv4 lease"), ipv6: try reader.bool("IPv6 lease"))
         } : nil)
+    guard format > Self.formatWithoutOthers else { return }
+    others = try reader.optional("others") { (reader) throws(ByteReader.Problem) in try OthersReport(&reader) }
+    renewal = try reader.optional("renewal") { (reader) throws(ByteReader.Problem) in try Renewal(&reader) }
   }
 
   private static func sshPorts(_ reader: inout ByteReader) throws(ByteReader.Problem) -> [UInt16] {

@@ -191,3 +191,7 @@ int clinux_release_code(void) {
   dl_iterate_phdr(release_code, &result);
   return result;
 }
+
+int clinux_keep_room(int fd, off_t offset, off_t length) {
+  return fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, length);
+}

@@ -26,6 +26,8 @@ final class FakeFirewall: HostFirewall {
   var beforeRehearsal: ((FakeFirewall) -> Void)?
   /// Loads of this family's text fail as long as it contains these words.
   var poison: (family: Family, words: String)?
+  /// Of a save program that cannot print what the kernel holds.
+  var saveProblem: FirewallProblem?
   /// How this version prints a rule.
   var wording: (String) -> String = { $0 }
   /// Another writer, at work after the rules were read and before they are loaded.
@@ -101,11 +103,54 @@ final class FakeFirewall: HostFirewall {
 
   func save(_ family: Family) throws(FirewallProblem) -> [UInt8] {
     if faults.verdict("save \(family)") != .proceed { throw broken("save", family) }
+    if let saveProblem, saveProblem.family == family { throw saveProblem }
     beforeSave?(self, family)
     return printed(kernel[family], leavingOut: family == .ipv4 ? unspeakable : [])
   }
 
-  func otherBackendRules() throws(FirewallProblem) -> Int { 0 }
+  /// What the other backend's programs print.
+  var otherBackend = PerFamily<[UInt8]?>(ipv4: nil, ipv6: nil)
+  /// What nf_tables holds besides the tables of the programs.
+  var otherTables: [NftablesTable] = []
+  /// Makes the kernel's own words of a table others than they were.
+  var distort: ((inout NftablesTable) -> Void)?
+  var nftablesProblem: FirewallProblem?
+
+  func saveOtherBackend(_ family: Family) throws(FirewallProblem) -> [UInt8]? { otherBackend[family] }
+
+  func nftables() throws(FirewallProblem) -> NftablesState? {
+    if let nftablesProblem { throw nftablesProblem }
+    let own =
+      backend == .nft ? Family.allCases.flatMap { family in kernel[family].values.map { table(family, $0) } } : []
+    return NftablesState(generation: 1, tables: own + otherTables)
+  }
+
+  private func table(_ family: Family, _ table: RuleTable) -> NftablesTable {
+    let builtIn = BuiltInChains.chains(of: table.name) ?? []
+    var found = NftablesTable(
+      family: NftablesFamily(family), name: table.name,
+      chains: table.chains.map { chain in
+        NftablesChain(
+          name: chain.name,
+          hook: builtIn.contains(chain.name) ? KernelHooks.expected(table: table.name, chain: chain.name) : nil,
+          rules: chain.rules.count, drops: true, digest: Digest(of: chain.rules.flatMap(\.text)),
+          notable: Self.notable(chain))
+      })
+    distort?(&found)
+    return found
+  }
+
+  private static func notable(_ chain: RuleChain) -> [NotableRule] {
+    chain.rules.enumerated().compactMap { position, rule in
+      let words = String(decoding: rule.bytes, as: UTF8.self).split(separator: " ").map(String.init)
+      guard let target = words.last, words.count > 2, ["-j", "-g"].contains(words[words.count - 2]),
+        OwnedNames.isOurs(target)
+      else { return nil }
+      return NotableRule(
+        position: position, digest: Digest(of: rule.text), isNative: false, mayPass: true, calls: target,
+        isUnconditional: words.count == 4)
+    }
+  }
 
   func setNames(within limit: Duration) throws(FirewallProblem) -> [String] {
     try requireSetProgram(within: limit)

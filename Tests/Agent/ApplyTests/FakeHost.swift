@@ -13,6 +13,9 @@ final class FakeHost {
     let sshPorts: [UInt16] = [22]
     let listeningSSHPorts: [UInt16] = [22]
     let leases = PerFamily(ipv4: true, ipv6: false)
+    /// Below the root.
+    var files: [String: [UInt8]] = [:]
+    func digest(ofFile path: String) -> Digest? { files[path].map { Digest(of: $0) } }
     /// Of peers to sshd's port.
     var connections: Result<Set<ConnectionEnds>, Reason> = .success([])
     func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds> {

@@ -54,6 +54,26 @@ import Wire
     #expect(!host.canonical.ipv4.contains("recent"))
   }
 
+  @Test func `rules that nobody can read, or no program prints, are drift, and the report says so`() throws {
+    host.firewall.append("-A OUTPUT -m recent --name a\" -j DROP", to: "filter", .ipv4)
+    #expect(
+      try agent.differences(in: "kernel", .ipv4).first?.hasPrefix("-A unreadable # the rules cannot be read") == true)
+    #expect(try agent.differences(in: "kernel", .ipv6).isEmpty)
+    let report = try agent.report(.random(), managementSource: "")
+    #expect(report.families.ipv4.observed != report.families.ipv4.expected)
+    #expect(report.families.ipv6.observed == report.families.ipv6.expected)
+    // What is not known to be gone is not shown as gone.
+    #expect(report.families.ipv4.chains.contains { $0.chain == "PCL:web" })
+    host.firewall.saveProblem = FirewallProblem(.refused, program: "iptables-save", family: .ipv4, words: "meta key")
+    #expect(
+      try agent.differences(in: "kernel", .ipv4) == [
+        "-A unreadable # the rules cannot be read: iptables-save: meta key"
+      ])
+    // A program that is not there says nothing of the rules.
+    host.firewall.saveProblem?.kind = .unavailable
+    #expect(throws: Refusal.self) { try agent.report(.random(), managementSource: "") }
+  }
+
   @Test func `a table that only nft can show stops an apply before anything changes`() throws {
     host.firewall.unspeakable = ["filter"]
     let refusal = #expect(throws: Refusal.self) { try host.apply(agent, Modes.owned3) }

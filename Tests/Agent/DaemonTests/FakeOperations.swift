@@ -22,6 +22,15 @@ final class FakeOperations: AgentOperations, Sendable {
     var expiries: [(why: String, at: BootTime)] = []
     /// The connections that applies and decisions came over.
     var connections: [ManagementConnection] = []
+    var changes = ChangeLog()
+    /// What the next look finds.
+    var unseen: [HostChange] = []
+    var looks: [(actors: [HostChange.Actor], at: BootTime)] = []
+    /// Why looking fails.
+    var lookRefusal: Refusal?
+    var isAnnounced = true
+    var keeps = 0
+    var isDiskFull = false
   }
 
   struct Pending {
@@ -179,6 +188,30 @@ final class FakeOperations: AgentOperations, Sendable {
   func text(_ request: TextRequest) throws(Refusal) -> [UInt8] {
     note("text")
     return state.withLock { $0.text }
+  }
+
+  var changes: ChangeLog { state.withLock { $0.changes } }
+
+  func look(for actors: [HostChange.Actor]) throws(Refusal) -> Bool {
+    let refusal = state.withLock { state in
+      state.looks.append((actors, .now))
+      if state.lookRefusal == nil {
+        state.unseen.forEach { state.changes.append($0) }
+        state.unseen = []
+      }
+      return state.lookRefusal
+    }
+    if let refusal { throw refusal }
+    return state.withLock { $0.isAnnounced }
+  }
+
+  func keepChanges() throws(Refusal) {
+    let isFull = state.withLock { state in
+      state.keeps += 1
+      if !state.isDiskFull { state.changes.wasKept() }
+      return state.isDiskFull
+    }
+    if isFull { throw Refusal(code: .diskFull, detail: "no room") }
   }
 
   func observe() throws(Refusal) -> Observations {

@@ -21,7 +21,8 @@ final class RunningDaemon: Sendable {
 
   init(
     _ operations: FakeOperations = FakeOperations(), folder: String? = nil, group: UInt32? = nil,
-    users: Set<UInt32> = [getuid()], root: UInt32 = getuid(), adjust: (inout DaemonLimits) -> Void = { _ in }
+    users: Set<UInt32> = [getuid()], root: UInt32 = getuid(), watcher: FakeWatcher? = nil,
+    adjust: (inout DaemonLimits) -> Void = { _ in }
   ) throws {
     self.operations = operations
     self.folder = folder ?? FileManager.default.temporaryDirectory.path + "/portcullis-daemon-\(UUID().uuidString)"
@@ -37,7 +38,7 @@ final class RunningDaemon: Sendable {
     Thread { [self, fixed] in
       do {
         let began = Mutex(0.0)
-        let daemon = try Daemon(fixed, operations: operations)
+        let daemon = try Daemon(fixed, operations: operations, watcher: watcher)
         try daemon.run(stop: stopPipe[0]) {
           began.withLock { $0 = Self.threadTime() }
           ready.signal()

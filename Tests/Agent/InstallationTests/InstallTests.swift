@@ -37,6 +37,13 @@ struct InstallTests {
       #expect(host.mode(path) == mode, "\(path)")
     }
     #expect(!host.exists(paths.newAgent) && !host.exists(paths.previousAgent))
+    let enrolled = try #require(EnrolledFiles(parsing: Array((host.text(paths.state + "/enrolled") ?? "").utf8)))
+    #expect(
+      enrolled.files.map(\.path) == ["etc/portcullis/host", "etc/portcullis/allowed_signers"]
+        + SystemdUnit.allCases.map { "etc/systemd/system/\($0.fileName)" })
+    for file in enrolled.files {
+      #expect(host.text("\(host.root)/\(file.path)").map { Digest(of: $0.utf8) } == file.digest, "\(file.path)")
+    }
     for unit in SystemdUnit.allCases { #expect(host.text("\(paths.units)/\(unit.fileName)") == unit.text) }
     // The safe unit is for systemd to start when restoring fails: enabled it would run at every boot.
     #expect(

@@ -1,4 +1,5 @@
 import AgentTestSupport
+import Apply
 import Core
 import Glibc
 import Testing
@@ -124,6 +125,55 @@ import Testing
       try Self.nft((["add table ip t", "add chain ip t c"] + rules).joined(separator: "\n"))
       let table = try #require(try NftablesReader().read()).tables[0]
       #expect(table.chains.map(\.rules) == [10_000])
+    }
+  }
+
+  /// What iptables' programs put into expressions of nf_tables' own, and some of the extensions.
+  private static let written = [
+    "-t raw -A PREROUTING -j TRACE", "-t raw -A PREROUTING -j CT --notrack",
+    "-t mangle -A PREROUTING -j MARK --set-mark 5", "-t nat -A POSTROUTING -s 10.0.0.0/8 -o eth0 -j MASQUERADE",
+    "-t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.1:80",
+    "-A FORWARD ! -i eth0 -o eth+ -s 10.0.0.0/255.0.255.0 ! -d 192.0.2.0/25 -f -j RETURN",
+    "-A INPUT -i lo -p udp --sport 1:5 ! --dport 6 -j ACCEPT", "-A INPUT -p tcp ! --sport :9 --dport 3: --syn",
+    "-A INPUT -p tcp ! --dport 1:5 -j DROP", "-A INPUT -m mark --mark 1/3 -m mark ! --mark 5 -j ACCEPT",
+    "-A INPUT -m limit --limit 5/sec -j LOG --log-prefix x", "-A INPUT -j NFLOG --nflog-group 3 --nflog-prefix y",
+    "-A INPUT -p icmp --icmp-type 8 -j ACCEPT", "-A INPUT -m conntrack --ctstate NEW -m comment --comment c -g mine",
+    "-A INPUT -m mac --mac-source 00:11:22:33:44:55 -m pkttype --pkt-type multicast -j REJECT",
+    "-A INPUT -m ttl --ttl-lt 5 -m length --length 3:9 -m addrtype --dst-type LOCAL -j NFQUEUE --queue-num 3",
+  ]
+
+  @Test func whatTheProgramsWriteThemselvesIsNotNative() throws {
+    try inNamespace {
+      _ = try Self.iptables("iptables -N mine")
+      for rule in Self.written { _ = try Self.iptables("iptables \(rule)") }
+      _ = try Self.iptables("ip6tables -A INPUT -s 2001:db8::/33 -d fd00::1 -p tcp --dport 22 -j ACCEPT")
+      let chains = try #require(try NftablesReader().read()).tables.flatMap(\.chains)
+      #expect(chains.map(\.rules).reduce(0, +) == Self.written.count + 1)
+      for chain in chains { #expect(chain.notable.isEmpty, "\(chain.name): \(chain.notable)") }
+    }
+  }
+
+  @Test(arguments: [
+    "ip saddr @s accept", "tcp dport vmap @m", "meta skuid 0 accept", "ip dscp 3 accept", "ip length 40 accept",
+    "meta mark set 5", "ip daddr set 192.0.2.1", "tcp sequence 5 accept", "fib saddr type local accept",
+    "icmp code 3 accept", "ct state new accept", "meta time \"2026-01-01\" accept",
+  ]) func whatOnlyNftSaysIsNative(words: String) throws {
+    try inNamespace {
+      try Self.nft(
+        """
+        table ip filter {
+          set s { type ipv4_addr; }
+          map m { type inet_service : verdict; }
+          chain INPUT { type filter hook input priority 0; counter; \(words); jump PCL-X; }
+          chain PCL-X { ip saddr 192.0.2.1 drop; }
+        }
+        """)
+      let chain = try #require(try NftablesReader().read()?.tables[0].chains.first { $0.name == "INPUT" })
+      #expect(chain.notable.map(\.position) == [1, 2])
+      #expect(chain.notable[0].isNative && !chain.notable[1].isNative)
+      #expect(chain.notable[0].mayPass == (words.hasSuffix("accept") || words.contains("vmap")))
+      #expect(chain.notable[0].looksUpVerdict == words.contains("vmap"))
+      #expect(chain.notable[1].calls == "PCL-X" && chain.notable[1].isUnconditional)
     }
   }
 }

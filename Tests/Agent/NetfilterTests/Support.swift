@@ -149,7 +149,8 @@ final class TamperedFirewall: HostFirewall {
   func programs() throws(FirewallProblem) -> FirewallPrograms { try real.programs() }
   func rehearse(_ rehearsal: Rehearsal) throws(FirewallProblem) -> Rehearsed { try real.rehearse(rehearsal) }
   func save(_ family: Family) throws(FirewallProblem) -> [UInt8] { try real.save(family) }
-  func otherBackendRules() throws(FirewallProblem) -> Int { try real.otherBackendRules() }
+  func saveOtherBackend(_ family: Family) throws(FirewallProblem) -> [UInt8]? { try real.saveOtherBackend(family) }
+  func nftables() throws(FirewallProblem) -> NftablesState? { try real.nftables() }
   func setNames(within limit: Duration) throws(FirewallProblem) -> [String] { try real.setNames(within: limit) }
   func saveSet(_ name: String, within limit: Duration) throws(FirewallProblem) -> [UInt8] {
     try real.saveSet(name, within: limit)

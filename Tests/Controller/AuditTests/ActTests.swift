@@ -65,6 +65,34 @@ struct ActTests {
     #expect(Finding.of(silent, otherBackendRules: 0).map(\.check) == ["stale"])
   }
 
+  @Test func `only a hooked table of nobody known that may drop is a worry, and its name cannot harm`() {
+    var report = makeReport()
+    func table(_ name: String, _ owner: TableOwner? = nil, isHooked: Bool = true, drops: Bool = true)
+      -> OthersReport.Table
+    {
+      OthersReport.Table(family: "inet", name: name, owner: owner, isHooked: isHooked, drops: drops, digest: wanted)
+    }
+    report.others = OthersReport(
+      tables: [
+        table("gu\u{1b}ard"), table("netavark", .podman), table("a", isHooked: false), table("b", drops: false),
+      ], problem: "bu\u{7}sy")
+    let findings = Finding.of(status(report), otherBackendRules: 0)
+    #expect(findings.map(\.check) == ["foreign-table", "foreign-unknown"])
+    #expect(findings[0].problem == "the nft table inet gu\\u{1b}ard may drop packets that our rules accept")
+    #expect(findings[1].problem == "what else filters packets is not known: bu\\u{7}sy")
+  }
+
+  @Test func `a host whose programs changed says so, and is no worse for it`() {
+    var report = makeReport()
+    report.renewal = Renewal(from: "1.8.7 nft", to: "1.8.9 nft", at: start)
+    let status = status(report)
+    #expect(status.isGood)
+    #expect(
+      status.reasons == [
+        "its iptables changed from 1.8.7 nft to 1.8.9 nft: the committed rules were rehearsed again on \(start)"
+      ])
+  }
+
   @Test func `chains of ours are shown under their own names and hooks are labelled`() throws {
     let text = """
       *filter

@@ -50,6 +50,26 @@ struct BesideDocumentTests {
     #expect(Set(bare.keys) == Set(full.keys))
   }
 
+  @Test func `status names the tables of others, the unknown ones as they are called`() throws {
+    var told = Self.report()
+    told.others = OthersReport(
+      tables: [
+        OthersReport.Table(
+          family: "inet", name: "netavark", owner: .podman, isHooked: true, drops: false, digest: Digest(of: [1])),
+        OthersReport.Table(
+          family: "ip", name: "guard", owner: nil, isHooked: true, drops: true, digest: Digest(of: [2])),
+      ], sets: ["blocklist"])
+    let document = StatusDocument([status(told)])
+    let host = try #require((object(document)["hosts"] as? [[String: Any]])?.first)
+    let tables = try #require(host["foreign_tables"] as? [[String: Any]])
+    #expect(tables.map { $0["name"] as? String } == ["netavark", "guard"])
+    #expect(tables[0]["owner"] as? String == "podman" && tables[1]["owner"] is NSNull)
+    #expect(host["foreign_sets"] as? [String] == ["blocklist"])
+    var style = TextStyle()
+    style.wide = true
+    #expect(document.text(style).contains("docker,fail2ban,podman,ip/guard"))
+  }
+
   @Test func `the summary counts each axis on its own`() {
     let summary = StatusDocument([status(nil)]).summary
     #expect(summary["delivery_unknown"] == 0 && summary["integrity_unknown"] == 1)

@@ -36,3 +36,71 @@ struct DriftDocumentTests {
     #expect(text.contains("\n  nobody says\n  IPv4"), "\(text)")
   }
 }
+
+/// Groups, waivers and times as they are shown.
+struct DriftGroupTextTests {
+  private static func drift(_ host: String, around rule: String = "-i lo") -> HostDrift {
+    func text(_ more: String) -> [UInt8] {
+      Array("*filter\n:INPUT DROP [0:0]\n-A INPUT \(rule) -j ACCEPT\n\(more)COMMIT\n".utf8)
+    }
+    return HostDrift(
+      host: HostID(host)!,
+      texts: PerFamily(
+        ipv4: DriftTexts(expected: text(""), observed: text("-A INPUT -p gre -j ACCEPT\n")),
+        ipv6: DriftTexts(expected: [], observed: [])))
+  }
+
+  private static func span(_ before: Int64, _ first: Int64, _ last: Int64) -> DriftSpan {
+    let start = UTCTime("2026-11-21T14:00:00Z")!
+    return DriftSpan(notBefore: start + before, firstSeen: start + first, lastSeen: start + last)
+  }
+
+  @Test func `one difference on hosts with other rules is one group, with its lines alone and its times`() {
+    var one = Self.drift("web1")
+    var two = Self.drift("web2", around: "-i eth0")
+    one.span = Self.span(60, 120, 600)
+    two.span = Self.span(0, 180, 300)
+    #expect(
+      DriftDocument([one, two], statuses: []).text(TextStyle()) == """
+        drifted web[1-2]   2 hosts   +1 −0   running rules
+          changed between 2026-11-21T14:00:00Z and 2026-11-21T14:02:00Z, last seen 2026-11-21T14:10:00Z
+          IPv4: committed → running
+            *filter
+            :INPUT DROP
+            +-A INPUT -p gre -j ACCEPT
+
+        no drift; 0 of 0 intact
+
+        """)
+    let alike = DriftDocument([Self.drift("web1"), Self.drift("web2")], statuses: []).text(TextStyle())
+    #expect(alike.contains("     -A INPUT -i lo -j ACCEPT\n    +-A INPUT -p gre -j ACCEPT\n"), "\(alike)")
+  }
+
+  @Test func `what is waived stands last, apart from the same that is not, and says by whom`() throws {
+    var waived = Self.drift("web1")
+    waived.waiver = Waiver(
+      host: waived.host, difference: try #require(waived.exact), words: "", ends: UTCTime("2027-02-01T00:00:00Z")!,
+      reason: "INC\u{1b}[2J", actor: "al\u{202e}ice", made: UTCTime("2026-11-21T14:00:00Z")!)
+    let document = DriftDocument([waived, Self.drift("web2")], statuses: [])
+    #expect(document.groups.map(\.hosts) == [["web2"], ["web1"]])
+    let text = document.text(TextStyle())
+    #expect(text.contains("waived web1   1 host"), "\(text)")
+    #expect(text.contains("  until 2027-01-31, by al\\u{202e}ice: INC\\u{1b}[2J\n"), "\(text)")
+    #expect(document.groups[1].waiver?.until == "2027-01-31" && document.groups[0].waiver == nil)
+  }
+
+  @Test func `settings and sets are words, not rules`() {
+    let drift = HostDrift(
+      host: HostID("web1")!,
+      texts: PerFamily(
+        ipv4: DriftTexts(
+          expected: Array("*sysctl\n:net.ipv4.ip_forward - [0:0]\n-A net.ipv4.ip_forward 1\nCOMMIT\n".utf8),
+          observed: Array("*sysctl\n:net.ipv4.ip_forward - [0:0]\n-A net.ipv4.ip_forward 0\nCOMMIT\n".utf8)),
+        ipv6: DriftTexts(expected: [], observed: [])))
+    let document = DriftDocument([drift], statuses: [])
+    #expect(
+      document.text(TextStyle()).hasPrefix(
+        "drifted web1   1 host   +1 −1   beside the rules\n  net.ipv4.ip_forward is 0, and should be 1\n\n"))
+    #expect(document.groups[0].ipv4.contains("+-A net.ipv4.ip_forward 0"))
+  }
+}

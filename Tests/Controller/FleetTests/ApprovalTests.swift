@@ -143,7 +143,8 @@ extension FleetSuite {
         ("Releases", ["release", "list"]), ("Export", ["release", "export", "h001", "--out", export]),
         ("RulesetCanonical", ["ruleset", "canonical", save]), ("RulesetDigest", ["ruleset", "digest", save]),
         ("RulesetDiff", ["ruleset", "diff", save, save]), ("Enroll", ["enroll", "h001"]),
-        ("Lab", ["lab", "status", "--dir", lab.folder]),
+        ("Lab", ["lab", "status", "--dir", lab.folder]), ("Events", ["events"]), ("History", ["history", "h001"]),
+        ("AuditList", ["audit", "list"]), ("AuditVerify", ["audit", "verify"]),
         ("Keys", ["keys", "init", "--no-passphrase", "--config", "\(fresh)/portcullis.yaml"]),
       ]
       for (kind, arguments) in verbs {

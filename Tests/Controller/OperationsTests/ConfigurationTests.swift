@@ -39,11 +39,20 @@ final class ConfigurationTests {
     arguments: [
       "fleet: a b\n", "{}\n", "fleet: lab\npolicy: x\n", "fleet: lab\nfleet: lab\n",
       "fleet: lab\ncontrollers: [host.example]\n",
+      "fleet: lab\nretention: { reports: ever }\n", "fleet: lab\nretention: { releases: 0 }\n",
+      "fleet: lab\nretention: { audit: 90d }\n",
       "fleet: lab\nrelease: { valid_for: soon }\n", "fleet: lab\nssh: { indentity: x }\n", "fleet: [lab]\n", "",
     ])
   func `a mistake is named with its place`(text: String) throws {
     let error = #expect(throws: Diagnostics.self) { try self.load(text) }
     #expect(error?.all.first?.description.contains("portcullis.yaml") == true)
+  }
+
+  @Test func `how long things are remembered is said in the file`() throws {
+    let retention = try load("fleet: lab\nretention: { reports: 7d, events: 30d, releases: 5 }\n").retention
+    #expect(retention.reports == 7 * 86_400 && retention.events == 30 * 86_400 && retention.releases == 5)
+    #expect(try load("fleet: lab\nretention: { reports: 7d }\n").retention.events == Retention().events)
+    #expect(try load("fleet: lab\n").retention == Retention())
   }
 
   @Test func `inventories may be several, and lists of hosts are no files`() throws {

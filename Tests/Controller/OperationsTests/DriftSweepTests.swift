@@ -11,6 +11,8 @@ import Wire
 private struct DriftedHosts: HostConnector {
   let texts: @Sendable (HostID, TextRequest.Side) -> [UInt8]
   let asked: Asked
+  /// The digests that it reports are those of its texts.
+  var isHonest = false
 
   final class Asked: Sendable { let texts = Mutex(0) }
 
@@ -63,13 +65,19 @@ private final class DriftedChannel: HostChannel {
       switch action {
       case .send(let message): state.out.append(message.encode())
       case .report(let nonce):
-        perform(
-          state.session.reported(.success(FleetFolder.report(host.description, nonce: nonce, drifted: true))), &state)
+        var report = FleetFolder.report(host.description, nonce: nonce, drifted: true)
+        if owner.isHonest {
+          for family in Family.allCases {
+            report.families[family].expected = Digest(of: owner.texts(host, .expected))
+            report.families[family].observed = Digest(of: owner.texts(host, .observed))
+          }
+        }
+        perform(state.session.reported(.success(report)), &state)
       case .text(let request):
         owner.asked.texts.withLock { $0 += 1 }
         perform(state.session.textReady(.success(owner.texts(host, request.side))), &state)
         while let piece = state.session.nextPiece() { state.out.append(piece.encode()) }
-      case .check, .apply, .confirm, .cancel, .local, .observe, .close: break
+      case .check, .apply, .confirm, .cancel, .local, .observe, .watch, .close: break
       }
     }
   }
@@ -110,7 +118,7 @@ struct DriftSweepTests {
 
   @Test func `drift is compared as a host answers, and its texts are not kept`() async throws {
     let host = DriftedHosts(texts: { _, side in Self.text(side == .expected ? 3 : 4) }, asked: .init())
-    let answers = await sweep(["a", "b"], .compared, host)
+    let answers = await sweep(["a", "b"], .compared(known: [:]), host)
     for answer in answers.values {
       #expect(answer.texts.ipv4 == nil && answer.texts.ipv6 == nil)
       guard let drift = answer.drift, case .differs(let diffs) = drift.finding else {
@@ -131,7 +139,7 @@ struct DriftSweepTests {
     #expect(huge.count > Sweep.comparedLimit)
     let host = DriftedHosts(
       texts: { name, side in name.description == "evil" ? huge : Self.text(side == .expected ? 3 : 4) }, asked: .init())
-    let answers = await sweep(["evil", "a"], .compared, host)
+    let answers = await sweep(["evil", "a"], .compared(known: [:]), host)
     guard let evil = answers[HostID("evil")!]?.drift, case .unreadable(let why) = evil.finding else {
       Issue.record("compared")
       return
@@ -144,5 +152,42 @@ struct DriftSweepTests {
     // One of the huge ones, and four of the other host.
     #expect(host.asked.texts.withLock { $0 } == 5)
     #expect(await sweep(["evil"], .texts, host)[HostID("evil")!]?.texts.ipv4 == nil)
+  }
+
+  @Test func `a host that says the same again is not asked for its texts, and one that says something else is`()
+    async throws
+  {
+    let host = DriftedHosts(
+      texts: { _, side in Self.text(side == .expected ? 3 : 4) }, asked: .init(), isHonest: true)
+    let first = try #require(await sweep(["a"], .compared(known: [:]), host)[HostID("a")!])
+    let known = try #require(first.difference)
+    #expect(host.asked.texts.withLock { $0 } == 4)
+    let again = try #require(await sweep(["a"], .compared(known: [HostID("a")!: known]), host)[HostID("a")!])
+    #expect(host.asked.texts.withLock { $0 } == 4)
+    #expect(again.drift?.exact == first.drift?.exact && again.drift?.key == first.drift?.key)
+    #expect(again.difference == nil)
+    let changed = DriftedHosts(
+      texts: { _, side in Self.text(side == .expected ? 3 : 5) }, asked: .init(), isHonest: true)
+    let other = try #require(await sweep(["a"], .compared(known: [HostID("a")!: known]), changed)[HostID("a")!])
+    #expect(changed.asked.texts.withLock { $0 } == 4)
+    #expect(other.drift?.exact != first.drift?.exact && other.difference?.exact == other.drift?.exact)
+    // What is known of another host is nothing known of this one.
+    _ = await sweep(["b"], .compared(known: [HostID("a")!: known]), host)
+    #expect(host.asked.texts.withLock { $0 } == 8)
+  }
+
+  @Test func `texts that are not those of the report are shown and not remembered`() async throws {
+    let host = DriftedHosts(texts: { _, side in Self.text(side == .expected ? 3 : 4) }, asked: .init())
+    let answer = try #require(await sweep(["a"], .compared(known: [:]), host)[HostID("a")!])
+    #expect(answer.drift?.exact != nil && answer.difference == nil)
+  }
+
+  @Test func `what is kept of a difference and cannot be read is asked for again`() async throws {
+    let host = DriftedHosts(
+      texts: { _, side in Self.text(side == .expected ? 3 : 4) }, asked: .init(), isHonest: true)
+    let known = try #require(await sweep(["a"], .compared(known: [:]), host)[HostID("a")!]?.difference)
+    let broken = KnownDifference(host: known.host, sides: known.sides, exact: known.exact, body: [9])
+    let again = try #require(await sweep(["a"], .compared(known: [known.host: broken]), host)[HostID("a")!])
+    #expect(again.difference == known)
   }
 }

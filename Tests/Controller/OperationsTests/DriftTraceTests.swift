@@ -26,7 +26,7 @@ struct DriftTraceTests {
     """
 
   /// Hosts h1, h2 … of which the first release is kept as `apply` keeps it.
-  private func fleet(_ policy: String = typed, hosts: [String] = ["h1"], isTraced: Bool = true) async throws -> Fleet {
+  static func fleet(_ policy: String = typed, hosts: [String] = ["h1"], isTraced: Bool = true) async throws -> Fleet {
     let folder = try FleetFolder(policy: FleetFolder.bothHalves, hosts: hosts)
     let directory = "\(folder.path)/policies"
     try FileManager.default.removeItem(atPath: "\(directory)/p")
@@ -57,7 +57,7 @@ struct DriftTraceTests {
     return Fleet(folder: folder, rules: planned.content.byHost.mapValues { $0.rules!.map { $1.bytes } })
   }
 
-  private struct Fleet {
+  struct Fleet {
     let folder: FleetFolder
     let rules: [HostID: PerFamily<[UInt8]>]
 
@@ -83,7 +83,7 @@ struct DriftTraceTests {
   }
 
   @Test func `a lost rule leads to its line, as the policy was when the release was made`() async throws {
-    let fleet = try await fleet()
+    let fleet = try await Self.fleet()
     let path = "\(fleet.folder.path)/policies/p.yaml"
     try Files.write(Array(("# a line\n# another\n" + Self.typed).utf8), to: path)
     let drift = try await fleet.traced([try fleet.drift("h1")])[0]
@@ -99,7 +99,7 @@ struct DriftTraceTests {
   }
 
   @Test func `rules put in by hand, and the rule that stands for a default, lead nowhere`() async throws {
-    let fleet = try await fleet()
+    let fleet = try await Self.fleet()
     let own = try fleet.drift("h1", without: "DROP")
     #expect(try await fleet.traced([own])[0].sources.ipv4.allSatisfy { $0 == nil })
     let rules = try fleet.rules[HostID("h1")!]!.map { family, text in
@@ -115,7 +115,7 @@ struct DriftTraceTests {
   }
 
   @Test func `hosts fold when the same line of the same file is missing, and only then`() async throws {
-    let fleet = try await fleet(hosts: ["h1", "h2"])
+    let fleet = try await Self.fleet(hosts: ["h1", "h2"])
     let alike = try await fleet.traced(try ["h1", "h2"].map { try fleet.drift($0) })
     #expect(DriftGroup.fold(alike).map(\.hosts.count) == [2])
     let elsewhere = alike[1].traced { _, _ in Core.SourceLocation(file: "other.yaml", line: 7, column: 1) }
@@ -123,7 +123,7 @@ struct DriftTraceTests {
   }
 
   @Test func `where nobody knows the line, that is said`() async throws {
-    let fleet = try await fleet(isTraced: false)
+    let fleet = try await Self.fleet(isTraced: false)
     let old = try await fleet.traced([try fleet.drift("h1")])[0]
     #expect(old.untraced == "the release that was committed there does not say where its rules come from")
     var report = FleetFolder.report("h1", drifted: true)

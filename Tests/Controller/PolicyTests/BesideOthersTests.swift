@@ -35,6 +35,8 @@ struct BesideOthersTests {
     #expect(beside.forwardsForeign)
     #expect(beside.foreignAllowed == ["-A INPUT -s 192.0.2.1/32 -j ACCEPT", "-A DOCKER-USER -j RETURN"])
     #expect(try compiled("foreign: {allow: \"*\"}\n").beside.foreignAllowed == ["*"])
+    #expect(try compiled("foreign: deny\n").beside.deniesForeign)
+    #expect(try !compiled("foreign: allow\n").beside.deniesForeign && !compiled("").beside.deniesForeign)
   }
 
   @Test(
@@ -65,6 +67,23 @@ struct BesideOthersTests {
   func mistakes(lines: String, message: String) throws {
     let folder = try load(lines)
     #expect(messages { () throws(Diagnostics) in try folder.load() }.first == "policy.yaml:\(message)")
+  }
+
+  @Test("What one policy denies no other may allow on the same hosts")
+  func contradiction() throws {
+    func said(_ first: String, _ second: String) throws -> [String] {
+      let folder = try PolicyFolder()
+      for (name, foreign) in [("a", first), ("b", second)] {
+        try folder.write(
+          "\(name)/policy.yaml", "policy: \(name)\napplies_to: all\n\(foreign)rules: {ipv4: v4, ipv6: v6}\n")
+        for file in ["v4", "v6"] { try folder.write("\(name)/\(file)", plainRules) }
+      }
+      do { _ = try folder.compiled() } catch let error as Diagnostics { return error.all.map(\.description) }
+      return []
+    }
+    let words = try said("foreign: deny\n", "foreign: allow\n").map { $0.replacing(/^.*policy.yaml:/, with: "") }
+    #expect(words == ["3:10: foreign: deny contradicts another policy's foreign: allow"])
+    #expect(try said("foreign: deny\n", "").isEmpty)
   }
 
   @Test("Hints name the nearest word")

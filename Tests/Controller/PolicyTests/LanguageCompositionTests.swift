@@ -66,6 +66,10 @@ struct LanguageCompositionTests {
         ["b.yaml:3:7 mode exclusive contradicts mode owned at a.yaml:3:7"]
       ),
       (
+        ["a": "on_drift: repair", "b": "on_drift: report"],
+        ["b.yaml:3:11 on_drift: report contradicts on_drift: repair at a.yaml:3:11"]
+      ),
+      (
         ["a": "mode: exclusive\ndefaults: {input: drop}", "b": "forward: foreign\ndefaults: {input: drop}"],
         ["b.yaml:3:10 forward: foreign and mode: exclusive exclude each other"]
       ),
@@ -287,6 +291,15 @@ struct LanguageCompositionTests {
       #expect(policy.lines(family, "INPUT").contains { $0.contains("-j LOG") })
       #expect(policy.lines(family, "OUTPUT").isEmpty)
     }
+  }
+
+  @Test("on_drift is report unless a policy says repair, and means nothing to the rules")
+  func onDrift() throws {
+    let plain = try compiled(["a": "input: [{accept: {tcp: 80}}]"])
+    #expect(plain.onDrift == .report)
+    let repaired = try compiled(["a": "on_drift: repair\ninput: [{accept: {tcp: 80}}]", "b": "description: x"])
+    #expect(repaired.onDrift == .repair && repaired.rules == plain.rules)
+    #expect(try compiled(["a": "on_drift: report\ninput: [{accept: {tcp: 80}}]"]).onDrift == .report)
   }
 
   @Test("ipv6: drop-all leaves nothing of the items in IPv6")

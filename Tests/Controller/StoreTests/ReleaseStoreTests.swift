@@ -272,7 +272,7 @@ struct RunTests {
     await #expect(throws: Failure.self) { try await store.learn(controllers: ["192.0.2.1"], of: host(2), at: start) }
 
     try await store.record(reports: [received(makeReport(host(1)), 1)])
-    try await store.removeEnrolment(of: host(1))
+    try await store.removeEnrolment(of: host(1), at: start)
     #expect(try await store.enrolments().isEmpty)
     #expect(try await store.observations().isEmpty)
     #expect(try await store.history(of: host(1)).count == 1)

@@ -8,11 +8,13 @@ import Testing
   private static let file = Manifest.File(size: 0, digest: digest)
 
   private static func manifest(
-    grants: [Grant] = [], mode: Manifest.Mode = .owned, forwardsForeign: Bool = false, foreignAllowed: [String] = []
+    grants: [Grant] = [], mode: Manifest.Mode = .owned, forwardsForeign: Bool = false, deniesForeign: Bool = false,
+    foreignAllowed: [String] = []
   ) throws -> Manifest {
     try Manifest(
       fleet: FleetID("example")!, host: HostID("web01")!, serial: Serial(7), grants: grants, mode: mode,
-      forwardsForeign: forwardsForeign, foreignAllowed: foreignAllowed, labels: [], sources: [],
+      forwardsForeign: forwardsForeign, deniesForeign: deniesForeign, foreignAllowed: foreignAllowed, labels: [],
+      sources: [],
       files: PerFamily(ipv4: file, ipv6: file))
   }
 
@@ -39,11 +41,15 @@ import Testing
     let plain = try Self.manifest()
     #expect(try Self.manifest(forwardsForeign: true).contentDigest != plain.contentDigest)
     #expect(try Self.manifest(foreignAllowed: [Self.rule]).contentDigest != plain.contentDigest)
+    let denying = try Self.manifest(deniesForeign: true)
+    #expect(denying.contentDigest != plain.contentDigest)
+    #expect(try Manifest.parse(denying.encode()) == denying && denying.deniesForeign && !plain.deniesForeign)
   }
 
   @Test(arguments: [Manifest.Mode.exclusive]) func onlyOwnedModeKnowsForeignRules(_ mode: Manifest.Mode) {
     #expect(throws: FormatProblem.self) { try Self.manifest(mode: mode, forwardsForeign: true) }
     #expect(throws: FormatProblem.self) { try Self.manifest(mode: mode, foreignAllowed: [Self.rule]) }
+    #expect(throws: FormatProblem.self) { try Self.manifest(mode: mode, deniesForeign: true) }
   }
 
   @Test(arguments: [
@@ -58,9 +64,11 @@ import Testing
     ("grant take-over", "grant everything"), ("grant take-over", "grant evict:nobody"),
     ("grant take-over", "grant take-over\ngrant take-over"), ("grant take-over", "grant take-over\ngrant evict:docker"),
     ("forward foreign", "forward ours"), ("forward foreign", "forward foreign\nforward foreign"),
-    ("mode owned", "mode exclusive"),
+    ("mode owned", "mode exclusive"), ("foreign deny", "foreign allow"), ("foreign deny", "foreign deny\nforeign deny"),
   ]) func nothingElseIsRead(_ line: String, _ other: String) throws {
-    let good = try Self.manifest(grants: [.takeOver], forwardsForeign: true, foreignAllowed: [Self.rule]).encode()
+    let good = try Self.manifest(
+      grants: [.takeOver], forwardsForeign: true, deniesForeign: true, foreignAllowed: [Self.rule]
+    ).encode()
     let text = String(decoding: good, as: UTF8.self)
     #expect(text.contains(line + "\n"))
     let bad = text.split(separator: "\n").map { $0 == line ? other : String($0) }.joined(separator: "\n") + "\n"

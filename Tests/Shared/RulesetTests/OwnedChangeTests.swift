@@ -45,6 +45,15 @@ struct OwnedChangeTests {
     let open = try saved(rules, chains: ["PCL-INPUT", "PCL-FORWARD"], input: "ACCEPT", forward: "DROP")
     #expect(
       OwnedChange(.init(wanted: try sshOnly(), saved: open)).lines == ["*filter", ":INPUT DROP [0:0]", "COMMIT"])
+    // Unless what is printed is not all: then chains and hooks are made anew where they are.
+    let anew = OwnedChange(.init(wanted: try sshOnly(), saved: held, refills: true))
+    #expect(
+      anew.lines == [
+        "*filter", ":PCL-FORWARD - [0:0]", ":PCL-INPUT - [0:0]", "-D FORWARD -j PCL-FORWARD",
+        "-I FORWARD 1 -j PCL-FORWARD", "-D INPUT -j PCL-INPUT", "-I INPUT 1 -j PCL-INPUT", "-A PCL-FORWARD -j DROP",
+        "-A PCL-INPUT -i lo -j ACCEPT", "-A PCL-INPUT -p tcp -m tcp --dport 22 -j ACCEPT", "-A PCL-INPUT -j DROP",
+        "COMMIT",
+      ])
   }
 
   struct Case: Sendable, CustomTestStringConvertible {

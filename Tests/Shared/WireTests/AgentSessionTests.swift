@@ -37,6 +37,9 @@ import Wire
       for message in announcement(bundle()) { _ = session.receive(message) }
       _ = session.checked(.failure(Refusal(code: .badSignature, detail: "")))
     case .answering: _ = session.receive(.report(nonce))
+    case .watching:
+      session = staged()
+      _ = session.receive(.watch(after: 3, seconds: 60))
     case .closed: _ = session.receive(.goodbye)
     }
     return session
@@ -46,6 +49,7 @@ import Wire
     .hello(version: 3), .stage(transaction, [StagedFile(file: .manifest, size: 1)]), .data([1]),
     .apply(transaction, manifest: digest, terms), .report(nonce), .text(TextRequest(family: .ipv4, side: .observed)),
     .goodbye, .confirm(confirmation), .cancel(transaction), .local(LocalOrder(deed: .safe, reason: "r")),
+    .watch(after: 0, seconds: 1),
   ]
 
   @Test(arguments: AgentPhase.allCases)
@@ -59,7 +63,9 @@ import Wire
       } else if phase == .closed {
         #expect(actions == [])
       } else {
-        guard case .send(.refused(let refusal))? = actions.first else {
+        // What was waited for is answered first.
+        let isAnswer = phase == .watching && actions.first == .send(.changes(Changes(last: 3)))
+        guard case .send(.refused(let refusal))? = actions.dropFirst(isAnswer ? 1 : 0).first else {
           Issue.record("\(message.type) in \(phase) is not refused")
           continue
         }
@@ -69,6 +75,22 @@ import Wire
         #expect(session.phase == .closed)
       }
     }
+  }
+
+  @Test func `a watch is answered by what changed, and by whatever is said before that`() {
+    var session = Self.staged()
+    #expect(session.receive(.watch(after: 3, seconds: 60)) == [.watch(after: 3, seconds: 60)])
+    #expect(session.reservedBytes == Self.staged().reservedBytes)
+    let changes = Changes(omitted: 1, last: 9)
+    #expect(session.changed(changes) == [.send(.changes(changes))])
+    #expect(session.changed(changes) == [])
+    _ = session.receive(.watch(after: 9, seconds: 60))
+    #expect(session.receive(.report(nonce)) == [.send(.changes(Changes(last: 9))), .report(nonce)])
+    _ = session.reported(.success(report()))
+    // What was staged is staged still.
+    #expect(session.phase == .staged)
+    _ = session.receive(.watch(after: 9, seconds: 60))
+    #expect(session.peerFinished() == [.close])
   }
 
   @Test func `hello goes out first, without being asked`() {
@@ -264,7 +286,7 @@ import Wire
     var session = Self.session(in: phase)
     let actions = session.peerFinished()
     switch phase {
-    case .greeting, .idle, .staged, .rejected: #expect(actions == [.close])
+    case .greeting, .idle, .staged, .rejected, .watching: #expect(actions == [.close])
     case .staging, .discarding: #expect(actions.last == .close && actions.count == 2)
     case .answering, .closed: #expect(actions == [])
     }

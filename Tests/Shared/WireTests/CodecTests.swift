@@ -72,7 +72,7 @@ import Wire
     #expect("\(WireProblem.otherVersion(9))" == "the other side speaks protocol 9, this one 3")
   }
 
-  @Test(arguments: [0, 12, 128, 138, 255] as [UInt8])
+  @Test(arguments: [0, 13, 128, 139, 255] as [UInt8])
   func `an unknown type is named`(type: UInt8) {
     #expect(throws: WireProblem.unknownType(type)) { try ControllerMessage(frame: Frame(type: type, payload: [])) }
     #expect(throws: WireProblem.unknownType(type)) { try AgentMessage(frame: Frame(type: type, payload: [])) }
@@ -232,11 +232,16 @@ import Wire
   }
 
   @Test func `stored reports of the formats before are read`() throws {
-    // Stores keep reports for years. Format 4 said neither where sshd listens nor whether there are leases.
+    // Stores keep reports for years. Format 5 said nothing of what others have, nor of renewals.
     var old = report()
     old.degraded = "why"
-    let services = 4 + 1
-    var encoded = Array(old.encode().dropLast(services))
+    let others = 1 + 1
+    var encoded = Array(old.encode().dropLast(others))
+    encoded[1] = 5
+    #expect(try Report(encoded: encoded) == old)
+    // Format 4 said neither where sshd listens nor whether there are leases.
+    let services = 4 + 1 + others
+    encoded = Array(old.encode().dropLast(services))
     encoded[1] = 4
     #expect(try Report(encoded: encoded) == old)
     // Format 3 said nothing of kernel settings.
@@ -277,7 +282,7 @@ import Wire
     #expect(try Report(encoded: sent.encode()).sshPorts == [])
     sent.sshPorts = Array(1...8)
     let bytes = sent.encode()
-    let start = bytes.count - 1 - 8 * 2
+    let start = bytes.count - 3 - 8 * 2
     for ports: [UInt8] in [[0, 0, 0, 2], [0, 2, 0, 2], [0, 2, 0, 1]] {
       var mutant = bytes
       mutant.replaceSubrange(start..<start + 4, with: ports)
@@ -286,6 +291,31 @@ import Wire
     var many = bytes
     many[start - 1] = 9
     #expect(throws: WireProblem.self) { try Report(encoded: many) }
+  }
+
+  @Test func `what others have is cut to its limits, and more of it is refused`() throws {
+    var sent = report()
+    let long = String(repeating: "漢", count: 300)
+    let table = OthersReport.Table(
+      family: long, name: long, owner: .docker, isHooked: true, drops: true, digest: digest)
+    sent.others = OthersReport(
+      tables: Array(repeating: table, count: 70),
+      chains: ForeignOwner.allCases.flatMap { owner in
+        [Family.ipv4, .ipv6].map { OthersReport.Chains(family: $0, owner: owner, rules: 1, digest: digest) }
+      }, sets: Array(repeating: long, count: 99), problem: long + long)
+    let others = try #require(try Report(encoded: sent.encode()).others)
+    #expect(others.tables.count == WireLimit.foreignTables && others.omittedTables == 6)
+    #expect(others.tables.allSatisfy { $0.name.utf8.count <= WireLimit.foreignTable && long.hasPrefix($0.name) })
+    #expect(others.chains.count == 2 * ForeignOwner.allCases.count)
+    #expect(others.sets.count == WireLimit.foreignSets && others.omittedSets == 35)
+    #expect((others.problem?.utf8.count ?? 0) <= WireLimit.reason)
+    sent.others = OthersReport(tables: [table])
+    let bytes = sent.encode()
+    let name = Array("docker".utf8)
+    let place = try #require(bytes.indices.first { bytes[$0...].starts(with: name) })
+    var mutant = bytes
+    mutant.replaceSubrange(place..<place + name.count, with: Array("rocker".utf8))
+    #expect(throws: WireProblem.malformedReport(.malformed(field: "owner of table"))) { try Report(encoded: mutant) }
   }
 
   @Test func `a stored report of another format is refused by name`() {

@@ -67,7 +67,8 @@ import Wire
     inbox += [controller.apply(transaction, manifest: manifest, terms), controller.report(nonce)]
     let ours = ChangeConfirmation(transaction: transaction, manifest: manifest, nonce: nonce)
     inbox += [controller.text(Self.request), controller.confirm(ours), controller.cancel(transaction)]
-    inbox += [controller.local(LocalOrder(deed: .safe, reason: "r")), controller.observe(), controller.goodbye()]
+    inbox += [controller.local(LocalOrder(deed: .safe, reason: "r")), controller.observe()]
+    inbox += [controller.watch(after: 4, seconds: 9), controller.goodbye()]
     var events: [ControllerEvent] = []
     var actions = agent.start()
     while true {
@@ -87,6 +88,7 @@ import Wire
         case .report(let nonce): actions += agent.reported(.success(report(nonce: nonce)))
         case .text: actions += agent.textReady(.success(Array(repeating: 1, count: 300_000)))
         case .observe: actions += agent.observed(.success(Observations(observing: [.ipv6], entries: [])))
+        case .watch(let after, _): actions += agent.changed(Changes(last: after + 1))
         case .close: break
         }
       }
@@ -101,6 +103,7 @@ import Wire
         .hello(agentHello), .staged(transaction), .applied(change(manifest: manifest)), .report(report()),
         .text(Self.request, Array(repeating: 1, count: 300_000)), .outcome(outcome(manifest: manifest)),
         .outcome(outcome(.reverted)), .done("done"), .observations(Observations(observing: [.ipv6], entries: [])),
+        .changes(Changes(last: 5)),
       ])
     #expect(controller.isFinished && agent.phase == .closed)
   }

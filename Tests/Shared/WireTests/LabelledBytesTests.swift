@@ -41,6 +41,10 @@ import Wire
     (.goodbye, hex(["length": "00000001", "type": "07"])),
     (.observe, hex(["length": "00000001", "type": "0b"])),
     (
+      .watch(after: 258, seconds: 60),
+      hex(["length": "0000000b", "type": "0c", "after": "0000000000000102", "seconds": "003c"])
+    ),
+    (
       .confirm(confirmation),
       hex(["length": "00000051", "type": "08", "transaction": tx, "manifest": digest32, "nonce": nonce32])
     ),
@@ -110,9 +114,17 @@ import Wire
           owners: [.docker, .ufw], otherBackendRules: 6, conflicts: ["u"], degraded: "d", managementSource: "m",
           settings: [
             SettingReport(key: "y", desired: "1", observed: "0"), SettingReport(key: "z", desired: "2", observed: nil),
-          ], sshPorts: [22, 2222], leases: PerFamily(ipv4: true, ipv6: false))),
+          ], sshPorts: [22, 2222], leases: PerFamily(ipv4: true, ipv6: false),
+          others: OthersReport(
+            tables: [
+              OthersReport.Table(
+                family: "ip", name: "t", owner: .lxd, isHooked: true, drops: false, digest: digest)
+            ], omittedTables: 7,
+            chains: [OthersReport.Chains(family: .ipv6, owner: .ufw, rules: 8, digest: digest)],
+            otherBackend: PerFamily(ipv4: digest, ipv6: nil), sets: ["s"], omittedSets: 9, problem: "p"),
+          renewal: Renewal(from: "a", to: "b", at: UTCTime(secondsSinceEpoch: 10)))),
       hex([
-        "length": "0000022f", "type": "84", "format": "0005", "nonce": nonce32, "host": "00000001 68",
+        "length": "000002e6", "type": "84", "format": "0006", "nonce": nonce32, "host": "00000001 68",
         "fleet": "00000001 66", "time": "0000000000000001", "boot id": "00000001 62",
         "agent version": "00000001 76", "architecture": "00000001 61", "kernel": "00000001 6b", "backend": "01",
         "iptables version": "00000001 69", "committed follows": "01", "serial of commit": "0000000000000002",
@@ -132,6 +144,15 @@ import Wire
         "desired": "00000001 31", "observed follows": "01", "observed": "00000001 30", "other": "00000001 7a",
         "other desired": "00000001 32", "other observed follows": "00", "SSH ports": "00000002", "port": "0016",
         "other port": "08ae", "leases follow": "01", "IPv4 lease": "01", "IPv6 lease": "00",
+        "others follow": "01", "tables left out": "00000007", "foreign tables": "00000001",
+        "table family": "00000002 6970", "table name": "00000001 74", "table owner follows": "01",
+        "table owner": "00000003 6c7864", "hooked": "01", "drops": "00", "table digest": digest32,
+        "foreign chains": "00000001", "family of chains": "01", "owner of chains follows": "01",
+        "owner of chains": "00000003 756677", "foreign rules": "00000008", "foreign chains' digest": digest32,
+        "v4 other backend follows": "01", "v4 other backend": digest32, "v6 other backend follows": "00",
+        "sets left out": "00000009", "foreign sets": "00000001", "foreign set": "00000001 73",
+        "problem follows": "01", "problem": "00000001 70", "renewal follows": "01", "from": "00000001 61",
+        "to": "00000001 62", "time of renewal": "000000000000000a",
       ])
     ),
     (
@@ -153,6 +174,27 @@ import Wire
         "full v6": "01", "left out": "00000003", "entries": "00000001", "family": "00", "source": "00000001 73",
         "protocol": "00000001 70",
         "port": "00000001 39", "packets": "0000000000000102", "bytes": "0000000000000001",
+      ])
+    ),
+    (
+      .changes(
+        Changes(
+          entries: [
+            HostChange(
+              sequence: 7, time: UTCTime(secondsSinceEpoch: 1), bootID: "b", cause: .ours(Serial(2)),
+              families: PerFamily(
+                ipv4: HostChange.Side(observed: digest, differs: true),
+                ipv6: HostChange.Side(observed: digest, differs: false)),
+              chains: [HostChange.Chain(family: .ipv6, table: "t", chain: "c", change: .changed)], omittedChains: 5,
+              actors: [HostChange.Actor(name: "n", process: 258)])
+          ], omitted: 3, last: 7)),
+      hex([
+        "length": "00000093", "type": "8a", "last": "0000000000000007", "left out": "00000003",
+        "changes": "00000001", "number": "0000000000000007", "time": "0000000000000001", "boot id": "00000001 62",
+        "cause": "01", "serial follows": "01", "serial": "0000000000000002", "v4 observed": digest32,
+        "v4 differs": "01", "v6 observed": digest32, "v6 differs": "00", "chains left out": "00000005",
+        "chains": "00000001", "family": "01", "table": "00000001 74", "chain": "00000001 63", "change": "02",
+        "actors": "00000001", "name": "00000001 6e", "process": "00000102",
       ])
     ),
     (.done("ok"), hex(["length": "00000007", "type": "88", "words": "00000002 6f6b"])),

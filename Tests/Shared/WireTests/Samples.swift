@@ -103,7 +103,7 @@ extension Random {
   mutating func anyDeed() -> LocalOrder.Deed { Bool.random(using: &self) ? .safe : .rollback }
 
   mutating func controllerMessage() -> ControllerMessage {
-    switch Int.random(in: 0..<11, using: &self) {
+    switch Int.random(in: 0..<12, using: &self) {
     case 0: .hello(version: 3)
     case 1: .stage(anyTransaction(), stagedFiles())
     case 2: .data(bytes(.random(in: 1...300, using: &self)))
@@ -116,6 +116,7 @@ extension Random {
     case 7: .cancel(anyTransaction())
     case 8: .local(LocalOrder(deed: anyDeed(), reason: text(atMost: WireLimit.reason)))
     case 9: .observe
+    case 10: .watch(after: .random(in: 0 ... .max, using: &self), seconds: .random(in: 0...600, using: &self))
     default: .goodbye
     }
   }
@@ -160,7 +161,29 @@ extension Random {
       },
       sshPorts: Set((0..<Int.random(in: 0..<9, using: &self)).map { _ in .random(in: 1...65_535, using: &self) })
         .sorted(),
-      leases: maybe { PerFamily(ipv4: .random(using: &$0), ipv6: .random(using: &$0)) })
+      leases: maybe { PerFamily(ipv4: .random(using: &$0), ipv6: .random(using: &$0)) },
+      others: maybe { $0.anyOthers() },
+      renewal: maybe {
+        Renewal(from: $0.text(atMost: WireLimit.programs), to: $0.text(atMost: WireLimit.programs), at: $0.anyTime())
+      })
+  }
+
+  mutating func anyOthers() -> OthersReport {
+    OthersReport(
+      tables: (0..<Int.random(in: 0..<4, using: &self)).map { _ in
+        OthersReport.Table(
+          family: text(atMost: WireLimit.tableFamily), name: text(atMost: WireLimit.foreignTable),
+          owner: maybe { TableOwner.allCases.randomElement(using: &$0)! }, isHooked: .random(using: &self),
+          drops: .random(using: &self), digest: anyDigest())
+      }, omittedTables: .random(in: 0...9, using: &self),
+      chains: (0..<Int.random(in: 0..<4, using: &self)).map { _ in
+        OthersReport.Chains(
+          family: anyFamily(), owner: maybe { ForeignOwner.allCases.randomElement(using: &$0)! },
+          rules: .random(in: 0...100_000, using: &self), digest: anyDigest())
+      },
+      otherBackend: PerFamily(ipv4: maybe { $0.anyDigest() }, ipv6: maybe { $0.anyDigest() }),
+      sets: (0..<Int.random(in: 0..<4, using: &self)).map { _ in text(atMost: WireLimit.setName) },
+      omittedSets: .random(in: 0...9, using: &self), problem: maybe { $0.text(atMost: WireLimit.reason) })
   }
 
   mutating func anyObservations() -> Observations {
@@ -174,8 +197,25 @@ extension Random {
       }, omitted: .random(in: 0...9, using: &self))
   }
 
+  mutating func anyChange() -> HostChange {
+    HostChange(
+      sequence: .random(in: 0 ... .max, using: &self), time: anyTime(), bootID: text(atMost: 64),
+      cause: Bool.random(using: &self) ? .others : .ours(maybe { $0.anySerial() }),
+      families: PerFamily(
+        ipv4: HostChange.Side(observed: anyDigest(), differs: .random(using: &self)),
+        ipv6: HostChange.Side(observed: anyDigest(), differs: .random(using: &self))),
+      chains: (0..<Int.random(in: 0..<4, using: &self)).map { _ in
+        HostChange.Chain(
+          family: anyFamily(), table: text(atMost: 32), chain: text(atMost: 255),
+          change: [.added, .removed, .changed].randomElement(using: &self)!)
+      }, omittedChains: .random(in: 0...9, using: &self),
+      actors: (0..<Int.random(in: 0...4, using: &self)).map { _ in
+        HostChange.Actor(name: text(atMost: 64), process: .random(in: 0 ... .max, using: &self))
+      })
+  }
+
   mutating func agentMessage() -> AgentMessage {
-    switch Int.random(in: 0..<9, using: &self) {
+    switch Int.random(in: 0..<10, using: &self) {
     case 0:
       .hello(
         AgentHello(
@@ -197,6 +237,11 @@ extension Random {
           warnings: (0..<Int.random(in: 0..<4, using: &self)).map { _ in text(atMost: WireLimit.warning) }))
     case 6: .done(text(atMost: WireLimit.detail))
     case 7: .observations(anyObservations())
+    case 8:
+      .changes(
+        Changes(
+          entries: (0..<Int.random(in: 0..<4, using: &self)).map { _ in anyChange() },
+          omitted: .random(in: 0...9, using: &self), last: .random(in: 0 ... .max, using: &self)))
     default:
       .refused(
         Refusal(

@@ -1,4 +1,6 @@
+internal import Apply
 internal import Core
+internal import Ruleset
 
 /// Puts tables together from the kernel's answers, which come by kind.
 struct NftablesBuilder {
@@ -17,6 +19,7 @@ struct NftablesBuilder {
     var rules = 0
     var drops = false
     var content = DigestBuilder()
+    var notable: [NotableRule] = []
   }
 
   /// What a rule's look-ups mean is in here; its own name is the kernel's invention.
@@ -61,7 +64,7 @@ struct NftablesBuilder {
         chains: (chains[key] ?? []).map { name, chain in
           NftablesChain(
             name: NftablesMessages.text(name.name), hook: chain.hook, rules: chain.rules, drops: chain.drops,
-            digest: chain.content.finish())
+            digest: chain.content.finish(), notable: chain.notable)
         }.sorted { $0.name < $1.name },
         objects: all.finish())
     }.sorted { ($0.family, $0.name) < ($1.family, $1.name) }
@@ -91,11 +94,19 @@ struct NftablesBuilder {
   /// NFTA_RULE_CHAIN 2, EXPRESSIONS 4, COMPAT 5, USERDATA 7.
   private mutating func takeRule(_ fields: [UInt16: ArraySlice<UInt8>], of table: TableKey) {
     guard let name = fields[2].map(Self.name) else { return }
-    let rule = NftablesRule(expressions: fields[4] ?? [], compatibility: fields[5] ?? [], remarks: fields[7] ?? [])
+    let rule = NftablesRule(
+      family: table.family, expressions: fields[4] ?? [], compatibility: fields[5] ?? [], remarks: fields[7] ?? [])
     let key = ChainKey(table: table, name: name)
+    guard let position = chains[key]?.rules else { return }
     chains[key]?.rules += 1
     if rule.drops { chains[key]?.drops = true }
     chains[key]?.content.update(rule.content)
+    let ours = rule.chain.flatMap { OwnedNames.isOurs($0) ? $0 : nil }
+    guard rule.isNative || ours != nil else { return }
+    chains[key]?.notable.append(
+      NotableRule(
+        position: position, digest: Digest(of: rule.content), isNative: rule.isNative, mayPass: rule.mayPass,
+        looksUpVerdict: rule.looksUpVerdict, calls: ours, isUnconditional: rule.isUnconditional))
   }
 
   /// NFTA_SET_NAME 2, FLAGS 3, KEY_TYPE 4, KEY_LEN 5, DATA_TYPE 6, DATA_LEN 7, TIMEOUT 11.

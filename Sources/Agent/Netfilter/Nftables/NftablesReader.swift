@@ -1,3 +1,4 @@
+internal import Apply
 internal import Core
 internal import Glibc
 
@@ -12,7 +13,9 @@ struct NftablesReader {
 
   /// Nil where the kernel has no nf_tables.
   func read() throws -> NftablesState? {
-    for _ in 0..<Self.attempts {
+    for attempt in 0..<Self.attempts {
+      // 127 ms in all: a writer that works in bursts gets to an end.
+      if attempt > 2 { usleep(1000 << UInt32(attempt - 3)) }
       guard let before = try generation() else { return nil }
       guard let tables = try tables(), try generation() == before else { continue }
       return NftablesState(generation: before, tables: tables)

@@ -12,6 +12,7 @@ struct Composition: Sendable {
   let closesIPv6: SourceLocation?
   let observes: SourceLocation?
   let placesEstablished: Bool
+  let onDrift: OnDrift
   let sysctl: SysctlFile
 
   init(_ policies: [PolicyFile]) throws(Diagnostics) {
@@ -21,6 +22,7 @@ struct Composition: Sendable {
     observes = policies.compactMap(\.observes).first
     placesEstablished = policies.contains { $0.placesEstablished }
     beside = Self.join(policies, &problems)
+    onDrift = OnDrift.join(policies, &problems)
     defaults = PerFamily { family in Self.defaults(policies, family, &problems) }
     sysctl = Self.sysctl(policies, &problems)
     if let observes, let closesIPv6 {
@@ -46,6 +48,14 @@ struct Composition: Sendable {
       if policy.beside.forwardsForeign != nil { beside.forwardsForeign = true }
       for rule in policy.beside.foreignAllowed where !beside.foreignAllowed.contains(rule) {
         beside.foreignAllowed.append(rule)
+      }
+    }
+    if let denies = policies.compactMap(\.beside.deniesForeign).first {
+      beside.deniesForeign = true
+      if !beside.foreignAllowed.isEmpty {
+        problems.add(
+          denies, "foreign: deny contradicts another policy's foreign: allow",
+          hint: "these policies apply to the same hosts: make them agree")
       }
     }
     beside.mode = mode?.value ?? .owned

@@ -31,6 +31,7 @@ struct PolicyFile: Sendable {
   let placesEstablished: Bool
   /// `ipv6: drop-all`
   let closesIPv6: SourceLocation?
+  let onDrift: Located<OnDrift>?
 
   /// For what is said by no line of it.
   var start: SourceLocation { SourceLocation(file: file, line: 1, column: 1) }

@@ -6,7 +6,7 @@ struct PolicyFileReader {
   static let fileName = "policy.yaml"
   /// What a policy may say, in the order that documentation lists it.
   static let keys =
-    ["policy", "description", "applies_to", "order", "mode", "foreign", "ipv6", "established", "observe"]
+    ["policy", "description", "applies_to", "order", "mode", "foreign", "ipv6", "established", "observe", "on_drift"]
     + DefinitionsReader.keys + ["defaults"] + PolicyFile.Section.allCases.map(\.rawValue)
     + ["nat", "containers", "raw", "rules", "sysctl"]
 
@@ -59,7 +59,7 @@ struct PolicyFileReader {
       translations: top["nat"].map { TranslationReader.read($0, RawItemReader(table: "nat", raw), &problems) } ?? [],
       containers: ContainersReader.read(top, &problems), raw: raw,
       sysctl: readSysctl(top), observes: readObserving(top), placesEstablished: readPlacing(top),
-      closesIPv6: closesIPv6)
+      closesIPv6: closesIPv6, onDrift: OnDrift.read(top, &problems))
     requireBothHalves(policy, top)
     if closesIPv6 != nil { refuseIPv6(policy) }
     return problems.isEmpty ? policy : nil

@@ -23,7 +23,12 @@ enum OtherSchemas {
         ("keys", Shapes.object([("allowed_signers", text), ("signing_key", text)])),
         ("ssh", Shapes.object([("identity", text), ("known_hosts", text), ("admin_identity", text)])),
         ("controllers", ["type": "array", "items": text]), ("release", Shapes.object([("valid_for", span)])),
-        ("report", Shapes.object([("stale_after", span)])), ("agents", text), ("lab", text),
+        ("report", Shapes.object([("stale_after", span)])),
+        (
+          "retention",
+          Shapes.object([("reports", span), ("events", span), ("releases", Shapes.number(2, 10_000))])
+        ),
+        ("agents", text), ("lab", text),
       ], required: ["fleet"]
     ).titled("Portcullis configuration")
   }

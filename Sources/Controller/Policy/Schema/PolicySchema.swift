@@ -60,6 +60,7 @@ enum PolicySchema {
         ]
       ],
       "ipv6": Shapes.choice(["drop-all"]), "established": Shapes.choice(["explicit"]), "observe": Shapes.bool,
+      "on_drift": Shapes.choice(OnDrift.allCases.map(\.rawValue)),
       "sets": named(Shapes.reference("addresses")), "services": named(Shapes.reference("service"), besides: ["ssh"]),
       "schedule": named(Shapes.reference("schedule")),
       "defaults": Shapes.object(

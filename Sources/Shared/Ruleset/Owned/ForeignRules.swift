@@ -15,7 +15,7 @@ extension Ruleset {
 }
 
 extension RuleTable {
-  fileprivate var ownedChains: [(chain: String, owner: ForeignOwner)] {
+  var ownedChains: [(chain: String, owner: ForeignOwner)] {
     let hasFirewalld = chains.contains { ForeignChains.owner(of: $0.name) == .firewalld }
     return chains.filter { !isOnlyPrepared($0.name) }.compactMap { chain in
       let owner = ForeignChains.owner(of: chain.name) ?? (hasFirewalld ? ForeignChains.zoneOwner(of: chain.name) : nil)

@@ -93,7 +93,7 @@ struct ForeignTable {
     }
     let rule = Rule(text: Array("-A \(hook.chain) -j \(hook.target)".utf8))
     var present = editor.rules.firstIndex(of: rule)
-    if calls != [rule] {
+    if calls != [rule] || request.refills {
       // Deleting finds the first that says so, so all go, and one comes back where the first was.
       present = present.map { index in editor.rules[..<index].count { !$0.callsOurs } }
       for call in calls { editor.delete(call) }

@@ -22,12 +22,14 @@ package struct OwnedChange: Hashable, Sendable {
     package var replacing: Ruleset?
     /// Make the chains of other software that we hook, where they are not there yet: before it starts.
     package var preparesForeignChains: Bool
+    /// Our chains and hooks are made anew though they are printed as wanted: the kernel holds something else.
+    package var refills: Bool
 
     package init(
       wanted: OwnedRules, saved: Ruleset, allowed: [String] = [], takesOver: Bool = false, isFirst: Bool = true,
       takenBefore: [TakenRule] = [], givingBack: [TakenRule] = [], policies: [String: [String: String]] = [:],
       replacing: Ruleset? = nil,
-      preparesForeignChains: Bool = false
+      preparesForeignChains: Bool = false, refills: Bool = false
     ) {
       self.wanted = wanted
       self.saved = saved
@@ -39,6 +41,7 @@ package struct OwnedChange: Hashable, Sendable {
       self.policies = policies
       self.replacing = replacing
       self.preparesForeignChains = preparesForeignChains
+      self.refills = refills
     }
   }
 

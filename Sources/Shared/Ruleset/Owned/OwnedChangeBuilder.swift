@@ -27,7 +27,7 @@ struct OwnedChangeBuilder {
       add(":\(chain) \(policy) [0:0]")
     }
     let found = saved.chains.filter { OwnedNames.isOurs($0.name) }
-    let fills = !Self.areEqual(found, wanted.chains)
+    let fills = request.refills || !Self.areEqual(found, wanted.chains)
     if fills { for chain in wanted.chains { add(":\(chain.name) - [0:0]") } }
 
     // Hooks, and other people's rules that move or go.

@@ -31,9 +31,16 @@ package enum SetName {
   private static let options: Set<String> = ["--match-set", "--add-set", "--del-set", "--map-set"]
 
   /// Our sets that rules name.
-  package static func named(in rules: Ruleset) -> Set<String> {
+  package static func named(in rules: Ruleset) -> Set<String> { named(in: rules, where: isOurs) }
+
+  /// Everybody else's.
+  package static func foreign(in rules: Ruleset) -> Set<String> { named(in: rules) { !isOurs($0) } }
+
+  private static func named(in rules: Ruleset, where isWanted: (String) -> Bool) -> Set<String> {
     var names: Set<String> = []
-    for rule in rules.tables.lazy.flatMap(\.chains).flatMap(\.rules) { names.formUnion(named(by: rule).filter(isOurs)) }
+    for rule in rules.tables.lazy.flatMap(\.chains).flatMap(\.rules) {
+      names.formUnion(named(by: rule).filter(isWanted))
+    }
     return names
   }
 

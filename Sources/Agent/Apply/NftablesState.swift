@@ -1,13 +1,18 @@
 package import Core
 
 /// What nf_tables holds in this network namespace, whoever made it. It is read from the kernel itself, so that it shows
-/// what the save programs leave out (tables that are not iptables') and what they misprint (a native rule that looks up a
-/// set is printed as one that matches everything).
+/// what the save programs leave out (tables that are not iptables', rules whose words they do not know) and what they
+/// misprint (a native rule that looks up a set is printed as one that matches everything).
 package struct NftablesState: Hashable, Sendable {
   /// Which changes it contains; the kernel counts them.
   package var generation: UInt32
   /// By family and name.
   package var tables: [NftablesTable]
+
+  package init(generation: UInt32, tables: [NftablesTable]) {
+    self.generation = generation
+    self.tables = tables
+  }
 }
 
 package struct NftablesTable: Hashable, Sendable {
@@ -21,6 +26,17 @@ package struct NftablesTable: Hashable, Sendable {
   /// Of sets, maps, named objects and flow tables. Members of sets that have a name are left out: programs such as
   /// fail2ban change them all the time.
   package var objects: Digest
+
+  package init(
+    family: NftablesFamily, name: String, isDormant: Bool = false, chains: [NftablesChain],
+    objects: Digest = Digest(of: [])
+  ) {
+    self.family = family
+    self.name = name
+    self.isDormant = isDormant
+    self.chains = chains
+    self.objects = objects
+  }
 
   /// Chains, rules and objects, but neither handles nor counters: what `nft -s list table` would show.
   package var digest: Digest {
@@ -36,6 +52,8 @@ package struct NftablesTable: Hashable, Sendable {
 
   /// Whether packets pass through it at all.
   package var isHooked: Bool { !isDormant && chains.contains { $0.hook != nil } }
+
+  package var drops: Bool { chains.contains(where: \.drops) }
 }
 
 package struct NftablesChain: Hashable, Sendable {
@@ -48,6 +66,13 @@ package struct NftablesChain: Hashable, Sendable {
     package var dropsByDefault: Bool
     /// "filter", "nat" or "route"
     package var type: String
+
+    package init(number: UInt32, priority: Int32, dropsByDefault: Bool, type: String) {
+      self.number = number
+      self.priority = priority
+      self.dropsByDefault = dropsByDefault
+      self.type = type
+    }
   }
 
   package var name: String
@@ -58,6 +83,50 @@ package struct NftablesChain: Hashable, Sendable {
   package var drops: Bool
   /// Of its hook and its rules in their order.
   package var digest: Digest
+  /// In their order.
+  package var notable: [NotableRule]
+
+  package init(
+    name: String, hook: Hook?, rules: Int, drops: Bool, digest: Digest, notable: [NotableRule] = []
+  ) {
+    self.name = name
+    self.hook = hook
+    self.rules = rules
+    self.drops = drops
+    self.digest = digest
+    self.notable = notable
+  }
+}
+
+/// A rule that the save programs may leave out or misprint, or that calls a chain of ours.
+package struct NotableRule: Hashable, Sendable {
+  /// Among all rules of its chain, from 0.
+  package var position: Int
+  /// Of what it does, without what it counted.
+  package var digest: Digest
+  /// It says something that iptables' programs never do.
+  package var isNative: Bool
+  /// Whether a packet may leave the chain by it otherwise than by being dropped.
+  package var mayPass: Bool
+  /// Which chain a packet meets next is looked up in a map, which no save program prints.
+  package var looksUpVerdict: Bool
+  /// A chain of ours that it jumps or goes to.
+  package var calls: String?
+  /// It has no condition.
+  package var isUnconditional: Bool
+
+  package init(
+    position: Int, digest: Digest, isNative: Bool, mayPass: Bool = false, looksUpVerdict: Bool = false,
+    calls: String? = nil, isUnconditional: Bool = false
+  ) {
+    self.position = position
+    self.digest = digest
+    self.isNative = isNative
+    self.mayPass = mayPass
+    self.looksUpVerdict = looksUpVerdict
+    self.calls = calls
+    self.isUnconditional = isUnconditional
+  }
 }
 
 /// Which packets a table sees (nf_tables' own numbers).
@@ -80,6 +149,9 @@ package enum NftablesFamily: UInt8, Hashable, Comparable, Sendable {
     case .ipv6: "ip6"
     }
   }
+
+  /// Where iptables' own tables are.
+  package init(_ family: Family) { self = family == .ipv4 ? .ipv4 : .ipv6 }
 
   package static func < (a: NftablesFamily, b: NftablesFamily) -> Bool { a.rawValue < b.rawValue }
 }

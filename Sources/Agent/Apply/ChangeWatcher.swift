@@ -1,0 +1,22 @@
+package import Wire
+
+/// Notices that somebody changed the packet filter of this host, where its kernel announces that.
+package protocol ChangeWatcher: AnyObject {
+  /// Readable when there is something to take.
+  var descriptor: Int32 { get }
+
+  /// What was announced since the last call; it never waits.
+  func take() -> Announced
+}
+
+package struct Announced: Hashable, Sendable {
+  /// There were changes, or announcements were lost, so that there may have been.
+  package var isChange: Bool
+  /// Who asked for them, each once, as far as it was announced.
+  package var actors: [HostChange.Actor]
+
+  package init(isChange: Bool = false, actors: [HostChange.Actor] = []) {
+    self.isChange = isChange
+    self.actors = actors
+  }
+}

@@ -1,0 +1,100 @@
+internal import Core
+internal import Release
+internal import Ruleset
+internal import Wire
+
+/// A file that the next boot, or the next release, would go by, and that is not what it was to be.
+struct DiskDifference: Hashable {
+  /// What is not of one family stands with IPv4.
+  let family: Family
+  let name: String
+  /// Nil for a file that is not to be there.
+  let expected: Digest?
+  /// Nil for one that is not there, or cannot be read.
+  let found: Digest?
+
+  /// Nil where there is no difference.
+  init?(_ name: String, in family: Family = .ipv4, expected: Digest?, found: Digest?) {
+    guard expected != found else { return nil }
+    self.family = family
+    self.name = name
+    self.expected = expected
+    self.found = found
+  }
+}
+
+extension HostAgent {
+  /// What is ours to mend: the committed bundle as it is stored, and the plain files beside it.
+  func diskDifferences(_ committed: CommittedBundle) -> [DiskDifference] {
+    bundleDifferences(committed) + plainDifferences(committed)
+  }
+
+  private func bundleDifferences(_ committed: CommittedBundle) -> [DiskDifference] {
+    let files = (try? store.read(committed.name)) ?? [:]
+    var found = [
+      difference(.statement, committed.accepted.statement, files),
+      difference(.manifest, committed.accepted.manifest, files),
+    ]
+    // What the others are to be stands in the manifest, if that is the signed one.
+    if found[1] == nil, let manifest = files[.manifest].flatMap({ try? Manifest.parse($0) }) {
+      found +=
+        manifest.files.map { files in Family.allCases.map { (BundleFile.rules($0), files[$0].digest) } }?
+        .map { difference($0.0, $0.1, files) } ?? []
+      found.append(difference(.sets, manifest.sets?.digest, files))
+      found.append(difference(.sysctl, manifest.sysctl?.digest, files))
+    }
+    for family in Family.allCases {
+      let text = store.expectedText(family, of: committed.name)
+      found.append(
+        DiskDifference(
+          "bundle/\(family).expected", in: family, expected: committed.expectation.digests[family],
+          found: text.map { Digest(of: $0) }))
+    }
+    let link = (try? state.linkTarget(BundleStore.committed)) ?? nil
+    found.append(
+      DiskDifference(
+        BundleStore.committed, expected: Digest(of: "\(BundleStore.bundles)/\(committed.name)".utf8),
+        found: link.map { Digest(of: $0.utf8) }))
+    return found.compactMap(\.self)
+  }
+
+  private func difference(_ file: BundleFile, _ expected: Digest?, _ files: [BundleFile: [UInt8]]) -> DiskDifference? {
+    DiskDifference(
+      "bundle/\(file.fileName)", in: file == .rules(.ipv6) ? .ipv6 : .ipv4, expected: expected,
+      found: files[file].map { Digest(of: $0) })
+  }
+
+  /// As this agent wrote or found them last; one that only looks goes by what the committed rules say.
+  private func plainDifferences(_ committed: CommittedBundle) -> [DiskDifference] {
+    let wanted =
+      plainDigests
+      ?? (try? committedRules(committed)).map { plainTexts(committed, $0).mapValues { $0.map { Digest(of: $0) } } }
+    return (wanted ?? [:]).sorted { $0.key < $1.key }.compactMap { name, digest in
+      let found = (try? state.read(name, atMost: Self.maximumPlainSize)) ?? nil
+      return DiskDifference(
+        name, in: name.hasSuffix("\(Family.ipv6).rules") ? .ipv6 : .ipv4, expected: digest,
+        found: found.map { Digest(of: $0) })
+    }
+  }
+
+  /// The one that this agent wrote says what it knows, or else somebody changed it: then the next start goes by that, or
+  /// cannot.
+  func journalDifference() -> [DiskDifference] {
+    guard let journal else { return [] }
+    let found = try? Journal.read(from: state)
+    guard found != journal.ledger else { return [] }
+    func digest(_ ledger: Ledger) -> Digest { Digest(of: JournalRecord.snapshot(ledger).encode()) }
+    return [DiskDifference(Journal.fileName, expected: digest(journal.ledger), found: found.map(digest))].compactMap(
+      \.self)
+  }
+
+  /// What enrolment brought: whom this host trusts, who it is, what starts its agent. Enrolling again mends it.
+  func enrolledDifferences() -> [DiskDifference] {
+    guard let text = (try? state.read(EnrolledFiles.fileName, atMost: EnrolledFiles.maximumSize)) ?? nil,
+      let enrolled = EnrolledFiles(parsing: text)
+    else { return [] }
+    return enrolled.files.compactMap { file in
+      DiskDifference(OtherFilter.word(file.path), expected: file.digest, found: facts.digest(ofFile: file.path))
+    }
+  }
+}

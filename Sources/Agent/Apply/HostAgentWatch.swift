@@ -1,0 +1,77 @@
+internal import Core
+internal import Release
+internal import Ruleset
+package import Wire
+
+// What changed between one look at the rules and the next.
+
+/// What is remembered for that.
+struct WatchMemory {
+  /// Nil until it was read from disk.
+  var log: ChangeLog?
+  /// The last look of this process.
+  var seen: Sighting?
+  /// The agent wrote to its journal since, so that it may have changed the rules itself.
+  var hasActed = false
+}
+
+extension JournalRecord {
+  /// It stands for something that changes the kernel's rules, or what they are compared with.
+  var mayMoveRules: Bool {
+    switch self {
+    case .applying, .committed, .rollingBack, .rolledBack, .safePolicy, .safePolicyIsWhole, .restored: true
+    case .snapshot, .staged, .armed, .applied, .abandoned, .localAct, .answered, .expectation: false
+    }
+  }
+}
+
+extension HostAgent {
+  package var changes: ChangeLog {
+    if let log = watch.log { return log }
+    let log = ChangeLog.read(from: state)
+    watch.log = log
+    return log
+  }
+
+  package func look(for actors: [HostChange.Actor]) throws(Refusal) -> Bool {
+    do {
+      let programs = try firewall.programs()
+      var log = changes
+      if let sighting = try sighting(programs) {
+        // Before this process looked first, the last change says how things were; before there was one, they were as
+        // committed.
+        let earlier = watch.seen ?? log.entries.last.map(Sighting.init(after:)) ?? sighting.asCommitted
+        for change in sighting.changes(since: earlier, hasActed: watch.hasActed, actors: actors, at: clock.now()) {
+          log.append(change)
+        }
+        watch = WatchMemory(log: log, seen: sighting)
+      }
+      // Legacy tables announce nothing, whichever backend the host's own programs speak.
+      return try programs.backend == .nft
+        && Family.allCases.allSatisfy { try firewall.saveOtherBackend($0)?.isEmpty ?? true }
+    } catch {
+      throw Refusal("look for changes", error)
+    }
+  }
+
+  package func keepChanges() throws(Refusal) {
+    do { try watch.log?.keep(on: state) } catch { throw Refusal("store which changes were seen", error) }
+  }
+
+  /// Nil before the first commit: there is nothing yet that the rules could differ from.
+  private func sighting(_ programs: FirewallPrograms) throws -> Sighting? {
+    try renewExpectation(programs)
+    let ledger = try ledger()
+    guard let committed = ledger.committed else { return nil }
+    let shown = try shown(committed, Family.allCases, programs)
+    let families = PerFamily<Sighting.Side> { family in
+      let observed = shown.observed(family)
+      return Sighting.Side(
+        observed: observed.digest, expected: committed.expectation.digests[family], chains: Dictionary(of: observed))
+    }
+    var sighting = Sighting(
+      families: families, serial: committed.accepted.serial, bootID: facts.bootID, programs: programs.description)
+    sighting.isOtherOfOurs = ledger.degraded != nil || ledger.isHeldSafe || ledger.open != nil
+    return sighting
+  }
+}

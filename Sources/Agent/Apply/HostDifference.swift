@@ -1,0 +1,129 @@
+internal import Core
+internal import Ruleset
+internal import Wire
+
+/// All in which a host is not as its release wants it, besides the rules that the save programs print: like `ipset` and
+/// `sysctl`, in tables that the kernel does not have. `kernel` is what those programs do not show of our rules, `disk` what
+/// the next boot would load or trust, `others` what else filters packets.
+struct HostDifference: Hashable {
+  var beside = BesideDifference()
+  var kernel: [KernelDifference] = []
+  var disk: [DiskDifference] = []
+  var others: [OthersDifference] = []
+
+  /// Lines of one table; the rest is counted.
+  private static let shown = 1000
+
+  func tables(_ family: Family, expected: Bool, of wanted: BesideRules) -> [RuleTable] {
+    let own = [
+      ("disk", diskChains(family, expected)), ("kernel", expected ? [] : kernelChains(family)),
+      ("others", othersChains(family, expected)),
+    ]
+    return beside.tables(family, expected: expected, of: wanted)
+      + own.filter { !$0.1.isEmpty }.map { RuleTable(name: $0.0, chains: $0.1) }
+  }
+
+  private func kernelChains(_ family: Family) -> [RuleChain] {
+    let own = kernel.filter { $0.family == family }
+    let places = Dictionary(grouping: own.prefix(Self.shown), by: \.place)
+    var chains = places.keys.sorted().map { Self.chain($0, (places[$0] ?? []).map { "# \($0.words)" }) }
+    if own.count > Self.shown { chains.append(Self.chain("and-others", ["# \(own.count - Self.shown) more places"])) }
+    return chains
+  }
+
+  private func diskChains(_ family: Family, _ isExpected: Bool) -> [RuleChain] {
+    disk.filter { $0.family == family }.compactMap { file in
+      let digest = isExpected ? file.expected : file.found
+      // A file that is not to be there has nothing to be expected.
+      if digest == nil && isExpected { return nil }
+      return Self.chain(file.name, [digest.map { "\($0)" } ?? "# there is no such file"])
+    }
+  }
+
+  private func othersChains(_ family: Family, _ isExpected: Bool) -> [RuleChain] {
+    let own = others.filter { $0.family == family }
+    var chains: [RuleChain] = own.prefix(Self.shown).compactMap { other in
+      guard let digest = isExpected ? other.before : other.now else { return nil }
+      return Self.chain(other.name, ["\(digest)" + (!isExpected && other.drops ? " # it may drop packets" : "")])
+    }
+    if own.count > Self.shown, !isExpected {
+      chains.append(Self.chain("and-others", ["# \(own.count - Self.shown) more"]))
+    }
+    return chains
+  }
+
+  private static func chain(_ name: String, _ lines: [String]) -> RuleChain {
+    RuleChain(
+      name: name, policy: nil,
+      rules: lines.map { Rule(text: Array("-A \(name) \($0.filter { $0 != "\"" })".utf8)) })
+  }
+}
+
+extension HostAgent {
+  /// - Parameters:
+  ///   - families: whose rules are in `saved`.
+  ///   - found: what else there is, where it was looked for already.
+  func difference(
+    of committed: CommittedBundle?, _ side: BundleSides.Side?, _ saved: PerFamily<Ruleset>,
+    _ programs: FirewallPrograms,
+    kernel: NftablesState?, found: OtherFilters
+  ) -> HostDifference {
+    let beside = side?.beside ?? BesideRules()
+    var difference = HostDifference(beside: differences(of: beside), disk: enrolledDifferences())
+    guard let committed, let side else { return difference }
+    difference.disk += diskDifferences(committed) + journalDifference()
+    if let baseline = othersBaseline() {
+      difference.others = OthersJudge(rules: side.rules, baseline: baseline).differences(found.all)
+    }
+    if programs.backend == .nft, let kernel {
+      difference.kernel = kernelDifferences(committed, side.rules, saved, programs, kernel)
+    }
+    return difference
+  }
+
+  func kernelDifferences(
+    _ committed: CommittedBundle, _ rules: SideRules, _ saved: PerFamily<Ruleset>, _ programs: FirewallPrograms,
+    _ kernel: NftablesState
+  ) -> [KernelDifference] {
+    var known: PerFamily<PrintedChains>?
+    let judge = KernelJudge(rules: rules, note: kernelNote(of: committed, programs)) { family, table, chain in
+      // Only a host on which something is wrong pays for this.
+      let chains = known ?? self.printedChains(committed, rules, saved)
+      known = chains
+      let name = PrintedChains.Name(table: table, chain: chain)
+      guard let expected = chains[family].expected[name] else { return false }
+      return chains[family].found[name] == expected
+    }
+    return judge.differences(kernel)
+  }
+
+  private func printedChains(
+    _ committed: CommittedBundle, _ rules: SideRules, _ saved: PerFamily<Ruleset>
+  ) -> PerFamily<PrintedChains> {
+    let texts = expectedTexts(of: committed)
+    return PerFamily { family in
+      let expected = texts.flatMap { try? parse(saved: $0[family], family) } ?? Ruleset()
+      return PrintedChains(expected: expected, found: rules.observed(saved[family], family))
+    }
+  }
+}
+
+/// Digests of the chains of one family, as they are to be printed and as they are.
+private struct PrintedChains {
+  struct Name: Hashable {
+    let table: String
+    let chain: String
+  }
+
+  let expected: [Name: Digest]
+  let found: [Name: Digest]
+
+  init(expected: Ruleset, found: Ruleset) {
+    self.expected = Self.digests(expected)
+    self.found = Self.digests(found)
+  }
+
+  private static func digests(_ rules: Ruleset) -> [Name: Digest] {
+    Dictionary(rules.chainDigests().map { (Name(table: $0.table, chain: $0.chain), $0.digest) }) { first, _ in first }
+  }
+}

@@ -1,0 +1,115 @@
+internal import Core
+internal import Ruleset
+internal import Wire
+
+/// Something on the host that filters packets and is not ours.
+struct OtherFilter: Hashable {
+  enum Kind: Hashable {
+    /// An nft table, or a chain that hides in one of iptables' own.
+    case table
+    /// Rules that the other backend's programs print.
+    case otherBackend
+    /// Rules of others in the tables that ours are in.
+    case rules
+  }
+
+  let kind: Kind
+  /// Where it is shown: what concerns both families, or neither, stands with IPv4.
+  let family: Family
+  /// One word.
+  let name: String
+  let digest: Digest
+  /// Software that is known keeps it, and changes it when it likes.
+  let isKnown: Bool
+  /// Packets pass through it.
+  let isHooked: Bool
+  let drops: Bool
+
+  /// As remembered.
+  var key: String { "\(family)/\(name)" }
+
+  /// A word of a rule's line, whatever somebody called his table; other texts give other words.
+  static func word(_ text: String) -> String {
+    let isPlain = text.utf8.allSatisfy { $0 > UInt8(ascii: " ") && $0 < 0x7f && $0 != UInt8(ascii: "\"") }
+    if isPlain, text.utf8.count <= 56, !text.isEmpty, !text.contains("~") { return text }
+    let kept = text.unicodeScalars.prefix(30).map { scalar in
+      scalar.value > 0x20 && scalar.value < 0x7f && scalar != "\"" ? Character(scalar) : "?"
+    }
+    return "\(String(kept))~\(Digest(of: text.utf8).short)"
+  }
+}
+
+/// What was found of them, for reports and for judging.
+struct OtherFilters {
+  var tables: [OthersReport.Table] = []
+  /// In the tables that ours are in, or are to be in.
+  var parts = PerFamily<[ForeignPart]>(ipv4: [], ipv6: [])
+  /// Nil where the other backend has no programs here.
+  var otherBackend = PerFamily<[ForeignPart]?>(ipv4: nil, ipv6: nil)
+  var sets: [String] = []
+  var problem: String?
+
+  mutating func take(_ state: NftablesState, backend: Backend) {
+    for table in state.tables {
+      // What their programs print of iptables' tables is looked at in their words.
+      let printed = table.iptablesFamily.map { backend == .nft || otherBackend[$0] != nil } ?? false
+      guard printed else {
+        tables.append(Self.table(table))
+        continue
+      }
+      let builtIn = BuiltInChains.chains(of: table.name) ?? []
+      for chain in table.chains where chain.hook != nil && !builtIn.contains(chain.name) {
+        tables.append(
+          OthersReport.Table(
+            family: table.family.word, name: "\(table.name)/\(OtherFilter.word(chain.name))", owner: nil,
+            isHooked: !table.isDormant, drops: chain.drops, digest: chain.digest))
+      }
+    }
+  }
+
+  private static func table(_ table: NftablesTable) -> OthersReport.Table {
+    OthersReport.Table(
+      family: table.family.word, name: OtherFilter.word(table.name), owner: TableOwner(ofTable: table.name),
+      isHooked: table.isHooked, drops: table.drops, digest: table.digest)
+  }
+
+  var report: OthersReport {
+    OthersReport(
+      tables: tables,
+      chains: Family.allCases.flatMap { family in
+        parts[family].map {
+          OthersReport.Chains(family: family, owner: $0.owner, rules: $0.rules, digest: $0.digest)
+        }
+      },
+      otherBackend: otherBackend.map { _, parts in parts.flatMap { $0.isEmpty ? nil : Self.digest(of: $0) } },
+      sets: sets, problem: problem)
+  }
+
+  private static func digest(of parts: [ForeignPart]) -> Digest {
+    Digest(of: parts.flatMap { Array("\($0.owner?.rawValue ?? "-") \($0.digest)\n".utf8) })
+  }
+
+  var otherBackendRules: Int {
+    Family.allCases.reduce(0) { $0 + (otherBackend[$1] ?? []).reduce(0) { $0 + $1.rules } }
+  }
+
+  var all: [OtherFilter] {
+    var all = tables.map { table in
+      OtherFilter(
+        kind: .table, family: table.family == NftablesFamily.ipv6.word ? .ipv6 : .ipv4,
+        name: "\(table.family)/\(table.name)", digest: table.digest, isKnown: table.owner != nil,
+        isHooked: table.isHooked, drops: table.drops)
+    }
+    for family in Family.allCases {
+      let parts =
+        (otherBackend[family] ?? []).map { (OtherFilter.Kind.otherBackend, "other-backend", $0) }
+        + parts[family].map { (OtherFilter.Kind.rules, "rules", $0) }
+      all += parts.map { kind, name, part in
+        OtherFilter(
+          kind: kind, family: family, name: "\(name)/\(part.owner?.rawValue ?? "others")", digest: part.digest,
+          isKnown: part.owner != nil, isHooked: true, drops: true)
+      }
+    }
+    return all
+  }
+}

@@ -1,0 +1,78 @@
+package import Core
+
+/// The same thing that happened to several hosts at about the same time.
+package struct EventGroup: Hashable, Sendable {
+  /// Of the first of them, without what each host has of its own.
+  package private(set) var event: HostEvent
+  /// By name.
+  package private(set) var hosts: [HostID]
+  package private(set) var first: UTCTime
+  package private(set) var last: UTCTime
+
+  /// Hosts of one sweep answer within a minute or so.
+  package static let together: Int64 = 120
+
+  /// In the order of their first times. A host stands in a group once: what happens to it twice is told twice.
+  package static func fold(_ events: [HostEvent]) -> [EventGroup] {
+    struct Key: Hashable {
+      let kind: HostEvent.Kind
+      let cause: HostEvent.Cause
+      let serial: Serial?
+      let details: HostEvent.Details
+    }
+    var groups: [(group: EventGroup, members: Set<HostID>)] = []
+    var open: [Key: Int] = [:]
+    for event in events.sorted(by: { $0.at < $1.at }) {
+      var details = event.details
+      // Each host has its own, and the words are the same.
+      details.hostTime = nil
+      details.difference = nil
+      let key = Key(kind: event.kind, cause: event.cause, serial: event.serial, details: details)
+      if let index = open[key], event.at - groups[index].group.last <= together,
+        groups[index].members.insert(event.host).inserted
+      {
+        groups[index].group.last = event.at
+      } else {
+        open[key] = groups.count
+        var said = event
+        said.details = details
+        groups.append((EventGroup(event: said, hosts: [], first: event.at, last: event.at), [event.host]))
+      }
+    }
+    return groups.map { group, members in
+      var group = group
+      group.hosts = members.sorted()
+      return group
+    }
+  }
+}
+
+extension HostEvent {
+  /// For an operator, safe to print.
+  package var words: String {
+    func with(_ what: String, _ detail: String?) -> String { detail.map { "\(what): \($0)" } ?? what }
+    let release = serial.map { "release \($0)" } ?? "a release"
+    let change = "\(details.from ?? "?") → \(details.to ?? "?")"
+    let places = details.chains.map { $0.joined(separator: ", ") } ?? details.families?.joined(separator: ", ")
+    return switch kind {
+    case .enrolled: "enrolled" + (details.to.map { ", agent \($0)" } ?? "")
+    case .removed: "removed from the fleet"
+    case .committed: "committed \(release)"
+    case .failed: with("\(release) failed", details.reason)
+    case .reverted: with("\(release) was taken back", details.reason)
+    case .emptied: "has nothing committed any more; it had \(release)"
+    case .drifted: with("drifted", places)
+    case .driftChanged: with("differs in another way now", places)
+    case .restored: "holds what it committed again"
+    case .degraded: with("loaded the safe policy", details.reason)
+    case .recovered: "loaded its own rules again"
+    case .rebooted: "rebooted"
+    case .agentChanged: "agent \(change)"
+    case .programsChanged: change
+    case .console:
+      with("\(details.to == "rollback" ? "rolled back" : "safe policy loaded") at the console by root", details.reason)
+    case .unreachable: with("unreachable", details.reason)
+    case .reached: "answers again"
+    }
+  }
+}

@@ -1,0 +1,75 @@
+package import Core
+package import Wire
+
+/// Something a watched host did, as far as its controller got to know.
+package struct WatchedChange: Hashable, Sendable {
+  package enum Event: Hashable, Sendable {
+    /// It differs from what was committed, since before anybody watched.
+    case differs
+    /// Its rules changed.
+    case changed(HostChange.Cause, families: PerFamily<Bool>, chains: [HostChange.Chain], omittedChains: Int)
+    /// Changes that its agent does not remember.
+    case forgotten(Int)
+    /// It is not watched: why, safe to print.
+    case lost(String)
+    case watchedAgain
+  }
+
+  package let host: HostID
+  /// By the controller's clock.
+  package let at: UTCTime
+  package let event: Event
+  /// By the host's own clock.
+  package let hostTime: UTCTime?
+  /// Best effort.
+  package let actors: [HostChange.Actor]
+  /// The lines that came and went.
+  package let moves: [DifferingLines.Move]
+  /// Why those are not known, safe to print.
+  package let unread: String?
+
+  package init(
+    host: HostID, at: UTCTime, event: Event, hostTime: UTCTime? = nil, actors: [HostChange.Actor] = [],
+    moves: [DifferingLines.Move] = [], unread: String? = nil
+  ) {
+    self.host = host
+    self.at = at
+    self.event = event
+    self.hostTime = hostTime
+    self.actors = actors
+    self.moves = moves
+    self.unread = unread
+  }
+
+  /// Equal for hosts that say the same; process numbers and clocks are each host's own.
+  fileprivate var key: Key {
+    Key(event: event, actors: Set(actors.map(\.name)), moves: moves, unread: unread)
+  }
+
+  fileprivate struct Key: Hashable {
+    let event: Event
+    let actors: Set<String>
+    let moves: [DifferingLines.Move]
+    let unread: String?
+  }
+}
+
+/// The same of several hosts at about the same time.
+package struct WatchedGroup: Sendable {
+  /// The first that came.
+  package let first: WatchedChange
+  /// By name.
+  package let hosts: [HostID]
+
+  /// In the order of the first of each.
+  package static func fold(_ changes: [WatchedChange]) -> [WatchedGroup] {
+    var order: [WatchedChange] = []
+    var hosts: [WatchedChange.Key: [HostID]] = [:]
+    for change in changes {
+      // One host that does the same twice is not two hosts.
+      if hosts[change.key] == nil { order.append(change) }
+      hosts[change.key, default: []].append(change.host)
+    }
+    return order.map { WatchedGroup(first: $0, hosts: Array(Set(hosts[$0.key] ?? [])).sorted()) }
+  }
+}

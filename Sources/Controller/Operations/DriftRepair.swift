@@ -1,0 +1,86 @@
+internal import Audit
+package import Core
+package import Inventory
+internal import Policy
+package import Store
+
+/// Works out which hosts are to get back what they committed: those that drifted, just asked.
+package struct DriftRepair: Sendable {
+  package struct Found: Sendable {
+    /// Nil when there is nothing to put back.
+    package let planned: Planning.Planned?
+    /// Somebody answers for what differs there, so it stays.
+    package let waived: [HostID]
+    package let unreachable: [HostID]
+    /// What they committed is not what the last release said of them.
+    package let behind: [HostID]
+    /// Their policies say nothing of repairing, and nobody else does.
+    package var reportedOnly: [HostID] = []
+    /// Repaired so lately that they wait.
+    package var resting: [HostID] = []
+    /// Repaired so often that something must be changing them back.
+    package var givenUp: [HostID] = []
+  }
+
+  package static let verb = "drift repair"
+
+  let workspace: Workspace
+  let limits: ContactLimits
+
+  package init(_ workspace: Workspace, limits: ContactLimits) {
+    self.workspace = workspace
+    self.limits = limits
+  }
+
+  /// - Parameter asPoliciesSay: only hosts whose policies say so, and those not again and again.
+  package func find(_ hosts: [InventoryHost], asPoliciesSay: Bool = false, store: FleetStore) async throws -> Found {
+    let hunted = try await DriftHunt(workspace, limits: limits).hunt(hosts, store: store)
+    let reached = hunted.statuses.filter { $0.contact != .unreachable }
+    let drifted = Set(reached.filter { $0.integrity == .drifted }.map(\.host))
+    var chosen = hosts.filter { drifted.contains($0.id) }
+    var leftAlone = LeftAlone()
+    if asPoliciesSay { chosen = try await willing(chosen, store, &leftAlone) }
+    var planned: Planning.Planned?
+    if !chosen.isEmpty {
+      // The plan shows the difference in the hosts' own words.
+      let refreshed = try await Observation(workspace: workspace, limits: limits).refreshWithTexts(chosen, store: store)
+      planned = try await Planning(workspace).plan(chosen, store: store, change: .committed, refreshed: refreshed)
+    }
+    let released = try await store.desiredHosts()
+    return Found(
+      planned: planned, waived: reached.filter { $0.integrity == .waived }.map(\.host),
+      unreachable: hunted.statuses.filter { $0.contact == .unreachable }.map(\.host),
+      behind: chosen.map(\.id).filter { host in
+        planned?.content.byHost[host].map { $0.content != released[host]?.content } ?? false
+      }, reportedOnly: leftAlone.reportedOnly, resting: leftAlone.resting, givenUp: leftAlone.givenUp)
+  }
+
+  private struct LeftAlone {
+    var reportedOnly: [HostID] = []
+    var resting: [HostID] = []
+    var givenUp: [HostID] = []
+  }
+
+  private func willing(
+    _ hosts: [InventoryHost], _ store: FleetStore, _ leftAlone: inout LeftAlone
+  ) async throws -> [InventoryHost] {
+    guard !hosts.isEmpty else { return [] }
+    let drafts = try Drafts.compile(
+      workspace, enrolments: try await store.enrolments(), reported: try await store.reportedFacts())
+    let now = workspace.clock.now()
+    let earlier = try await store.timesTried(by: Self.verb, since: now + -RepairPatience.window)
+    var willing: [InventoryHost] = []
+    for host in hosts {
+      guard drafts.byHost[host.id]?.compiled.onDrift == .repair else {
+        leftAlone.reportedOnly.append(host.id)
+        continue
+      }
+      switch RepairPatience.judge(earlier[host.id] ?? [], now: now) {
+      case .now: willing.append(host)
+      case .notBefore: leftAlone.resting.append(host.id)
+      case .given: leftAlone.givenUp.append(host.id)
+      }
+    }
+    return willing
+  }
+}

@@ -1,0 +1,111 @@
+package import Audit
+package import Core
+package import Inventory
+package import Store
+internal import Transport
+
+/// Holds a connection to each host, and tells what changes there as it happens.
+package struct DriftWatch: Sendable {
+  /// How hosts stood when the watch ended.
+  package struct Ended: Sendable {
+    /// They differ from what they committed.
+    package var differing: Set<HostID> = []
+    /// They are not watched.
+    package var lost: Set<HostID> = []
+    package var watched: Set<HostID>
+  }
+
+  /// The same of several hosts within this time is said once. A line may be late by so much.
+  private static let window = Duration.milliseconds(250)
+
+  private enum Arrival: Sendable {
+    case change(WatchedChange)
+    case windowEnds
+    case over
+  }
+
+  let workspace: Workspace
+  let limits: ContactLimits
+
+  package init(_ workspace: Workspace, limits: ContactLimits) {
+    self.workspace = workspace
+    self.limits = limits
+  }
+
+  /// - Parameters:
+  ///   - time: nil for until the task is cancelled, which throws.
+  ///   - say: called with what is to be told together, in the order it came.
+  package func watch(
+    _ hosts: [InventoryHost], store: FleetStore, for time: Duration?, say: ([WatchedGroup]) throws -> Void
+  ) async throws -> Ended {
+    let endpoints = Endpoints(inventory: try workspace.inventory(), configuration: workspace.configuration)
+    let enrolled = try await store.enrolments()
+    let watched = hosts.filter { enrolled[$0.id] != nil }
+    guard !watched.isEmpty else {
+      throw Failure(
+        "watch for drift", because: Reason("none of these hosts is enrolled, as far as this controller knows"),
+        hint: "enroll them, again if its state was lost: portcullis enroll HOST…")
+    }
+    let (arrivals, sink) = AsyncStream.makeStream(of: Arrival.self)
+    let sweep = Sweep(connector: try workspace.connector(), limits: limits)
+    let gate = Gate(limits.parallel)
+    let watches = watched.map { host in
+      HostWatch(
+        host: host.id, fleet: workspace.configuration.fleet, endpoint: endpoints.endpoint(of: host, as: .agent),
+        sweep: sweep, gate: gate, clock: workspace.clock
+      ) { sink.yield(.change($0)) }
+    }
+    var ended = Ended(watched: Set(watched.map(\.id)))
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      defer { group.cancelAll() }
+      for watch in watches { group.addTask { await watch.run() } }
+      if let time {
+        group.addTask {
+          try? await Task.sleep(for: time)
+          sink.yield(.over)
+        }
+      }
+      try await tell(arrivals, sink, &ended, say)
+    }
+    return ended
+  }
+
+  private func tell(
+    _ arrivals: AsyncStream<Arrival>, _ sink: AsyncStream<Arrival>.Continuation, _ ended: inout Ended,
+    _ say: ([WatchedGroup]) throws -> Void
+  ) async throws {
+    var together: [WatchedChange] = []
+    for await arrival in arrivals {
+      switch arrival {
+      case .change(let change):
+        ended.learn(change)
+        together.append(change)
+        guard together.count == 1 else { continue }
+        Task {
+          try? await Task.sleep(for: Self.window)
+          sink.yield(.windowEnds)
+        }
+      case .windowEnds:
+        try say(WatchedGroup.fold(together))
+        together = []
+      case .over:
+        if !together.isEmpty { try say(WatchedGroup.fold(together)) }
+        return
+      }
+    }
+    try Task.checkCancellation()
+  }
+}
+
+extension DriftWatch.Ended {
+  fileprivate mutating func learn(_ change: WatchedChange) {
+    switch change.event {
+    case .differs: differing.insert(change.host)
+    case .changed(_, let differs, _, _):
+      if differs.ipv4 || differs.ipv6 { differing.insert(change.host) } else { differing.remove(change.host) }
+    case .forgotten: break
+    case .lost: lost.insert(change.host)
+    case .watchedAgain: lost.remove(change.host)
+    }
+  }
+}

@@ -1,0 +1,38 @@
+package import Audit
+package import Core
+package import Store
+
+/// What happened to one host, with what we know of why.
+package enum HostHistory {
+  package struct Entry: Hashable, Sendable {
+    package let event: HostEvent
+    /// Who brought the release that it is about; nil when this controller did not, or does not remember.
+    package let actor: String?
+    /// Why that release was made.
+    package let reason: String?
+
+    package init(event: HostEvent, actor: String?, reason: String?) {
+      self.event = event
+      self.actor = actor
+      self.reason = reason
+    }
+  }
+
+  /// In the order in which we learnt of it.
+  package static func read(_ host: HostID, since: UTCTime?, store: FleetStore?) async throws -> [Entry] {
+    guard let store else { return [] }
+    let events = try await store.events(of: host, since: since)
+    guard events.contains(where: { $0.serial != nil }) else {
+      return events.map { Entry(event: $0, actor: nil, reason: nil) }
+    }
+    let reasons = Dictionary(try await store.releases().map { ($0.serial, $0.reason) }) { first, _ in first }
+    let actors = Dictionary(
+      try await store.runs(limit: 100_000).compactMap { run in run.serial.map { ($0, run.actor) } }
+    ) { _, first in first }
+    return events.map { event in
+      // Without a reason releases have a dash.
+      let reason = event.serial.flatMap { reasons[$0] }.flatMap { $0 == "-" ? nil : SafeText.escape($0) }
+      return Entry(event: event, actor: event.serial.flatMap { actors[$0] }.map { SafeText.escape($0) }, reason: reason)
+    }
+  }
+}

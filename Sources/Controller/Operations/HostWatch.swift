@@ -1,0 +1,230 @@
+internal import Audit
+internal import Core
+internal import Synchronization
+internal import Transport
+internal import Wire
+
+/// Watches one host for as long as its task lives: over one connection, and over another one when that ends.
+struct HostWatch: Sendable {
+  /// What was learnt over earlier connections.
+  private struct Memory {
+    /// The last change that was told; nil before the host first answered.
+    var told: UInt64?
+    var lines = DifferingLines()
+    var isLost = false
+  }
+
+  /// An agent that answers no sooner than this, though nothing changed, is asked again: so a dead connection is noticed.
+  private static let patience: UInt16 = 60
+  /// Longer than any agent lets a connection live.
+  private static let longest = Duration.seconds(1200)
+  private static let pauses: (first: Duration, last: Duration) = (.seconds(1), .seconds(60))
+
+  let host: HostID
+  let fleet: FleetID
+  let endpoint: HostEndpoint
+  let sweep: Sweep
+  let gate: Gate
+  let clock: any WallClock
+  let tell: @Sendable (WatchedChange) -> Void
+
+  func run() async {
+    var memory = Memory()
+    var pause = Self.pauses.first
+    while !Task.isCancelled {
+      let began = ContinuousClock.now
+      do {
+        try await watch(&memory)
+      } catch {
+        if Task.isCancelled { return }
+        // What an agent ends after its time is opened anew without a word.
+        if began.duration(to: .now) > .seconds(Int(Self.patience)), !memory.isLost { continue }
+        if !memory.isLost {
+          memory.isLost = true
+          pause = Self.pauses.first
+          say(.lost(SafeText.escape(ErrorChain(error).line)))
+        }
+        if error is TooOld { return }
+      }
+      try? await Task.sleep(for: pause)
+      pause = min(pause * 2, Self.pauses.last)
+    }
+  }
+
+  /// An agent that does not know the question will not know it later.
+  private struct TooOld: Error, CustomStringConvertible {
+    let description = "its agent cannot be watched: it is of an older version; enroll the host again to upgrade it"
+  }
+
+  private func say(_ event: WatchedChange.Event) { tell(WatchedChange(host: host, at: clock.now(), event: event)) }
+
+  /// What a conversation has come to, for whoever waits for its end.
+  private final class Progress: Sendable {
+    private let state: Mutex<(memory: Memory, heard: ContinuousClock.Instant)>
+
+    init(_ memory: Memory) { state = Mutex((memory, .now)) }
+
+    var memory: Memory { state.withLock { $0.memory } }
+    var heard: ContinuousClock.Instant { state.withLock { $0.heard } }
+
+    func learn(_ memory: Memory) { state.withLock { $0 = (memory, .now) } }
+  }
+
+  /// Ends only by an error: that of the connection, or of a host that says nothing any more.
+  private func watch(_ memory: inout Memory) async throws {
+    let progress = Progress(memory)
+    let limit = Duration.seconds(Int(Self.patience)) + sweep.limits.timeout
+    defer { memory = progress.memory }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      defer { group.cancelAll() }
+      group.addTask { try await converse(progress) }
+      group.addTask {
+        while true {
+          let end = progress.heard.advanced(by: limit)
+          guard end > .now else { throw Reason("it says nothing any more") }
+          try await Task.sleep(until: end, clock: .continuous)
+        }
+      }
+      try await group.next()
+    }
+  }
+
+  private func converse(_ progress: Progress) async throws {
+    var memory = progress.memory
+    await gate.enter()
+    var link: AgentLink
+    do {
+      link = try await AgentLink.open(
+        endpoint, over: sweep.connector, deadline: ContinuousClock.now.advanced(by: Self.longest),
+        receivedBytes: Sweep.receivedBytes)
+    } catch {
+      await gate.leave()
+      throw error
+    }
+    do {
+      do {
+        try await begin(&link, &memory)
+      } catch {
+        await gate.leave()
+        throw error
+      }
+      await gate.leave()
+      progress.learn(memory)
+      while true {
+        let changes = try await changes(&link, after: memory.told ?? 0, seconds: Self.patience)
+        try await take(changes, &link, &memory)
+        progress.learn(memory)
+      }
+    } catch {
+      await link.close()
+      throw error
+    }
+  }
+
+  /// Learns where the host stands. What changes from here on comes after the number that is asked for first.
+  private func begin(_ link: inout AgentLink, _ memory: inout Memory) async throws {
+    let isFirst = memory.told == nil
+    let changes = try await changes(&link, after: memory.told ?? .max, seconds: 0)
+    if isFirst {
+      memory.told = changes.last
+      let nonce = Nonce.random()
+      try await link.askReport(nonce)
+      guard case .report(let report) = try await answer(&link), report.nonce == nonce, report.host == host else {
+        throw Reason("it answered another question")
+      }
+      let differs = report.families.map { _, facts in facts.expected.map { $0 != facts.observed } ?? false }
+      let drift = try await drift(differs, &link)
+      memory.lines = DifferingLines(drift)
+      if differs.ipv4 || differs.ipv6 {
+        tell(
+          WatchedChange(
+            host: host, at: clock.now(), event: .differs, hostTime: report.time,
+            moves: DifferingLines().moves(to: memory.lines), unread: drift?.whyUnread))
+      }
+    }
+    if memory.isLost {
+      memory.isLost = false
+      say(.watchedAgain)
+    }
+    if !isFirst { try await take(changes, &link, &memory) }
+  }
+
+  private func take(_ changes: Changes, _ link: inout AgentLink, _ memory: inout Memory) async throws {
+    // An agent that lost its memory counts anew.
+    memory.told = changes.last
+    if changes.omitted > 0 { say(.forgotten(changes.omitted)) }
+    guard let last = changes.entries.last else { return }
+    let drift = try await drift(last.families.map { _, side in side.differs }, &link)
+    let lines = DifferingLines(drift)
+    for entry in changes.entries {
+      let isLast = entry.sequence == last.sequence
+      tell(
+        WatchedChange(
+          host: host, at: clock.now(),
+          event: .changed(
+            entry.cause, families: entry.families.map { _, side in side.differs }, chains: entry.chains,
+            omittedChains: entry.omittedChains),
+          hostTime: entry.time, actors: entry.actors, moves: isLast ? memory.lines.moves(to: lines) : [],
+          unread: isLast ? drift?.whyUnread : nil))
+    }
+    memory.lines = lines
+  }
+
+  /// What differs in these families, in the host's own words.
+  private func drift(_ differs: PerFamily<Bool>, _ link: inout AgentLink) async throws -> HostDrift? {
+    var texts = PerFamily<Sweep.Sides?>(ipv4: nil, ipv6: nil)
+    for family in Family.allCases where differs[family] {
+      texts[family] = try await sweep.sides(of: family, isBeforeUs: false, &link)
+      if texts[family]?.isTooLong == true { break }
+    }
+    return sweep.drift(of: host, texts)
+  }
+
+  private func changes(_ link: inout AgentLink, after told: UInt64, seconds: UInt16) async throws -> Changes {
+    try await link.watch(after: told, seconds: seconds)
+    guard case .changes(let changes) = try await answer(&link) else { throw Reason("it answered another question") }
+    return changes
+  }
+
+  private func answer(_ link: inout AgentLink) async throws -> ControllerEvent {
+    while true {
+      switch try await link.next() {
+      case .hello(let hello):
+        guard hello.host == host, hello.fleet == fleet else {
+          throw Reason("the host that answered is \(hello.host) of fleet \(hello.fleet)")
+        }
+      case .refused(.watch?, let refusal) where refusal.code == .unsupported: throw TooOld()
+      case .refused(_, let refusal): throw Reason("it refused: \(SafeText.escape(refusal.detail))")
+      case let answer: return answer
+      }
+    }
+  }
+}
+
+extension HostDrift {
+  /// Why its lines are not known.
+  fileprivate var whyUnread: String? {
+    if case .unreadable(let why) = finding { why } else { nil }
+  }
+}
+
+/// Lets so many in at a time.
+actor Gate {
+  private var free: Int
+  private var waiting: [CheckedContinuation<Void, Never>] = []
+
+  init(_ room: Int) { free = room }
+
+  func enter() async {
+    guard free == 0 else {
+      free -= 1
+      return
+    }
+    await withCheckedContinuation { waiting.append($0) }
+  }
+
+  func leave() {
+    guard waiting.isEmpty else { return waiting.removeFirst().resume() }
+    free += 1
+  }
+}

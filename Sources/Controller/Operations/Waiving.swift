@@ -1,0 +1,61 @@
+package import Audit
+package import Core
+package import Inventory
+package import Policy
+package import Store
+
+/// Marks what differs on hosts at this moment as known.
+package struct Waiving: Sendable {
+  package struct Waived: Sendable {
+    package let waivers: [Waiver]
+    /// Hosts that got none, and why, in words for an operator.
+    package let leftOut: [HostID: String]
+    package let unreachable: [HostID]
+  }
+
+  let workspace: Workspace
+  let limits: ContactLimits
+
+  package init(_ workspace: Workspace, limits: ContactLimits) {
+    self.workspace = workspace
+    self.limits = limits
+  }
+
+  /// - Throws: for a day that is over.
+  package func waive(
+    _ hosts: [InventoryHost], until day: LastDay, reason: String, store: FleetStore
+  ) async throws -> Waived {
+    let now = workspace.clock.now()
+    guard !day.isOver(at: now), let start = UTCTime("\(day.text)T00:00:00Z") else {
+      throw Failure(
+        "waive what differs", because: Reason("\(day.text) is over"), hint: "name the last day it shall be waived on",
+        kind: .usage)
+    }
+    let found = try await DriftHunt(workspace, limits: limits).hunt(hosts, store: store)
+    let drifts = Dictionary(uniqueKeysWithValues: found.drifts.map { ($0.host, $0) })
+    let known = try await store.knownDifferences(of: found.drifts.map(\.host))
+    var waivers: [Waiver] = []
+    var leftOut: [HostID: String] = [:]
+    for status in found.statuses where status.contact != .unreachable {
+      guard let drift = drifts[status.host], let exact = drift.exact else {
+        leftOut[status.host] =
+          status.integrity == .drifted
+          ? "what differs could not be compared, or was changed back" : "nothing differs"
+        continue
+      }
+      // Without it no report could tell that a difference is this one.
+      guard known[status.host]?.exact == exact else {
+        leftOut[status.host] = "it changed while it was looked at, or what differs is too long"
+        continue
+      }
+      waivers.append(
+        Waiver(
+          host: status.host, difference: exact, words: drift.summary, ends: start + 86_400, reason: reason,
+          actor: Actor.name, made: now))
+    }
+    try await store.save(waivers: waivers)
+    return Waived(
+      waivers: waivers, leftOut: leftOut,
+      unreachable: found.statuses.filter { $0.contact == .unreachable }.map(\.host))
+  }
+}

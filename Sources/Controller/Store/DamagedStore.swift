@@ -1,0 +1,98 @@
+package import Core
+internal import GRDB
+internal import Glibc
+
+/// A store is the controller's memory, not the fleet's truth: one that is damaged is kept under another name, and a new
+/// one is filled by what hosts say.
+extension FleetStore {
+  /// Opens the store as `init` does, in place of a damaged one if need be.
+  /// - Returns: `setAside` is where the damaged file is now; nil when there was none.
+  package static func replacingDamaged(
+    path: String, fleet: FleetID, at now: UTCTime
+  ) throws(Failure) -> (store: FleetStore, setAside: String?) {
+    do {
+      if !isSuspect(path), let store = try unlessDamaged(path, fleet) { return (store, nil) }
+      // Two processes that find the same damage must not set aside what one of them has begun anew.
+      let lock = try exclusively(path + ".lock")
+      defer { Glibc.close(lock) }
+      if let store = try unlessDamaged(path, fleet) {
+        guard isSuspect(path) else { return (store, nil) }
+        if try store.isSound() {
+          unlink(suspicion(of: path))
+          return (store, nil)
+        }
+        try? store.close()
+      }
+      let kept = try setAside(path, at: now)
+      unlink(suspicion(of: path))
+      let store = try FleetStore(path: path, fleet: fleet)
+      try store.pool.write { db in
+        try db.execute(literal: "INSERT INTO rebuilt (one, at, damaged) VALUES (1, \(now.column), \(kept))")
+      }
+      return (store, kept)
+    } catch {
+      throw StoreProblem.failure("replace the damaged store", path: path, error)
+    }
+  }
+
+  /// Whether this store was begun in place of a damaged one, so that hosts may be enrolled which it knows nothing of.
+  package func isRebuilt() async throws(Failure) -> Bool {
+    try await read("look whether the store was begun anew") { db in
+      try Bool.fetchOne(db, sql: "SELECT EXISTS (SELECT 1 FROM rebuilt)") ?? false
+    }
+  }
+
+  /// Damage shows when the page is read that has it. A file beside the store says so to whoever opens it next.
+  static func suspicion(of path: String) -> String { path + ".suspect" }
+
+  static func suspect(_ path: String, because error: any Error) {
+    guard isDamage(error) else { return }
+    let descriptor = Glibc.open(suspicion(of: path), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    if descriptor >= 0 { Glibc.close(descriptor) }
+  }
+
+  private static func isSuspect(_ path: String) -> Bool { access(suspicion(of: path), F_OK) == 0 }
+
+  private static func isDamage(_ error: any Error) -> Bool {
+    guard let error = error as? DatabaseError else { return false }
+    return error.resultCode == .SQLITE_CORRUPT || error.resultCode == .SQLITE_NOTADB
+  }
+
+  private static func unlessDamaged(_ path: String, _ fleet: FleetID) throws -> FleetStore? {
+    do { return try FleetStore(opening: path, fleet: fleet) } catch  where isDamage(error) { return nil }
+  }
+
+  private func isSound() throws -> Bool {
+    do {
+      return try pool.read { try String.fetchOne($0, sql: "PRAGMA integrity_check(1)") } == "ok"
+    } catch  where Self.isDamage(error) {
+      return false
+    }
+  }
+
+  /// Its log and index first: a new database must not find them.
+  private static func setAside(_ path: String, at now: UTCTime) throws -> String {
+    let stamp = now.description.filter { $0 != "-" && $0 != ":" }
+    var kept = "\(path).damaged-\(stamp)"
+    var number = 1
+    while access(kept, F_OK) == 0 {
+      number += 1
+      kept = "\(path).damaged-\(stamp)-\(number)"
+    }
+    for suffix in ["-shm", "-wal", ""] where rename(path + suffix, kept + suffix) != 0 {
+      guard errno == ENOENT, !suffix.isEmpty else { throw systemError("rename", path + suffix) }
+    }
+    return kept
+  }
+
+  private static func exclusively(_ path: String) throws -> Int32 {
+    let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard descriptor >= 0 else { throw systemError("open", path) }
+    for _ in 0..<lockTimeout * 10 {
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return descriptor }
+      usleep(100_000)
+    }
+    Glibc.close(descriptor)
+    throw Reason("another process holds \(SafeText.escape(path))")
+  }
+}

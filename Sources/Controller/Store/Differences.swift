@@ -1,0 +1,91 @@
+package import Audit
+package import Core
+internal import Foundation
+internal import GRDB
+
+extension FleetStore {
+  /// Keeps the last difference of each host that was worked out; that of before goes.
+  package func remember(_ differences: [KnownDifference]) async throws(Failure) {
+    guard !differences.isEmpty else { return }
+    try await write("remember what differs on \(differences.count) hosts") { db in
+      for known in differences {
+        let body = Digest(of: known.body)
+        try db.execute(
+          literal: "INSERT OR IGNORE INTO texts (digest, body) VALUES (\(body.column), \(Data(known.body)))")
+        try db.execute(
+          literal: """
+            INSERT OR REPLACE INTO differences (host, ipv4_expected, ipv4_observed, ipv6_expected, ipv6_observed, exact,
+              body)
+            VALUES (\(known.host.description), \(known.sides.expected.ipv4.column), \(known.sides.observed.ipv4.column),
+              \(known.sides.expected.ipv6.column), \(known.sides.observed.ipv6.column), \(known.exact.column),
+              \(body.column))
+            """)
+      }
+    }
+  }
+
+  /// By host, of those whose last difference is known.
+  package func knownDifferences(of hosts: [HostID]) async throws(Failure) -> [HostID: KnownDifference] {
+    try await read("read what differed on \(hosts.count) hosts") { db in
+      let find = try db.cachedStatement(
+        sql: """
+          SELECT differences.*, texts.body AS text FROM differences JOIN texts ON texts.digest = differences.body
+          WHERE host = ?
+          """)
+      var known: [HostID: KnownDifference] = [:]
+      for host in hosts {
+        guard let row = try Row.fetchOne(find, arguments: [host.description]) else { continue }
+        let body = try row.bytes("text")
+        // What was altered is asked for again.
+        guard Digest(of: body) == (try row.digest("body")) else { continue }
+        known[host] = KnownDifference(
+          host: host, sides: try Self.sides(row), exact: try row.digest("exact"), body: body)
+      }
+      return known
+    }
+  }
+
+  static func sides(_ row: Row) throws -> DriftSides {
+    DriftSides(
+      expected: PerFamily(ipv4: try row.digest("ipv4_expected"), ipv6: try row.digest("ipv6_expected")),
+      observed: PerFamily(ipv4: try row.digest("ipv4_observed"), ipv6: try row.digest("ipv6_observed")))
+  }
+
+  /// Since when each of these hosts says what it said last of what it expects and what it found.
+  package func driftSpans(of hosts: [HostID]) async throws(Failure) -> [HostID: DriftSpan] {
+    try await read("read since when \(hosts.count) hosts differ") { db in
+      let latest = try db.cachedStatement(
+        sql: """
+          SELECT reports.* FROM latest_reports JOIN reports ON reports.id = latest_reports.report
+          WHERE latest_reports.host = ?
+          """)
+      let other = try db.cachedStatement(
+        sql: """
+          SELECT id, last_seen FROM reports WHERE host = :host AND id < :id AND (
+            ipv4_expected IS NOT :e4 OR ipv4_observed <> :o4 OR ipv6_expected IS NOT :e6 OR ipv6_observed <> :o6)
+          ORDER BY id DESC LIMIT 1
+          """)
+      let first = try db.cachedStatement(
+        sql: "SELECT min(first_seen) FROM reports WHERE host = ? AND id > ? AND id <= ?")
+      var spans: [HostID: DriftSpan] = [:]
+      for host in hosts {
+        guard let row = try Row.fetchOne(latest, arguments: [host.description]) else { continue }
+        let id: Int64 = row["id"]
+        let before = try Row.fetchOne(
+          other,
+          arguments: [
+            "host": host.description, "id": id, "e4": row["ipv4_expected"] as Data?,
+            "o4": row["ipv4_observed"] as Data?, "e6": row["ipv6_expected"] as Data?,
+            "o6": row["ipv6_observed"] as Data?,
+          ])
+        let began = try Int64.fetchOne(
+          first, arguments: [host.description, before?["id"] as Int64? ?? 0, id])
+        spans[host] = DriftSpan(
+          notBefore: before.map { $0.time("last_seen") },
+          firstSeen: began.map { UTCTime(column: $0) } ?? row.time("first_seen"),
+          lastSeen: row.time("last_seen"))
+      }
+      return spans
+    }
+  }
+}

@@ -1,0 +1,79 @@
+package import Audit
+package import Core
+internal import Foundation
+internal import GRDB
+
+extension FleetStore {
+  /// In the order in which we learnt of them.
+  /// - Parameters:
+  ///   - host: nil for all.
+  ///   - limit: the newest so many.
+  package func events(of host: HostID? = nil, since: UTCTime? = nil, limit: Int = 100_000) async throws(Failure)
+    -> [HostEvent]
+  {
+    try await read("read what happened") { db in
+      try Row.fetchAll(
+        db,
+        sql: """
+          SELECT * FROM (
+            SELECT * FROM events WHERE (:host IS NULL OR host = :host) AND (:since IS NULL OR at >= :since)
+            ORDER BY id DESC LIMIT :limit)
+          ORDER BY id
+          """, arguments: ["host": host?.description, "since": since?.column, "limit": limit]
+      ).map(Self.event)
+    }
+  }
+
+  /// - Returns: how many were forgotten.
+  @discardableResult
+  package func pruneEvents(before moment: UTCTime) async throws(Failure) -> Int {
+    try await write("forget what happened before \(moment)") { db in
+      // Mostly there is nothing, and then the file stays as it is.
+      let isOld = try Bool.fetchOne(
+        db, sql: "SELECT EXISTS (SELECT 1 FROM events WHERE at < ?)", arguments: [moment.column])
+      guard isOld == true else { return 0 }
+      try db.execute(sql: "UPDATE forgetting SET before = ?", arguments: [moment.column])
+      try db.execute(sql: "DELETE FROM events WHERE at < ?", arguments: [moment.column])
+      let forgotten = db.changesCount
+      try db.execute(sql: "UPDATE forgetting SET before = NULL")
+      return forgotten
+    }
+  }
+
+  /// Within the transaction that makes them so.
+  static func append(_ events: [HostEvent], _ db: Database) throws {
+    guard !events.isEmpty else { return }
+    let insert = try db.cachedStatement(
+      sql: "INSERT INTO events (host, at, kind, cause, serial, details) VALUES (?, ?, ?, ?, ?, ?)")
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    for event in events {
+      let details = String(decoding: try encoder.encode(event.details), as: UTF8.self)
+      try insert.execute(arguments: [
+        event.host.description, event.at.column, event.kind.rawValue, event.cause.rawValue, event.serial?.clampedColumn,
+        details,
+      ])
+    }
+  }
+
+  /// As the newest event has it; nil when none says.
+  static func hold(of host: String, _ db: Database) throws -> Timeline.Hold? {
+    let kinds = HostEvent.Kind.allCases.filter(\.tellsHold).map { "'\($0.rawValue)'" }.joined(separator: ", ")
+    let find = try db.cachedStatement(
+      sql: "SELECT * FROM events WHERE host = ? AND kind IN (\(kinds)) ORDER BY id DESC LIMIT 1")
+    guard let row = try Row.fetchOne(find, arguments: [host]) else { return nil }
+    let event = try event(row)
+    return Timeline.Hold(event.kind, event.details)
+  }
+
+  private static func event(_ row: Row) throws -> HostEvent {
+    let host = try row.host()
+    guard let kind = HostEvent.Kind(rawValue: row["kind"]), let cause = HostEvent.Cause(rawValue: row["cause"]) else {
+      throw Reason("the store has something that happened to \(host) and is of no known kind")
+    }
+    return HostEvent(
+      host: host, at: row.time("at"), kind: kind, cause: cause,
+      serial: (row["serial"] as Int64?).map { Serial(column: $0) },
+      details: try JSONDecoder().decode(HostEvent.Details.self, from: Data((row["details"] as String).utf8)))
+  }
+}

@@ -1,0 +1,48 @@
+package import Core
+
+/// What one owner has in a family's rules, or what nobody known has.
+package struct ForeignPart: Hashable, Sendable {
+  /// Nil for what nobody known has.
+  package let owner: ForeignOwner?
+  package let rules: Int
+  /// Of his chains, and of the rules elsewhere that call them.
+  package let digest: Digest
+}
+
+extension Ruleset {
+  /// What is not ours, by owner: known ones by name, then the rest. Owners without rules or chains are left out.
+  package func foreignParts() -> [ForeignPart] {
+    var parts: [ForeignOwner?: Part] = [:]
+    for table in ordered().tables {
+      let owned = Dictionary(table.ownedChains.map { ($0.chain, $0.owner) }) { first, _ in first }
+      for chain in table.chains where !OwnedNames.isOurs(chain.name) && !table.isOnlyPrepared(chain.name) {
+        let owner = owned[chain.name]
+        // A built-in chain is nobody's; another is, even without rules.
+        if chain.policy == nil { parts[owner, default: Part()].add(chain.declaration.utf8, table.name) }
+        for rule in chain.rules where !rule.callsOurs {
+          let caller = owner ?? (owned.isEmpty ? nil : Self.called(by: rule).flatMap { owned[$0] })
+          parts[caller, default: Part()].add(rule.bytes, table.name)
+          parts[caller, default: Part()].rules += 1
+        }
+      }
+    }
+    return parts.map { ForeignPart(owner: $0.key, rules: $0.value.rules, digest: $0.value.content.finish()) }
+      .sorted { ($0.owner?.rawValue ?? "~") < ($1.owner?.rawValue ?? "~") }
+  }
+
+  private struct Part {
+    var rules = 0
+    var content = DigestBuilder()
+
+    mutating func add(_ line: some Sequence<UInt8>, _ table: String) {
+      content.update(Array("\(table) ".utf8) + Array(line) + [newline])
+    }
+  }
+
+  private static func called(by rule: Rule) -> String? {
+    switch RuleShape(rule).target {
+    case .jump(let chain), .goTo(let chain): chain
+    case .none, .unclear: nil
+    }
+  }
+}

@@ -1,0 +1,35 @@
+package import Core
+
+/// What an enrolment put on a host besides the agent itself, kept there so that the agent can tell when somebody changed
+/// it: `sha256:… PATH`, a line for each.
+package struct EnrolledFiles: Hashable, Sendable {
+  package struct File: Hashable, Sendable {
+    /// Below the host's root, without `/` at its beginning.
+    package let path: String
+    package let digest: Digest
+  }
+
+  /// In the agent's state.
+  package static let fileName = "enrolled"
+  /// In bytes.
+  package static let maximumSize = 16 << 10
+
+  package let files: [File]
+
+  package init(_ contents: [(path: String, content: [UInt8])]) {
+    files = contents.map { File(path: $0.path, digest: Digest(of: $0.content)) }
+  }
+
+  /// Nil for what `encode` did not write: then nothing is known of these files.
+  package init?(parsing bytes: [UInt8]) {
+    var files: [File] = []
+    for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+      let words = line.split(separator: " ", maxSplits: 1)
+      guard words.count == 2, let digest = Digest(String(words[0])) else { return nil }
+      files.append(File(path: String(words[1]), digest: digest))
+    }
+    self.files = files
+  }
+
+  package func encode() -> [UInt8] { files.flatMap { Array("\($0.digest) \($0.path)\n".utf8) } }
+}

@@ -1,0 +1,85 @@
+import Core
+import Release
+import Ruleset
+import Testing
+import Wire
+
+@testable import Apply
+
+/// What the next boot would go by, on a host in memory.
+@Suite struct DiskDifferenceTests {
+  let host: FakeHost
+  let agent: HostAgent
+
+  init() throws {
+    host = try Beside.host()
+    agent = try host.recoveredAgent()
+    try host.apply(agent, Beside.old)
+  }
+
+  private func differences() throws -> [String] {
+    try Family.allCases.flatMap { try agent.differences(in: "disk", $0) }
+  }
+
+  @Test(arguments: [
+    "rules/ipv4.rules", "rules/ipv6.rules", "rules/ipsets", "rules/sysctl", "safe/ipv4.rules", "safe/ipv6.rules",
+  ])
+  func `a plain file that was edited is drift, and apply writes it again`(name: String) throws {
+    #expect(try differences().isEmpty)
+    let before = try host.disk.read(name, atMost: 1 << 20)
+    host.disk.tamper(name, Array("*filter\nCOMMIT\n".utf8))
+    #expect(try differences() == ["-A \(name) \(Digest(of: "*filter\nCOMMIT\n".utf8))"])
+    #expect(try !agent.isIntact())
+    // One that only looks beside the daemon sees it too, but for the safe policy.
+    if name.hasPrefix("rules/") { #expect(try !host.agent().isIntact()) }
+    #expect(try host.apply(agent, Beside.old).result == .committed)
+    #expect(try host.disk.read(name, atMost: 1 << 20) == before)
+    #expect(try agent.isIntact())
+    try host.disk.remove(name)
+    #expect(try differences() == ["-A \(name) # there is no such file"])
+  }
+
+  @Test(arguments: [
+    "release.statement", "manifest", "ipv4.rules", "ipv6.rules", "sets", "sysctl", "ipv4.expected", "ipv6.expected",
+  ])
+  func `a file of the committed bundle that was edited is drift, and apply stores it again`(name: String) throws {
+    let bundle = try #require(try host.ledger().committed?.name)
+    host.disk.tamper("bundles/\(bundle)/\(name)", Array("x\n".utf8))
+    #expect(try differences() == ["-A bundle/\(name) \(Digest(of: "x\n".utf8))"])
+    #expect(try !agent.isIntact())
+    #expect(try host.apply(agent, Beside.old).result == .committed)
+    #expect(try agent.isIntact())
+  }
+
+  @Test func `a journal that says something else is drift`() throws {
+    let journal = try #require(try host.disk.read(Journal.fileName, atMost: 1 << 20))
+    host.disk.tamper(Journal.fileName, [])
+    #expect(try differences().first?.hasPrefix("-A journal sha256:") == true)
+    // In its middle, which no crash does.
+    host.disk.tamper(Journal.fileName, [0, 0, 0, 1] + journal.dropFirst(4))
+    #expect(try differences().first?.hasPrefix("-A journal ") == true)
+    host.disk.tamper(Journal.fileName, journal)
+    #expect(try agent.isIntact())
+  }
+
+  @Test func `what enrolment brought is drift when somebody changes it`() throws {
+    let files = [
+      "etc/portcullis/allowed_signers": Array("a\n".utf8), "etc/systemd/system/a b.service": Array("b\n".utf8),
+    ]
+    host.facts.files = files
+    let enrolled = EnrolledFiles(files.map { ($0.key, $0.value) })
+    #expect(EnrolledFiles(parsing: enrolled.encode()) == enrolled)
+    try host.disk.replace(EnrolledFiles.fileName, in: ".", with: enrolled.encode())
+    #expect(try agent.isIntact())
+    host.facts.files["etc/portcullis/allowed_signers"] = Array("a\nmore\n".utf8)
+    #expect(try differences() == ["-A etc/portcullis/allowed_signers \(Digest(of: "a\nmore\n".utf8))"])
+    // No release puts it back.
+    #expect(try host.apply(agent, Beside.old).result == .unchanged)
+    host.facts.files = files
+    host.facts.files["etc/systemd/system/a b.service"] = nil
+    let shown = try differences()
+    #expect(shown.count == 1 && shown[0].hasSuffix("# there is no such file"))
+    host.disk.tamper(EnrolledFiles.fileName, Array("nonsense".utf8))
+    #expect(try agent.isIntact())
+  }
+}

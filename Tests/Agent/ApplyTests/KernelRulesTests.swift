@@ -1,0 +1,176 @@
+import Core
+import Release
+import Ruleset
+import Testing
+import Wire
+
+@testable import Apply
+
+/// What the save programs do not show of our rules, on a host in memory.
+@Suite struct KernelRulesTests {
+  let host: FakeHost
+  let agent: HostAgent
+
+  init() throws {
+    host = try FakeHost()
+    agent = try host.recoveredAgent()
+  }
+
+  private func differences(_ family: Family = .ipv4) throws -> [String] {
+    try agent.differences(in: "kernel", family)
+  }
+
+  /// Puts a rule that no save program prints into a chain.
+  private func insert(_ rule: NotableRule, into chain: String) {
+    host.firewall.distort = { table in
+      for index in table.chains.indices where table.name == "filter" && table.chains[index].name == chain {
+        table.chains[index].notable.append(rule)
+      }
+    }
+  }
+
+  private func native(_ position: Int, mayPass: Bool = false, looksUpVerdict: Bool = false, calls: String? = nil)
+    -> NotableRule
+  {
+    NotableRule(
+      position: position, digest: Digest(of: "native".utf8), isNative: true, mayPass: mayPass,
+      looksUpVerdict: looksUpVerdict, calls: calls)
+  }
+
+  @Test func `a clean host shows nothing, in any mode`() throws {
+    for bundle in [Modes.owned2, Modes.exclusive3, Modes.withdrawn4] {
+      try host.apply(agent, bundle)
+      #expect(try Family.allCases.allSatisfy { try differences($0).isEmpty })
+      #expect(try agent.isIntact())
+    }
+  }
+
+  @Test(arguments: [Modes.owned2, Modes.exclusive2])
+  func `a native rule in a chain of ours is drift, and apply loads the chain again`(
+    bundle: Modes.Bundle
+  ) throws {
+    try host.apply(agent, bundle)
+    let chain =
+      try bundle.get().files.isEmpty ? "" : (host.canonical.ipv4.contains("PCL-INPUT") ? "PCL-INPUT" : "INPUT")
+    insert(native(1), into: chain)
+    let shown = try differences()
+    #expect(shown.contains { $0.hasPrefix("-A filter/\(chain) # rule 2 has words that iptables-save does not print") })
+    #expect(try !agent.isIntact())
+    let before = host.firewall.loads
+    #expect(try host.apply(agent, bundle).result == .committed)
+    #expect(host.firewall.loads > before)
+  }
+
+  @Test func `rules that print the same and are others are drift`() throws {
+    try host.apply(agent, Modes.owned2)
+    host.firewall.distort = { table in
+      for index in table.chains.indices where table.chains[index].name == "PCL:web" {
+        table.chains[index].digest = Digest(of: "tcp dport 1 tcp dport 443 accept".utf8)
+      }
+    }
+    let shown = try differences()
+    #expect(shown.count == 1 && shown[0].hasPrefix("-A filter/PCL:web # the rules are not those that were loaded"))
+    // The note outlives the agent, and does not follow what somebody did meanwhile.
+    #expect(try host.recoveredAgent().differences(in: "kernel", .ipv4) == shown)
+    // What the text shows is shown once.
+    host.firewall.append("-A PCL:web -s 192.0.2.9/32 -j ACCEPT", to: "filter", .ipv4)
+    #expect(try differences().isEmpty)
+    #expect(try !agent.isIntact())
+  }
+
+  @Test func `programs that changed make no alarm of rules that others loaded`() throws {
+    try host.apply(agent, Modes.owned2)
+    host.firewall.distort = { table in
+      for index in table.chains.indices { table.chains[index].digest = Digest(of: "other words".utf8) }
+    }
+    #expect(try !agent.isIntact())
+    host.firewall.version = "1.8.11"
+    #expect(try agent.isIntact())
+    let renewal = try #require(try agent.report(.random(), managementSource: "").renewal)
+    #expect(renewal == Renewal(from: "1.8.9 nft", to: "1.8.11 nft", at: host.clock.now()))
+    // The next commit is by the programs of now.
+    try host.apply(agent, Modes.owned5)
+    host.clock.time = host.clock.time + 1
+    try host.apply(agent, Modes.bundle(6, .owned))
+    #expect(try agent.report(.random(), managementSource: "").renewal == nil)
+  }
+
+  @Test func `a note of an earlier load is never compared with a later one`() throws {
+    try host.apply(agent, Modes.owned2)
+    host.firewall.nftablesProblem = FirewallProblem(.unavailable, program: "nf_tables", family: nil, words: "busy")
+    try host.apply(agent, Modes.owned3)
+    #expect(try host.disk.read(KernelNote.fileName, atMost: 1 << 20) == nil)
+    let report = try agent.report(.random(), managementSource: "")
+    #expect(report.others?.problem == "nf_tables: busy")
+    #expect(try agent.isIntact())
+  }
+
+  @Test(arguments: [
+    (0, true, false, "INPUT", true), (0, false, false, "INPUT", false), (9, true, false, "INPUT", false),
+    (0, true, true, "mine", true), (0, true, false, "mine", false),
+  ])
+  func `a native rule of somebody else counts where it lets packets pass above ours`(
+    position: Int, mayPass: Bool, looksUpVerdict: Bool, chain: String, isDrift: Bool
+  ) throws {
+    try Modes.settle(
+      "*filter\n:INPUT ACCEPT [0:0]\n:mine - [0:0]\n-A INPUT -s 192.0.2.66/32 -j DROP\nCOMMIT\n", on: host)
+    try host.apply(agent, Modes.owned2)
+    insert(native(position, mayPass: mayPass, looksUpVerdict: looksUpVerdict), into: chain)
+    #expect(try differences().isEmpty != isDrift)
+  }
+
+  @Test func `a hook with a condition that is not printed is drift`() throws {
+    try host.apply(agent, Modes.owned2)
+    host.firewall.distort = { table in
+      for chain in table.chains.indices where table.chains[chain].name == "INPUT" {
+        for rule in table.chains[chain].notable.indices {
+          table.chains[chain].notable[rule].isNative = true
+          table.chains[chain].notable[rule].isUnconditional = false
+        }
+      }
+    }
+    #expect(
+      try differences().contains { $0.contains("calls PCL-INPUT under a condition that iptables-save does not print") })
+  }
+
+  @Test(arguments: [Modes.owned2, Modes.exclusive2])
+  func `a table that is switched off, and a chain out of its place, are drift`(
+    bundle: Modes.Bundle
+  ) throws {
+    try host.apply(agent, bundle)
+    host.firewall.distort = { $0.isDormant = $0.family == .ipv4 }
+    #expect(try differences() == ["-A filter # the table is switched off (dormant): no packet passes through it"])
+    #expect(try differences(.ipv6).isEmpty)
+    host.firewall.distort = { table in
+      for index in table.chains.indices where table.chains[index].name == "INPUT" { table.chains[index].hook = nil }
+    }
+    #expect(try differences() == ["-A filter/INPUT # the chain is not hooked: no packet passes through it"])
+    host.firewall.distort = { table in
+      for index in table.chains.indices { table.chains[index].hook?.priority += 5 }
+    }
+    #expect(try differences().contains("-A filter/INPUT # the chain hangs at hook 1, priority 5, not at 1, 0"))
+  }
+
+  @Test func `a note that is damaged is none`() throws {
+    try host.apply(agent, Modes.owned2)
+    let note = try #require(try host.disk.read(KernelNote.fileName, atMost: 1 << 20))
+    #expect(KernelNote(parsing: note)?.encode() == note)
+    for cut in 0..<note.count { _ = KernelNote(parsing: Array(note[..<cut])) }
+    host.disk.tamper(KernelNote.fileName, Array("content sha256:00\n".utf8))
+    #expect(try agent.isIntact())
+  }
+}
+
+extension HostAgent {
+  /// The lines of one table of what is observed, and not of what is expected.
+  func differences(in table: String, _ family: Family) throws -> [String] {
+    let text = try text(TextRequest(family: family, side: .observed))
+    let rules = try Ruleset.parse(save: text, file: "observed")
+    return (rules[table: table]?.chains ?? []).flatMap(\.rules).map { String(decoding: $0.bytes, as: UTF8.self) }
+  }
+
+  func isIntact() throws -> Bool {
+    let families = try report(.random(), managementSource: "").families
+    return Family.allCases.allSatisfy { families[$0].expected == families[$0].observed }
+  }
+}

@@ -1,0 +1,158 @@
+import AgentTestSupport
+import Core
+import Release
+import Ruleset
+import Testing
+import Wire
+
+@testable import Apply
+
+/// What else filters packets, on a host in memory.
+@Suite struct OthersTests {
+  let host: FakeHost
+  let agent: HostAgent
+
+  init() throws {
+    host = try FakeHost()
+    agent = try host.recoveredAgent()
+  }
+
+  static func table(
+    _ name: String, _ words: String = "x", family: NftablesFamily = .inet, isHooked: Bool = true, drops: Bool = true
+  ) -> NftablesTable {
+    NftablesTable(
+      family: family, name: name,
+      chains: [
+        NftablesChain(
+          name: "c", hook: isHooked ? KernelHooks.expected(table: "filter", chain: "INPUT") : nil, rules: 1,
+          drops: drops,
+          digest: Digest(of: words.utf8))
+      ])
+  }
+
+  private func differences(_ family: Family = .ipv4) throws -> [String] { try agent.differences(in: "others", family) }
+
+  @Test func `a table that was there at first is no drift until it changes`() throws {
+    host.firewall.otherTables = [Self.table("guard")]
+    try host.apply(agent, Modes.owned2)
+    #expect(try agent.isIntact())
+    host.firewall.otherTables = [Self.table("guard", "y")]
+    #expect(try !agent.isIntact())
+    #expect(try differences().count == 1)
+    #expect(try differences()[0].hasPrefix("-A inet/guard sha256:"))
+    let expected = try agent.text(TextRequest(family: .ipv4, side: .expected))
+    #expect(String(decoding: expected, as: UTF8.self).contains("*others\n:inet/guard - [0:0]\n-A inet/guard sha256:"))
+    // Neither a restart nor another release makes it what is expected.
+    let next = try host.recoveredAgent()
+    try host.apply(next, Modes.owned3)
+    #expect(try !next.isIntact())
+    host.firewall.otherTables = [Self.table("guard")]
+    #expect(try next.isIntact())
+  }
+
+  @Test(arguments: [
+    (Self.table("guard"), Manifest.Mode.owned, true), (Self.table("guard", isHooked: false), .owned, false),
+    (Self.table("docker-bridges"), .owned, false), (Self.table("f2b-table"), .owned, false),
+    (Self.table("netavark"), .exclusive, true), (Self.table("guard", isHooked: false), .exclusive, false),
+    (Self.table("guard", family: .ipv6), .owned, true), (Self.table("gu\u{1b}[2Jard\n*filter"), .owned, true),
+  ])
+  func `a new table is drift where packets pass through it and nobody known keeps it`(
+    table: NftablesTable, mode: Manifest.Mode, isDrift: Bool
+  ) throws {
+    try host.apply(agent, Modes.bundle(2, mode))
+    host.firewall.otherTables = [table]
+    #expect(try agent.isIntact() != isDrift)
+    let shown = try differences(table.family == .ipv6 ? .ipv6 : .ipv4)
+    #expect(shown.isEmpty != isDrift)
+    #expect(shown.allSatisfy { $0.utf8.allSatisfy { (0x20..<0x7f).contains($0) } })
+    let reported = try #require(try agent.report(.random(), managementSource: "").others?.tables)
+    #expect(reported.map(\.digest) == [table.digest])
+  }
+
+  @Test func `what the release allows is no drift, and what it denies is, whoever keeps it`() throws {
+    func bundle(denies: Bool, allowed: [String]) throws -> Samples.Bundle {
+      try SignedBundles.bundle(
+        serial: 2, ipv4: Modes.owned4, ipv6: Modes.owned6, mode: .owned, deniesForeign: denies, foreignAllowed: allowed)
+    }
+    try host.apply(agent, Result { try bundle(denies: false, allowed: ["*"]) })
+    host.firewall.otherTables = [Self.table("guard"), Self.table("docker-bridges")]
+    #expect(try agent.isIntact())
+    let strict = try FakeHost()
+    let other = try strict.recoveredAgent()
+    try Modes.settle(Modes.docker, on: strict)
+    try strict.apply(other, Result { try bundle(denies: true, allowed: []) })
+    #expect(try other.isIntact())
+    strict.firewall.append("-A FORWARD -i docker0 -j ACCEPT", to: "filter", .ipv4)
+    #expect(try other.differences(in: "others", .ipv4).map { $0.prefix(23) } == ["-A rules/others sha256:"])
+    strict.firewall.otherTables = [Self.table("docker-bridges")]
+    #expect(try other.differences(in: "others", .ipv4).contains { $0.hasPrefix("-A inet/docker-bridges") })
+  }
+
+  @Test func `rules of the other backend are drift but for those of known software`() throws {
+    func filter(_ rules: String...) -> [UInt8] {
+      Array("*filter\n:INPUT ACCEPT [0:0]\n:f2b-sshd - [0:0]\n\(rules.map { $0 + "\n" }.joined())COMMIT\n".utf8)
+    }
+    host.firewall.otherBackend.ipv4 = filter("-A INPUT -s 192.0.2.1/32 -j DROP")
+    try host.apply(agent, Modes.owned2)
+    #expect(try agent.isIntact())
+    host.firewall.otherBackend.ipv4 = filter(
+      "-A INPUT -s 192.0.2.1/32 -j DROP", "-A INPUT -p tcp -j f2b-sshd", "-A f2b-sshd -s 192.0.2.2/32 -j DROP")
+    #expect(try agent.isIntact())
+    let report = try agent.report(.random(), managementSource: "")
+    #expect(report.otherBackendRules == 3 && report.others?.otherBackend.ipv4 != nil)
+    host.firewall.otherBackend.ipv4 = filter("-A INPUT -j DROP")
+    #expect(try differences().map { $0.prefix(31) } == ["-A other-backend/others sha256:"])
+  }
+
+  @Test func `counters, bans and whoever else goes about his work make no drift`() throws {
+    try Modes.settle(Modes.docker, on: host)
+    try host.apply(agent, Modes.owned2)
+    let before = try agent.report(.random(), managementSource: "")
+    host.firewall.append("-A f2b-sshd -s 203.0.113.77/32 -j DROP", to: "filter", .ipv4)
+    host.firewall.append("-A DOCKER-USER -s 203.0.113.78/32 -j DROP", to: "filter", .ipv4)
+    let after = try agent.report(.random(), managementSource: "")
+    #expect(try agent.isIntact())
+    func part(_ report: Report, _ owner: ForeignOwner?) -> OthersReport.Chains? {
+      report.others?.chains.first { $0.family == .ipv4 && $0.owner == owner }
+    }
+    // Whose they are is told all the same.
+    #expect(part(before, .fail2ban)?.digest != part(after, .fail2ban)?.digest)
+    #expect(part(before, .docker)?.digest != part(after, .docker)?.digest)
+    #expect(part(before, nil) == part(after, nil))
+  }
+
+  @Test func `a host that gave our rules up begins anew`() throws {
+    try host.apply(agent, Modes.owned2)
+    host.firewall.otherTables = [Self.table("guard")]
+    try host.apply(agent, Modes.withdrawn3)
+    #expect(try agent.isIntact())
+    try host.apply(agent, Modes.bundle(4, .owned))
+    #expect(try agent.isIntact())
+    host.firewall.otherTables = []
+    #expect(try agent.isIntact())
+    host.firewall.otherTables = [Self.table("guard", "y")]
+    #expect(try !agent.isIntact())
+  }
+
+  @Test func `nothing is judged by a baseline that nobody took, or that is damaged`() throws {
+    try host.apply(agent, Modes.owned2)
+    host.disk.tamper(OthersBaseline.fileName, Array("what is this\n".utf8))
+    host.firewall.otherTables = [Self.table("guard")]
+    #expect(try agent.isIntact())
+  }
+
+  @Test func `a chain that hides in a table of iptables' own is shown`() throws {
+    try host.apply(agent, Modes.owned2)
+    host.firewall.distort = { table in
+      guard table.family == .ipv4 else { return }
+      table.chains.append(
+        NftablesChain(
+          name: "early", hook: .init(number: 1, priority: -5, dropsByDefault: true, type: "filter"), rules: 0,
+          drops: true,
+          digest: Digest(of: [1])))
+    }
+    #expect(try differences().map { $0.prefix(24) } == ["-A ip/filter/early sha25"])
+    let table = try agent.report(.random(), managementSource: "").others?.tables.first
+    #expect(table?.name == "filter/early" && table?.drops == true)
+  }
+}

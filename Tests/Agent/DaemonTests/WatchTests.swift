@@ -1,0 +1,187 @@
+import Apply
+import Core
+import Daemon
+import Glibc
+import Synchronization
+import Testing
+import Wire
+
+@Suite struct WatchTests {
+  static let writer = HostChange.Actor(name: "iptables", process: 812)
+
+  static func change(_ chain: String = "INPUT") -> HostChange {
+    let side = HostChange.Side(observed: Digest(of: chain.utf8), differs: true)
+    return HostChange(
+      sequence: 0, time: UTCTime(secondsSinceEpoch: 1), bootID: "b", cause: .others,
+      families: PerFamily(ipv4: side, ipv6: side),
+      chains: [HostChange.Chain(family: .ipv4, table: "filter", chain: chain, change: .changed)], actors: [writer])
+  }
+
+  let operations = FakeOperations()
+  let watcher = FakeWatcher()
+
+  func daemon(adjust: (inout DaemonLimits) -> Void = { _ in }) throws -> RunningDaemon {
+    let daemon = try RunningDaemon(operations, watcher: watcher, adjust: adjust)
+    try #require(eventually { looks >= 1 })
+    return daemon
+  }
+
+  var looks: Int { operations.state.withLock { $0.looks.count } }
+
+  func willFind(_ changes: HostChange...) { operations.state.withLock { $0.unseen += changes } }
+
+  static func changes(_ message: AgentMessage?) throws -> Changes {
+    guard case .changes(let changes)? = message else { throw Reason("expected changes, got \(message as Any)") }
+    return changes
+  }
+
+  @Test func `rules are looked at once when the agent starts, and then not before something changes`() throws {
+    let daemon = try daemon { $0.poll = .milliseconds(50) }
+    usleep(600_000)
+    daemon.stop()
+    #expect(looks == 1)
+    // The look, its result and the end.
+    #expect(daemon.turns < 8)
+  }
+
+  @Test func `who waits for a change is told of it, and who made it is known to the look`() throws {
+    let daemon = try daemon()
+    defer { daemon.stop() }
+    let peer = try TestPeer.greeted(daemon)
+    peer.say(.watch(after: 0, seconds: 60))
+    willFind(Self.change())
+    watcher.announce(Self.writer)
+    let changes = try Self.changes(try peer.hear())
+    #expect(changes.entries.map(\.sequence) == [1] && changes.last == 1 && changes.omitted == 0)
+    #expect(changes.entries.first?.chains == Self.change().chains)
+    #expect(operations.state.withLock { $0.looks.last?.actors } == [Self.writer])
+    // What is known already is no news.
+    peer.say(.watch(after: 1, seconds: 0), .watch(after: 0, seconds: 60))
+    #expect(try Self.changes(try peer.hear()).entries == [])
+    #expect(try Self.changes(try peer.hear()).entries.count == 1)
+  }
+
+  @Test func `a watch ends when its time is over, or when something else is said`() throws {
+    let daemon = try daemon()
+    defer { daemon.stop() }
+    let peer = try TestPeer.greeted(daemon)
+    let start = ContinuousClock.now
+    peer.say(.watch(after: 0, seconds: 1))
+    #expect(try Self.changes(try peer.hear()) == Changes(last: 0))
+    #expect(start.duration(to: .now) >= .milliseconds(900))
+    peer.say(.watch(after: 0, seconds: 600), .report(Sample.nonce))
+    #expect(try peer.hear()?.type == .changes)
+    #expect(try peer.hear()?.type == .report)
+    peer.say(.watch(after: 0, seconds: 600), .goodbye)
+    #expect(try peer.hearAll().map(\.type) == [.changes])
+  }
+
+  @Test func `a waiting watch keeps its connection beyond the time of an idle one, and costs nothing`() throws {
+    let daemon = try daemon { $0.idle = .milliseconds(300) }
+    let peer = try TestPeer.greeted(daemon)
+    peer.say(.watch(after: 0, seconds: 1))
+    #expect(try Self.changes(try peer.hear()) == Changes(last: 0))
+    #expect(try peer.hearRefusal().detail.contains("nothing was asked"))
+    daemon.stop()
+    #expect(daemon.turns < 20)
+  }
+
+  @Test func `a writer that never pauses is looked at less and less often`() throws {
+    let daemon = try daemon()
+    for _ in 0..<300 {
+      watcher.announce(Self.writer)
+      usleep(10_000)
+    }
+    daemon.stop()
+    // Within three seconds: after 0.2, 0.4, 0.8 and 1.6.
+    #expect(looks <= 6)
+    #expect(daemon.turns < 40)
+  }
+
+  @Test func `while a change waits to be confirmed nobody looks, and afterwards somebody does`() throws {
+    operations.state.withLock { $0.waits = .seconds(20) }
+    let daemon = try daemon()
+    defer { daemon.stop() }
+    let peer = try TestPeer.greeted(daemon)
+    peer.send(Sample.staging())
+    peer.say(.apply(Sample.transaction, manifest: Sample.manifest, .standard))
+    #expect(try peer.hear()?.type == .staged)
+    #expect(try peer.hear()?.type == .applied)
+    watcher.announce(Self.writer)
+    usleep(500_000)
+    #expect(looks == 1)
+    let other = try TestPeer.greeted(daemon, port: 51516)
+    other.say(.confirm(Sample.confirmation))
+    #expect(try other.hear()?.type == .outcome)
+    #expect(eventually { looks == 2 })
+  }
+
+  @Test func `after an act of the agent's own the rules are looked at, announced or not`() throws {
+    let daemon = try daemon()
+    defer { daemon.stop() }
+    let peer = try TestPeer.greeted(daemon)
+    peer.send(Sample.staging())
+    peer.say(.apply(Sample.transaction, manifest: Sample.manifest, .standard))
+    #expect(try peer.hear()?.type == .staged)
+    #expect(try peer.hear()?.type == .outcome)
+    #expect(eventually { looks == 2 })
+  }
+
+  @Test func `where changes are not announced, rules are looked at from time to time`() throws {
+    operations.state.withLock { $0.isAnnounced = false }
+    let daemon = try daemon { $0.poll = .milliseconds(50) }
+    defer { daemon.stop() }
+    let peer = try TestPeer.greeted(daemon)
+    peer.say(.watch(after: 0, seconds: 60))
+    willFind(Self.change())
+    #expect(try Self.changes(try peer.hear()).entries.count == 1)
+    #expect(eventually { looks > 4 })
+  }
+
+  @Test func `looking that fails is told once, and tried again`() throws {
+    operations.state.withLock { $0.lookRefusal = Refusal(code: .internalError, detail: "no program\u{1b}") }
+    let daemon = try daemon { $0.poll = .milliseconds(50) }
+    #expect(eventually { looks > 3 })
+    operations.state.withLock { $0.lookRefusal = nil }
+    willFind(Self.change())
+    #expect(eventually { operations.changes.last == 1 })
+    daemon.stop()
+    #expect(daemon.log.filter { $0.contains("no program\\u{1b}") }.count == 1)
+  }
+
+  @Test func `what is told is on disk, and what is not is soon`() throws {
+    let daemon = try daemon { $0.keep = .milliseconds(500) }
+    willFind(Self.change())
+    watcher.announce()
+    #expect(eventually { operations.changes.last == 1 })
+    #expect(!operations.changes.isKept)
+    let peer = try TestPeer.greeted(daemon)
+    peer.say(.watch(after: 0, seconds: 60))
+    #expect(try Self.changes(try peer.hear()).last == 1)
+    #expect(operations.changes.isKept)
+    peer.say(.goodbye)
+    willFind(Self.change("OUTPUT"))
+    watcher.announce()
+    #expect(eventually { operations.changes.last == 2 })
+    #expect(eventually { operations.changes.isKept })
+    willFind(Self.change("FORWARD"))
+    watcher.announce()
+    #expect(eventually { operations.changes.last == 3 })
+    daemon.stop()
+    #expect(operations.changes.isKept)
+  }
+
+  @Test func `a full disk keeps no change from being told, and is not asked without pause`() throws {
+    operations.state.withLock { $0.isDiskFull = true }
+    let daemon = try daemon { $0.keep = .milliseconds(200) }
+    defer { daemon.stop() }
+    let peer = try TestPeer.greeted(daemon)
+    peer.say(.watch(after: 0, seconds: 60))
+    willFind(Self.change())
+    watcher.announce()
+    #expect(try Self.changes(try peer.hear()).last == 1)
+    peer.say(.watch(after: 1, seconds: 1))
+    #expect(try Self.changes(try peer.hear()).last == 1)
+    #expect(operations.state.withLock { $0.keeps } <= 12)
+  }
+}

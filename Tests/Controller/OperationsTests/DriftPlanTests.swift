@@ -1,0 +1,85 @@
+import Audit
+import Core
+import Inventory
+import Policy
+import Release
+import Rollout
+import Store
+import Testing
+import Wire
+
+@testable import Operations
+
+/// What is put back on a drifted host, and what is left alone.
+struct DriftPlanTests {
+  private func plan(
+    _ fleet: DriftTraceTests.Fleet, _ change: Planning.Change
+  ) async throws -> Planning.Planned {
+    try await Planning(fleet.folder.workspace).plan(
+      try fleet.folder.workspace.inventory().hosts, store: fleet.folder.store, change: change)
+  }
+
+  @Test func `a repair is of what was committed, whatever the files and the last release say`() async throws {
+    let fleet = try await DriftTraceTests.fleet(hosts: ["h1", "h2"])
+    let h1 = HostID("h1")!
+    let committed = try #require(try await fleet.folder.store.bundle(for: h1)?.content)
+    let policy = DriftTraceTests.typed + "  - accept: {tcp: 8080}\n"
+    try Files.write(Array(policy.utf8), to: "\(fleet.folder.path)/policies/p.yaml")
+    let forward = try await plan(fleet, .policies())
+    #expect(forward.plan.hosts.map(\.action) == [.change, .change])
+    // A release that never reached h1.
+    let serial = try await fleet.folder.store.allocateSerial()
+    let manifest = try #require(try forward.content.byHost[h1]?.manifest(serial, []))
+    let texts = Dictionary(uniqueKeysWithValues: forward.content.byHost[h1]!.texts.map { ($0.digest, $0.bytes) })
+    try await fleet.folder.store.save(
+      StoredRelease(
+        serial: serial, statement: [2], signatures: [[1]], issued: FleetFolder.now, expires: FleetFolder.now + 60,
+        reason: "-", hosts: 1),
+      bundles: [
+        StoredBundle(
+          serial: serial, host: h1, manifest: manifest.encode(), content: manifest.contentDigest, proof: [1],
+          rules: forward.content.byHost[h1]?.rules?.map { $1.digest })
+      ], texts: texts)
+    let repair = try await plan(fleet, .committed)
+    #expect(repair.plan.hosts.map(\.action) == [.repair, .repair])
+    #expect(repair.content.byHost[h1]?.content == committed && manifest.contentDigest != committed)
+  }
+
+  @Test func `what was committed and is not kept cannot be put back, and that is said`() async throws {
+    let fleet = try await DriftTraceTests.fleet()
+    var report = FleetFolder.report("h1", drifted: true)
+    report.committed = Committed(
+      serial: Serial(9), manifest: Digest(of: [9]), content: Digest(of: [9]), at: FleetFolder.now)
+    try await fleet.folder.store.record(reports: [ReceivedReport(report, receivedAt: FleetFolder.now)])
+    let error = await #expect(throws: Failure.self) { try await plan(fleet, .committed) }
+    #expect(
+      error.map { ErrorChain($0).line }?.contains("does not have the release that was committed there: h1") == true)
+  }
+
+  @Test func `a waived difference is no change to apply, until it is another one`() async throws {
+    let fleet = try await DriftTraceTests.fleet()
+    let store = fleet.folder.store
+    #expect(try await plan(fleet, .policies()).plan.hosts.map(\.action) == [.repair])
+    let report = try #require(try await store.observations()[HostID("h1")!]?.lastReport?.report)
+    let drift = try fleet.drift("h1")
+    let sides = try #require(DriftSides(report))
+    let known = try #require(KnownDifference(drift, sides))
+    try await store.remember([known])
+    try await store.save(waivers: [
+      Waiver(
+        host: drift.host, difference: known.exact, words: drift.summary, ends: UTCTime("2037-01-01T00:00:00Z")!,
+        reason: "known", actor: "alice", made: FleetFolder.now)
+    ])
+    let waived = try await plan(fleet, .policies()).plan
+    #expect(waived.hosts.map(\.action) == [.unchanged])
+    #expect(waived.hosts.map(\.reason) == ["runs what it should; what differs there is waived until 2036-12-31"])
+    var degraded = report
+    degraded.degraded = "the boot failed"
+    try await store.record(reports: [ReceivedReport(degraded, receivedAt: FleetFolder.now)])
+    #expect(try await plan(fleet, .policies()).plan.hosts.map(\.action) == [.repair])
+    var other = report
+    other.families.ipv4.observed = Digest(of: [77])
+    try await store.record(reports: [ReceivedReport(other, receivedAt: FleetFolder.now)])
+    #expect(try await plan(fleet, .policies()).plan.hosts.map(\.action) == [.repair])
+  }
+}

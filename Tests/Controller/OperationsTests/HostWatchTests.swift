@@ -1,0 +1,125 @@
+import Audit
+import Core
+import Synchronization
+import Testing
+import Transport
+import Wire
+
+@testable import Operations
+
+struct HostWatchTests {
+  private static let host = HostID("h001")!
+  private static let committed = "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n"
+  private static let changed = committed.replacing("COMMIT", with: "-A INPUT -j ACCEPT\nCOMMIT")
+
+  private static func change(_ sequence: UInt64, differs: Bool) -> HostChange {
+    HostChange(
+      sequence: sequence, time: UTCTime(secondsSinceEpoch: 1), bootID: "b", cause: .others,
+      families: PerFamily(
+        ipv4: HostChange.Side(observed: Digest(of: []), differs: differs),
+        ipv6: HostChange.Side(observed: Digest(of: []), differs: false)))
+  }
+
+  private static func report(_ nonce: Nonce, differs: Bool) -> Report {
+    let digests = [Digest(of: [1]), Digest(of: [2])]
+    return Report(
+      nonce: nonce, host: host, fleet: FleetID("lab")!, time: UTCTime(secondsSinceEpoch: 0), bootID: "b",
+      agentVersion: "t", architecture: "a", kernel: "k", backend: .nft, iptablesVersion: "1", committed: nil,
+      lastFailure: nil,
+      families: PerFamily { family in
+        FamilyReport(
+          expected: digests[0], observed: digests[differs && family == .ipv4 ? 1 : 0], save: digests[0], chains: [])
+      }, otherBackendRules: 0, conflicts: [], degraded: nil, managementSource: "")
+  }
+
+  private static func hello(_ host: HostID = host) -> AgentMessage {
+    .hello(
+      AgentHello(version: ProtocolVersion.current, agentVersion: "0.1.0", host: host, fleet: FleetID("lab")!))
+  }
+
+  /// What is told until there is enough of it.
+  private static func watch(
+    _ agents: FakeAgents, until count: Int
+  ) async -> [WatchedChange] {
+    let (told, sink) = AsyncStream.makeStream(of: WatchedChange.self)
+    let watch = HostWatch(
+      host: host, fleet: FleetID("lab")!, endpoint: HostEndpoint(name: "h001", addresses: [], user: "portcullis"),
+      sweep: Sweep(connector: agents, limits: ContactLimits(parallel: 1, timeout: patience)), gate: Gate(1),
+      clock: SystemClock()
+    ) { sink.yield($0) }
+    let task = Task {
+      await watch.run()
+      sink.finish()
+    }
+    var all: [WatchedChange] = []
+    for await change in told {
+      all.append(change)
+      if all.count == count { break }
+    }
+    task.cancel()
+    return all
+  }
+
+  @Test func `what differs already, what changes, and what changed while nobody watched, each once`() async {
+    let asked = Mutex<[UInt64]>([])
+    let agents = FakeAgents { connection, message in
+      switch message {
+      case .hello: return Self.hello()
+      case .report(let nonce): return .report(Self.report(nonce, differs: connection == 1))
+      case .text(let request):
+        return .text(
+          request, piece: Array((request.side == .expected ? Self.committed : Self.changed).utf8), last: true)
+      case .watch(let after, let seconds):
+        asked.withLock { $0.append(after) }
+        switch (connection, after, seconds) {
+        case (_, .max, 0): return .changes(Changes(last: 5))
+        case (1, 5, _): return .changes(Changes(entries: [Self.change(6, differs: false)], last: 6))
+        case (2, 6, 0):
+          return .changes(
+            Changes(entries: [Self.change(9, differs: false), Self.change(10, differs: true)], omitted: 2, last: 10))
+        // The connection ends.
+        default: return nil
+        }
+      default: return nil
+      }
+    }
+    let told = await Self.watch(agents, until: 7)
+    let lines = told.map { $0.moves.map(\.text) }
+    #expect(told.map(\.event).first == .differs && lines.first == ["+-A INPUT -j ACCEPT"])
+    #expect(lines.dropFirst().first == ["--A INPUT -j ACCEPT"])
+    guard told.count == 7, case .lost = told[2].event else {
+      Issue.record("\(told)")
+      return
+    }
+    #expect(told[3].event == .watchedAgain && told[4].event == .forgotten(2))
+    // The lines stand with the last of several changes.
+    #expect(lines[5].isEmpty && lines[6] == ["+-A INPUT -j ACCEPT"])
+    #expect(asked.withLock { $0.prefix(4) } == [.max, 5, 6, 6])
+  }
+
+  @Test func `an agent that does not know the question is told of once, and left alone`() async {
+    let agents = FakeAgents { _, message in
+      switch message {
+      case .hello: Self.hello()
+      default: .refused(Refusal(code: .unsupported, detail: "message type 12 is unknown"))
+      }
+    }
+    // The stream of what is told ends with the watch.
+    let told = await Self.watch(agents, until: 2)
+    #expect(told.count == 1 && agents.connections == 1)
+    guard case .lost(let why)? = told.first?.event else {
+      Issue.record("\(told)")
+      return
+    }
+    #expect(why.contains("enroll"))
+  }
+
+  @Test func `another host that answers is not watched`() async {
+    let told = await Self.watch(FakeAgents { _, _ in Self.hello(HostID("h002")!) }, until: 1)
+    guard case .lost(let why)? = told.first?.event else {
+      Issue.record("\(told)")
+      return
+    }
+    #expect(why.contains("h002"))
+  }
+}

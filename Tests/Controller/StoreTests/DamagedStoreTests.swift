@@ -1,0 +1,117 @@
+import Core
+import Foundation
+import GRDB
+import Glibc
+import TestSupport
+import Testing
+
+@testable import Store
+
+struct DamagedStoreTests {
+  let scratch: Scratch
+  init() throws { scratch = try Scratch() }
+
+  private func open() throws -> (store: FleetStore, setAside: String?) {
+    try FleetStore.replacingDamaged(path: scratch.path, fleet: fleet, at: start)
+  }
+
+  private func files() throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: scratch.directory).sorted()
+  }
+
+  @Test func `a sound store is opened as it is`() async throws {
+    let first = try open()
+    _ = try await first.store.allocateSerial()
+    try first.store.close()
+    let again = try open()
+    #expect(again.setAside == nil)
+    #expect(try await again.store.lastSerial() == Serial(1))
+    #expect(try await again.store.isRebuilt() == false)
+  }
+
+  @Test func `what is no database is kept under another name, and a new store is begun`() async throws {
+    let words = "this is not a database, but long enough to be looked at as one ..."
+    try Data(words.utf8).write(to: URL(fileURLWithPath: scratch.path))
+    let opened = try open()
+    let kept = try #require(opened.setAside)
+    #expect(kept == scratch.path + ".damaged-20261121T000000Z")
+    #expect(try String(contentsOfFile: kept, encoding: .utf8) == words)
+    #expect(try await opened.store.isRebuilt())
+    #expect(try await opened.store.observations().isEmpty)
+    try opened.store.close()
+    // The next one is whole, and a second damage in the same second has a name of its own.
+    #expect(try open().setAside == nil)
+    try Data(words.utf8).write(to: URL(fileURLWithPath: scratch.path))
+    for suffix in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: scratch.path + suffix) }
+    #expect(try open().setAside == kept + "-2")
+  }
+
+  @Test func `damage that shows later is looked for by whoever opens the store next`() async throws {
+    let store = try scratch.open()
+    try await store.record(reports: (0..<200).map { received(makeReport(host($0), chains: 20), 1) })
+    _ = try await store.pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
+    try store.close()
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: scratch.path))
+    let pages = bytes.count / 4096
+    try #require(pages > 100)
+    // Those of the tables come first, what fills them after.
+    for page in pages * 2 / 3..<pages {
+      bytes.replaceSubrange(page * 4096..<page * 4096 + 64, with: Data(repeating: 0xff, count: 64))
+    }
+    try bytes.write(to: URL(fileURLWithPath: scratch.path))
+    // What is not read is not missed.
+    let damaged = try open()
+    #expect(damaged.setAside == nil)
+    let error = await #expect(throws: Failure.self) { try await damaged.store.observations() }
+    #expect(error.map(message)?.contains("damaged") == true)
+    try damaged.store.close()
+    #expect(try files().contains("store.sqlite.suspect"))
+    let opened = try open()
+    #expect(opened.setAside != nil)
+    #expect(try await opened.store.observations().isEmpty)
+    #expect(try !files().contains("store.sqlite.suspect"))
+  }
+
+  @Test func `a suspicion that is not confirmed changes nothing`() async throws {
+    let store = try scratch.open()
+    _ = try await store.allocateSerial()
+    FleetStore.suspect(scratch.path, because: DatabaseError(resultCode: .SQLITE_FULL))
+    #expect(try !files().contains("store.sqlite.suspect"))
+    FleetStore.suspect(scratch.path, because: DatabaseError(resultCode: .SQLITE_CORRUPT))
+    #expect(try files().contains("store.sqlite.suspect"))
+    let opened = try open()
+    #expect(opened.setAside == nil)
+    #expect(try await opened.store.lastSerial() == Serial(1))
+    #expect(try !files().contains("store.sqlite.suspect"))
+  }
+
+  @Test func `another fleet's, another program's and a newer store are refused, not set aside`() throws {
+    try scratch.open().close()
+    let later = try DatabaseQueue(path: scratch.path)
+    try later.write { try $0.execute(sql: "INSERT INTO grdb_migrations VALUES ('999')") }
+    try later.close()
+    let error = #expect(throws: Failure.self) { try open() }
+    #expect(error.map(message)?.contains("newer version") == true)
+    #expect(throws: Failure.self) {
+      try FleetStore.replacingDamaged(path: scratch.path, fleet: FleetID("prod")!, at: start)
+    }
+    #expect(try files().allSatisfy { !$0.contains("damaged") })
+  }
+
+  @Test func `processes that find the same damage begin one store`() async throws {
+    try Data(repeating: 7, count: 8192).write(to: URL(fileURLWithPath: scratch.path))
+    let directory = scratch.directory
+    func child() async {
+      await #expect(processExitsWith: .success) { [directory = directory as String] in
+        let opened = try FleetStore.replacingDamaged(path: directory + "/store.sqlite", fleet: fleet, at: start)
+        _ = try await opened.store.allocateSerial()
+      }
+    }
+    async let first: Void = child()
+    async let second: Void = child()
+    async let third: Void = child()
+    _ = await (first, second, third)
+    #expect(try files().filter { $0.contains("damaged") && !$0.contains("-wal") && !$0.contains("-shm") }.count == 1)
+    #expect(try await open().store.lastSerial() == Serial(3))
+  }
+}
