@@ -69,6 +69,14 @@ package struct BundleStore {
     return PerFamily(ipv4: ipv4, ipv6: ipv6)
   }
 
+  /// By their names below the state: what no digest of ours covers, whether it is there or not.
+  func besideSigned(of name: BundleName) -> [String] {
+    let copies = [Copy.replaced, .found].flatMap { copy in Family.allCases.map { "\($0).\(copy.rawValue)" } }
+    let signatures = (0..<BundleFile.maximumSignatures).map { BundleFile.signature($0).fileName }
+    return ([BundleFile.proof.fileName, TakenRulesFile.fileName] + signatures + copies)
+      .map { "\(Self.bundles)/\(name)/\($0)" }
+  }
+
   func keep(taken: PerFamily<[TakenRule]>, of name: BundleName) throws(SystemCallError) {
     let directory = "\(Self.bundles)/\(name)"
     try disk.replace(

@@ -26,7 +26,20 @@ struct DiskDifference: Hashable {
 extension HostAgent {
   /// What is ours to mend: the committed bundle as it is stored, and the plain files beside it.
   func diskDifferences(_ committed: CommittedBundle) -> [DiskDifference] {
-    bundleDifferences(committed) + plainDifferences(committed)
+    let beside = keptBundleDifferences(committed)
+    let bundle = bundleDifferences(committed).filter { difference in !beside.contains { $0.name == difference.name } }
+    return bundle + beside + plainDifferences(committed)
+  }
+
+  /// The next boot takes the bundle back as a whole, by the proof that ties the manifest to the release. Who only looks
+  /// does not know what it was.
+  private func proofDifference(
+    _ committed: CommittedBundle, _ files: [BundleFile: [UInt8]]
+  ) -> DiskDifference? {
+    guard (try? readmitted(files, accepted: committed.accepted)) == nil else { return nil }
+    return DiskDifference(
+      "bundle/\(BundleFile.proof.fileName)", expected: committed.accepted.statement,
+      found: files[.proof].map { Digest(of: $0) })
   }
 
   private func bundleDifferences(_ committed: CommittedBundle) -> [DiskDifference] {
@@ -42,6 +55,7 @@ extension HostAgent {
         .map { difference($0.0, $0.1, files) } ?? []
       found.append(difference(.sets, manifest.sets?.digest, files))
       found.append(difference(.sysctl, manifest.sysctl?.digest, files))
+      if found.allSatisfy({ $0 == nil }) { found.append(proofDifference(committed, files)) }
     }
     for family in Family.allCases {
       let text = store.expectedText(family, of: committed.name)

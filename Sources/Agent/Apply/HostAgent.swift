@@ -27,6 +27,9 @@ package final class HostAgent: AgentOperations {
   var watch = WatchMemory()
   /// Of the plain files that this agent saw to, by name; nil inside for one that is not to be there.
   var plainDigests: [String: Digest?]?
+  /// Nil for a process that only looks.
+  var keptFiles: KeptFiles?
+  var keptBundle: KeptFiles?
   /// Nil until `recover` or `restore`.
   var journal: Journal?
 

@@ -222,7 +222,7 @@ extension HostAgent {
     _ committed: CommittedBundle, _ rules: SideRules, _ saved: PerFamily<Ruleset>, _ programs: FirewallPrograms
   ) -> Bool {
     guard programs.backend == .nft, let kernel = (try? firewall.nftables()) ?? nil else { return true }
-    return kernelDifferences(committed, rules, saved, programs, kernel).isEmpty
+    return kernelDifferences(committed, rules, saved, kernel).isEmpty
   }
 
   private func stage(_ files: [BundleFile: [UInt8]], serial: Serial) throws(Refusal) -> BundleName {

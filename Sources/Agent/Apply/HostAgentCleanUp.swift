@@ -13,6 +13,7 @@ extension HostAgent {
     store.removeAll(
       except: [ledger.committed?.name, ledger.previous?.name, ledger.open?.bundle].compactMap { $0 })
     writePlainFiles()
+    noteKeptBundle()
     guard ledger.open == nil else { return }
     // Of a bundle that cannot be read nobody knows what it needs.
     guard let beside = committedBeside(ledger) else { return }

@@ -8,11 +8,15 @@ internal import Wire
 extension HostAgent {
   /// A bundle of the host's own store, still exactly what was signed.
   func readmitted(_ name: BundleName, accepted: InstalledRelease) throws -> VerifiedBundle {
+    try readmitted(try store.read(name), accepted: accepted)
+  }
+
+  func readmitted(_ files: [BundleFile: [UInt8]], accepted: InstalledRelease) throws -> VerifiedBundle {
     // Whose key signed it does not matter any more: it was checked when the bundle was accepted, and a key that ended
     // since must not take running rules down.
     guard let nobody = AllowedSigners([]) else { throw Reason("an empty list of signers was refused") }
     let verifier = BundleVerifier(allowedSigners: nobody, fleet: fleet, host: host)
-    return try verifier.readmit(try UnverifiedBundle(files: try store.read(name)), accepted: accepted)
+    return try verifier.readmit(try UnverifiedBundle(files: files), accepted: accepted)
   }
 
   /// The committed bundle as it is on disk, still exactly what was signed.
@@ -56,6 +60,7 @@ extension HostAgent {
     guard try ledger().committed == nil, try store.readGeneration0() == nil else { return false }
     try store.writeGeneration0(try PerFamily { family in try savedRuleset(family).withoutRules.canonical() })
     writeSafeFiles(sources: [], beside: nil)
+    Family.allCases.forEach { noteKept("\(BundleStore.generation0)/\(BundleFile.rules($0).fileName)") }
     return true
   }
 

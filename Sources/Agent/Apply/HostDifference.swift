@@ -71,22 +71,22 @@ extension HostAgent {
     let beside = side?.beside ?? BesideRules()
     var difference = HostDifference(beside: differences(of: beside), disk: enrolledDifferences())
     guard let committed, let side else { return difference }
-    difference.disk += diskDifferences(committed) + journalDifference()
+    difference.disk += diskDifferences(committed) + journalDifference() + keptDifferences()
     if let baseline = othersBaseline() {
       difference.others = OthersJudge(rules: side.rules, baseline: baseline).differences(found.all)
     }
     if programs.backend == .nft, let kernel {
-      difference.kernel = kernelDifferences(committed, side.rules, saved, programs, kernel)
+      difference.kernel = kernelDifferences(committed, side.rules, saved, kernel)
     }
     return difference
   }
 
   func kernelDifferences(
-    _ committed: CommittedBundle, _ rules: SideRules, _ saved: PerFamily<Ruleset>, _ programs: FirewallPrograms,
+    _ committed: CommittedBundle, _ rules: SideRules, _ saved: PerFamily<Ruleset>,
     _ kernel: NftablesState
   ) -> [KernelDifference] {
     var known: PerFamily<PrintedChains>?
-    let judge = KernelJudge(rules: rules, note: kernelNote(of: committed, programs)) { family, table, chain in
+    let judge = KernelJudge(rules: rules, note: kernelNote(of: committed)) { family, table, chain in
       // Only a host on which something is wrong pays for this.
       let chains = known ?? self.printedChains(committed, rules, saved)
       known = chains

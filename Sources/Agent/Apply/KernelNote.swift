@@ -11,14 +11,11 @@ struct KernelNote: Hashable {
 
   /// Of the manifest without its serial, whose rules these are.
   var content: Digest
-  /// Which loaded them: others may say the same in other words.
-  var programs: String
   /// By family, table and chain.
   private var chains: [String: Digest]
 
-  init(content: Digest, programs: String, rules: SideRules, _ state: NftablesState) {
+  init(content: Digest, rules: SideRules, _ state: NftablesState) {
     self.content = content
-    self.programs = programs
     chains = [:]
     for table in state.tables {
       guard let family = table.iptablesFamily else { continue }
@@ -43,21 +40,19 @@ struct KernelNote: Hashable {
   }
 
   func encode() -> [UInt8] {
-    let lines =
-      ["content \(content)", "programs \(programs)"] + chains.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+    let lines = ["content \(content)"] + chains.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
     return lines.flatMap { Array($0.utf8) + [UInt8(ascii: "\n")] }
   }
 
   /// Nil for what `encode` did not write: then nothing was noted.
   init?(parsing bytes: [UInt8]) {
     let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
-    guard lines.count >= 2, lines[0].hasPrefix("content "), lines[1].hasPrefix("programs "),
-      let content = Digest(String(lines[0].dropFirst(8)))
-    else { return nil }
+    guard let first = lines.first, first.hasPrefix("content "), let content = Digest(String(first.dropFirst(8))) else {
+      return nil
+    }
     self.content = content
-    programs = String(lines[1].dropFirst(9))
     chains = [:]
-    for line in lines.dropFirst(2) {
+    for line in lines.dropFirst() {
       let words = line.split(separator: " ")
       guard words.count == 2, let digest = Digest(String(words[1])) else { return nil }
       chains[String(words[0])] = digest
@@ -73,17 +68,21 @@ extension HostAgent {
     guard let content, let programs = try? firewall.programs(), programs.backend == .nft,
       let kernel = try? firewall.nftables()
     else { return forgetKernel() }
-    let note = KernelNote(content: content, programs: programs.description, rules: rules, kernel).encode()
+    defer { noteKept(KernelNote.fileName) }
+    let note = KernelNote(content: content, rules: rules, kernel).encode()
     if (try? state.read(KernelNote.fileName, atMost: KernelNote.maximumSize)) == note { return }
     do { try self.state.replace(KernelNote.fileName, in: ".", with: note) } catch { forgetKernel() }
   }
 
-  private func forgetKernel() { try? state.remove(KernelNote.fileName) }
+  private func forgetKernel() {
+    try? state.remove(KernelNote.fileName)
+    noteKept(KernelNote.fileName)
+  }
 
-  /// What holds for the committed rules and the programs that are here now.
-  func kernelNote(of committed: CommittedBundle, _ programs: FirewallPrograms) -> KernelNote? {
+  /// Also after the host's programs changed: only another load rewrites what is in the kernel, and that is noted again.
+  func kernelNote(of committed: CommittedBundle) -> KernelNote? {
     guard let text = (try? state.read(KernelNote.fileName, atMost: KernelNote.maximumSize)) ?? nil,
-      let note = KernelNote(parsing: text), note.content == committed.content, note.programs == programs.description
+      let note = KernelNote(parsing: text), note.content == committed.content
     else { return nil }
     return note
   }

@@ -3,7 +3,7 @@ internal import Ruleset
 internal import Wire
 
 /// What else filtered packets when this host first ran a release of ours: that is how its owners wanted it. It is taken
-/// then, and never again by itself; a host that gives our rules up forgets it.
+/// then, and never again while it is there; a host that gives our rules up forgets it.
 struct OthersBaseline: Hashable {
   static let fileName = "others-found"
   static let maximumSize = 1 << 20
@@ -67,8 +67,10 @@ extension HostAgent {
       .flatMap(OthersBaseline.init(parsing:))
   }
 
-  /// Before a release is committed. Failing is no reason not to commit: the next commit tries again.
+  /// Before a release is committed, and at the start of an agent that has a commit and no baseline, as after an upgrade.
+  /// Failing is no reason not to commit: the next of these tries again.
   func keepOthersBaseline(_ rules: SideRules) {
+    defer { noteKept(OthersBaseline.fileName) }
     guard case .nothing = rules else {
       guard othersBaseline() == nil, let saved = try? savedRulesets(), let programs = try? firewall.programs() else {
         return

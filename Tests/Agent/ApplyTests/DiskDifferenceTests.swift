@@ -51,6 +51,50 @@ import Wire
     #expect(try agent.isIntact())
   }
 
+  @Test(arguments: [
+    BundleFile.proof.fileName, BundleFile.signature(0).fileName, "taken", "ipv4.found", "ipv6.replaced",
+  ])
+  func `a file beside the signed ones that was changed is drift, and apply makes it right`(name: String) throws {
+    let bundle = try #require(try host.ledger().committed?.name)
+    try host.disk.replace("bundles/\(bundle)/\(name)", in: "bundles/\(bundle)", with: Array("x\n".utf8))
+    let family = name.hasPrefix("ipv6") ? Family.ipv6 : .ipv4
+    #expect(try agent.differences(in: "disk", family) == ["-A bundle/\(name) \(Digest(of: "x\n".utf8))"])
+    #expect(try host.apply(agent, Beside.old).result == .committed)
+    #expect(try agent.isIntact())
+  }
+
+  @Test(arguments: [BundleFile.proof.fileName, BundleFile.signature(0).fileName])
+  func `a file beside the signed ones that went is drift`(name: String) throws {
+    let bundle = try #require(try host.ledger().committed?.name)
+    try host.disk.remove("bundles/\(bundle)/\(name)")
+    #expect(try differences() == ["-A bundle/\(name) # there is no such file"])
+  }
+
+  @Test func `a proof with which the next boot would not take the bundle is drift for whoever looks`() throws {
+    let bundle = try #require(try host.ledger().committed?.name)
+    #expect(try host.agent().isIntact())
+    host.disk.tamper("bundles/\(bundle)/proof", Array("evil\n".utf8))
+    #expect(try !host.agent().isIntact())
+    #expect(throws: (any Error).self) { try host.agent().committedRules(try #require(try host.ledger().committed)) }
+  }
+
+  @Test(arguments: [OthersBaseline.fileName, KernelNote.fileName, "generation-0/ipv4.rules", "generation-0/ipv6.rules"])
+  func `what the agent keeps to compare with or to go back to is drift when it changes or goes`(name: String) throws {
+    let family = name.contains("ipv6") ? Family.ipv6 : .ipv4
+    #expect(try host.disk.read(name, atMost: 1 << 20) != nil)
+    host.disk.tamper(name, Array("x\n".utf8))
+    #expect(try agent.differences(in: "disk", family) == ["-A \(name) \(Digest(of: "x\n".utf8))"])
+    try host.disk.remove(name)
+    #expect(try agent.differences(in: "disk", family) == ["-A \(name) # there is no such file"])
+  }
+
+  @Test func `an agent that finds a commit and no baseline of the others takes one when it starts`() throws {
+    try host.disk.remove(OthersBaseline.fileName)
+    let later = try host.recoveredAgent()
+    #expect(later.othersBaseline() != nil)
+    #expect(try later.isIntact())
+  }
+
   @Test func `a journal that says something else is drift`() throws {
     let journal = try #require(try host.disk.read(Journal.fileName, atMost: 1 << 20))
     host.disk.tamper(Journal.fileName, [])
@@ -70,6 +114,10 @@ import Wire
     let enrolled = EnrolledFiles(files.map { ($0.key, $0.value) })
     #expect(EnrolledFiles(parsing: enrolled.encode()) == enrolled)
     try host.disk.replace(EnrolledFiles.fileName, in: ".", with: enrolled.encode())
+    #expect(try differences() == ["-A enrolled \(Digest(of: enrolled.encode()))"])
+    // Enrolling starts the agent.
+    let agent = try host.recoveredAgent()
+    func differences() throws -> [String] { try agent.differences(in: "disk", .ipv4) }
     #expect(try agent.isIntact())
     host.facts.files["etc/portcullis/allowed_signers"] = Array("a\nmore\n".utf8)
     #expect(try differences() == ["-A etc/portcullis/allowed_signers \(Digest(of: "a\nmore\n".utf8))"])
@@ -80,6 +128,6 @@ import Wire
     let shown = try differences()
     #expect(shown.count == 1 && shown[0].hasSuffix("# there is no such file"))
     host.disk.tamper(EnrolledFiles.fileName, Array("nonsense".utf8))
-    #expect(try agent.isIntact())
+    #expect(try differences() == ["-A enrolled \(Digest(of: "nonsense".utf8))"])
   }
 }

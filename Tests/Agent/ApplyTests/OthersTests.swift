@@ -134,11 +134,18 @@ import Wire
     #expect(try !agent.isIntact())
   }
 
-  @Test func `nothing is judged by a baseline that nobody took, or that is damaged`() throws {
+  @Test func `nothing is judged by a baseline that is damaged, which is drift itself until the agent starts again`()
+    throws
+  {
     try host.apply(agent, Modes.owned2)
     host.disk.tamper(OthersBaseline.fileName, Array("what is this\n".utf8))
     host.firewall.otherTables = [Self.table("guard")]
-    #expect(try agent.isIntact())
+    #expect(try agent.differences(in: "others", .ipv4).isEmpty)
+    #expect(try agent.differences(in: "disk", .ipv4).count == 1)
+    let later = try host.recoveredAgent()
+    #expect(try later.isIntact())
+    host.firewall.otherTables = []
+    #expect(later.othersBaseline() != nil)
   }
 
   @Test func `a chain that hides in a table of iptables' own is shown`() throws {

@@ -69,6 +69,25 @@ struct OwnedViewTests {
     #expect(input?.rules.map { String(decoding: $0.text, as: UTF8.self) } == [rule, "-A INPUT -j PCL-INPUT"])
   }
 
+  @Test("What a foreign accept calls shows with it, so that more let in there is another difference")
+  func calledChains() throws {
+    func observed(_ more: [String]) throws -> Ruleset {
+      let ruleset = try held(
+        [
+          "INPUT -j mine", "INPUT -j PCL-INPUT", "FORWARD -j PCL-FORWARD", "mine -j deep",
+          "deep -p tcp -m tcp --dport 8081 -j ACCEPT",
+        ] + more, chains: ["mine", "deep", "other"])
+      return OwnedView(try sshOnly(), allowed: []).observed(ruleset)
+    }
+    let one = try observed([])
+    #expect(one[table: "filter"]?[chain: "deep"]?.rules.count == 1)
+    #expect(one[table: "filter"]?[chain: "other"] == nil)
+    #expect(try observed(["deep -j ACCEPT"]).digest != one.digest)
+    #expect(try observed(["other -j ACCEPT"]).digest == one.digest)
+    // Chains that call each other end.
+    #expect(try observed(["deep -j mine"]).digest != one.digest)
+  }
+
   @Test("A policy that is left to others is no difference")
   func leftPolicy() throws {
     let rules = OwnedRules(

@@ -20,7 +20,7 @@ extension Ruleset {
         // A built-in chain is nobody's; another is, even without rules.
         if chain.policy == nil { parts[owner, default: Part()].add(chain.declaration.utf8, table.name) }
         for rule in chain.rules where !rule.callsOurs {
-          let caller = owner ?? (owned.isEmpty ? nil : Self.called(by: rule).flatMap { owned[$0] })
+          let caller = owner ?? (owned.isEmpty ? nil : RuleShape(rule).called.flatMap { owned[$0] })
           parts[caller, default: Part()].add(rule.bytes, table.name)
           parts[caller, default: Part()].rules += 1
         }
@@ -36,13 +36,6 @@ extension Ruleset {
 
     mutating func add(_ line: some Sequence<UInt8>, _ table: String) {
       content.update(Array("\(table) ".utf8) + Array(line) + [newline])
-    }
-  }
-
-  private static func called(by rule: Rule) -> String? {
-    switch RuleShape(rule).target {
-    case .jump(let chain), .goTo(let chain): chain
-    case .none, .unclear: nil
     }
   }
 }

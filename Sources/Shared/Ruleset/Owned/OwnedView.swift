@@ -14,7 +14,8 @@ package struct OwnedView: Hashable, Sendable {
   /// Our chains, our hooks, the policies we set. What stands above a hook is left out: for judging our own load.
   package func own(_ saved: Ruleset) -> Ruleset { view(saved, showsBypasses: false) }
 
-  /// The same, with every foreign accept above a hook that nobody allowed, in its place before the hook: for reports.
+  /// The same, with every foreign accept above a hook that nobody allowed, in its place before the hook, and the chains
+  /// that it calls: for reports.
   package func observed(_ saved: Ruleset) -> Ruleset { view(saved, showsBypasses: true) }
 
   private func view(_ saved: Ruleset, showsBypasses: Bool) -> Ruleset {
@@ -44,8 +45,26 @@ package struct OwnedView: Hashable, Sendable {
       }
       if hook != nil || policies[chain.name] != nil || !shown.rules.isEmpty { table.chains.append(shown) }
     }
+    if showsBypasses { addCalled(to: &table, from: saved) }
     addMissing(to: &table, hooks: hooks, policies: policies)
     return table
+  }
+
+  /// What a foreign accept lets past is said in the chains that it calls, as they are.
+  private func addCalled(to table: inout RuleTable, from saved: RuleTable) {
+    var waiting = table.chains.filter { !OwnedNames.isOurs($0.name) }.flatMap(\.rules)
+    var shown: Set<String> = []
+    while let rule = waiting.popLast() {
+      guard let name = RuleShape(rule).called, !OwnedNames.isOurs(name), shown.insert(name).inserted,
+        let called = saved[chain: name]
+      else { continue }
+      waiting += called.rules
+      if let index = table.chains.firstIndex(where: { $0.name == name }) {
+        table.chains[index].rules = called.rules
+      } else {
+        table.chains.append(called)
+      }
+    }
   }
 
   /// What the save leaves out because the table or chain is not there: built-in chains are then as the kernel starts

@@ -54,6 +54,14 @@ struct RuleShape {
     "-s", "--source", "--src", "--src-range", "--mac-source", "--rcheck", "--update", "--src-cc", "--source-country",
   ]
 
+  /// The chain, or the target, that it hands packets to.
+  var called: String? {
+    switch target {
+    case .jump(let name), .goTo(let name): name
+    case .none, .unclear: nil
+    }
+  }
+
   static func isJump(_ word: RuleWord) -> Bool {
     !word.isQuoted && (word.says("-j") || word.says("-g") || word.says("--jump") || word.says("--goto"))
   }
@@ -79,9 +87,6 @@ extension Rule {
   var callsOurs: Bool {
     // Most rules are told by this alone, and there may be a hundred thousand.
     guard bytes.contains(UInt8(ascii: "P")), bytes.withUnsafeBufferPointer({ $0.holds("PCL") }) else { return false }
-    switch RuleShape(self).target {
-    case .jump(let chain), .goTo(let chain): return OwnedNames.isOurs(chain)
-    case .none, .unclear: return false
-    }
+    return RuleShape(self).called.map(OwnedNames.isOurs) ?? false
   }
 }
