@@ -118,7 +118,12 @@ package struct HostDrift: Sendable {
 
   /// - Parameter why: in words for an operator, safe to print; equal for equal cases, so that hosts fold.
   package func untraced(because why: String) -> HostDrift {
-    guard case .differs(let diffs) = finding, diffs.ipv4.removed + diffs.ipv6.removed > 0 else { return self }
+    // Only rules come from a line of a policy.
+    guard case .differs(let diffs) = finding,
+      Family.allCases.contains(where: { family in
+        diffs[family].lines.contains { $0.kind == .removed && BesideTable(rawValue: $0.table) == nil }
+      })
+    else { return self }
     var untraced = self
     untraced.untraced = why
     untraced.key = Digest(of: key.bytes + why.utf8)

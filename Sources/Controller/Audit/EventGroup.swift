@@ -13,12 +13,15 @@ package struct EventGroup: Hashable, Sendable {
   package static let together: Int64 = 120
 
   /// In the order of their first times. A host stands in a group once: what happens to it twice is told twice.
-  package static func fold(_ events: [HostEvent]) -> [EventGroup] {
+  /// - Parameter brief: a reason without what is a host's own, such as its address.
+  package static func fold(
+    _ events: [HostEvent], brief: (String, HostID) -> String = { text, _ in text }
+  ) -> [EventGroup] {
     struct Key: Hashable {
       let kind: HostEvent.Kind
       let cause: HostEvent.Cause
       let serial: Serial?
-      let details: HostEvent.Details
+      var details: HostEvent.Details
     }
     var groups: [(group: EventGroup, members: Set<HostID>)] = []
     var open: [Key: Int] = [:]
@@ -27,11 +30,15 @@ package struct EventGroup: Hashable, Sendable {
       // Each host has its own, and the words are the same.
       details.hostTime = nil
       details.difference = nil
-      let key = Key(kind: event.kind, cause: event.cause, serial: event.serial, details: details)
+      var key = Key(kind: event.kind, cause: event.cause, serial: event.serial, details: details)
+      key.details.reason = details.reason.map { brief($0, event.host) }
       if let index = open[key], event.at - groups[index].group.last <= together,
         groups[index].members.insert(event.host).inserted
       {
         groups[index].group.last = event.at
+        if groups[index].group.event.details.reason != details.reason {
+          groups[index].group.event.details.reason = key.details.reason
+        }
       } else {
         open[key] = groups.count
         var said = event

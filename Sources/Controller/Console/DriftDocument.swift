@@ -131,8 +131,14 @@ package struct DriftDocument: Document {
     if !unreachable.isEmpty { text += "unreachable, not judged: \(Folding.fold(unreachable))\n" }
     if !unknown.isEmpty { text += "nothing committed yet, not judged: \(Folding.fold(unknown))\n" }
     let verdict = (drifted == 0 ? "no drift" : "\(drifted) drifted") + (waived == 0 ? "" : ", \(waived) waived")
-    return text + "\(verdict); \(intact) of \(asked) intact\n"
+    return text + "\(verdict); \(intact) of \(asked) intact\n" + (drifted == 0 ? "" : Self.advice)
   }
+
+  private static let advice = """
+    next: 'drift repair -l HOSTS' puts back what was committed, 'drift waive' marks it as known until a day,
+    'drift adopt' makes a policy of what was added
+
+    """
 
   private static func text(_ group: Group, _ style: TextStyle) -> String {
     let count = group.hosts.count == 1 ? "1 host" : "\(group.hosts.count) hosts"
@@ -147,7 +153,11 @@ package struct DriftDocument: Document {
     }
     if let since = since(group) { text += "  \(since)\n" }
     if !group.detail.isEmpty { text += "  \(SafeText.escape(group.detail))\n" }
-    for (family, lines) in [("IPv4", group.shown.ipv4), ("IPv6", group.shown.ipv6)] where !lines.isEmpty {
+    let isAlike = group.shown.ipv4 == group.shown.ipv6
+    let families =
+      isAlike
+      ? [("IPv4 and IPv6", group.shown.ipv4)] : [("IPv4", group.shown.ipv4), ("IPv6", group.shown.ipv6)]
+    for (family, lines) in families where !lines.isEmpty {
       text += "  \(family): committed → running\n" + DiffText.cut(lines, style, indent: "    ")
     }
     text += DiffText.cut(group.beside, style, indent: "  ")

@@ -22,9 +22,9 @@ package struct EventsDocument: Document {
   let since: String
   let events: [Event]
 
-  package init(_ groups: [EventGroup], since: UTCTime) {
+  package init(_ happened: [HostEvent], since: UTCTime) {
     self.since = since.description
-    events = groups.map { group in
+    events = EventGroup.fold(happened, brief: { Brief.text($0, of: $1.description) }).map { group in
       Event(
         hosts: group.hosts.map(\.description), first: group.first.description, last: group.last.description,
         event: group.event.kind.rawValue, cause: group.event.cause.rawValue, serial: group.event.serial?.value,

@@ -36,7 +36,7 @@ package struct DriftHunt: Sendable {
   }
 
   /// With what the store knows of them: since when, and who answers for them.
-  private func known(
+  func known(
     _ drifts: [HostDrift], _ statuses: [HostStatus], _ store: FleetStore
   ) async throws -> [HostDrift] {
     let spans = try await store.driftSpans(of: drifts.map(\.host))

@@ -12,13 +12,13 @@ struct HostWatch: Sendable {
     var told: UInt64?
     var lines = DifferingLines()
     var isLost = false
+    var pace = WatchPace()
   }
 
   /// An agent that answers no sooner than this, though nothing changed, is asked again: so a dead connection is noticed.
   private static let patience: UInt16 = 60
   /// Longer than any agent lets a connection live.
   private static let longest = Duration.seconds(1200)
-  private static let pauses: (first: Duration, last: Duration) = (.seconds(1), .seconds(60))
 
   let host: HostID
   let fleet: FleetID
@@ -30,24 +30,25 @@ struct HostWatch: Sendable {
 
   func run() async {
     var memory = Memory()
-    var pause = Self.pauses.first
+    var pause = WatchPace.pauses.first
     while !Task.isCancelled {
       let began = ContinuousClock.now
+      var watched = Duration.zero
       do {
         try await watch(&memory)
       } catch {
         if Task.isCancelled { return }
+        watched = began.duration(to: .now)
         // What an agent ends after its time is opened anew without a word.
-        if began.duration(to: .now) > .seconds(Int(Self.patience)), !memory.isLost { continue }
+        if watched > .seconds(Int(Self.patience)), !memory.isLost { continue }
         if !memory.isLost {
           memory.isLost = true
-          pause = Self.pauses.first
           say(.lost(SafeText.escape(ErrorChain(error).line)))
         }
         if error is TooOld { return }
       }
       try? await Task.sleep(for: pause)
-      pause = min(pause * 2, Self.pauses.last)
+      pause = WatchPace.pause(after: pause, watchedFor: watched)
     }
   }
 
@@ -111,7 +112,7 @@ struct HostWatch: Sendable {
       await gate.leave()
       progress.learn(memory)
       while true {
-        let changes = try await changes(&link, after: memory.told ?? 0, seconds: Self.patience)
+        let changes = try await changes(&link, &memory, after: memory.told ?? 0, seconds: Self.patience)
         try await take(changes, &link, &memory)
         progress.learn(memory)
       }
@@ -124,7 +125,7 @@ struct HostWatch: Sendable {
   /// Learns where the host stands. What changes from here on comes after the number that is asked for first.
   private func begin(_ link: inout AgentLink, _ memory: inout Memory) async throws {
     let isFirst = memory.told == nil
-    let changes = try await changes(&link, after: memory.told ?? .max, seconds: 0)
+    let changes = try await changes(&link, &memory, after: memory.told ?? .max, seconds: 0)
     if isFirst {
       memory.told = changes.last
       let nonce = Nonce.random()
@@ -156,8 +157,9 @@ struct HostWatch: Sendable {
     guard let last = changes.entries.last else { return }
     let drift = try await drift(last.families.map { _, side in side.differs }, &link)
     let lines = DifferingLines(drift)
-    for entry in changes.entries {
-      let isLast = entry.sequence == last.sequence
+    for (index, entry) in changes.entries.enumerated() {
+      // Not by its number: a host may say the same one twice.
+      let isLast = index == changes.entries.count - 1
       tell(
         WatchedChange(
           host: host, at: clock.now(),
@@ -180,9 +182,12 @@ struct HostWatch: Sendable {
     return sweep.drift(of: host, texts)
   }
 
-  private func changes(_ link: inout AgentLink, after told: UInt64, seconds: UInt16) async throws -> Changes {
+  private func changes(
+    _ link: inout AgentLink, _ memory: inout Memory, after told: UInt64, seconds: UInt16
+  ) async throws -> Changes {
     try await link.watch(after: told, seconds: seconds)
     guard case .changes(let changes) = try await answer(&link) else { throw Reason("it answered another question") }
+    try memory.pace.take(changes.entries.count)
     return changes
   }
 
