@@ -34,6 +34,7 @@ package struct DriftRepair: Sendable {
 
   /// - Parameter asPoliciesSay: only hosts whose policies say so, and those not again and again.
   package func find(_ hosts: [InventoryHost], asPoliciesSay: Bool = false, store: FleetStore) async throws -> Found {
+    let lastSerial = try await store.lastSerial()
     let hunted = try await DriftHunt(workspace, limits: limits).hunt(hosts, store: store)
     let reached = hunted.statuses.filter { $0.contact != .unreachable }
     let drifted = Set(reached.filter { $0.integrity == .drifted }.map(\.host))
@@ -43,7 +44,9 @@ package struct DriftRepair: Sendable {
     var planned: Planning.Planned?
     if !chosen.isEmpty {
       // The plan shows the difference in the hosts' own words.
-      let refreshed = try await Observation(workspace: workspace, limits: limits).refreshWithTexts(chosen, store: store)
+      var refreshed = try await Observation(workspace: workspace, limits: limits).refreshWithTexts(chosen, store: store)
+      // A host that did not answer again is planned for by what it said first.
+      refreshed.lastSerial = lastSerial
       planned = try await Planning(workspace).plan(chosen, store: store, change: .committed, refreshed: refreshed)
     }
     let released = try await store.desiredHosts()

@@ -25,11 +25,14 @@ package struct Observation: Sendable {
     package var texts: [HostID: PerFamily<Sweep.Sides?>] = [:]
     /// In words for an operator, by host: nothing newer is known of them than what they said before.
     package var unreachable: [HostID: String] = [:]
+    /// Before the first of them was asked.
+    package var lastSerial = Serial.none
   }
 
   /// The same.
   package func refreshWithTexts(_ hosts: [InventoryHost], store: FleetStore) async throws -> Refreshed {
     var refreshed = Refreshed()
+    refreshed.lastSerial = try await store.lastSerial()
     refreshed.unreachable = try await ask(hosts, store: store, .texts) { refreshed.texts[$0] = $1.texts }
     return refreshed
   }
