@@ -163,10 +163,13 @@ struct HostHistoryTests {
     }
     try await record(nil, 0)
     try await record(serial, 1)
-    try await record(Serial(99), 2)
+    try await record(nil, 2)
+    try await record(Serial(99), 3)
     let history = try await HostHistory.read(HostID("h1")!, since: nil, store: store)
-    #expect(history.map(\.event.serial) == [serial, Serial(99)])
-    #expect(history.map(\.actor) == ["alice", nil] && history.map(\.reason) == ["INC-42", nil])
+    #expect(history.map(\.event.serial) == [serial, serial, Serial(99)])
+    // What others did is not the author's, although his release is named.
+    #expect(history.map(\.event.kind) == [.committed, .emptied, .committed])
+    #expect(history.map(\.actor) == ["alice", nil, nil] && history.map(\.reason) == ["INC-42", nil, nil])
     #expect(try await HostHistory.read(HostID("h2")!, since: nil, store: store).isEmpty)
     #expect(try await HostHistory.read(HostID("h1")!, since: nil, store: nil).isEmpty)
   }
