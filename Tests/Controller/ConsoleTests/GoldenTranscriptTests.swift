@@ -43,8 +43,30 @@ struct GoldenTranscriptTests {
   }
 }
 
+struct TranscriptPageTests {
+  /// Written down by hand there, since a page shows less than there is.
+  @Test func `the page on drift shows what is said of the scripted fleet`() throws {
+    let page = String(decoding: try Files.read(Golden.checkout + "/docs/drift.md"), as: UTF8.self)
+    for name in ["status", "history-app0061"] {
+      #expect(page.contains("\n" + (try Golden.read(name)) + "```\n"), "\(name)")
+    }
+    let block = try #require(page.components(separatedBy: "```\n").first { $0.hasPrefix("drifted web") })
+    let groups = try Golden.read("drift").components(separatedBy: "\n\n")
+    let shown = block.components(separatedBy: "\n\n").map { $0.trimmingCharacters(in: .newlines) }
+    #expect(shown.count == 3)
+    for group in shown { #expect(groups.contains(group), "\(group)") }
+  }
+}
+
 private enum Golden {
-  private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Golden"
+  private static let own = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+  private static let folder = own.path + "/Golden"
+  static let checkout =
+    own.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+
+  static func read(_ name: String) throws -> String {
+    String(decoding: try Files.read("\(folder)/\(name).txt"), as: UTF8.self)
+  }
 
   static func compare(_ document: some Document, _ name: String, _ formats: [OutputFormat]) throws {
     for format in formats {
@@ -60,7 +82,7 @@ private enum Golden {
     guard ProcessInfo.processInfo.environment["PORTCULLIS_UPDATE_GOLDEN"] != "1" else {
       return try Files.write(Array(text.utf8), to: path)
     }
-    let written = String(decoding: try Files.read(path), as: UTF8.self)
+    let written = try read(name)
     let lines = (text.components(separatedBy: "\n"), written.components(separatedBy: "\n"))
     let place = zip(lines.0, lines.1).enumerated().first { $1.0 != $1.1 }
     // Not the texts themselves: a failure would print both.
