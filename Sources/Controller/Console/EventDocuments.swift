@@ -16,6 +16,8 @@ package struct EventsDocument: Document {
     let cause: String
     @ExplicitNull var serial: UInt64?
     let details: HostEvent.Details
+    /// On all of them together.
+    let times: Int
     let words: String
   }
 
@@ -28,7 +30,7 @@ package struct EventsDocument: Document {
       Event(
         hosts: group.hosts.map(\.description), first: group.first.description, last: group.last.description,
         event: group.event.kind.rawValue, cause: group.event.cause.rawValue, serial: group.event.serial?.value,
-        details: group.event.details, words: group.event.words)
+        details: group.event.details, times: group.times, words: group.words)
     }
   }
 

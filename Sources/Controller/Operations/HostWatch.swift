@@ -11,6 +11,8 @@ struct HostWatch: Sendable {
     /// The last change that was told; nil before the host first answered.
     var told: UInt64?
     var lines = DifferingLines()
+    /// How far the host's clock is ahead of ours, in seconds.
+    var ahead: Int64 = 0
     var isLost = false
     var pace = WatchPace()
   }
@@ -27,6 +29,8 @@ struct HostWatch: Sendable {
   let gate: Gate
   let clock: any WallClock
   let tell: @Sendable (WatchedChange) -> Void
+  /// Hears the same as the agent said it.
+  var heard: @Sendable (HeardChanges) -> Void = { _ in }
 
   func run() async {
     var memory = Memory()
@@ -133,6 +137,7 @@ struct HostWatch: Sendable {
       guard case .report(let report) = try await answer(&link), report.nonce == nonce, report.host == host else {
         throw Reason("it answered another question")
       }
+      memory.ahead = report.time - clock.now()
       let differs = report.families.map { _, facts in facts.expected.map { $0 != facts.observed } ?? false }
       let drift = try await drift(differs, &link)
       memory.lines = DifferingLines(drift)
@@ -151,8 +156,12 @@ struct HostWatch: Sendable {
   }
 
   private func take(_ changes: Changes, _ link: inout AgentLink, _ memory: inout Memory) async throws {
+    let after = memory.told ?? 0
     // An agent that lost its memory counts anew.
     memory.told = changes.last
+    if changes.last >= after {
+      heard(HeardChanges(host: host, at: clock.now(), ahead: memory.ahead, after: after, changes: changes))
+    }
     if changes.omitted > 0 { say(.forgotten(changes.omitted)) }
     guard let last = changes.entries.last else { return }
     let drift = try await drift(last.families.map { _, side in side.differs }, &link)
