@@ -87,6 +87,8 @@ expect 2 portcullis drift
 says h003
 says "+-A INPUT -p tcp -m tcp --dport 8081 -j ACCEPT"
 never h004
+expect 0 portcullis history h003
+says "external     drifted: ipv4 filter/INPUT"
 
 say "Put our rules first again on that host: what stands below them opens nothing. The others are not touched."
 expect 0 portcullis apply --limit h003 --yes --reason "remove a port opened by hand"

@@ -126,7 +126,9 @@ package final class Daemon {
 
   private func nextDeadline() -> BootTime? {
     let own = [acceptAgain, timer.deadline, isStopping ? nil : watching?.deadline(isHeldUp: isHeldUp)]
-    return (connections.flatMap { [$0.deadline?.at, $0.watch?.until] } + own).compactMap { $0 }.min()
+    // Who waits for what is being written is not told before that, whatever the time.
+    let watches = watching?.isWriting == true ? [] : connections.map { $0.watch?.until }
+    return (connections.map { $0.deadline?.at } + watches + own).compactMap { $0 }.min()
   }
 
   private func accept() {

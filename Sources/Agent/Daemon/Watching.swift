@@ -100,9 +100,12 @@ struct Watching {
   /// What is still to be done when the agent stops.
   var lastJobs: [Job] { log.isKept || isKeeping ? [] : [.keepChanges] }
 
+  /// What is known is being written, and is told right after: nobody is told meanwhile that there is nothing.
+  var isWriting: Bool { !log.isKept && !cannotKeep }
+
   /// Nil while there is nothing to say yet.
   func answer(_ watch: Connection.Watch, at now: BootTime) -> Changes? {
-    if log.isKept || cannotKeep, let changes = log.changes(after: watch.after) { return changes }
+    if let changes = log.changes(after: watch.after) { return isWriting ? nil : changes }
     return watch.until <= now ? Changes(last: log.last) : nil
   }
 

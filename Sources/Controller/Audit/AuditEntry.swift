@@ -42,6 +42,26 @@ package struct AuditEntry: Hashable, Sendable, Codable {
     private static let longestNames = 1024
   }
 
+  /// Another log, which this one was begun in place of because its end did not hold.
+  package struct Predecessor: Hashable, Sendable, Codable {
+    /// Its name, in the same directory.
+    package var file: String
+    /// SHA-256 of the whole file.
+    package var digest: String
+    package var lines: Int
+    /// The hash of its last line that holds; nil when none does.
+    package var head: String?
+    package var why: String
+
+    package init(file: String, digest: String, lines: Int, head: String?, why: String) {
+      self.file = file
+      self.digest = digest
+      self.lines = lines
+      self.head = head
+      self.why = why
+    }
+  }
+
   /// From 1, without gaps.
   package var sequence: UInt64
   package var time: String
@@ -57,6 +77,8 @@ package struct AuditEntry: Hashable, Sendable, Codable {
   package var exitCode: Int32?
   /// Of an end that was an error, or a note: in words.
   package var words: String?
+  /// Of the first entry of a log that was not the first.
+  package var follows: Predecessor?
 
   package init(sequence: UInt64, time: UTCTime, phase: Phase, actor: Actor, verb: String) {
     self.sequence = sequence

@@ -42,6 +42,8 @@ package struct HostDrift: Sendable {
   package private(set) var untraced: String?
   /// Since when; nil until somebody knows.
   package var span: DriftSpan?
+  /// By whom, as far as known.
+  package var trail = DriftTrail.empty
   /// That of this very difference; nil while it is drift.
   package var waiver: Waiver?
   /// Equal for hosts with an identical difference that comes from the same places: what stands around it, and where in
@@ -118,7 +120,12 @@ package struct HostDrift: Sendable {
 
   /// - Parameter why: in words for an operator, safe to print; equal for equal cases, so that hosts fold.
   package func untraced(because why: String) -> HostDrift {
-    guard case .differs(let diffs) = finding, diffs.ipv4.removed + diffs.ipv6.removed > 0 else { return self }
+    // Only rules come from a line of a policy.
+    guard case .differs(let diffs) = finding,
+      Family.allCases.contains(where: { family in
+        diffs[family].lines.contains { $0.kind == .removed && BesideTable(rawValue: $0.table) == nil }
+      })
+    else { return self }
     var untraced = self
     untraced.untraced = why
     untraced.key = Digest(of: key.bytes + why.utf8)
@@ -153,6 +160,8 @@ package struct DriftGroup: Sendable {
   package let untraced: String?
   /// Of all its hosts together.
   package let span: DriftSpan?
+  /// Of all its hosts together, best effort: the names of those who changed them.
+  package let actors: [String]
   package let waiver: Waiver?
   /// The rules around the difference are the same on all of them.
   package let sharesContext: Bool
@@ -169,7 +178,8 @@ package struct DriftGroup: Sendable {
       .map { drifts in
         DriftGroup(
           finding: drifts[0].finding, chains: drifts[0].chains, sources: drifts[0].sources,
-          untraced: drifts[0].untraced, span: DriftSpan.joining(drifts.compactMap(\.span)), waiver: drifts[0].waiver,
+          untraced: drifts[0].untraced, span: DriftSpan.joining(drifts.compactMap(\.span)),
+          actors: Set(drifts.flatMap(\.trail.actors)).sorted(), waiver: drifts[0].waiver,
           sharesContext: Set(drifts.map(\.appearance)).count == 1, hosts: drifts.map(\.host).sorted())
       }
       .sorted {

@@ -49,6 +49,8 @@ extension HostDrift {
     let hasChain = try reader.bool("chain")
     let chain = try reader.text("chain", atMost: KnownDifference.bodyLimit)
     let text = try reader.text("text", atMost: KnownDifference.bodyLimit)
+    // Lines are safe to print from their making on.
+    guard SafeText.escape(text) == text else { throw .malformed(field: "text") }
     let hasPosition = try reader.bool("position")
     let index = Int(try reader.uint32("index"))
     let count = Int(try reader.uint32("count"))

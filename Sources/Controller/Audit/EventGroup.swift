@@ -8,30 +8,38 @@ package struct EventGroup: Hashable, Sendable {
   package private(set) var hosts: [HostID]
   package private(set) var first: UTCTime
   package private(set) var last: UTCTime
+  /// On all of them together.
+  package private(set) var times = 1
 
   /// Hosts of one sweep answer within a minute or so.
   package static let together: Int64 = 120
 
-  /// In the order of their first times. A host stands in a group once: what happens to it twice is told twice.
-  package static func fold(_ events: [HostEvent]) -> [EventGroup] {
+  /// In the order of their first times. A host stands in a group once: what happens to it twice is told twice, but for
+  /// changes, of which a busy writer makes many.
+  /// - Parameter brief: a reason without what is a host's own, such as its address.
+  package static func fold(
+    _ events: [HostEvent], brief: (String, HostID) -> String = { text, _ in text }
+  ) -> [EventGroup] {
     struct Key: Hashable {
       let kind: HostEvent.Kind
       let cause: HostEvent.Cause
       let serial: Serial?
-      let details: HostEvent.Details
+      var details: HostEvent.Details
     }
     var groups: [(group: EventGroup, members: Set<HostID>)] = []
     var open: [Key: Int] = [:]
     for event in events.sorted(by: { $0.at < $1.at }) {
-      var details = event.details
-      // Each host has its own, and the words are the same.
-      details.hostTime = nil
-      details.difference = nil
-      let key = Key(kind: event.kind, cause: event.cause, serial: event.serial, details: details)
+      let details = event.details.common
+      var key = Key(kind: event.kind, cause: event.cause, serial: event.serial, details: details)
+      key.details.reason = details.reason.map { brief($0, event.host) }
       if let index = open[key], event.at - groups[index].group.last <= together,
-        groups[index].members.insert(event.host).inserted
+        groups[index].members.insert(event.host).inserted || event.kind == .changed
       {
         groups[index].group.last = event.at
+        groups[index].group.times += 1
+        if groups[index].group.event.details.reason != details.reason {
+          groups[index].group.event.details.reason = key.details.reason
+        }
       } else {
         open[key] = groups.count
         var said = event
@@ -45,6 +53,11 @@ package struct EventGroup: Hashable, Sendable {
       return group
     }
   }
+}
+
+extension EventGroup {
+  /// For an operator, safe to print.
+  package var words: String { event.words + (times > hosts.count ? ", \(times) times" : "") }
 }
 
 extension HostEvent {
@@ -64,6 +77,9 @@ extension HostEvent {
     case .drifted: with("drifted", places)
     case .driftChanged: with("differs in another way now", places)
     case .restored: "holds what it committed again"
+    case .changed: with(details.holds == true ? "changed back" : "changed", places) + by + clock
+    case .changesLost: with("\(details.count ?? 0) changes are not known", details.reason)
+    case .alarm: "something keeps changing it back: repaired \(details.count ?? 0) times within a day, and left alone"
     case .degraded: with("loaded the safe policy", details.reason)
     case .recovered: "loaded its own rules again"
     case .rebooted: "rebooted"
@@ -74,5 +90,16 @@ extension HostEvent {
     case .unreachable: with("unreachable", details.reason)
     case .reached: "answers again"
     }
+  }
+
+  /// By whom, as far as known.
+  package var by: String {
+    details.actors.map { ", by \($0.map(\.words).joined(separator: ", "))" } ?? ""
+  }
+
+  /// When, by the host's own clock, and how far that is off.
+  private var clock: String {
+    guard let time = details.hostTime else { return "" }
+    return ", at \(time) by its clock" + (details.clockAhead.map { " (\(ClockSkew.words($0)))" } ?? "")
   }
 }

@@ -16,6 +16,12 @@ package struct HostEvent: Hashable, Sendable {
     case driftChanged = "drift-changed"
     /// It had drifted, and holds what it committed again.
     case restored
+    /// Somebody other than its agent changed its rules, as the agent saw it.
+    case changed
+    /// There were changes that its agent does not remember.
+    case changesLost = "changes-lost"
+    /// Something keeps changing it back after every repair: a person has to look.
+    case alarm
     /// The safe policy was loaded.
     case degraded
     /// The safe policy was replaced by the host's own rules.
@@ -33,7 +39,7 @@ package struct HostEvent: Hashable, Sendable {
       switch self {
       case .drifted, .driftChanged, .restored, .removed, .emptied: true
       case .enrolled, .committed, .failed, .reverted, .degraded, .recovered, .rebooted, .agentChanged, .programsChanged,
-        .console, .unreachable, .reached:
+        .console, .unreachable, .reached, .changed, .changesLost, .alarm:
         false
       }
     }
@@ -61,8 +67,44 @@ package struct HostEvent: Hashable, Sendable {
     package var difference: String?
     /// By the host's own clock, which may be wrong.
     package var hostTime: String?
+    /// How far that clock was ahead of ours, in seconds, where that is more than a few.
+    package var clockAhead: Int64?
+    /// Of a change: who asked the kernel for it.
+    package var actors: [Actor]?
+    /// Of a change: its number among those of its agent, and of which boot.
+    package var change: UInt64?
+    package var bootID: String?
+    /// Of a change: the digests of what the host held after it, IPv4's first.
+    package var observed: [String]?
+    /// Of a change: the host held what it committed after it.
+    package var holds: Bool?
+    /// Of changes that were lost, and of repairs: how many.
+    package var count: Int?
 
     package init() {}
+
+    /// Without what each host has of its own, so that hosts fold.
+    var common: Details {
+      var common = self
+      (common.hostTime, common.clockAhead, common.difference) = (nil, nil, nil)
+      (common.change, common.bootID, common.observed) = (nil, nil, nil)
+      common.actors = actors.map { Set($0.map(\.name)).sorted().map { Actor(name: $0, process: nil) } }
+      return common
+    }
+  }
+
+  /// Best effort: what the process called itself when the kernel told of it.
+  package struct Actor: Hashable, Sendable, Codable {
+    package var name: String
+    package var process: UInt32?
+
+    package init(name: String, process: UInt32?) {
+      self.name = name
+      self.process = process
+    }
+
+    /// For an operator.
+    package var words: String { name + (process.map { " (process \($0))" } ?? "") }
   }
 
   package var host: HostID
@@ -105,6 +147,8 @@ package enum OurDeed: Hashable, Sendable {
   case enrolled
   /// Brought it a release, or settled one, as an operator wanted.
   case applied
+  /// Took back a change that waited, as an operator wanted.
+  case cancelled
   /// Brought what it had committed back.
   case repaired
 

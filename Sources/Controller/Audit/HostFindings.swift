@@ -65,6 +65,11 @@ extension Finding {
         "degraded", "the safe policy is loaded, which lets the managers in and nothing else",
         "portcullis status says why it was loaded; portcullis apply --refresh loads the host's own rules again")
     }
+    if let ahead = status.clockAhead, abs(ahead) > StatusJudge.toldSkew {
+      add(
+        "host-clock", "its clock is \(ahead > 0 ? "ahead of" : "behind") this machine's",
+        "set it there (timedatectl): it judges by its own clock whether a release may still be installed")
+    }
     for service in status.conflicts {
       add(
         "conflict", "\(service) is enabled too, and loads rules of its own at boot",

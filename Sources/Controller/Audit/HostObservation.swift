@@ -37,6 +37,9 @@ package struct ReceivedReport: Hashable, Sendable {
     self.report = report
     self.receivedAt = receivedAt
   }
+
+  /// Seconds that the host's clock was ahead of ours.
+  package var clockAhead: Int64 { report.time - receivedAt }
 }
 
 /// We asked and got no answer we could use.

@@ -26,6 +26,8 @@ package struct HostStatus: Hashable, Sendable {
   package var families: PerFamily<FamilyStatus>
   /// Seconds since the last report came in, never negative; nil when none did.
   package var age: Int64?
+  /// Seconds that its own clock was ahead of ours when it reported; nothing is judged by it.
+  package var clockAhead: Int64?
   /// Why it is not current, intact and fresh, one sentence each, safe to print.
   package var reasons: [String]
   package var backend: Backend?
@@ -53,6 +55,8 @@ package struct StatusJudge: Sendable {
   package static let defaultInterval: Int64 = 300
   /// A report this far from the future means that our own clock went back, and ages mean nothing.
   static let tolerableSkew: Int64 = 60
+  /// A host's clock that is further off is told. An answer may take a minute on its way.
+  package static let toldSkew: Int64 = 120
 
   package var now: UTCTime
   /// Seconds after which a report is old.
@@ -80,10 +84,10 @@ package struct StatusJudge: Sendable {
         let facts = report?.families[family]
         return .init(expected: facts?.expected, observed: facts?.observed, save: facts?.save)
       },
-      age: age,
+      age: age, clockAhead: observation.lastReport?.clockAhead,
       reasons: [
         delivery.reason, integrity.reason, contact.reason, pending?.words, localAct?.words, Self.degradation(report),
-        Self.renewal(report),
+        Self.renewal(report), Self.skew(observation.lastReport),
       ].compactMap { $0 },
       backend: report?.backend,
       agentVersion: report.map { SafeText.escape($0.agentVersion) },
@@ -95,6 +99,12 @@ package struct StatusJudge: Sendable {
   private static func degradation(_ report: Report?) -> String? {
     guard let why = report?.degraded, report?.localAct?.deed != .safe else { return nil }
     return "the safe policy is loaded, because the committed rules could not be: \(SafeText.escape(why))"
+  }
+
+  /// Its own times would mislead whoever reads them.
+  private static func skew(_ received: ReceivedReport?) -> String? {
+    guard let received, abs(received.clockAhead) > toldSkew else { return nil }
+    return "its clock said \(received.report.time) when ours said \(received.receivedAt)"
   }
 
   /// Why a host prints its rules in other words than before, and is not drifted.
@@ -162,8 +172,10 @@ package struct StatusJudge: Sendable {
       if expected != facts.observed { drifted.append(family) }
     }
     guard !drifted.isEmpty else { return (.intact, nil) }
-    let words = "\(drifted.map(\.description).joined(separator: " and ")) differ from what was committed"
-    return waived(observation, received.report, words) ?? (.drifted, words)
+    let words =
+      "\(drifted.map(\.description).joined(separator: " and ")) \(drifted.count == 1 ? "differs" : "differ") "
+      + "from what was committed"
+    return waived(observation, received.report, words) ?? (.drifted, words + ": 'portcullis drift' shows how")
   }
 
   /// Only the very difference that somebody answers for; nil where nobody does.

@@ -52,11 +52,19 @@ package struct DriftSpan: Hashable, Sendable {
   package let notBefore: UTCTime?
   package let firstSeen: UTCTime
   package let lastSeen: UTCTime
+  /// What it holds, and what it held when it last said something else; nil when that is not known.
+  package let observed: PerFamily<Digest>?
+  package let before: PerFamily<Digest>?
 
-  package init(notBefore: UTCTime?, firstSeen: UTCTime, lastSeen: UTCTime) {
+  package init(
+    notBefore: UTCTime?, firstSeen: UTCTime, lastSeen: UTCTime, observed: PerFamily<Digest>? = nil,
+    before: PerFamily<Digest>? = nil
+  ) {
     self.notBefore = notBefore
     self.firstSeen = firstSeen
     self.lastSeen = lastSeen
+    self.observed = observed
+    self.before = before
   }
 
   /// Of all of them: since one of them began, until one was last seen.

@@ -128,7 +128,11 @@ package struct Timeline: Sendable {
     if let failure = report.lastFailure, failure != previous.lastFailure {
       switch failure.result {
       case .reverted:
-        events.append(event(.reverted, .corrective, failure.serial) { $0.reason = HostEvent.safe(failure.detail) })
+        // Whoever cancels wants it back; without a word it goes back by itself.
+        events.append(
+          event(.reverted, deed == .cancelled ? .intentional : .corrective, failure.serial) {
+            $0.reason = HostEvent.safe(failure.detail)
+          })
       case .failed:
         events.append(event(.failed, .intentional, failure.serial) { $0.reason = HostEvent.safe(failure.detail) })
       case .committed, .unchanged: break
@@ -165,7 +169,7 @@ package struct Timeline: Sendable {
 
   private var causeOfRestoring: HostEvent.Cause {
     if deed == .repaired { return .corrective }
-    if deed == .applied || hasCommitted { return .intentional }
+    if deed == .applied || deed == .cancelled || hasCommitted { return .intentional }
     // An agent loads at boot what was committed, and goes back to it when a release fails.
     let hasGoneBack = report.lastFailure != nil && report.lastFailure != previous?.lastFailure
     return hasRebooted || hasGoneBack || previous?.degraded != nil ? .corrective : .external

@@ -84,6 +84,8 @@ package struct AuditVerifyDocument: Document {
   let more: Int
   /// Whether the hash that was asked for is there; nil when none was.
   @ExplicitNull var found: Bool?
+  /// The log that this one was begun in place of, because its end did not hold; nil when there was none.
+  @ExplicitNull var follows: AuditEntry.Predecessor?
 
   package init(_ verification: AuditVerification, path: String, head asked: Digest?) {
     self.path = path
@@ -93,6 +95,7 @@ package struct AuditVerifyDocument: Document {
     problems = verification.problems.map { Problem(line: $0.line, problem: $0.words) }
     more = verification.untold
     found = verification.hasHead
+    follows = verification.follows
   }
 
   package var exitCode: Int32 { intact ? 0 : 2 }
@@ -110,6 +113,10 @@ package struct AuditVerifyDocument: Document {
     }
     if lines == 0, problems.isEmpty { return text + "\(file): no entries yet\n" }
     text += intact ? "\(lines) entries, each following from the one before\n" : "the audit log does not hold\n"
+    if let follows {
+      text +=
+        "begun in place of \(SafeText.escape(follows.file)), whose end did not hold: \(SafeText.escape(follows.why))\n"
+    }
     return text + (head.map { "head \($0)\n" } ?? "")
   }
 }

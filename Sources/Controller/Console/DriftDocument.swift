@@ -26,6 +26,8 @@ package struct DriftDocument: Document {
     @ExplicitNull var notBefore: String?
     @ExplicitNull var firstSeen: String?
     @ExplicitNull var lastSeen: String?
+    /// Best effort: who changed them, by the names of their processes.
+    let actors: [String]
     @ExplicitNull var waiver: Waived?
     /// "differs", "resolved-since", "unreadable"
     let finding: String
@@ -35,7 +37,7 @@ package struct DriftDocument: Document {
 
     private enum CodingKeys: CodingKey {
       case hosts, sides, chains, ipv4, ipv6, ipv4Sources, ipv6Sources, beside, added, removed, notBefore, firstSeen,
-        lastSeen, waiver, finding, detail
+        lastSeen, actors, waiver, finding, detail
     }
 
     init(_ group: DriftGroup) {
@@ -45,6 +47,7 @@ package struct DriftDocument: Document {
       notBefore = group.span?.notBefore?.description
       firstSeen = group.span?.firstSeen.description
       lastSeen = group.span?.lastSeen.description
+      actors = group.actors
       waiver = group.waiver.map(Waived.init)
       var diffs = PerFamily<RulesetDiff> { _ in RulesetDiff(lines: []) }
       switch group.finding {
@@ -90,7 +93,30 @@ package struct DriftDocument: Document {
     }
   }
 
+  /// One change, as the host's agent saw it.
+  package struct Change: Encodable, Sendable {
+    /// By the host's own clock.
+    @ExplicitNull var hostTime: String?
+    /// How far that is ahead of this machine's, in seconds, where that is more than a few.
+    @ExplicitNull var clockAhead: Int64?
+    /// When this machine learnt of it.
+    let learnt: String
+    let chains: [String]
+    /// Best effort.
+    let actors: [HostEvent.Actor]
+
+    fileprivate init(_ event: HostEvent) {
+      learnt = event.at.description
+      chains = event.details.chains ?? []
+      actors = event.details.actors ?? []
+      _hostTime = ExplicitNull(wrappedValue: event.details.hostTime)
+      _clockAhead = ExplicitNull(wrappedValue: event.details.clockAhead)
+    }
+  }
+
   let groups: [Group]
+  /// Of one host that was asked for by its name: what led to what differs, the oldest first.
+  let changes: [Change]?
   let asked: Int
   let intact: Int
   let drifted: Int
@@ -100,7 +126,9 @@ package struct DriftDocument: Document {
   /// Nothing was committed there yet, so nothing can have drifted.
   let unknown: [String]
 
-  package init(_ drifts: [HostDrift], statuses: [HostStatus]) {
+  /// - Parameter tellsChanges: of one host.
+  package init(_ drifts: [HostDrift], statuses: [HostStatus], tellsChanges: Bool = false) {
+    changes = tellsChanges ? drifts.flatMap(\.trail.changes).map(Change.init) : nil
     groups = DriftGroup.fold(drifts).map(Group.init)
     asked = statuses.count
     unreachable = statuses.filter { $0.contact == .unreachable }.map(\.host.description)
@@ -116,7 +144,7 @@ package struct DriftDocument: Document {
 
   package var names: [String] { groups.flatMap(\.hosts).sorted() }
   package var records: [any Encodable] {
-    Records.each("group", groups) + Records.hosts("unreachable", unreachable)
+    Records.each("group", groups) + Records.each("change", changes ?? []) + Records.hosts("unreachable", unreachable)
       + Records.hosts("unknown", unknown)
   }
   package var summary: [String: Int] {
@@ -127,12 +155,18 @@ package struct DriftDocument: Document {
   }
 
   package func text(_ style: TextStyle) -> String {
-    var text = groups.map { Self.text($0, style) }.joined()
+    var text = groups.map { Self.text($0, style) }.joined() + changesText
     if !unreachable.isEmpty { text += "unreachable, not judged: \(Folding.fold(unreachable))\n" }
     if !unknown.isEmpty { text += "nothing committed yet, not judged: \(Folding.fold(unknown))\n" }
     let verdict = (drifted == 0 ? "no drift" : "\(drifted) drifted") + (waived == 0 ? "" : ", \(waived) waived")
-    return text + "\(verdict); \(intact) of \(asked) intact\n"
+    return text + "\(verdict); \(intact) of \(asked) intact\n" + (drifted == 0 ? "" : Self.advice)
   }
+
+  private static let advice = """
+    next: 'drift repair -l HOSTS' puts back what was committed, 'drift waive' marks it as known until a day,
+    'drift adopt' makes a policy of what was added
+
+    """
 
   private static func text(_ group: Group, _ style: TextStyle) -> String {
     let count = group.hosts.count == 1 ? "1 host" : "\(group.hosts.count) hosts"
@@ -147,16 +181,34 @@ package struct DriftDocument: Document {
     }
     if let since = since(group) { text += "  \(since)\n" }
     if !group.detail.isEmpty { text += "  \(SafeText.escape(group.detail))\n" }
-    for (family, lines) in [("IPv4", group.shown.ipv4), ("IPv6", group.shown.ipv6)] where !lines.isEmpty {
+    let isAlike = group.shown.ipv4 == group.shown.ipv6
+    let families =
+      isAlike
+      ? [("IPv4 and IPv6", group.shown.ipv4)] : [("IPv4", group.shown.ipv4), ("IPv6", group.shown.ipv6)]
+    for (family, lines) in families where !lines.isEmpty {
       text += "  \(family): committed → running\n" + DiffText.cut(lines, style, indent: "    ")
     }
     text += DiffText.cut(group.beside, style, indent: "  ")
     return text + "\n"
   }
 
+  private var changesText: String {
+    guard let changes, !changes.isEmpty else { return "" }
+    let skew = changes.compactMap(\.clockAhead).last.map { ", \(ClockSkew.words($0))" } ?? ""
+    let lines = changes.map { change in
+      let who = change.actors.isEmpty ? "" : "  by \(change.actors.map(\.words).joined(separator: ", "))"
+      return "  \(change.hostTime ?? "-")  \(change.chains.joined(separator: ", "))\(who)\n"
+    }
+    return "how it came to that, as its agent saw it (its own clock\(skew); who it was is best effort):\n"
+      + lines.suffix(Self.shownChanges).joined() + "\n"
+  }
+
+  private static let shownChanges = 20
+
   private static func since(_ group: Group) -> String? {
     guard let first = group.firstSeen else { return nil }
     let last = group.lastSeen.map { $0 == first ? "" : ", last seen \($0)" } ?? ""
-    return (group.notBefore.map { "changed between \($0) and \(first)" } ?? "first seen \(first)") + last
+    let by = group.actors.isEmpty ? "" : ", by \(group.actors.joined(separator: ", "))"
+    return (group.notBefore.map { "changed between \($0) and \(first)" } ?? "first seen \(first)") + by + last
   }
 }

@@ -16,19 +16,21 @@ package struct EventsDocument: Document {
     let cause: String
     @ExplicitNull var serial: UInt64?
     let details: HostEvent.Details
+    /// On all of them together.
+    let times: Int
     let words: String
   }
 
   let since: String
   let events: [Event]
 
-  package init(_ groups: [EventGroup], since: UTCTime) {
+  package init(_ happened: [HostEvent], since: UTCTime) {
     self.since = since.description
-    events = groups.map { group in
+    events = EventGroup.fold(happened, brief: { Brief.text($0, of: $1.description) }).map { group in
       Event(
         hosts: group.hosts.map(\.description), first: group.first.description, last: group.last.description,
         event: group.event.kind.rawValue, cause: group.event.cause.rawValue, serial: group.event.serial?.value,
-        details: group.event.details, words: group.event.words)
+        details: group.event.details, times: group.times, words: group.words)
     }
   }
 

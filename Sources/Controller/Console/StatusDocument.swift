@@ -63,6 +63,8 @@ package struct StatusDocument: Document {
     let ipv4: Family
     let ipv6: Family
     @ExplicitNull var ageSeconds: Int64?
+    /// How far its clock was ahead of ours when it reported.
+    @ExplicitNull var clockAheadSeconds: Int64?
     @ExplicitNull var backend: String?
     @ExplicitNull var agentVersion: String?
     let conflicts: [String]
@@ -86,7 +88,8 @@ package struct StatusDocument: Document {
         name: status.host.description, delivery: status.delivery.rawValue, integrity: status.integrity.rawValue,
         contact: status.contact.rawValue, serial: status.serial?.value, modifiers: status.modifiers.map(\.rawValue),
         ipv4: Host.Family(status.families.ipv4), ipv6: Host.Family(status.families.ipv6), ageSeconds: status.age,
-        backend: status.backend?.name, agentVersion: status.agentVersion, conflicts: status.conflicts,
+        clockAheadSeconds: status.clockAhead, backend: status.backend?.name, agentVersion: status.agentVersion,
+        conflicts: status.conflicts,
         owners: status.owners.map(\.rawValue),
         foreignTables: status.others?.tables.map(Host.ForeignTable.init) ?? [],
         foreignSets: status.others?.sets ?? [],
@@ -116,86 +119,4 @@ package struct StatusDocument: Document {
     }
     return flat
   }
-
-  package func text(_ style: TextStyle) -> String {
-    let axes = [
-      ("delivery", Delivery.allCases.map(\.rawValue)), ("integrity", Integrity.allCases.map(\.rawValue)),
-      ("contact", Contact.allCases.map(\.rawValue)),
-    ]
-    let lines = axes.map { axis, words in
-      let parts = words.compactMap { word in
-        let count = counts[axis]?[word] ?? 0
-        return count == 0 ? nil : "\(count) \(word)"
-      }
-      return "\(axis):".padded(to: 11) + (parts.isEmpty ? "-" : parts.joined(separator: ", "))
-    }
-    return "\(hosts.count) \(hosts.count == 1 ? "host" : "hosts")\n" + lines.map { "  \($0)\n" }.joined() + "\n"
-      + (style.wide ? wideTable() : foldedTable()) + why(style)
-  }
-
-  /// Hosts in the same state are one line.
-  private func foldedTable() -> String {
-    struct Key: Hashable {
-      let concern: Int
-      let words: [String]
-    }
-    var groups: [Key: [Host]] = [:]
-    for host in hosts {
-      let modifiers = host.modifiers.isEmpty ? "-" : host.modifiers.joined(separator: ",")
-      let key = Key(
-        concern: host.concern,
-        words: [host.delivery, host.integrity, host.contact, host.serial.map(String.init) ?? "-", modifiers])
-      groups[key, default: []].append(host)
-    }
-    var table = TextTable(["HOSTS", "DELIVERY", "INTEGRITY", "CONTACT", "RELEASE", "MODIFIERS", "REPORTED"])
-    let rows = groups.sorted { ($0.key.concern, $0.value[0].name) < ($1.key.concern, $1.value[0].name) }
-    for (key, members) in rows {
-      table.add([Folding.fold(members.map(\.name))] + key.words + [oldest(members)])
-    }
-    return table.text()
-  }
-
-  private func oldest(_ members: [Host]) -> String {
-    let ages = members.compactMap(\.ageSeconds)
-    return ages.max().map { Age.text($0) + " ago" } ?? "never"
-  }
-
-  private func wideTable() -> String {
-    var table = TextTable([
-      "HOST", "DELIVERY", "INTEGRITY", "CONTACT", "RELEASE", "MODIFIERS", "REPORTED", "BACKEND", "AGENT", "IPV4",
-      "IPV6", "BESIDE",
-    ])
-    for host in hosts {
-      table.add([
-        host.name, host.delivery, host.integrity, host.contact, host.serial.map(String.init) ?? "-",
-        host.modifiers.isEmpty ? "-" : host.modifiers.joined(separator: ","), oldest([host]), host.backend ?? "-",
-        host.agentVersion ?? "-", Self.short(host.ipv4.observed), Self.short(host.ipv6.observed),
-        Self.beside(host),
-      ])
-    }
-    return table.text()
-  }
-
-  /// Owners by name, and the tables of nobody known.
-  private static func beside(_ host: Host) -> String {
-    let unknown = host.foreignTables.filter { $0.owner == nil }.map { SafeText.escape("\($0.family)/\($0.name)") }
-    let owners = Set(host.owners + host.foreignTables.compactMap(\.owner)).sorted()
-    return owners.isEmpty && unknown.isEmpty ? "-" : (owners + unknown).joined(separator: ",")
-  }
-
-  private static func short(_ digest: String?) -> String { digest.map { String($0.dropFirst(7).prefix(12)) } ?? "-" }
-
-  /// What keeps hosts from being current, intact and fresh; hosts with the same reasons are one line.
-  private func why(_ style: TextStyle) -> String {
-    let troubled = hosts.filter { !$0.reasons.isEmpty || !$0.conflicts.isEmpty }
-    let lines = Alike.fold(troubled.map { ($0.name, $0.conflicts, $0.reasons) }, style).map { group in
-      let reasons = group.texts + group.key.map { "\($0) is enabled too, and loads rules of its own" }
-      return "\(Folding.fold(group.hosts)): \(reasons.map { SafeText.escape($0) }.joined(separator: "; "))\n"
-    }
-    return lines.isEmpty ? "" : "\n" + lines.joined()
-  }
-}
-
-extension String {
-  func padded(to width: Int) -> String { count < width ? self + String(repeating: " ", count: width - count) : self }
 }

@@ -18,6 +18,15 @@ package enum Folding {
     return pieces.sorted { $0.key < $1.key }.map(\.text).joined(separator: ",")
   }
 
+  /// The same where there is room for so many characters only: as many of them as fit, and `…`.
+  package static func fold(_ names: [String], atMost width: Int) -> String {
+    let whole = fold(names)
+    guard whole.count > width else { return whole }
+    let cut = whole.prefix(width - 1)
+    // Not within a number or a name, unless there is nothing before it.
+    return String(cut.lastIndex(of: ",").map { cut[...$0] } ?? cut) + "…"
+  }
+
   private static func fold(sameShape names: [Name]) -> [(key: Name, text: String)] {
     let axes = names[0].numbers.count
     guard axes > 0 else { return names.map { ($0, $0.text) } }

@@ -73,8 +73,10 @@ package struct Applying: Sendable {
         release: nil, hosts: [], tally: tally, awaiting: [], withdrawn: Self.withdrawn(planned),
         leftOut: Self.leftOut(planned), unreachable: silent)
     }
+    try await requireCommitted(planned.putBack, store)
     let release = try await Releasing(workspace: workspace, store: store)
-      .make(planned.content, above: planned.floor, reason: reason, grants: grants, to: delivered)
+      .make(
+        planned.content, above: planned.floor, after: planned.lastSerial, reason: reason, grants: grants, to: delivered)
     let run = try await store.beginRun(
       verb: verb, actor: Actor.name, reason: reason, serial: release.serial, at: workspace.clock.now())
     let couriers = try await couriers(touched, planned.content, release, store)
@@ -119,6 +121,20 @@ package struct Applying: Sendable {
     return Applied(
       release: release, hosts: hosts, tally: tally, recordingFailure: recordingFailure, awaiting: awaiting,
       withdrawn: Self.withdrawn(planned), leftOut: Self.leftOut(planned), unreachable: silent)
+  }
+
+  /// A release that was being brought when the plan was made has come to its end since.
+  private func requireCommitted(_ planned: [HostID: Digest], _ store: FleetStore) async throws {
+    guard !planned.isEmpty else { return }
+    let now = try await store.observations()
+    let moved = planned.filter { now[$0]?.lastReport?.report.committed?.content != $1 }.keys.sorted()
+    guard moved.isEmpty else {
+      throw Failure(
+        "put back what was committed",
+        because: Reason(
+          "the plan is stale: they committed something else since: \(Folding.fold(moved.map(\.description)))"),
+        hint: "look at a new plan, and approve that", kind: .refused)
+    }
   }
 
   private static func awaiting(_ host: Host, _ content: ReleaseContent, _ release: StoredRelease) -> AwaitingChange? {

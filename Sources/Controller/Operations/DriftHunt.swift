@@ -35,16 +35,18 @@ package struct DriftHunt: Sendable {
     return Found(drifts: try await known(traced(drifts, store), statuses, store), statuses: statuses)
   }
 
-  /// With what the store knows of them: since when, and who answers for them.
-  private func known(
+  /// With what the store knows of them: since when, by whom, and who answers for them.
+  func known(
     _ drifts: [HostDrift], _ statuses: [HostStatus], _ store: FleetStore
   ) async throws -> [HostDrift] {
     let spans = try await store.driftSpans(of: drifts.map(\.host))
+    let changes = try await store.changes(of: drifts.map(\.host))
     let waived = Set(statuses.filter { $0.integrity == .waived }.map(\.host))
     let waivers = Dictionary(uniqueKeysWithValues: try await store.waivers().map { ($0.host, $0) })
     return drifts.map { drift in
       var known = drift
       known.span = spans[drift.host]
+      if let span = known.span { known.trail = DriftTrail(changes[drift.host] ?? [], in: span) }
       // What was compared may be newer than the report.
       if waived.contains(drift.host), let waiver = waivers[drift.host], waiver.difference == drift.exact {
         known.waiver = waiver

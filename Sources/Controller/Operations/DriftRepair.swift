@@ -3,6 +3,7 @@ package import Core
 package import Inventory
 internal import Policy
 package import Store
+internal import Wire
 
 /// Works out which hosts are to get back what they committed: those that drifted, just asked.
 package struct DriftRepair: Sendable {
@@ -14,6 +15,8 @@ package struct DriftRepair: Sendable {
     package let unreachable: [HostID]
     /// What they committed is not what the last release said of them.
     package let behind: [HostID]
+    /// This controller has nothing to put back there, as after its store was begun anew.
+    package var missing: [HostID] = []
     /// Their policies say nothing of repairing, and nobody else does.
     package var reportedOnly: [HostID] = []
     /// Repaired so lately that they wait.
@@ -34,16 +37,22 @@ package struct DriftRepair: Sendable {
 
   /// - Parameter asPoliciesSay: only hosts whose policies say so, and those not again and again.
   package func find(_ hosts: [InventoryHost], asPoliciesSay: Bool = false, store: FleetStore) async throws -> Found {
+    let lastSerial = try await store.lastSerial()
     let hunted = try await DriftHunt(workspace, limits: limits).hunt(hosts, store: store)
     let reached = hunted.statuses.filter { $0.contact != .unreachable }
     let drifted = Set(reached.filter { $0.integrity == .drifted }.map(\.host))
     var chosen = hosts.filter { drifted.contains($0.id) }
     var leftAlone = LeftAlone()
     if asPoliciesSay { chosen = try await willing(chosen, store, &leftAlone) }
+    let kept = try await keptBundles(of: chosen, store)
+    let missing = chosen.map(\.id).filter { !kept.contains($0) }
+    chosen.removeAll { !kept.contains($0.id) }
     var planned: Planning.Planned?
     if !chosen.isEmpty {
       // The plan shows the difference in the hosts' own words.
-      let refreshed = try await Observation(workspace: workspace, limits: limits).refreshWithTexts(chosen, store: store)
+      var refreshed = try await Observation(workspace: workspace, limits: limits).refreshWithTexts(chosen, store: store)
+      // A host that did not answer again is planned for by what it said first.
+      refreshed.lastSerial = lastSerial
       planned = try await Planning(workspace).plan(chosen, store: store, change: .committed, refreshed: refreshed)
     }
     let released = try await store.desiredHosts()
@@ -52,7 +61,20 @@ package struct DriftRepair: Sendable {
       unreachable: hunted.statuses.filter { $0.contact == .unreachable }.map(\.host),
       behind: chosen.map(\.id).filter { host in
         planned?.content.byHost[host].map { $0.content != released[host]?.content } ?? false
-      }, reportedOnly: leftAlone.reportedOnly, resting: leftAlone.resting, givenUp: leftAlone.givenUp)
+      }, missing: missing, reportedOnly: leftAlone.reportedOnly, resting: leftAlone.resting, givenUp: leftAlone.givenUp)
+  }
+
+  private func keptBundles(of hosts: [InventoryHost], _ store: FleetStore) async throws -> Set<HostID> {
+    guard !hosts.isEmpty else { return [] }
+    let observations = try await store.observations()
+    var kept: Set<HostID> = []
+    for host in hosts {
+      guard let committed = observations[host.id]?.lastReport?.report.committed,
+        try await store.bundle(for: host.id, content: committed.content) != nil
+      else { continue }
+      kept.insert(host.id)
+    }
+    return kept
   }
 
   private struct LeftAlone {
@@ -70,6 +92,7 @@ package struct DriftRepair: Sendable {
     let now = workspace.clock.now()
     let earlier = try await store.timesTried(by: Self.verb, since: now + -RepairPatience.window)
     var willing: [InventoryHost] = []
+    var alarms: [HostID: (repairs: Int, last: UTCTime)] = [:]
     for host in hosts {
       guard drafts.byHost[host.id]?.compiled.onDrift == .repair else {
         leftAlone.reportedOnly.append(host.id)
@@ -78,9 +101,13 @@ package struct DriftRepair: Sendable {
       switch RepairPatience.judge(earlier[host.id] ?? [], now: now) {
       case .now: willing.append(host)
       case .notBefore: leftAlone.resting.append(host.id)
-      case .given: leftAlone.givenUp.append(host.id)
+      case .given(let repairs):
+        leftAlone.givenUp.append(host.id)
+        if let last = earlier[host.id]?.max() { alarms[host.id] = (repairs, last) }
       }
     }
+    // A timer that says it on standard error may be heard by nobody.
+    try await store.alarm(of: alarms, at: now)
     return willing
   }
 }

@@ -3,6 +3,7 @@ package import Core
 package import Inventory
 package import Store
 internal import Transport
+internal import Wire
 
 /// Holds a connection to each host, and tells what changes there as it happens.
 package struct DriftWatch: Sendable {
@@ -20,6 +21,7 @@ package struct DriftWatch: Sendable {
 
   private enum Arrival: Sendable {
     case change(WatchedChange)
+    case heard(HeardChanges)
     case windowEnds
     case over
   }
@@ -52,8 +54,8 @@ package struct DriftWatch: Sendable {
     let watches = watched.map { host in
       HostWatch(
         host: host.id, fleet: workspace.configuration.fleet, endpoint: endpoints.endpoint(of: host, as: .agent),
-        sweep: sweep, gate: gate, clock: workspace.clock
-      ) { sink.yield(.change($0)) }
+        sweep: sweep, gate: gate, clock: workspace.clock, tell: { sink.yield(.change($0)) },
+        heard: { if !$0.changes.entries.isEmpty { sink.yield(.heard($0)) } })
     }
     var ended = Ended(watched: Set(watched.map(\.id)))
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -65,16 +67,17 @@ package struct DriftWatch: Sendable {
           sink.yield(.over)
         }
       }
-      try await tell(arrivals, sink, &ended, say)
+      try await tell(arrivals, sink, &ended, store, say)
     }
     return ended
   }
 
   private func tell(
     _ arrivals: AsyncStream<Arrival>, _ sink: AsyncStream<Arrival>.Continuation, _ ended: inout Ended,
-    _ say: ([WatchedGroup]) throws -> Void
+    _ store: FleetStore, _ say: ([WatchedGroup]) throws -> Void
   ) async throws {
     var together: [WatchedChange] = []
+    var heard: [HeardChanges] = []
     for await arrival in arrivals {
       switch arrival {
       case .change(let change):
@@ -88,12 +91,24 @@ package struct DriftWatch: Sendable {
       case .windowEnds:
         try say(WatchedGroup.fold(together))
         together = []
+        await keep(&heard, store)
       case .over:
         if !together.isEmpty { try say(WatchedGroup.fold(together)) }
+        await keep(&heard, store)
         return
+      case .heard(let changes): heard.append(changes)
       }
     }
+    await keep(&heard, store)
     try Task.checkCancellation()
+  }
+
+  /// A watch goes on where nothing can be written: the next sweep asks for the same again.
+  private func keep(_ heard: inout [HeardChanges], _ store: FleetStore) async {
+    do { try await store.record(changes: heard) } catch {
+      workspace.told("warning: \(ErrorChain(error).line)")
+    }
+    heard = []
   }
 }
 

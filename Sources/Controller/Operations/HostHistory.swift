@@ -6,7 +6,8 @@ package import Store
 package enum HostHistory {
   package struct Entry: Hashable, Sendable {
     package let event: HostEvent
-    /// Who brought the release that it is about; nil when this controller did not, or does not remember.
+    /// Who brought the release that it is about; nil when others did it, and when this controller did not or does not
+    /// remember.
     package let actor: String?
     /// Why that release was made.
     package let reason: String?
@@ -30,6 +31,8 @@ package enum HostHistory {
       try await store.runs(limit: 100_000).compactMap { run in run.serial.map { ($0, run.actor) } }
     ) { _, first in first }
     return events.map { event in
+      // A release that a host lost is named, and nobody who brought it did that.
+      guard event.cause != .external else { return Entry(event: event, actor: nil, reason: nil) }
       // Without a reason releases have a dash.
       let reason = event.serial.flatMap { reasons[$0] }.flatMap { $0 == "-" ? nil : SafeText.escape($0) }
       return Entry(event: event, actor: event.serial.flatMap { actors[$0] }.map { SafeText.escape($0) }, reason: reason)

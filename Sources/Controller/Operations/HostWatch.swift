@@ -11,14 +11,16 @@ struct HostWatch: Sendable {
     /// The last change that was told; nil before the host first answered.
     var told: UInt64?
     var lines = DifferingLines()
+    /// How far the host's clock is ahead of ours, in seconds.
+    var ahead: Int64 = 0
     var isLost = false
+    var pace = WatchPace()
   }
 
   /// An agent that answers no sooner than this, though nothing changed, is asked again: so a dead connection is noticed.
   private static let patience: UInt16 = 60
   /// Longer than any agent lets a connection live.
   private static let longest = Duration.seconds(1200)
-  private static let pauses: (first: Duration, last: Duration) = (.seconds(1), .seconds(60))
 
   let host: HostID
   let fleet: FleetID
@@ -27,27 +29,30 @@ struct HostWatch: Sendable {
   let gate: Gate
   let clock: any WallClock
   let tell: @Sendable (WatchedChange) -> Void
+  /// Hears the same as the agent said it.
+  var heard: @Sendable (HeardChanges) -> Void = { _ in }
 
   func run() async {
     var memory = Memory()
-    var pause = Self.pauses.first
+    var pause = WatchPace.pauses.first
     while !Task.isCancelled {
       let began = ContinuousClock.now
+      var watched = Duration.zero
       do {
         try await watch(&memory)
       } catch {
         if Task.isCancelled { return }
+        watched = began.duration(to: .now)
         // What an agent ends after its time is opened anew without a word.
-        if began.duration(to: .now) > .seconds(Int(Self.patience)), !memory.isLost { continue }
+        if watched > .seconds(Int(Self.patience)), !memory.isLost { continue }
         if !memory.isLost {
           memory.isLost = true
-          pause = Self.pauses.first
           say(.lost(SafeText.escape(ErrorChain(error).line)))
         }
         if error is TooOld { return }
       }
       try? await Task.sleep(for: pause)
-      pause = min(pause * 2, Self.pauses.last)
+      pause = WatchPace.pause(after: pause, watchedFor: watched)
     }
   }
 
@@ -111,7 +116,7 @@ struct HostWatch: Sendable {
       await gate.leave()
       progress.learn(memory)
       while true {
-        let changes = try await changes(&link, after: memory.told ?? 0, seconds: Self.patience)
+        let changes = try await changes(&link, &memory, after: memory.told ?? 0, seconds: Self.patience)
         try await take(changes, &link, &memory)
         progress.learn(memory)
       }
@@ -124,7 +129,7 @@ struct HostWatch: Sendable {
   /// Learns where the host stands. What changes from here on comes after the number that is asked for first.
   private func begin(_ link: inout AgentLink, _ memory: inout Memory) async throws {
     let isFirst = memory.told == nil
-    let changes = try await changes(&link, after: memory.told ?? .max, seconds: 0)
+    let changes = try await changes(&link, &memory, after: memory.told ?? .max, seconds: 0)
     if isFirst {
       memory.told = changes.last
       let nonce = Nonce.random()
@@ -132,6 +137,7 @@ struct HostWatch: Sendable {
       guard case .report(let report) = try await answer(&link), report.nonce == nonce, report.host == host else {
         throw Reason("it answered another question")
       }
+      memory.ahead = report.time - clock.now()
       let differs = report.families.map { _, facts in facts.expected.map { $0 != facts.observed } ?? false }
       let drift = try await drift(differs, &link)
       memory.lines = DifferingLines(drift)
@@ -150,14 +156,19 @@ struct HostWatch: Sendable {
   }
 
   private func take(_ changes: Changes, _ link: inout AgentLink, _ memory: inout Memory) async throws {
+    let after = memory.told ?? 0
     // An agent that lost its memory counts anew.
     memory.told = changes.last
+    if changes.last >= after {
+      heard(HeardChanges(host: host, at: clock.now(), ahead: memory.ahead, after: after, changes: changes))
+    }
     if changes.omitted > 0 { say(.forgotten(changes.omitted)) }
     guard let last = changes.entries.last else { return }
     let drift = try await drift(last.families.map { _, side in side.differs }, &link)
     let lines = DifferingLines(drift)
-    for entry in changes.entries {
-      let isLast = entry.sequence == last.sequence
+    for (index, entry) in changes.entries.enumerated() {
+      // Not by its number: a host may say the same one twice.
+      let isLast = index == changes.entries.count - 1
       tell(
         WatchedChange(
           host: host, at: clock.now(),
@@ -180,9 +191,12 @@ struct HostWatch: Sendable {
     return sweep.drift(of: host, texts)
   }
 
-  private func changes(_ link: inout AgentLink, after told: UInt64, seconds: UInt16) async throws -> Changes {
+  private func changes(
+    _ link: inout AgentLink, _ memory: inout Memory, after told: UInt64, seconds: UInt16
+  ) async throws -> Changes {
     try await link.watch(after: told, seconds: seconds)
     guard case .changes(let changes) = try await answer(&link) else { throw Reason("it answered another question") }
+    try memory.pace.take(changes.entries.count)
     return changes
   }
 

@@ -25,11 +25,14 @@ package struct Observation: Sendable {
     package var texts: [HostID: PerFamily<Sweep.Sides?>] = [:]
     /// In words for an operator, by host: nothing newer is known of them than what they said before.
     package var unreachable: [HostID: String] = [:]
+    /// Before the first of them was asked.
+    package var lastSerial = Serial.none
   }
 
   /// The same.
   package func refreshWithTexts(_ hosts: [InventoryHost], store: FleetStore) async throws -> Refreshed {
     var refreshed = Refreshed()
+    refreshed.lastSerial = try await store.lastSerial()
     refreshed.unreachable = try await ask(hosts, store: store, .texts) { refreshed.texts[$0] = $1.texts }
     return refreshed
   }
@@ -61,13 +64,19 @@ package struct Observation: Sendable {
     let asked = hosts.filter { enrolled.contains($0.id) || isRebuilt }
       .map { (host: $0.id, fleet: workspace.configuration.fleet, endpoint: endpoints.endpoint(of: $0, as: .agent)) }
     let sweep = Sweep(connector: try workspace.connector(), limits: limits)
+    let known = try await store.knownChanges()
     var reports: [ReceivedReport] = []
+    var changes: [HeardChanges] = []
     var failures: [HostID: ContactFailure] = [:]
-    await sweep.ask(asked, differences: differences) { host, result in
+    await sweep.ask(asked, differences: differences, changes: known) { host, result in
       let now = workspace.clock.now()
       switch result {
       case .answered(let answer):
         reports.append(ReceivedReport(answer.report, receivedAt: now))
+        if let (after, told) = answer.changes {
+          changes.append(
+            HeardChanges(host: host, at: now, ahead: answer.report.time - now, after: after, changes: told))
+        }
         answered(host, answer)
       case .unreachable(let why): failures[host] = ContactFailure(at: now, reason: why)
       }
@@ -77,6 +86,8 @@ package struct Observation: Sendable {
       let unknown = reports.filter { !enrolled.contains($0.report.host) }
       try await Relearning(workspace, sweep: sweep).learn(unknown, of: asked, store: store)
     }
+    // Who did something comes before what came of it.
+    try await store.record(changes: changes)
     try await store.record(reports: reports)
     try await store.record(contactFailures: failures)
     try await recorded()

@@ -15,10 +15,14 @@ package struct Planning: Sendable {
     package let content: ReleaseContent
     /// The highest serial that a host or a release has and that can be believed: the next one lies above it.
     package let floor: Serial
+    /// When it was read what hosts have and what was released. A release that was made since would be undone.
+    package let lastSerial: Serial
     /// Why hosts that were asked first did not answer; nil when none was asked.
     package let unreachable: [HostID: String]?
     /// Of the hosts that a policy would change, in the plan's order.
     package let surroundings: [Surroundings]
+    /// What hosts had committed that are to keep it: its content.
+    package internal(set) var putBack: [HostID: Digest] = [:]
     /// Outside of those planned for, whom the same files would change too.
     package internal(set) var alsoChanging: [HostID] = []
     /// DNS names of the policies.
@@ -73,9 +77,10 @@ package struct Planning: Sendable {
     _ hosts: [InventoryHost], store: FleetStore?, change: Change = .policies(),
     refreshed: Observation.Refreshed? = nil
   ) async throws -> Planned {
+    // First of all: what is released while the rest is read must be noticed.
+    let last: Serial = if let refreshed { refreshed.lastSerial } else { try await store?.lastSerial() ?? .none }
     let observations = try await store?.observations() ?? [:]
     let (content, drafts) = try await self.content(after: change, hosts, observations, store)
-    let last = try await store?.lastSerial() ?? .none
     let floor = SerialFloor.floor(
       last: last, claims: observations.values.compactMap { $0.lastReport.flatMap { SerialFloor.claim(of: $0.report) } })
     let serialBase = max(floor, last)
@@ -98,8 +103,13 @@ package struct Planning: Sendable {
         Surroundings($0, owners: observations[host.host]?.lastReport?.report.owners ?? [])
       }
     }
-    return Planned(
-      plan: plan, content: content, floor: floor, unreachable: refreshed?.unreachable, surroundings: surroundings)
+    var planned = Planned(
+      plan: plan, content: content, floor: floor, lastSerial: last, unreachable: refreshed?.unreachable,
+      surroundings: surroundings)
+    if case .committed = change {
+      for host in plan.touched { planned.putBack[host.host] = content.byHost[host.host]?.content }
+    }
+    return planned
   }
 
   private func content(

@@ -10,11 +10,13 @@ struct Releasing {
   let store: FleetStore
 
   /// Signed, checked as a host would check it, and kept, before any host sees it.
+  /// - Parameter planned: the last serial when the content was worked out.
   /// - Parameter grants: given to `granted` only, the hosts that somebody said it for.
   func make(
-    _ content: ReleaseContent, above floor: Serial, reason: String, grants: [Grant] = [], to granted: Set<HostID> = []
+    _ content: ReleaseContent, above floor: Serial, after planned: Serial, reason: String, grants: [Grant] = [],
+    to granted: Set<HostID> = []
   ) async throws -> StoredRelease {
-    let serial = try await store.allocateSerial(above: floor)
+    let serial = try await store.allocateSerial(above: floor, after: planned)
     let operation = "make release \(serial)"
     let issued = workspace.clock.now()
     let built = try ReleaseBuilder.build(

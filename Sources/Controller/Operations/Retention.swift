@@ -1,3 +1,4 @@
+internal import Audit
 internal import Core
 internal import Store
 
@@ -16,7 +17,8 @@ package struct Retention: Hashable, Sendable {
   func prune(_ store: FleetStore, at now: UTCTime) async throws {
     try await store.pruneReports(lastSeenBefore: now + -reports)
     try await store.pruneEvents(before: now + -events)
-    try await store.pruneRuns(before: now + -events)
+    // The patience of repairs counts runs, however short the memory for events is.
+    try await store.pruneRuns(before: now + -max(events, RepairPatience.window))
   }
 
   /// Releases are only made where hosts are changed.

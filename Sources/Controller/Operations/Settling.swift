@@ -75,7 +75,7 @@ package struct Settling: Sendable {
     }
     tally.interrupted = Task.isCancelled && answers.count < items.count
     answers.sort { $0.host.host < $1.host.host }
-    try await record(answers, run, tally, store)
+    try await record(answers, after: word == .cancel ? .cancelled : .applied, run, tally, store)
     return Settled(hosts: answers.map(\.host), tally: tally)
   }
 
@@ -87,11 +87,11 @@ package struct Settling: Sendable {
   }
 
   private func record(
-    _ answers: [(change: AwaitingChange, host: Applying.Host, report: Report?)], _ run: RunID, _ tally: RunTally,
-    _ store: FleetStore
+    _ answers: [(change: AwaitingChange, host: Applying.Host, report: Report?)], after deed: OurDeed, _ run: RunID,
+    _ tally: RunTally, _ store: FleetStore
   ) async throws {
     let reports = answers.compactMap { answer in answer.report.map { ReceivedReport($0, receivedAt: answer.host.at) } }
-    try await store.record(reports: reports, after: .applied)
+    try await store.record(reports: reports, after: deed)
     var attempts: [HostID: DeliveryAttempt] = [:]
     var over: [AwaitingChange] = []
     for (change, host, _) in answers where Self.isOver(host.result) {

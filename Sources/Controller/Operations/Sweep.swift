@@ -21,6 +21,8 @@ package struct Sweep: Sendable {
     package let drift: HostDrift?
     /// The same for the store, when it was worked out from texts that are those the report speaks of.
     package let difference: KnownDifference?
+    /// Changes that its agent remembers, and after which one it was asked; nil when it was not, or does not know.
+    package var changes: (after: UInt64, told: Changes)?
   }
 
   /// What to make of hosts whose reports show a difference.
@@ -55,14 +57,16 @@ package struct Sweep: Sendable {
   static let receivedBytes = 16 << 20
 
   /// Hands each host's answer to `finished` as it comes.
+  /// - Parameter known: who changed a host is asked only where its report gives cause; of hosts that never reported not
+  ///   before they differ. Nil: nobody wants to know.
   package func ask(
     _ endpoints: [(host: HostID, fleet: FleetID, endpoint: HostEndpoint)], differences: Differences,
-    finished: (HostID, Result) throws -> Void
+    changes known: [HostID: KnownChanges]? = nil, finished: (HostID, Result) throws -> Void
   ) async rethrows {
     try await FanOut.each(endpoints, parallel: limits.parallel) { item in
       let deadline = ContinuousClock.now.advanced(by: limits.timeout)
       do {
-        return Result.answered(try await ask(item.host, item.fleet, item.endpoint, differences, deadline))
+        return Result.answered(try await ask(item.host, item.fleet, item.endpoint, differences, known, deadline))
       } catch {
         return Result.unreachable(ErrorChain(error).line)
       }
@@ -73,12 +77,19 @@ package struct Sweep: Sendable {
 
   private func ask(
     _ host: HostID, _ fleet: FleetID, _ endpoint: HostEndpoint, _ differences: Differences,
-    _ deadline: ContinuousClock.Instant
+    _ changes: [HostID: KnownChanges]?, _ deadline: ContinuousClock.Instant
   ) async throws -> Answer {
     var link = try await AgentLink.open(
       endpoint, over: connector, deadline: deadline, receivedBytes: Self.receivedBytes)
     do {
-      let answer = try await converse(&link, host, fleet, differences)
+      var answer = try await converse(&link, host, fleet, differences, isAll: changes == nil)
+      if let changes {
+        let known = changes[host]
+        if known?.giveCause(answer.report) ?? (DriftSides(answer.report) != nil) {
+          // Who it was is only more than what it is: an agent that does not say costs nothing else.
+          answer.changes = try? await self.changes(&link, after: known?.last ?? 0)
+        }
+      }
       await link.close()
       return answer
     } catch {
@@ -88,11 +99,11 @@ package struct Sweep: Sendable {
   }
 
   private func converse(
-    _ link: inout AgentLink, _ host: HostID, _ fleet: FleetID, _ differences: Differences
+    _ link: inout AgentLink, _ host: HostID, _ fleet: FleetID, _ differences: Differences, isAll: Bool
   ) async throws -> Answer {
     let nonce = Nonce.random()
     try await link.askReport(nonce)
-    if case .ignored = differences { try await link.sayGoodbye() }
+    if case .ignored = differences, isAll { try await link.sayGoodbye() }
     var report: Report?
     while report == nil {
       switch try await link.next() {
@@ -122,6 +133,30 @@ package struct Sweep: Sendable {
       let (drift, difference) = try await compared(host, report, known[host], &link)
       return Answer(report: report, texts: PerFamily(ipv4: nil, ipv6: nil), drift: drift, difference: difference)
     }
+  }
+
+  /// So many answers hold all that an agent remembers.
+  private static let changePages = 9
+
+  private func changes(_ link: inout AgentLink, after known: UInt64) async throws -> (UInt64, Changes)? {
+    var first = known
+    var all = Changes(last: known)
+    for _ in 0..<Self.changePages {
+      try await link.watch(after: all.last, seconds: 0)
+      guard case .changes(let told) = try await link.next() else { return nil }
+      if told.last < all.last, first > 0 {
+        // It lost its memory, and counts anew.
+        first = 0
+        all = Changes(last: 0)
+        continue
+      }
+      all.entries += told.entries
+      all.omitted += told.omitted
+      // An older agent says the number of what it has not written yet, and tells it later.
+      if !told.entries.isEmpty || told.omitted > 0 { all.last = told.last }
+      guard told.entries.count == WireLimit.changes else { break }
+    }
+    return (first, all)
   }
 
   private func compared(

@@ -4,7 +4,7 @@ package import Inventory
 package import Policy
 package import Store
 
-/// Marks what differs on hosts at this moment as known.
+/// Works out which waivers mark what differs on hosts at this moment as known.
 package struct Waiving: Sendable {
   package struct Waived: Sendable {
     package let waivers: [Waiver]
@@ -12,6 +12,10 @@ package struct Waiving: Sendable {
     package let leftOut: [HostID: String]
     package let unreachable: [HostID]
   }
+
+  /// As the audit log has them.
+  package static let verb = "drift waive"
+  package static let end = "drift waive --end"
 
   let workspace: Workspace
   let limits: ContactLimits
@@ -21,8 +25,9 @@ package struct Waiving: Sendable {
     self.limits = limits
   }
 
+  /// Nothing is kept yet.
   /// - Throws: for a day that is over.
-  package func waive(
+  package func find(
     _ hosts: [InventoryHost], until day: LastDay, reason: String, store: FleetStore
   ) async throws -> Waived {
     let now = workspace.clock.now()
@@ -53,7 +58,6 @@ package struct Waiving: Sendable {
           host: status.host, difference: exact, words: drift.summary, ends: start + 86_400, reason: reason,
           actor: Actor.name, made: now))
     }
-    try await store.save(waivers: waivers)
     return Waived(
       waivers: waivers, leftOut: leftOut,
       unreachable: found.statuses.filter { $0.contact == .unreachable }.map(\.host))

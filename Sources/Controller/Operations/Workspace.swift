@@ -72,21 +72,27 @@ package struct Workspace: Sendable {
   /// Makes the store if there is none, and in place of a damaged one.
   package func store() throws -> FleetStore {
     try Files.makeDirectory(configuration.state, mode: 0o700)
-    let opened = try FleetStore.replacingDamaged(path: storePath, fleet: configuration.fleet, at: clock.now())
+    let opened = try FleetStore.replacingDamaged(
+      path: storePath, fleet: configuration.fleet, at: clock.now(),
+      keeping: { waiver in
+        // A log that cannot be read says nothing for it.
+        (try? audit.entries()).map { WaiverRecord($0).stillCounts(waiver) } ?? false
+      })
     if let kept = opened.setAside { try tell(setAside: kept) }
     return opened.store
   }
 
   /// What is left to believe is the audit log, if its chain holds.
-  private func tell(setAside kept: String) throws {
-    let words = "the store was damaged: it is kept as \(SafeText.escape(kept)), and a new one was begun"
+  private func tell(setAside: FleetStore.SetAside) throws {
+    let words = "the store was damaged: it is kept as \(SafeText.escape(setAside.path)), and a new one was begun"
     told("warning: \(words)")
+    told("warning: \(setAside.waivers.words)")
     let verification = try audit.verify()
     told(
       verification.isIntact
         ? "the audit log holds: \(verification.lines) entries, each following from the one before"
         : "warning: the audit log does not hold; 'portcullis audit verify' tells where")
-    try note("store", words)
+    try note("store", "\(words); \(setAside.waivers.words)")
     told(
       "releases of before cannot be gone back to; 'portcullis status --refresh' asks every host of the inventory what it "
         + "runs, and 'portcullis enroll' learns again where each is managed from")

@@ -4,7 +4,7 @@ internal import Glibc
 
 /// The audit log's open file. Whoever reads or writes it holds its lock.
 final class AuditFile {
-  private let path: String
+  let path: String
   private let descriptor: Int32
 
   private init(path: String, flags: Int32) throws {
@@ -23,6 +23,17 @@ final class AuditFile {
     let file = try AuditFile(path: path, flags: O_RDWR | O_CREAT | O_APPEND)
     if try file.size() == 0 { try file.synchronizeDirectory() }
     return file
+  }
+
+  /// The same, locked, and still the file of that name: another process may have put a new one in its place meanwhile.
+  static func toAppendAlone(_ path: String) throws -> AuditFile {
+    while true {
+      let file = try toAppend(path)
+      try file.lock(.exclusive)
+      var (own, named) = (stat(), stat())
+      guard fstat(file.descriptor, &own) == 0 else { throw error("look at", path) }
+      if lstat(path, &named) == 0, own.st_ino == named.st_ino, own.st_dev == named.st_dev { return file }
+    }
   }
 
   static func toRead(_ path: String) throws -> AuditFile { try AuditFile(path: path, flags: O_RDONLY) }
@@ -48,13 +59,13 @@ final class AuditFile {
     let torn: Int
   }
 
-  /// - Throws: when the last whole line is no entry: nothing can be chained to it.
+  /// - Throws: `Unusable` when the last whole line is no entry.
   func last() throws -> Last {
     let size = try size()
     let start = max(0, size - 2 * AuditLine.limit)
     let tail = try read(from: start, count: size - start)
     guard let end = tail.lastIndex(of: UInt8(ascii: "\n")) else {
-      guard start == 0 else { throw Self.unusable(Reason("its last line is longer than any entry")) }
+      guard start == 0 else { throw Unusable(why: Reason("its last line is longer than any entry")) }
       return Last(line: nil, end: 0, torn: size)
     }
     let before = tail[..<end].lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
@@ -62,36 +73,23 @@ final class AuditFile {
       return Last(
         line: try AuditLine(parsing: tail[before..<end]), end: start + end + 1, torn: tail.count - end - 1)
     } catch {
-      throw Self.unusable(Failure("go on after its last line", because: error))
+      throw Unusable(why: Failure("go on after its last line", because: error))
     }
-  }
-
-  private static func unusable(_ why: any Error) -> Failure {
-    Failure(
-      "continue it", because: why,
-      hint: "'portcullis audit verify' tells more; keep the file elsewhere under another name, and a new one is begun")
   }
 
   /// Moves what stands after the last whole line to a file of its own.
   /// - Returns: its path.
   func setAside(_ last: Last) throws -> String {
     let bytes = try read(from: last.end, count: last.torn)
-    var number = 1
-    while true {
-      let kept = "\(path).torn-\(number)"
-      let copy = open(kept, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
-      if copy < 0, errno == EEXIST {
-        number += 1
-        continue
-      }
-      guard copy >= 0 else { throw Self.error("create", kept) }
-      defer { close(copy) }
-      try Self.writeAll(bytes, to: copy, kept)
-      guard fsync(copy) == 0 else { throw Self.error("fsync", kept) }
-      try synchronizeDirectory()
-      guard ftruncate(descriptor, off_t(last.end)) == 0 else { throw Self.error("truncate", path) }
-      return kept
-    }
+    let kept = freeName("torn")
+    let copy = open(kept, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard copy >= 0 else { throw Self.error("create", kept) }
+    defer { close(copy) }
+    try Self.writeAll(bytes, to: copy, kept)
+    guard fsync(copy) == 0 else { throw Self.error("fsync", kept) }
+    try synchronizeDirectory()
+    guard ftruncate(descriptor, off_t(last.end)) == 0 else { throw Self.error("truncate", path) }
+    return kept
   }
 
   /// All or nothing, on the disk when it returns.
@@ -136,6 +134,18 @@ final class AuditFile {
     if !line.isEmpty { try body(number, line, false) }
   }
 
+  /// Of all its bytes.
+  func digest() throws -> Digest {
+    var builder = DigestBuilder()
+    var offset = 0
+    while true {
+      let chunk = try read(from: offset, count: 1 << 18)
+      guard !chunk.isEmpty else { return builder.finish() }
+      builder.update(chunk)
+      offset += chunk.count
+    }
+  }
+
   // MARK: - System calls
 
   private func size() throws -> Int {
@@ -158,7 +168,7 @@ final class AuditFile {
     return bytes
   }
 
-  private static func writeAll(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws {
+  static func writeAll(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws {
     var rest = bytes[...]
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
@@ -168,7 +178,7 @@ final class AuditFile {
     }
   }
 
-  private func synchronizeDirectory() throws {
+  func synchronizeDirectory() throws {
     let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
     let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     let directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -177,7 +187,7 @@ final class AuditFile {
     guard fsync(directory) == 0 else { throw Self.error("fsync", folder) }
   }
 
-  private static func error(_ call: String, _ path: String) -> SystemCallError {
+  static func error(_ call: String, _ path: String) -> SystemCallError {
     let number = errno
     return SystemCallError(call, SafeText.escape(path), errno: number, meaning: String(cString: strerror(number)))
   }

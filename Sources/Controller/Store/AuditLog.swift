@@ -23,10 +23,14 @@ package struct AuditLog: Sendable {
   package func append(_ make: (_ sequence: UInt64) -> AuditEntry) throws(Failure) -> Appended {
     let operation = "write the audit log \(SafeText.escape(path))"
     do {
-      let file = try AuditFile.toAppend(path)
-      try file.lock(.exclusive)
-      var last = try file.last()
+      var file = try AuditFile.toAppendAlone(path)
       var warning: String?
+      var last: AuditFile.Last
+      do { last = try file.last() } catch let broken as AuditFile.Unusable {
+        warning = try beginAnew(in: file, because: broken.why, like: make(1))
+        file = try AuditFile.toAppendAlone(path)
+        last = try file.last()
+      }
       if last.torn > 0 {
         let kept = try file.setAside(last)
         let words =
@@ -42,6 +46,20 @@ package struct AuditLog: Sendable {
     } catch {
       throw Failure(operation, because: error)
     }
+  }
+
+  /// - Returns: what a person must know.
+  private func beginAnew(in file: AuditFile, because why: any Error, like entry: AuditEntry) throws -> String {
+    let kept = file.freeName("broken")
+    let name = kept.split(separator: "/").last.map(String.init) ?? kept
+    let before = try file.summary(as: name, because: why)
+    let words = "the log before this one does not hold at its end, and is kept as \(SafeText.escape(name))"
+    var note = Self.note(words, like: entry)
+    (note.sequence, note.follows) = (1, before)
+    try file.succeed(by: try AuditLine(note, after: AuditLine.beginning), keptAs: kept)
+    return
+      "\(SafeText.escape(path)): its end does not hold (\(before.why)); it is kept as \(SafeText.escape(kept)), and a "
+      + "new log was begun that says so"
   }
 
   private static func note(_ words: String, like entry: AuditEntry) -> AuditEntry {

@@ -18,6 +18,8 @@ package struct AuditVerification: Hashable, Sendable {
   package fileprivate(set) var untold = 0
   /// Whether the hash that was asked for is that of a line; nil when none was.
   package fileprivate(set) var hasHead: Bool?
+  /// The log that this one was begun in place of, because its end did not hold.
+  package fileprivate(set) var follows: AuditEntry.Predecessor?
 
   package static let told = 20
 
@@ -52,6 +54,10 @@ extension AuditLog {
         before = (line.hash, line.entry.sequence)
         verification.head = line.hash
         if line.hash == head { verification.hasHead = true }
+        if number == 1, let before = line.entry.follows {
+          verification.follows = before
+          if let why = missing(before) { verification.add(number, why) }
+        }
       } catch {
         verification.add(number, error.description)
         before = nil

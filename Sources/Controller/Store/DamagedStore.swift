@@ -1,3 +1,4 @@
+package import Audit
 package import Core
 internal import GRDB
 internal import Glibc
@@ -6,11 +7,17 @@ internal import Glibc
 /// one is filled by what hosts say.
 extension FleetStore {
   /// Opens the store as `init` does, in place of a damaged one if need be.
-  /// - Returns: `setAside` is where the damaged file is now; nil when there was none.
+  /// - Parameter isBelieved: whether a waiver that the damaged file still has was not ended since.
   package static func replacingDamaged(
-    path: String, fleet: FleetID, at now: UTCTime
-  ) throws(Failure) -> (store: FleetStore, setAside: String?) {
+    path: String, fleet: FleetID, at now: UTCTime, keeping isBelieved: (Waiver) -> Bool = { _ in true }
+  ) throws(Failure) -> (store: FleetStore, setAside: SetAside?) {
     do {
+      // Whoever was killed while it put a new store in place of a damaged one had it ready.
+      if access(path, F_OK) != 0, access(successor(of: path), F_OK) == 0 {
+        let lock = try exclusively(path + ".lock")
+        defer { Glibc.close(lock) }
+        if access(path, F_OK) != 0 { try rename(successor(of: path), to: path) }
+      }
       if !isSuspect(path), let store = try unlessDamaged(path, fleet) { return (store, nil) }
       // Two processes that find the same damage must not set aside what one of them has begun anew.
       let lock = try exclusively(path + ".lock")
@@ -23,16 +30,22 @@ extension FleetStore {
         }
         try? store.close()
       }
-      let kept = try setAside(path, at: now)
+      let waivers = salvageWaivers(from: path, isBelieved)
+      let kept = freeName(path, at: now)
+      try makeSuccessor(of: path, fleet, waivers.kept, at: now, damaged: kept)
+      try setAside(path, as: kept)
+      try rename(successor(of: path), to: path)
       unlink(suspicion(of: path))
-      let store = try FleetStore(path: path, fleet: fleet)
-      try store.pool.write { db in
-        try db.execute(literal: "INSERT INTO rebuilt (one, at, damaged) VALUES (1, \(now.column), \(kept))")
-      }
-      return (store, kept)
+      return (try FleetStore(path: path, fleet: fleet), SetAside(path: kept, waivers: waivers))
     } catch {
       throw StoreProblem.failure("replace the damaged store", path: path, error)
     }
+  }
+
+  /// What became of a damaged store.
+  package struct SetAside: Hashable, Sendable {
+    package let path: String
+    package let waivers: SalvagedWaivers
   }
 
   /// Whether this store was begun in place of a damaged one, so that hosts may be enrolled which it knows nothing of.
@@ -70,8 +83,29 @@ extension FleetStore {
     }
   }
 
-  /// Its log and index first: a new database must not find them.
-  private static func setAside(_ path: String, at now: UTCTime) throws -> String {
+  private static func successor(of path: String) -> String { path + ".new" }
+
+  /// Whole before the damaged one goes: whoever dies in between must not lose people's words.
+  private static func makeSuccessor(
+    of path: String, _ fleet: FleetID, _ waivers: [Waiver], at now: UTCTime, damaged: String
+  ) throws {
+    let path = successor(of: path)
+    for suffix in ["-shm", "-wal", ""] { unlink(path + suffix) }
+    let store = try FleetStore(path: path, fleet: fleet)
+    try store.pool.write { db in
+      try db.execute(literal: "INSERT INTO rebuilt (one, at, damaged) VALUES (1, \(now.column), \(damaged))")
+      try insert(waivers, db)
+    }
+    try store.pool.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) }
+    try store.close()
+    for suffix in ["-shm", "-wal"] { unlink(path + suffix) }
+  }
+
+  private static func rename(_ path: String, to name: String) throws {
+    guard Glibc.rename(path, name) == 0 else { throw systemError("rename", path) }
+  }
+
+  private static func freeName(_ path: String, at now: UTCTime) -> String {
     let stamp = now.description.filter { $0 != "-" && $0 != ":" }
     var kept = "\(path).damaged-\(stamp)"
     var number = 1
@@ -79,10 +113,14 @@ extension FleetStore {
       number += 1
       kept = "\(path).damaged-\(stamp)-\(number)"
     }
-    for suffix in ["-shm", "-wal", ""] where rename(path + suffix, kept + suffix) != 0 {
+    return kept
+  }
+
+  /// Its log and index first: a new database must not find them.
+  private static func setAside(_ path: String, as kept: String) throws {
+    for suffix in ["-shm", "-wal", ""] where Glibc.rename(path + suffix, kept + suffix) != 0 {
       guard errno == ENOENT, !suffix.isEmpty else { throw systemError("rename", path + suffix) }
     }
-    return kept
   }
 
   private static func exclusively(_ path: String) throws -> Int32 {

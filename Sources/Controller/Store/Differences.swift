@@ -9,6 +9,8 @@ extension FleetStore {
     guard !differences.isEmpty else { return }
     try await write("remember what differs on \(differences.count) hosts") { db in
       for known in differences {
+        let before = try Data.fetchOne(
+          db, sql: "SELECT body FROM differences WHERE host = ?", arguments: [known.host.description])
         let body = Digest(of: known.body)
         try db.execute(
           literal: "INSERT OR IGNORE INTO texts (digest, body) VALUES (\(body.column), \(Data(known.body)))")
@@ -20,8 +22,20 @@ extension FleetStore {
               \(known.sides.expected.ipv6.column), \(known.sides.observed.ipv6.column), \(known.exact.column),
               \(body.column))
             """)
+        if let before, before != body.column { try Self.forgetUnused(text: before, db) }
       }
     }
+  }
+
+  /// A host that keeps changing must not fill the file with what it differed by.
+  private static func forgetUnused(text digest: Data, _ db: Database) throws {
+    try db.execute(
+      sql: """
+        DELETE FROM texts WHERE digest = :text AND NOT EXISTS (SELECT 1 FROM differences WHERE body = :text)
+        AND NOT EXISTS (
+          SELECT 1 FROM bundles WHERE ipv4 = :text OR ipv6 = :text OR sets = :text OR sysctl = :text
+          OR ipv4_trace = :text OR ipv6_trace = :text)
+        """, arguments: ["text": digest])
   }
 
   /// By host, of those whose last difference is known.
@@ -48,7 +62,11 @@ extension FleetStore {
   static func sides(_ row: Row) throws -> DriftSides {
     DriftSides(
       expected: PerFamily(ipv4: try row.digest("ipv4_expected"), ipv6: try row.digest("ipv6_expected")),
-      observed: PerFamily(ipv4: try row.digest("ipv4_observed"), ipv6: try row.digest("ipv6_observed")))
+      observed: try observed(row))
+  }
+
+  static func observed(_ row: Row) throws -> PerFamily<Digest> {
+    PerFamily(ipv4: try row.digest("ipv4_observed"), ipv6: try row.digest("ipv6_observed"))
   }
 
   /// Since when each of these hosts says what it said last of what it expects and what it found.
@@ -61,7 +79,7 @@ extension FleetStore {
           """)
       let other = try db.cachedStatement(
         sql: """
-          SELECT id, last_seen FROM reports WHERE host = :host AND id < :id AND (
+          SELECT id, last_seen, ipv4_observed, ipv6_observed FROM reports WHERE host = :host AND id < :id AND (
             ipv4_expected IS NOT :e4 OR ipv4_observed <> :o4 OR ipv6_expected IS NOT :e6 OR ipv6_observed <> :o6)
           ORDER BY id DESC LIMIT 1
           """)
@@ -83,7 +101,7 @@ extension FleetStore {
         spans[host] = DriftSpan(
           notBefore: before.map { $0.time("last_seen") },
           firstSeen: began.map { UTCTime(column: $0) } ?? row.time("first_seen"),
-          lastSeen: row.time("last_seen"))
+          lastSeen: row.time("last_seen"), observed: try Self.observed(row), before: try before.map(Self.observed))
       }
       return spans
     }

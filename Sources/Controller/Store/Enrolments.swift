@@ -107,7 +107,9 @@ extension FleetStore {
       if known == true {
         try Self.append([HostEvent(host: host, at: time, kind: .removed, cause: .intentional)], db)
       }
-      for table in ["enrolments", "latest_reports", "contact_failures", "attempts", "differences", "waivers"] {
+      for table in [
+        "enrolments", "latest_reports", "contact_failures", "attempts", "differences", "waivers", "change_marks",
+      ] {
         try db.execute(sql: "DELETE FROM \(table) WHERE host = ?", arguments: [host.description])
       }
     }

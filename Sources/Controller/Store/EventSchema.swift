@@ -42,4 +42,11 @@ extension Schema {
     // Has a row when this store was begun because another was damaged: its hosts may be enrolled all the same.
     "CREATE TABLE rebuilt (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL, damaged TEXT NOT NULL) STRICT",
   ]
+
+  /// Changes that agents told of, each once however often it is told, and up to where each host was asked.
+  static let changes = [
+    "ALTER TABLE events ADD COLUMN origin BLOB",
+    "CREATE UNIQUE INDEX events_by_origin ON events (host, origin) WHERE origin IS NOT NULL",
+    "CREATE TABLE change_marks (host TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+  ]
 }

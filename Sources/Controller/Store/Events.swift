@@ -42,18 +42,24 @@ extension FleetStore {
 
   /// Within the transaction that makes them so.
   static func append(_ events: [HostEvent], _ db: Database) throws {
-    guard !events.isEmpty else { return }
+    for event in events { try append(event, origin: nil, db) }
+  }
+
+  /// - Parameter origin: what has one is kept once.
+  static func append(_ event: HostEvent, origin: Digest?, _ db: Database) throws {
+    if let origin {
+      let find = try db.cachedStatement(sql: "SELECT 1 FROM events WHERE host = ? AND origin = ?")
+      guard try Row.fetchOne(find, arguments: [event.host.description, origin.column]) == nil else { return }
+    }
     let insert = try db.cachedStatement(
-      sql: "INSERT INTO events (host, at, kind, cause, serial, details) VALUES (?, ?, ?, ?, ?, ?)")
+      sql: "INSERT INTO events (host, at, kind, cause, serial, details, origin) VALUES (?, ?, ?, ?, ?, ?, ?)")
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    for event in events {
-      let details = String(decoding: try encoder.encode(event.details), as: UTF8.self)
-      try insert.execute(arguments: [
-        event.host.description, event.at.column, event.kind.rawValue, event.cause.rawValue, event.serial?.clampedColumn,
-        details,
-      ])
-    }
+    let details = String(decoding: try encoder.encode(event.details), as: UTF8.self)
+    try insert.execute(arguments: [
+      event.host.description, event.at.column, event.kind.rawValue, event.cause.rawValue, event.serial?.clampedColumn,
+      details, origin?.column,
+    ])
   }
 
   /// As the newest event has it; nil when none says.
@@ -66,7 +72,7 @@ extension FleetStore {
     return Timeline.Hold(event.kind, event.details)
   }
 
-  private static func event(_ row: Row) throws -> HostEvent {
+  static func event(_ row: Row) throws -> HostEvent {
     let host = try row.host()
     guard let kind = HostEvent.Kind(rawValue: row["kind"]), let cause = HostEvent.Cause(rawValue: row["cause"]) else {
       throw Reason("the store has something that happened to \(host) and is of no known kind")

@@ -85,8 +85,14 @@ package final class FleetStore: Sendable {
             "read \(SafeText.escape(path))", because: Reason("it was written by a newer version"),
             hint: "upgrade this portcullis")
         }
-        try migrator.migrate(pool)
-        try pool.write { try bind($0, to: fleet, path: path) }
+        // Who only reads waits for no writer: a store that is as it should be is opened without writing.
+        if try !pool.read({ try migrator.hasCompletedMigrations($0) }) { try migrator.migrate(pool) }
+        if try pool.read({ try owner($0) }) == nil {
+          try pool.write {
+            try $0.execute(sql: "INSERT OR IGNORE INTO fleet (one, name) VALUES (1, ?)", arguments: [fleet.description])
+          }
+        }
+        try pool.read { try check($0, fleet, path: path) }
         return pool
       } catch let error as DatabaseError
         where attempt < 20 && (error.resultCode == .SQLITE_BUSY || error.resultCode == .SQLITE_ERROR)
@@ -115,9 +121,10 @@ package final class FleetStore: Sendable {
     }
   }
 
-  private static func bind(_ db: Database, to fleet: FleetID, path: String) throws {
-    try db.execute(sql: "INSERT OR IGNORE INTO fleet (one, name) VALUES (1, ?)", arguments: [fleet.description])
-    let name = try String.fetchOne(db, sql: "SELECT name FROM fleet") ?? ""
+  private static func owner(_ db: Database) throws -> String? { try String.fetchOne(db, sql: "SELECT name FROM fleet") }
+
+  private static func check(_ db: Database, _ fleet: FleetID, path: String) throws {
+    let name = try owner(db) ?? ""
     guard name == fleet.description else {
       throw Failure(
         "use \(SafeText.escape(path)) for fleet \(fleet)",

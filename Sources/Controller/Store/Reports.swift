@@ -56,8 +56,9 @@ extension FleetStore {
         let previous = try last.flatMap { last in
           try Row.fetchOne(findBody, arguments: [last["id"] as Int64]).map { try Self.report($0, of: last) }
         }
-        try Self.append(
-          Timeline(from: previous, held: try Self.hold(of: host, db), to: received, after: deed).events(), db)
+        let hold = try Self.hold(of: host, db)
+        let deed = try Self.deed(deed, that: report.committed, after: previous?.committed, db)
+        try Self.append(Timeline(from: previous, held: hold, to: received, after: deed).events(), db)
         let ipv4 = report.families.ipv4
         let ipv6 = report.families.ipv6
         try insert.execute(arguments: [
@@ -71,6 +72,16 @@ extension FleetStore {
         try setLatest.execute(arguments: [host, id])
       }
     }
+  }
+
+  /// A repair that somebody confirmed, or that was interrupted and is learnt of later, is still one.
+  private static func deed(
+    _ deed: OurDeed, that committed: Committed?, after before: Committed?, _ db: Database
+  ) throws -> OurDeed {
+    guard deed == .asked || deed == .applied, let serial = committed?.serial, committed != before else { return deed }
+    let find = try db.cachedStatement(sql: "SELECT verb FROM runs WHERE serial = ? ORDER BY id LIMIT 1")
+    let verb = try String.fetchOne(find, arguments: [serial.clampedColumn])
+    return verb.map { OurDeed(verb: $0) } == .repaired ? .repaired : deed
   }
 
   /// Remembers for each host that we could not reach it; only the last time is kept, and that it happened.

@@ -24,6 +24,12 @@ enum Schema {
     migrator.registerMigration("what happened to hosts") { db in
       for statement in events { try db.execute(sql: statement) }
     }
+    migrator.registerMigration("who changed hosts") { db in
+      for statement in changes { try db.execute(sql: statement) }
+    }
+    // The digest of all of its row: what survives damage must not say more than it did.
+    migrator.registerMigration("sealed waivers") { db in try db.execute(sql: "ALTER TABLE waivers ADD COLUMN seal BLOB")
+    }
     return migrator
   }
 

@@ -6,15 +6,17 @@ extension FleetStore {
   /// A host has one at a time: a new one takes the place of that of before.
   package func save(waivers: [Waiver]) async throws(Failure) {
     guard !waivers.isEmpty else { return }
-    try await write("record \(waivers.count) waivers") { db in
-      for waiver in waivers {
-        try db.execute(
-          literal: """
-            INSERT OR REPLACE INTO waivers (host, difference, words, ends, reason, actor, made)
-            VALUES (\(waiver.host.description), \(waiver.difference.column), \(waiver.words), \(waiver.ends.column),
-              \(waiver.reason), \(waiver.actor), \(waiver.made.column))
-            """)
-      }
+    try await write("record \(waivers.count) waivers") { db in try Self.insert(waivers, db) }
+  }
+
+  static func insert(_ waivers: [Waiver], _ db: Database) throws {
+    for waiver in waivers {
+      try db.execute(
+        literal: """
+          INSERT OR REPLACE INTO waivers (host, difference, words, ends, reason, actor, made, seal)
+          VALUES (\(waiver.host.description), \(waiver.difference.column), \(waiver.words), \(waiver.ends.column),
+            \(waiver.reason), \(waiver.actor), \(waiver.made.column), \(seal(of: waiver).column))
+          """)
     }
   }
 

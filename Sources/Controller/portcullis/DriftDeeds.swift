@@ -1,4 +1,5 @@
 import ArgumentParser
+import Audit
 import Console
 import Core
 import Inventory
@@ -41,7 +42,7 @@ struct DriftShow: FleetVerb {
     let store = try workspace.store()
     let found = try await DriftHunt(workspace, limits: contact.value).hunt([named], store: store)
     try store.close()
-    let document = DriftDocument(found.drifts, statuses: found.statuses)
+    let document = DriftDocument(found.drifts, statuses: found.statuses, tellsChanges: true)
     try Terminal.print(document, output)
     return document.exitCode
   }
@@ -73,11 +74,12 @@ struct DriftWaive: FleetVerb {
 
   func validate() throws {
     if end {
-      guard until == nil, reason == nil else { throw ValidationError("--end takes neither --until nor --reason") }
-      return
+      guard until == nil else { throw ValidationError("--end takes no --until") }
+    } else {
+      guard let until, LastDay(until) != nil else { throw ValidationError("--until takes a day: 2027-01-31") }
+      guard let reason, !reason.isEmpty else { throw ValidationError("a waiver needs a --reason") }
     }
-    guard let until, LastDay(until) != nil else { throw ValidationError("--until takes a day: 2027-01-31") }
-    guard let reason, !reason.isEmpty else { throw ValidationError("a waiver needs a --reason") }
+    guard let reason else { return }
     guard reason.utf8.count <= 512, reason.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) else {
       throw ValidationError("--reason takes printable ASCII, at most 512 characters")
     }
@@ -87,19 +89,38 @@ struct DriftWaive: FleetVerb {
     let workspace = try open()
     let hosts = try readInventory(of: workspace).hosts(matching: limit)
     let store = try workspace.store()
-    if end {
-      let ended = try await store.endWaivers(of: hosts.map(\.id))
+    if end { return try await end(hosts, workspace, store) }
+    guard let day = until.flatMap({ LastDay($0) }), let reason else { throw ExitCode.validationFailure }
+    let found = try await Waiving(workspace, limits: contact.value)
+      .find(hosts, until: day, reason: reason, store: store)
+    let document = WaiveDocument(found, now: workspace.clock.now())
+    guard !found.waivers.isEmpty else {
       try store.close()
-      try Terminal.print(WaiversDocument(ended, now: workspace.clock.now(), ended: true), output)
+      try Terminal.print(document, output)
+      return document.exitCode
+    }
+    return try await workspace.audited(Waiving.verb, hosts: found.waivers.map(\.host), reason: reason) {
+      try await store.save(waivers: found.waivers)
+      try store.close()
+      try Terminal.print(document, output)
+      return ActionEnd(exitCode: document.exitCode)
+    }
+  }
+
+  private func end(_ hosts: [InventoryHost], _ workspace: Workspace, _ store: FleetStore) async throws -> Int32 {
+    let chosen = Set(hosts.map(\.id))
+    let waived = try await store.waivers().map(\.host).filter(chosen.contains)
+    guard !waived.isEmpty else {
+      try store.close()
+      try Terminal.print(WaiversDocument([], now: workspace.clock.now(), ended: true), output)
       return 0
     }
-    guard let day = until.flatMap({ LastDay($0) }), let reason else { throw ExitCode.validationFailure }
-    let waived = try await Waiving(workspace, limits: contact.value)
-      .waive(hosts, until: day, reason: reason, store: store)
-    try store.close()
-    let document = WaiveDocument(waived, now: workspace.clock.now())
-    try Terminal.print(document, output)
-    return document.exitCode
+    return try await workspace.audited(Waiving.end, hosts: waived, reason: reason) {
+      let ended = try await store.endWaivers(of: waived)
+      try store.close()
+      try Terminal.print(WaiversDocument(ended, now: workspace.clock.now(), ended: true), output)
+      return ActionEnd(exitCode: 0)
+    }
   }
 }
 

@@ -46,7 +46,10 @@ struct DriftRepairVerb: FleetVerb {
     say("drifted, and their policies do not say on_drift: repair", found.reportedOnly)
     say("drifted again soon after a repair, and left until later", found.resting)
     say("drifted, and left alone: something keeps changing them back after every repair", found.givenUp)
-    let silent: Int32 = !found.unreachable.isEmpty ? 4 : found.givenUp.isEmpty ? 0 : 2
+    say(
+      "drifted, and cannot be repaired: this controller does not have the release that was committed there; 'portcullis "
+        + "apply' brings what the policies say", found.missing)
+    let silent: Int32 = !found.unreachable.isEmpty ? 4 : found.givenUp.isEmpty && found.missing.isEmpty ? 0 : 2
     guard let planned = found.planned else {
       try store.close()
       try Terminal.print(
@@ -106,13 +109,16 @@ struct DriftAdopt: FleetVerb {
     let adopted = try await Adopting(workspace, limits: contact.value)
       .adopt(hosts, name: name ?? "adopted", group: group, store: store)
     try store.close()
-    var file: String?
-    if let out, let policy = adopted.policy {
-      try Files.write(Array(policy.yaml.utf8), to: out)
-      file = out
+    guard let out, let policy = adopted.policy else {
+      let document = AdoptDocument(adopted, file: nil)
+      try Terminal.print(document, output)
+      return document.exitCode
     }
-    let document = AdoptDocument(adopted, file: file)
-    try Terminal.print(document, output)
-    return document.exitCode
+    return try await workspace.audited("drift adopt", hosts: hosts.map(\.id), reason: nil) {
+      try Files.write(Array(policy.yaml.utf8), to: out)
+      let document = AdoptDocument(adopted, file: out)
+      try Terminal.print(document, output)
+      return ActionEnd(exitCode: document.exitCode)
+    }
   }
 }

@@ -33,9 +33,8 @@ struct EventsVerb: FleetVerb {
     let store = try workspace.existingStore()
     let events = try await store?.events(since: moment) ?? []
     try store?.close()
-    let document = EventsDocument(
-      EventGroup.fold(events.filter { chosen?.contains($0.host) ?? true }), since: moment)
-    try Terminal.print(document, output)
+    try Terminal.print(
+      EventsDocument(events.filter { chosen?.contains($0.host) ?? true }, since: moment), output)
     return 0
   }
 }

@@ -61,6 +61,17 @@ import Wire
     #expect(try Self.changes(try peer.hear()).entries.count == 1)
   }
 
+  @Test func `who asks at once for what is not written yet is told of it too`() throws {
+    let daemon = try daemon { $0.keep = .seconds(600) }
+    defer { daemon.stop() }
+    willFind(Self.change())
+    watcher.announce(Self.writer)
+    try #require(eventually { looks == 2 })
+    let peer = try TestPeer.greeted(daemon)
+    peer.say(.watch(after: 0, seconds: 0))
+    #expect(try Self.changes(try peer.hear()).entries.map(\.sequence) == [1])
+  }
+
   @Test func `a watch ends when its time is over, or when something else is said`() throws {
     let daemon = try daemon()
     defer { daemon.stop() }

@@ -85,7 +85,21 @@ struct StatusTests {
       #expect(text.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f })
     }
     #expect(status.delivery == .reverted)
-    #expect(status.reasons.count == 2)
+    // And that its clock differs from ours.
+    #expect(status.reasons.count == 3)
+  }
+
+  @Test(arguments: [-2_000_000_000, -121, -120, 0, 120, 121, 150_000_000] as [Int64])
+  func `a host's clock that is off is told, and nothing is judged by it`(ahead: Int64) {
+    var report = makeReport()
+    report.time = start + ahead
+    let status = StatusJudge(now: start).judge(
+      web1, desired: desired(), observation: .init(lastReport: .init(report, receivedAt: start)))
+    #expect(status.contact == .fresh && status.integrity == .intact && status.age == 0 && status.isGood)
+    #expect(status.clockAhead == ahead)
+    let isTold = abs(ahead) > 120
+    #expect(status.reasons.contains { $0 == "its clock said \(start + ahead) when ours said \(start)" } == isTold)
+    #expect(Finding.of(status, otherBackendRules: 0).contains { $0.check == "host-clock" } == isTold)
   }
 
   @Test func `the safe policy shows as degraded`() {

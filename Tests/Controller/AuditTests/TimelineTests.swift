@@ -90,6 +90,12 @@ struct Told: Sendable, CustomTestStringConvertible {
     Told("a release taken back", deed: .applied, ["reverted 9 corrective"]) {
       $0.lastFailure = LastFailure(serial: Serial(9), result: .reverted, detail: "nobody confirmed it")
     },
+    Told("a release that an operator cancelled", deed: .cancelled, ["reverted 9 intentional"]) {
+      $0.lastFailure = LastFailure(serial: Serial(9), result: .reverted, detail: "cancelled")
+    },
+    Told("drift that ended when an operator cancelled", before: drifts, deed: .cancelled, ["restored intentional"]) {
+      $0.families.ipv4.observed = Digest(of: "a".utf8)
+    },
     Told("a release that failed", deed: .applied, ["failed 9 intentional"]) {
       $0.lastFailure = LastFailure(serial: Serial(9), result: .failed, detail: "")
     },
@@ -121,7 +127,9 @@ struct TimelineTests {
 
   @Test func `every kind that a report can tell is told by one of these`() {
     let told = Set(Told.all.flatMap(\.events).map { $0.split(separator: " ")[0] })
-    let others: Set<HostEvent.Kind> = [.enrolled, .removed, .unreachable, .reached]
+    let others: Set<HostEvent.Kind> = [
+      .enrolled, .removed, .unreachable, .reached, .changed, .changesLost, .alarm,
+    ]
     for kind in HostEvent.Kind.allCases where !others.contains(kind) {
       #expect(told.contains(kind.rawValue[...]), "\(kind)")
     }

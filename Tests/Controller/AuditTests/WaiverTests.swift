@@ -11,7 +11,8 @@ struct WaiverTests {
   private func status(
     waived: Digest?, ends: Int64 = 5000, difference: Digest?, drifted: Bool = true, ofThisReport: Bool = true
   ) throws -> HostStatus {
-    let report = makeReport(observed: PerFamily(ipv4: drifted ? "changed" : "a", ipv6: "b"))
+    var report = makeReport(observed: PerFamily(ipv4: drifted ? "changed" : "a", ipv6: "b"))
+    report.time = now
     var observation = HostObservation(lastReport: ReceivedReport(report, receivedAt: now))
     let seen = ofThisReport ? report : makeReport(observed: PerFamily(ipv4: "changed before", ipv6: "b"))
     if let difference {
@@ -31,7 +32,7 @@ struct WaiverTests {
     #expect(waived.integrity == .waived && waived.concern == .waived)
     #expect(
       waived.reasons == [
-        "ipv4 differ from what was committed; waived until 2026-11-21 by alice: INC\\u{1b}-42"
+        "ipv4 differs from what was committed; waived until 2026-11-21 by alice: INC\\u{1b}-42"
       ], "\(waived.reasons)")
     #expect(try status(waived: known, ends: 1001, difference: known).integrity == .waived)
     let over = try status(waived: known, ends: 1000, difference: known)

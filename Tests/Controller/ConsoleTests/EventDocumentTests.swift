@@ -31,7 +31,7 @@ struct EventDocumentTests {
       event("web2", -59, .committed, .intentional, serial: 12),
       drift("web1", 0), drift("web2", 1), drift("db1", 2), event("db1", 30, .restored, .corrective),
     ]
-    let document = EventsDocument(EventGroup.fold(events), since: Self.start)
+    let document = EventsDocument(events, since: Self.start)
     #expect(
       document.text(TextStyle()) == """
         TIME                  CAUSE        HOSTS         WHAT
@@ -45,6 +45,20 @@ struct EventDocumentTests {
     #expect(
       EventsDocument([], since: Self.start).text(TextStyle())
         == "nothing happened since 2026-11-21T14:02:11Z that this controller knows of\n")
+  }
+
+  @Test func `what only each host's address tells apart is told once`() {
+    func silent(_ host: String, _ why: String) -> HostEvent {
+      HostEvent(host: HostID(host)!, at: Self.start, kind: .unreachable, cause: .external, reason: why)
+    }
+    let events = [
+      silent("web1", "connect to 192.0.2.1:22: no route to host"),
+      silent("web2", "connect to 192.0.2.2:22: no route to host"), silent("web3", "it answered for web4"),
+    ]
+    let document = EventsDocument(events, since: Self.start)
+    #expect(document.events.map(\.hosts) == [["web1", "web2"], ["web3"]])
+    #expect(document.events[0].words == "unreachable: connect to …: no route to host")
+    #expect(EventsDocument([events[0]], since: Self.start).events[0].words.contains("192.0.2.1:22"))
   }
 
   @Test func `a history says who and why where that is known`() {

@@ -97,6 +97,111 @@ extension FleetSuite {
       }
     }
 
+    /// Whoever puts a rule back after every repair is fought five times a day, and no more.
+    @Test func whatIsChangedBackAgainAndAgainRaisesAnAlarm() async throws {
+      try await SafetyLab.with("alarm", hosts: 2, backend: "nft") { fleet in
+        let lab = fleet.lab
+        try fleet.set(SafetyPolicy(port: 4001, lines: "on_drift: repair\n"))
+        try await lab.succeed("apply", "--yes")
+        let rule = "PCL-INPUT -p tcp --dport 8081 -j ACCEPT"
+        // Ends with its host.
+        try await lab.shell(
+          "h001",
+          "(while sleep 1; do iptables -w -C \(rule) || iptables -w -I \(rule); done) >/dev/null 2>&1 </dev/null &")
+        for _ in 0..<5 {
+          try await Task.sleep(for: .seconds(3))
+          // Who repairs by hand does not wait; it may be too fast for the safe apply to find its own rules.
+          let repaired = try await lab.portcullis("drift", "repair", "--yes")
+          #expect([0, 3].contains(repaired.status), "\(repaired)")
+        }
+        try await Task.sleep(for: .seconds(3))
+        try await Self.open(8081, on: "h002", of: lab)
+        for _ in 0..<2 {
+          let left = try await lab.portcullis("drift", "repair", "--as-policies-say", "--yes")
+          #expect(left.status == 2, "\(left)")
+          #expect(left.err.contains("something keeps changing them back after every repair: h001"), "\(left)")
+        }
+        // The other host is repaired all the same.
+        #expect(try await Self.integrity(lab) == ["drifted", "intact"])
+        let events = try await lab.succeed("events", "-l", "h001")
+        #expect(
+          events.out.components(separatedBy: "something keeps changing it back: repaired 5 times").count == 2,
+          "\(events)")
+        #expect(events.out.contains("by iptables"), "\(events)")
+      }
+    }
+
+    /// Of a controller that lost its memory one host has a release again, and the other has not.
+    @Test func aHostWithNothingToPutBackCostsOnlyItself() async throws {
+      try await SafetyLab.with("bundleless", hosts: 2) { fleet in
+        let lab = fleet.lab
+        try await lab.succeed("apply", "--yes")
+        for suffix in ["-wal", "-shm"] {
+          try? FileManager.default.removeItem(atPath: lab.path("state/fleet.sqlite\(suffix)"))
+        }
+        try write([UInt8](repeating: 7, count: 8192), to: lab.path("state/fleet.sqlite"))
+        let rebuilt = try await lab.succeed("status", "--refresh")
+        #expect(rebuilt.err.contains("is drift again"), "\(rebuilt)")
+        for host in ["h001", "h002"] { try await Self.open(8081, on: host, of: lab) }
+        let none = try await lab.portcullis("drift", "repair", "--yes")
+        #expect(
+          none.status == 2 && none.err.contains("cannot be repaired") && none.err.contains("h[001-002]"), "\(none)")
+
+        // What the policies say now is not what h001 has.
+        try fleet.set(SafetyPolicy(port: 4002))
+        try await lab.succeed("apply", "--refresh", "--yes", "-l", "h002")
+        try await Self.open(8082, on: "h002", of: lab)
+        let one = try await lab.portcullis("drift", "repair", "--yes")
+        #expect(one.status == 2 && one.err.contains("apply' brings what the policies say: h001"), "\(one)")
+        #expect(one.out.contains("committed   h002"), "\(one)")
+        #expect(try await Self.integrity(lab) == ["drifted", "intact"])
+      }
+    }
+
+    @Test func whoChangedAHostIsToldByEveryVerbThatAsksAndWhoActedStandsInTheLog() async throws {
+      try await SafetyLab.with("actors", hosts: 2, backend: "nft") { fleet in
+        let lab = fleet.lab
+        try await lab.succeed("apply", "--yes")
+        for host in ["h001", "h002"] {
+          try await lab.shell(host, "iptables -w -I PCL-INPUT -p tcp --dport 8081 -j ACCEPT")
+        }
+        // The agent looks when things have settled.
+        try await Task.sleep(for: .seconds(2))
+        try await lab.succeed("status", "--refresh")
+        let drift = try await lab.portcullis("drift")
+        #expect(drift.out.contains("2 hosts   +1 −0"), "\(drift)")
+        #expect(drift.out.contains(", by iptables, last seen ") || drift.out.contains(", by iptables\n"), "\(drift)")
+        let json = try JSON(try await lab.portcullis("drift", "-o", "json"))
+        #expect(json["groups"].list.first?["actors"].strings == ["iptables"], "\(json)")
+        let shown = try await lab.portcullis("drift", "show", "h001")
+        #expect(shown.out.contains("by iptables (process ") && shown.out.contains("best effort"), "\(shown)")
+        let history = try await lab.succeed("history", "h001")
+        #expect(history.out.contains("by iptables (process ") && history.out.contains("by its clock"), "\(history)")
+        let events = try await lab.succeed("events")
+        #expect(
+          events.out.contains("external     h[001-002]  changed: ipv4 filter/PCL-INPUT, by iptables\n")
+            || events.out.contains(", by iptables\n"), "\(events)")
+        // Told again and again, it stands once.
+        try await lab.succeed("status", "--refresh")
+        #expect(try await lab.succeed("history", "h001").out == history.out)
+
+        try await lab.succeed("drift", "waive", "-l", "h001", "--until", "2037-01-31", "--reason", "INC-42")
+        try await lab.succeed("drift", "waive", "-l", "h001", "--end", "--reason", "INC-43")
+        try await lab.succeed("drift", "adopt", "-l", "all", "--out", lab.path("policies/adopted.yaml"))
+        try await lab.succeed("drift", "repair", "--yes", "--reason", "close it")
+        let log = try await lab.succeed("audit", "list")
+        for (verb, reason) in [
+          ("drift waive ", "INC-42"), ("drift waive --end ", "INC-43"), ("drift adopt ", "-"),
+          ("drift repair ", "close it"),
+        ] {
+          #expect(
+            log.out.split(separator: "\n").contains { $0.contains(" \(verb)") && $0.hasSuffix(reason) },
+            "\(verb): \(log)")
+        }
+        #expect(try await lab.succeed("history", "h002").out.contains("corrective"))
+      }
+    }
+
     @Test(arguments: ["nft", "legacy"])
     func whatWasAddedByHandBecomesAPolicyThatMakesItIntended(backend: String) async throws {
       try await SafetyLab.with("adopt-\(backend)", hosts: 1, backend: backend) { fleet in

@@ -45,6 +45,45 @@ struct DriftPlanTests {
     #expect(repair.content.byHost[h1]?.content == committed && manifest.contentDigest != committed)
   }
 
+  private func refused(_ planned: Planning.Planned, _ fleet: DriftTraceTests.Fleet) async throws -> String {
+    let error = await #expect(throws: Failure.self) {
+      try await Applying(fleet.folder.workspace, limits: ContactLimits())
+        .apply(planned, store: fleet.folder.store, reason: "-") { _ in }
+    }
+    let chain = try #require(error.map { ErrorChain($0) })
+    #expect(chain.kind == .refused, "\(chain.line)")
+    return chain.line
+  }
+
+  @Test func `a release that was begun while somebody looked at a plan is not undone by it`() async throws {
+    let fleet = try await DriftTraceTests.fleet(hosts: ["h1", "h2"])
+    let store = fleet.folder.store
+    let hosts = try fleet.folder.workspace.inventory().hosts
+    let plans = [try await plan(fleet, .committed), try await plan(fleet, .policies())]
+    let before = Observation.Refreshed(lastSerial: try await store.lastSerial())
+    _ = try await store.allocateSerial()
+    for planned in plans {
+      #expect(try await refused(planned, fleet).contains("the plan is stale: release 2 was begun since"))
+    }
+    // The same for a release that was begun while the hosts were asked.
+    let late = try await Planning(fleet.folder.workspace).plan(
+      hosts, store: store, change: .committed, refreshed: before)
+    #expect(try await refused(late, fleet).contains("release 2 was begun since"))
+    #expect(try await store.lastSerial() == Serial(2))
+  }
+
+  @Test func `a host that committed something else since the plan does not get back what it had`() async throws {
+    let fleet = try await DriftTraceTests.fleet(hosts: ["h1", "h2"])
+    let store = fleet.folder.store
+    let planned = try await plan(fleet, .committed)
+    var report = FleetFolder.report("h1", drifted: true)
+    report.committed = Committed(
+      serial: Serial(1), manifest: Digest(of: [9]), content: Digest(of: [9]), at: FleetFolder.now)
+    try await store.record(reports: [ReceivedReport(report, receivedAt: FleetFolder.now + 1)])
+    #expect(try await refused(planned, fleet).contains("the plan is stale: they committed something else since: h1"))
+    #expect(try await store.lastSerial() == Serial(1))
+  }
+
   @Test func `what was committed and is not kept cannot be put back, and that is said`() async throws {
     let fleet = try await DriftTraceTests.fleet()
     var report = FleetFolder.report("h1", drifted: true)

@@ -122,4 +122,78 @@ struct HostWatchTests {
     }
     #expect(why.contains("h002"))
   }
+
+  /// - Parameter entries: in each answer, whatever it was asked for.
+  private static func talker(_ entries: @escaping @Sendable (UInt64) -> [HostChange]) -> FakeAgents {
+    let answers = Mutex<UInt64>(0)
+    return FakeAgents { _, message in
+      switch message {
+      case .hello: return hello()
+      case .report(let nonce): return .report(report(nonce, differs: false))
+      case .watch(_, 0): return .changes(Changes(last: 5))
+      case .watch:
+        let number = answers.withLock {
+          $0 += 1
+          return $0
+        }
+        return .changes(Changes(entries: entries(number), last: number))
+      default: return nil
+      }
+    }
+  }
+
+  @Test func `a host that invents changes, or answers at once without any, is lost and not listened to for ever`()
+    async
+  {
+    // Numbers that go backwards change nothing of that.
+    let inventor = Self.talker { answer in
+      (0..<64).map { Self.change(UInt64.max - answer * 64 - $0, differs: false) }
+    }
+    let told = await Self.watch(inventor, until: 1985)
+    guard case .lost(let why)? = told.last?.event else {
+      Issue.record("\(told.count): \(String(describing: told.last))")
+      return
+    }
+    #expect(why.contains("2048 changes a minute") && told.count == 1985 && inventor.connections == 1)
+
+    let hurried = Self.talker { _ in [] }
+    guard case .lost? = await Self.watch(hurried, until: 1).last?.event else {
+      Issue.record("it is listened to")
+      return
+    }
+    #expect(hurried.connections(saying: { $0.type == .watch }).count == 2049)
+  }
+
+  @Test func `a minute is a minute, and a host that ends every conversation is called ever less often`() throws {
+    var pace = WatchPace()
+    let start = ContinuousClock.now
+    for _ in 0..<32 { try pace.take(64, at: start) }
+    #expect(throws: Reason.self) { try pace.take(0, at: start.advanced(by: .seconds(59))) }
+    try pace.take(64, at: start.advanced(by: .seconds(61)))
+    var pause = WatchPace.pauses.first
+    for seconds in [2, 4, 8, 16, 32, 60, 60] {
+      pause = WatchPace.pause(after: pause, watchedFor: .seconds(3))
+      #expect(pause == .seconds(seconds))
+    }
+    #expect(WatchPace.pause(after: pause, watchedFor: .seconds(90)) == .seconds(1))
+  }
+
+  @Test func `two changes of one number are two, and the lines stand with the last`() async {
+    let agents = FakeAgents { _, message in
+      switch message {
+      case .hello: return Self.hello()
+      case .report(let nonce): return .report(Self.report(nonce, differs: false))
+      case .text(let request):
+        return .text(
+          request, piece: Array((request.side == .expected ? Self.committed : Self.changed).utf8), last: true)
+      case .watch(_, 0): return .changes(Changes(last: 5))
+      case .watch(5, _):
+        return .changes(
+          Changes(entries: [Self.change(3, differs: true), Self.change(3, differs: true)], last: 3))
+      default: return nil
+      }
+    }
+    let told = await Self.watch(agents, until: 2)
+    #expect(told.map { $0.moves.map(\.text) } == [[], ["+-A INPUT -j ACCEPT"]])
+  }
 }

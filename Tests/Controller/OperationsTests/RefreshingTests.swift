@@ -38,7 +38,7 @@ struct RefreshingTests {
     ])
     return Planning.Planned(
       plan: plan, content: ReleaseContent(fleet: FleetID("lab")!, byHost: [:], enrolled: [h1]), floor: .none,
-      unreachable: unreachable, surroundings: [])
+      lastSerial: .none, unreachable: unreachable, surroundings: [])
   }
 
   @Test func `an apply that has nothing to do ends with 4 when a host that it asked was silent`() async throws {
@@ -49,6 +49,22 @@ struct RefreshingTests {
         .apply(try nothingToDo(unreachable), store: fleet.store, reason: "-", told: { _ in })
       #expect(applied.tally.exitCode == code && applied.unreachable == unreachable)
     }
+  }
+
+  @Test func `a short memory for events does not forget how often a host was repaired today`() async throws {
+    let store = fleet.store
+    let now = FleetFolder.now + 7 * 86_400
+    for ago in [RepairPatience.window + 60, RepairPatience.window - 60, 600] as [Int64] {
+      let run = try await store.beginRun(
+        verb: DriftRepair.verb, actor: "timer", reason: "-", serial: nil, at: now + -ago)
+      try await store.record(run: run, results: [RunHostResult(host: h1, result: "committed", detail: "")])
+    }
+    var short = Retention()
+    short.events = 60
+    try await short.prune(store, at: now)
+    #expect(try await store.runs().count == 2)
+    let tried = try await store.timesTried(by: DriftRepair.verb, since: now + -RepairPatience.window)
+    #expect(tried[h1]?.count == 2)
   }
 
   @Test func `what keeps the controller from hosts has a hint of its own`() throws {

@@ -1,3 +1,4 @@
+import Audit
 import Core
 import Foundation
 import GRDB
@@ -11,7 +12,7 @@ struct DamagedStoreTests {
   let scratch: Scratch
   init() throws { scratch = try Scratch() }
 
-  private func open() throws -> (store: FleetStore, setAside: String?) {
+  private func open() throws -> (store: FleetStore, setAside: FleetStore.SetAside?) {
     try FleetStore.replacingDamaged(path: scratch.path, fleet: fleet, at: start)
   }
 
@@ -33,7 +34,7 @@ struct DamagedStoreTests {
     let words = "this is not a database, but long enough to be looked at as one ..."
     try Data(words.utf8).write(to: URL(fileURLWithPath: scratch.path))
     let opened = try open()
-    let kept = try #require(opened.setAside)
+    let kept = try #require(opened.setAside).path
     #expect(kept == scratch.path + ".damaged-20261121T000000Z")
     #expect(try String(contentsOfFile: kept, encoding: .utf8) == words)
     #expect(try await opened.store.isRebuilt())
@@ -43,7 +44,7 @@ struct DamagedStoreTests {
     #expect(try open().setAside == nil)
     try Data(words.utf8).write(to: URL(fileURLWithPath: scratch.path))
     for suffix in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: scratch.path + suffix) }
-    #expect(try open().setAside == kept + "-2")
+    #expect(try open().setAside?.path == kept + "-2")
   }
 
   @Test func `damage that shows later is looked for by whoever opens the store next`() async throws {
@@ -70,6 +71,75 @@ struct DamagedStoreTests {
     #expect(opened.setAside != nil)
     #expect(try await opened.store.observations().isEmpty)
     #expect(try !files().contains("store.sqlite.suspect"))
+  }
+
+  /// A store with these waivers, and with damage that is found when it is opened next.
+  private func damaged(_ waivers: [Waiver], _ damage: (inout Data) throws -> Void) async throws {
+    let store = try scratch.open()
+    try await store.save(waivers: waivers)
+    try await store.record(reports: (0..<200).map { received(makeReport(host($0), chains: 20), 1) })
+    _ = try await store.pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
+    try store.close()
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: scratch.path))
+    for page in bytes.count / 4096 * 2 / 3..<bytes.count / 4096 {
+      bytes.replaceSubrange(page * 4096..<page * 4096 + 64, with: Data(repeating: 0xff, count: 64))
+    }
+    try damage(&bytes)
+    try bytes.write(to: URL(fileURLWithPath: scratch.path))
+    FleetStore.suspect(scratch.path, because: DatabaseError(resultCode: .SQLITE_CORRUPT))
+  }
+
+  @Test func `waivers are taken over from a damaged store, but for those that were ended since`() async throws {
+    let waivers = (1...3).map { makeWaiver(host($0)) }
+    try await damaged(waivers) { _ in }
+    let opened = try FleetStore.replacingDamaged(path: scratch.path, fleet: fleet, at: start) { $0.host != host(2) }
+    #expect(try await opened.store.waivers() == [waivers[0], waivers[2]])
+    let salvaged = try #require(opened.setAside?.waivers)
+    #expect(
+      salvaged.words == "2 waivers were taken over from it, 1 altered or ended since was not; "
+        + "what no waiver of 'portcullis drift waivers' covers is drift again")
+  }
+
+  @Test func `damage never makes a waiver wider: what is not as it was written is drift again`() async throws {
+    let waivers = (1...3).map { makeWaiver(host($0)) }
+    try await damaged(waivers) { bytes in
+      // Another difference for h2.
+      let place = try #require(bytes.range(of: Data(waivers[1].difference.bytes))).lowerBound
+      bytes[place] ^= 1
+    }
+    let opened = try open()
+    #expect(try await opened.store.waivers() == [waivers[0], waivers[2]])
+    #expect(opened.setAside?.waivers.refused == 1)
+  }
+
+  @Test func `whoever is killed while it replaces a damaged store loses no waiver`() async throws {
+    let waivers = (1...3).map { makeWaiver(host($0)) }
+    try await damaged(waivers) { _ in }
+    try open().store.close()
+    // As it is between two of its steps.
+    try FileManager.default.moveItem(atPath: scratch.path, toPath: scratch.path + ".new")
+    let opened = try open()
+    #expect(try await opened.store.waivers() == waivers)
+    #expect(try await opened.store.isRebuilt())
+    #expect(try !files().contains("store.sqlite.new"))
+  }
+
+  @Test func `any damage to a store leaves only waivers that were there, and says when there may have been more`()
+    async throws
+  {
+    let waivers = (1...40).map { makeWaiver(host($0)) }
+    try await damaged(waivers) { _ in }
+    let original = try Data(contentsOf: URL(fileURLWithPath: scratch.path))
+    var random = Random.fresh()
+    for _ in 0..<Fuzzing.count(40) {
+      var bytes = original
+      for _ in 0..<1 + random.below(400) { bytes[random.below(bytes.count)] = UInt8(random.below(256)) }
+      let path = "\(scratch.directory)/fuzzed"
+      try bytes.write(to: URL(fileURLWithPath: path))
+      let salvaged = FleetStore.salvageWaivers(from: path) { _ in true }
+      #expect(salvaged.kept.allSatisfy(waivers.contains))
+      #expect(salvaged.words.contains("is drift again"))
+    }
   }
 
   @Test func `a suspicion that is not confirmed changes nothing`() async throws {

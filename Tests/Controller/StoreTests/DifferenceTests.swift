@@ -112,7 +112,10 @@ struct DifferenceTests {
     try await seen("x", 10)
     #expect(
       try await store.driftSpans(of: [host(1)])
-        == [host(1): DriftSpan(notBefore: nil, firstSeen: start + 10, lastSeen: start + 10)])
+        == [
+          host(1): DriftSpan(
+            notBefore: nil, firstSeen: start + 10, lastSeen: start + 10, observed: report(1, "x").observed)
+        ])
     try await seen("a", 20)
     try await seen("a", 30)
     try await seen("x", 40)
@@ -120,6 +123,14 @@ struct DifferenceTests {
     try await seen("x", 60, kernel: "6.2")
     #expect(
       try await store.driftSpans(of: [host(1), host(2)])
-        == [host(1): DriftSpan(notBefore: start + 30, firstSeen: start + 40, lastSeen: start + 60)])
+        == [
+          host(1): DriftSpan(
+            notBefore: start + 30, firstSeen: start + 40, lastSeen: start + 60, observed: report(1, "x").observed,
+            before: report(1, "a").observed)
+        ])
   }
+}
+
+extension Report {
+  fileprivate var observed: PerFamily<Digest> { families.map { $1.observed } }
 }

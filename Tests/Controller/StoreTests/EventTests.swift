@@ -39,6 +39,23 @@ struct EventTests {
     #expect(try await scratch.open().events() == events)
   }
 
+  @Test(arguments: [OurDeed.applied, .asked])
+  func `a repair that is finished by a person's word, or learnt of later, puts right`(deed: OurDeed) async throws {
+    for (number, verb) in [(1, "drift repair"), (2, "apply")] {
+      let serial = Serial(UInt64(10 + number))
+      _ = try await store.beginRun(verb: verb, actor: "alice", reason: "-", serial: serial, at: start)
+      _ = try await store.beginRun(verb: "confirm", actor: "bob", reason: "-", serial: nil, at: start)
+      try await store.record(reports: [received(makeReport(host(number)), 0), received(drifted(host(number)), 10)])
+      let report = makeReport(host(number), serial: serial.value)
+      try await store.record(reports: [received(report, 20)], after: deed)
+    }
+    func causes(_ number: Int) async throws -> [HostEvent.Cause] {
+      try await store.events(of: host(number)).filter { $0.kind != .drifted }.map(\.cause)
+    }
+    #expect(try await causes(1) == [.corrective, .corrective])
+    #expect(try await causes(2) == [.intentional, .intentional])
+  }
+
   @Test func `silence is told once, and its end`() async throws {
     func silent(_ second: Int64) async throws {
       try await store.record(contactFailures: [host(1): ContactFailure(at: start + second, reason: "no route\u{1b}")])

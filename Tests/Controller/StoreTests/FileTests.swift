@@ -126,6 +126,64 @@ struct FileTests {
     #expect(try await store.observations().count == 1)
   }
 
+  private struct Kind: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    let write: @Sendable (FleetStore, _ number: Int) async throws -> Void
+
+    static let all = [
+      Kind(testDescription: "changes") { store, number in
+        try await store.record(changes: [heardChanges(host(number), 1...60)])
+      },
+      Kind(testDescription: "differences") { store, number in
+        try await store.remember([makeDifference(host(number), String(repeating: "x\(number)", count: 5000))])
+      },
+      Kind(testDescription: "waivers") { store, number in
+        try await store.save(waivers: (0..<50).map { makeWaiver(host(number * 50 + $0)) })
+      },
+      Kind(testDescription: "silence") { store, number in
+        try await store.record(
+          contactFailures: [
+            host(number): ContactFailure(at: start, reason: String(repeating: "no route ", count: 500))
+          ])
+      },
+    ]
+  }
+
+  /// All that is kept, kind by kind.
+  private func contents(_ store: FleetStore) async throws -> [Int] {
+    let numbers = (0..<5000).map { host($0) }
+    return [
+      try await store.events().count, try await store.waivers().count,
+      try await store.knownDifferences(of: numbers).count,
+    ]
+  }
+
+  @Test(arguments: Kind.all) private func `of what a full disk refuses nothing is kept, and all of the rest`(
+    kind: Kind
+  ) async throws {
+    let scratch = try Scratch()
+    let store = try scratch.open()
+    try await kind.write(store, 0)
+    _ = try await store.write("limit") { db in
+      let pages = try Int.fetchOne(db, sql: "PRAGMA page_count")!
+      return try Int.fetchOne(db, sql: "PRAGMA max_page_count = \(pages + 8)")!
+    }
+    var failure: (any Error)?
+    var acknowledged = try await contents(store)
+    for number in 1..<200 where failure == nil {
+      do {
+        try await kind.write(store, number)
+        acknowledged = try await contents(store)
+      } catch {
+        failure = error
+      }
+    }
+    #expect(message(try #require(failure)).contains("the disk is full"))
+    #expect(try await contents(store) == acknowledged)
+    try store.close()
+    #expect(try await contents(try scratch.open()) == acknowledged)
+  }
+
   @Test(.enabled(if: getuid() == 0, "mounting a small file system needs root"))
   func `a disk that is really full fails the write, not the store`() async throws {
     let scratch = try Scratch()

@@ -42,6 +42,83 @@ struct ProcessTests {
     #expect(try await store.read("check") { try String.fetchAll($0, sql: "PRAGMA integrity_check") } == ["ok"])
   }
 
+  @Test(arguments: [30, 90]) func `what happened, was waived and was worked out survives SIGKILL too`(
+    milliseconds: Int
+  ) async throws {
+    let scratch = try Scratch()
+    let directory = scratch.directory
+    await #expect(processExitsWith: .signal(SIGKILL)) {
+      [directory = directory as String, milliseconds = milliseconds as Int] in
+      let store = try FleetStore(path: directory + "/store.sqlite", fleet: fleet)
+      let log = open(directory + "/acknowledged", O_CREAT | O_WRONLY | O_APPEND, 0o600)
+      Thread.detachNewThread {
+        usleep(UInt32(milliseconds) * 1000)
+        kill(getpid(), SIGKILL)
+      }
+      var number = 0
+      while true {
+        number += 1
+        try await store.record(changes: [heardChanges(host(number), 1...2)])
+        try await store.remember([makeDifference(host(number), "x\(number)")])
+        try await store.save(waivers: [makeWaiver(host(number))])
+        try await store.alarm(of: [host(number): (5, start)], at: start)
+        _ = Glibc.write(log, "\n", 1)
+      }
+    }
+    let acknowledged = (try? Data(contentsOf: URL(fileURLWithPath: directory + "/acknowledged")).count) ?? 0
+    let store = try scratch.open()
+    let known = try await store.knownDifferences(of: (1...acknowledged + 1).map { host($0) }).count
+    let waivers = try await store.waivers()
+    let events = try await store.events()
+    print("killed after \(milliseconds) ms: \(acknowledged) acknowledged")
+    #expect([acknowledged, acknowledged + 1].contains(known))
+    #expect([acknowledged, acknowledged + 1].contains(waivers.count))
+    // Both of a host's changes or none.
+    #expect(events.count { $0.kind == .changed } % 2 == 0 && events.count >= acknowledged * 3)
+    #expect(waivers.allSatisfy { $0 == makeWaiver($0.host) })
+    #expect(try await store.read("check") { try String.fetchAll($0, sql: "PRAGMA integrity_check") } == ["ok"])
+  }
+
+  @Test func `whoever opens the store to read waits for no writer, however long a sweep's records take`() async throws {
+    let scratch = try Scratch()
+    let store = try scratch.open()
+    try await store.save(waivers: [makeWaiver(host(1))])
+    try await store.record(reports: [received(makeReport(host(1)), 0)], after: .enrolled)
+    let directory = scratch.directory
+    async let writer = #expect(processExitsWith: .success) { [directory = directory as String] in
+      let store = try FleetStore(path: directory + "/store.sqlite", fleet: fleet)
+      // Many short ones, then one that does not end.
+      for second in 1...10 {
+        try await store.record(
+          reports: (0..<50).map { received(makeReport(host($0), rules: "\(second)"), Int64(second)) })
+        try await store.record(changes: (0..<50).map { heardChanges(host($0), UInt64(second)...UInt64(second)) })
+      }
+      try await store.write("hold") { db in
+        try db.execute(sql: "DELETE FROM waivers")
+        try "".write(toFile: directory + "/holding", atomically: true, encoding: .utf8)
+        for _ in 0..<60_000 where !FileManager.default.fileExists(atPath: directory + "/go-on") { usleep(1000) }
+      }
+    }
+    func look() async throws {
+      let reader = try scratch.open()
+      #expect(try await reader.observations()[host(1)]?.waiver != nil)
+      #expect(try await !reader.events(of: host(1)).isEmpty)
+      #expect(try await reader.waivers().count == 1)
+      try reader.close()
+    }
+    while !FileManager.default.fileExists(atPath: directory + "/holding") {
+      try await look()
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    let began = ContinuousClock.now
+    try await look()
+    // The writer holds on; who waited for it would have given up or waited for as long.
+    #expect(began.duration(to: .now) < .seconds(FleetStore.lockTimeout))
+    try "".write(toFile: directory + "/go-on", atomically: true, encoding: .utf8)
+    _ = await writer
+    #expect(try await store.waivers().isEmpty)
+  }
+
   @Test func `processes that start together make one store, and no serial comes twice`() async throws {
     let scratch = try Scratch()
     let directory = scratch.directory

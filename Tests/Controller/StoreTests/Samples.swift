@@ -52,6 +52,34 @@ func makeReport(
     }, otherBackendRules: 0, conflicts: [], degraded: nil, managementSource: "192.0.2.1")
 }
 
+/// What an agent tells of these changes, all by one program.
+func heardChanges(
+  _ host: HostID, _ numbers: ClosedRange<UInt64>, after: UInt64 = 0, time: UTCTime = start
+) -> HeardChanges {
+  let entries = numbers.map { number in
+    HostChange(
+      sequence: number, time: time, bootID: "boot", cause: .others,
+      families: PerFamily { _ in HostChange.Side(observed: Digest(of: "\(number)".utf8), differs: true) },
+      actors: [HostChange.Actor(name: "iptables", process: 1)])
+  }
+  return HeardChanges(
+    host: host, at: start, ahead: 0, after: after, changes: Changes(entries: entries, last: numbers.upperBound))
+}
+
+func makeWaiver(_ host: HostID, until ends: UTCTime = start + 86_400, made: UTCTime = start) -> Waiver {
+  Waiver(
+    host: host, difference: Digest(of: host.description.utf8), words: "+-A INPUT", ends: ends, reason: "INC-42",
+    actor: "alice", made: made)
+}
+
+func makeDifference(_ host: HostID, _ observed: String) -> KnownDifference {
+  let digest = Digest(of: observed.utf8)
+  return KnownDifference(
+    host: host,
+    sides: DriftSides(expected: PerFamily(ipv4: digest, ipv6: digest), observed: PerFamily(ipv4: digest, ipv6: digest)),
+    exact: digest, body: Array(observed.utf8))
+}
+
 func received(_ report: Report, _ seconds: Int64) -> ReceivedReport {
   ReceivedReport(report, receivedAt: start + seconds)
 }
