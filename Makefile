@@ -2,10 +2,10 @@
 SWIFT ?= swift
 BIN := .build/release
 
-.PHONY: help demo test lint format build release deps vectors ansible bench bench-safety fuzz clean
+.PHONY: help demo test lint format build release deps vectors ansible bench bench-safety bench-drift fuzz clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 14
 
 demo: release ## raise a lab of six hosts and walk through the whole loop
 	@scripts/demo.sh $(BIN)/portcullis
@@ -45,6 +45,9 @@ fuzz: deps ## damaged policies, rules and inventories, many times as many as the
 
 bench-safety: deps ## the figures of docs/safety.md, goal beside result; hours (FACTOR=0.01: minutes)
 	@scripts/bench-safety.sh $(SWIFT)
+
+bench-drift: release ## the figures of docs/benchmarks.md about drift, goal beside result (FACTOR=0.1: fewer trials)
+	@scripts/bench-drift.sh $(BIN) $(SWIFT)
 
 clean:
 	rm -rf .build

@@ -121,7 +121,7 @@ package final class Daemon {
     if !isStopping { watch() }
     let hadConnections = !connections.isEmpty
     connections.removeAll(where: \.isOver)
-    if hadConnections, connections.isEmpty { CodeMemory.release() }
+    if hadConnections, connections.isEmpty { UnusedMemory.release() }
   }
 
   private func nextDeadline() -> BootTime? {
@@ -198,7 +198,8 @@ package final class Daemon {
     case .looked(let looked):
       let problem = watching?.lastProblem
       watching?.looked(looked, at: .now)
-      if connections.isEmpty { CodeMemory.release() }
+      // Whoever waits for the next change may wait for days.
+      UnusedMemory.release()
       if let now = watching?.lastProblem, now != problem {
         configuration.log(SafeText.escape("changes of the rules go unnoticed: \(now)"))
       }

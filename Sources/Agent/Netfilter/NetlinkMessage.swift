@@ -72,23 +72,14 @@ struct NetlinkReply: Hashable, Sendable {
 
   /// Content by type, after a fixed part of so many bytes. Of one type the last counts.
   func attributes(after fixed: Int) -> [UInt16: ArraySlice<UInt8>] {
-    let all = Self.list(payload.dropFirst((fixed + 3) / 4 * 4)).map { ($0.type, $0.content) }
-    return Dictionary(all) { _, last in last }
+    Dictionary(fields(after: fixed).map { ($0.type, $0.content) }) { _, last in last }
   }
 
-  /// The attributes inside of one, in their order; what does not parse ends them.
-  static func list(_ bytes: ArraySlice<UInt8>) -> [(type: UInt16, content: ArraySlice<UInt8>)] {
-    var found: [(type: UInt16, content: ArraySlice<UInt8>)] = []
-    var rest = bytes
-    while rest.count >= 4 {
-      let length = Int(number(rest, at: 0, as: UInt16.self))
-      guard length >= 4, length <= rest.count else { break }
-      // Without the bits that say how it is encoded.
-      found.append((number(rest, at: 2, as: UInt16.self) & 0x3fff, rest.dropFirst(4).prefix(length - 4)))
-      rest = rest.dropFirst((length + 3) / 4 * 4)
-    }
-    return found
-  }
+  /// The same in their order, without a dictionary for each message: there may be a hundred thousand.
+  func fields(after fixed: Int) -> NetlinkFields { NetlinkFields(payload.dropFirst((fixed + 3) / 4 * 4)) }
+
+  /// The attributes inside of one.
+  static func list(_ bytes: ArraySlice<UInt8>) -> NetlinkFields { NetlinkFields(bytes) }
 
   func number<Number: FixedWidthInteger>(at offset: Int, as type: Number.Type) -> Number? {
     payload.count >= offset + MemoryLayout<Number>.size ? Self.number(payload, at: offset, as: type) : nil
@@ -101,5 +92,35 @@ struct NetlinkReply: Hashable, Sendable {
     let part = bytes.dropFirst(offset).prefix(MemoryLayout<Number>.size)
     withUnsafeMutableBytes(of: &value) { $0.copyBytes(from: part) }
     return value
+  }
+}
+
+/// Attributes in their order, taken apart as they are asked for; what does not parse ends them.
+struct NetlinkFields: Sequence, IteratorProtocol {
+  private var rest: ArraySlice<UInt8>
+
+  init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
+
+  mutating func next() -> (type: UInt16, content: ArraySlice<UInt8>)? {
+    let start = rest.startIndex
+    guard rest.count >= 4 else { return nil }
+    let length = Int(number(at: start))
+    guard length >= 4, length <= rest.count else { return nil }
+    let content = rest[start + 4..<start + length]
+    // Without the bits that say how it is encoded.
+    let type = number(at: start + 2) & 0x3fff
+    rest = rest[Swift.min(rest.endIndex, start + (length + 3) / 4 * 4)...]
+    return (type, content)
+  }
+
+  /// The first of a type.
+  subscript(type: UInt16) -> ArraySlice<UInt8>? {
+    var fields = self
+    while let field = fields.next() { if field.type == type { return field.content } }
+    return nil
+  }
+
+  private func number(at index: Int) -> UInt16 {
+    rest.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: index - rest.startIndex, as: UInt16.self) }
   }
 }

@@ -10,6 +10,8 @@ final class NetlinkSocket {
 
   let descriptor: Descriptor
   private var sequence: UInt32 = 0
+  /// As large as the kernel fills them; what comes is kept in as many bytes as it has.
+  private var datagram = [UInt8](repeating: 0, count: 64 << 10)
 
   /// - Parameter group: whose announcements are received too; 0 for none.
   init(_ protocolNumber: Int32 = NetlinkSocket.route, group: Int32 = 0) throws(SystemCallError) {
@@ -57,9 +59,11 @@ final class NetlinkSocket {
 
   /// Sends a request with NLM_F_DUMP and hands over each answer as it comes, until `take` has enough.
   ///
+  /// - Parameter breaksOff: as soon as something changed. The rest of the answers is then still to come, and nothing more
+  ///   should be asked here.
   /// - Returns: false when something changed meanwhile, so that the answers may not fit together.
   func dump(
-    _ message: NetlinkMessage, _ what: String, of type: UInt16, take: (NetlinkReply) -> Bool
+    _ message: NetlinkMessage, _ what: String, of type: UInt16, breaksOff: Bool = false, take: (NetlinkReply) -> Bool
   ) throws(SystemCallError) -> Bool {
     sequence += 1
     let bytes = message.encode(sequence: sequence)
@@ -70,6 +74,7 @@ final class NetlinkSocket {
       for reply in try receive(within: 1000, what) where reply.sequence == sequence {
         // NLM_F_DUMP_INTR
         if reply.flags & 0x10 != 0 { isWhole = false }
+        if breaksOff, !isWhole { return false }
         // NLMSG_ERROR, and NLMSG_DONE, which may carry an error too.
         if reply.type == 2 || reply.type == 3 {
           let code = reply.number(at: 0, as: Int32.self) ?? 0
@@ -88,12 +93,11 @@ final class NetlinkSocket {
     let ready = poll(&waiting, 1, Int32(milliseconds))
     if ready == 0 || ready < 0 && errno == EINTR { return [] }
     guard ready > 0 else { throw .last(what, "netlink") }
-    var datagram = [UInt8](repeating: 0, count: 64 << 10)
     let count = uninterrupted { recv(descriptor.raw, &datagram, datagram.count, Int32(MSG_DONTWAIT)) }
     guard count >= 0 else {
       if errno == EAGAIN || errno == ENOBUFS { return [] }
       throw .last(what, "netlink")
     }
-    return NetlinkReply.all(in: datagram.prefix(count))
+    return NetlinkReply.all(in: Array(datagram.prefix(count)))
   }
 }

@@ -79,7 +79,7 @@ struct Serve: AgentCommand {
       ReadyNotification.send("READY=1", to: notify)
       Edge.say(
         "portcullis-agent: \(ProductVersion.current) serves \(agent.host) of fleet \(agent.fleet) on \(layout.socket)")
-      CodeMemory.release()
+      UnusedMemory.release()
     }
     return 0
   }

@@ -12,7 +12,7 @@ struct Supervise: AgentCommand {
   init(_ request: ArgumentReader.Request) { root = Root(request) }
 
   func run() throws -> Int32 {
-    CodeMemory.release()
+    UnusedMemory.release()
     try Supervisor(paths: HostPaths(root: root.folder)) { Edge.say("portcullis-agent: \(SafeText.escape($0))") }.run()
     return 0
   }

@@ -90,6 +90,9 @@ package struct ByteWriter: Sendable {
 
   package init() {}
 
+  /// With room for so many bytes.
+  package init(capacity: Int) { bytes.reserveCapacity(capacity) }
+
   package mutating func raw(_ content: some Sequence<UInt8>) { bytes.append(contentsOf: content) }
   package mutating func uint8(_ value: UInt8) { bytes.append(value) }
   package mutating func uint16(_ value: UInt16) { integer(value) }
@@ -100,6 +103,12 @@ package struct ByteWriter: Sendable {
   package mutating func string(_ content: some Collection<UInt8>) {
     uint32(UInt32(content.count))
     raw(content)
+  }
+
+  /// The same, without the cost of asking what kind of collection it is: a packet filter has millions of small parts.
+  package mutating func string(_ content: ArraySlice<UInt8>) {
+    uint32(UInt32(content.count))
+    bytes.append(contentsOf: content)
   }
 
   package mutating func text(_ content: String) { string(content.utf8) }

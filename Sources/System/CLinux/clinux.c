@@ -7,6 +7,7 @@
 #include <linux/if_ether.h>
 #include <fcntl.h>
 #include <link.h>
+#include <malloc.h>
 #include <net/if.h>
 #include <net/route.h>
 #include <netinet/in.h>
@@ -191,6 +192,8 @@ int clinux_release_code(void) {
   dl_iterate_phdr(release_code, &result);
   return result;
 }
+
+void clinux_release_heap(void) { malloc_trim(0); }
 
 int clinux_keep_room(int fd, off_t offset, off_t length) {
   return fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, length);

@@ -24,6 +24,9 @@ import Wire
 
   static let all: [Tamper] = [
     Tamper(name: "a rule added", table: "filter") { try $0.iptables("-A \($1) -p tcp --dport 8081 -j ACCEPT") },
+    Tamper(name: "a rule added to the other family", table: "filter") { host, chain in
+      try SignedBundles.call("\(host.programs)/ip6tables", "-A \(chain) -p tcp --dport 8081 -j ACCEPT")
+    },
     Tamper(name: "a rule removed", table: "filter") { try $0.iptables("-D \($1) 1") },
     Tamper(name: "two rules in another order", table: "filter") { host, chain in
       try host.iptables("-D \(chain) -p tcp --dport 22 -j ACCEPT")
@@ -34,6 +37,19 @@ import Wire
     },
     Tamper(name: "a policy changed", table: "filter") { host, _ in try host.iptables("-P INPUT ACCEPT") },
     Tamper(name: "a hook deleted", modes: [.owned], table: "filter") { try $0.iptables("-D INPUT -j \($1)") },
+    Tamper(name: "a hook moved below an accept", modes: [.owned], table: "filter") { host, chain in
+      try host.iptables("-A INPUT -s 203.0.113.9 -j ACCEPT")
+      try host.iptables("-A INPUT -j \(chain)")
+      try host.iptables("-D INPUT -j \(chain)")
+    },
+    Tamper(name: "a built-in chain hung elsewhere", backends: [.nft], modes: [.owned], table: "kernel") { _, chain in
+      try nft(
+        """
+        flush chain ip filter INPUT; delete chain ip filter INPUT
+        add chain ip filter INPUT { type filter hook input priority 50; policy drop; }
+        add rule ip filter INPUT counter jump \(chain)
+        """)
+    },
     Tamper(name: "an accept above the hook", modes: [.owned], table: "filter") { host, _ in
       try host.iptables("-I INPUT 1 -s 203.0.113.9 -j ACCEPT")
     },
@@ -120,8 +136,8 @@ import Wire
     "rules of the other backend", "an nft table that drops", "a chain that hides in a table of iptables' own",
     "another signer trusted", "a table switched off", "an accept above the hook that is not printed",
     "a map of verdicts above the hook",
-    // Nobody can then read what is there, so nothing is changed.
-    "a rule that is not printed at all",
+    // Nobody can then read what is there, or put it back, so nothing is changed.
+    "a rule that is not printed at all", "a built-in chain hung elsewhere",
   ]
 
   @Test(arguments: all.indices.filter { !stays.contains(all[$0].name) }) func `the same release takes it back`(

@@ -3,8 +3,9 @@ import Glibc
 
 /// What the tests need of this machine, and what they leave on it: nothing.
 enum Machine {
-  /// The product's executables, built with the tests, beside them.
+  /// The product's executables: built with the tests, beside them, or those that figures are asked of.
   static let programs: String = {
+    if let named = getenv("PORTCULLIS_PROGRAMS") { return String(cString: named) }
     let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "/"
     return URL(fileURLWithPath: own).deletingLastPathComponent().path
   }()

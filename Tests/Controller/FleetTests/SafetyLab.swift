@@ -83,6 +83,8 @@ struct SafetyPolicy: Sendable {
   var fillers = 0
   /// Nobody gets in by SSH any more, not even over connections that are open.
   var shutsOut = false
+  /// IPv6 has as few rules as any.
+  var fillsIPv4Only = false
   /// Before all others, in each family.
   var first: (ipv4: [String], ipv6: [String]) = ([], [])
   /// SSH from the controllers.
@@ -91,10 +93,12 @@ struct SafetyPolicy: Sendable {
   var lines = ""
   /// A table of its own besides filter, as in a rules file.
   var table = ""
+  /// Whom it applies to, and its name.
+  var group = "all"
 
   func write(to folder: String) throws {
     try FleetTests.write(
-      "policy: all\ndescription: for tests\napplies_to: all\nrules:\n  ipv4: rules.v4\n  ipv6: rules.v6\n\(lines)",
+      "policy: \(group)\ndescription: for tests\napplies_to: \(group)\nrules:\n  ipv4: rules.v4\n  ipv6: rules.v6\n\(lines)",
       to: "\(folder)/policy.yaml")
     try FleetTests.write(text(isSix: false), to: "\(folder)/rules.v4")
     try FleetTests.write(text(isSix: true), to: "\(folder)/rules.v6")
@@ -109,7 +113,7 @@ struct SafetyPolicy: Sendable {
     if isSix { lines.append("-A INPUT -p ipv6-icmp -j ACCEPT") }
     lines.append(lettingIn)
     lines.append("-A INPUT -p tcp -m tcp --dport \(port) -j ACCEPT")
-    for number in 0..<fillers {
+    for number in 0..<(isSix && fillsIPv4Only ? 0 : fillers) {
       let source =
         isSix ? "2001:db8::\(String(number + 1, radix: 16))/128" : "10.9.\(number / 250).\(number % 250 + 1)/32"
       lines.append("-A INPUT -s \(source) -p tcp -m tcp --dport \(port) -j ACCEPT")

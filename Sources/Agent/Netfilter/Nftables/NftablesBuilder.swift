@@ -31,13 +31,17 @@ struct NftablesBuilder {
 
   /// With NFTA_TABLE_FLAGS.
   private var found: [TableKey: UInt32] = [:]
-  private var chains: [ChainKey: Chain] = [:]
+  private var chains: [(key: ChainKey, chain: Chain)] = []
+  /// Where each is among `chains`.
+  private var places: [ChainKey: Int] = [:]
+  /// Rules come chain by chain.
+  private var latest: (key: ChainKey, place: Int)?
   private var objects: [TableKey: [[UInt8]]] = [:]
   private(set) var setsWithoutNames: [Set] = []
 
   mutating func take(_ reply: NetlinkReply, _ kind: NftablesMessages.Kind) {
     guard let family = reply.payload.first else { return }
-    let fields = reply.attributes(after: NftablesMessages.fixedSize)
+    let fields = reply.fields(after: NftablesMessages.fixedSize)
     // The table's name comes first in every message.
     guard let table = fields[1].map({ TableKey(family: family, name: Self.name($0)) }) else { return }
     switch kind {
@@ -52,7 +56,7 @@ struct NftablesBuilder {
   }
 
   func tables() -> [NftablesTable] {
-    let chains = Dictionary(grouping: chains, by: \.key.table)
+    let chains = Dictionary(grouping: chains) { $0.key.table }
     return found.compactMap { key, flags in
       guard let family = NftablesFamily(rawValue: key.family) else { return nil }
       var all = DigestBuilder()
@@ -71,7 +75,7 @@ struct NftablesBuilder {
   }
 
   /// NFTA_CHAIN_NAME 3, HOOK 4, POLICY 5, TYPE 7; NFTA_HOOK_HOOKNUM 1, PRIORITY 2, DEV 3, DEVS 4.
-  private mutating func takeChain(_ fields: [UInt16: ArraySlice<UInt8>], of table: TableKey) {
+  private mutating func takeChain(_ fields: NetlinkFields, of table: TableKey) {
     guard let name = fields[3].map(Self.name) else { return }
     var chain = Chain()
     var head = ByteWriter()
@@ -88,29 +92,43 @@ struct NftablesBuilder {
       head.string(fields[7] ?? [])
     }
     chain.content.update(head.bytes)
-    chains[ChainKey(table: table, name: name)] = chain
+    let key = ChainKey(table: table, name: name)
+    if let place = places[key] {
+      chains[place].chain = chain
+    } else {
+      places[key] = chains.count
+      chains.append((key, chain))
+    }
   }
 
   /// NFTA_RULE_CHAIN 2, EXPRESSIONS 4, COMPAT 5, USERDATA 7.
-  private mutating func takeRule(_ fields: [UInt16: ArraySlice<UInt8>], of table: TableKey) {
+  private mutating func takeRule(_ fields: NetlinkFields, of table: TableKey) {
     guard let name = fields[2].map(Self.name) else { return }
     let rule = NftablesRule(
       family: table.family, expressions: fields[4] ?? [], compatibility: fields[5] ?? [], remarks: fields[7] ?? [])
-    let key = ChainKey(table: table, name: name)
-    guard let position = chains[key]?.rules else { return }
-    chains[key]?.rules += 1
-    if rule.drops { chains[key]?.drops = true }
-    chains[key]?.content.update(rule.content)
+    guard let place = place(of: ChainKey(table: table, name: name)) else { return }
+    let position = chains[place].chain.rules
+    chains[place].chain.rules += 1
+    if rule.drops { chains[place].chain.drops = true }
+    chains[place].chain.content.update(rule.content)
     let ours = rule.chain.flatMap { OwnedNames.isOurs($0) ? $0 : nil }
     guard rule.isNative || ours != nil else { return }
-    chains[key]?.notable.append(
+    chains[place].chain.notable.append(
       NotableRule(
         position: position, digest: Digest(of: rule.content), isNative: rule.isNative, mayPass: rule.mayPass,
         looksUpVerdict: rule.looksUpVerdict, calls: ours, isUnconditional: rule.isUnconditional))
   }
 
+  private mutating func place(of key: ChainKey) -> Int? {
+    if let latest, latest.key == key { return latest.place }
+    guard let place = places[key] else { return nil }
+    // The key of the chain's own answer: that of a rule would keep the whole datagram.
+    latest = (chains[place].key, place)
+    return place
+  }
+
   /// NFTA_SET_NAME 2, FLAGS 3, KEY_TYPE 4, KEY_LEN 5, DATA_TYPE 6, DATA_LEN 7, TIMEOUT 11.
-  private mutating func takeSet(_ fields: [UInt16: ArraySlice<UInt8>], of table: TableKey) {
+  private mutating func takeSet(_ fields: NetlinkFields, of table: TableKey) {
     guard let name = fields[2].map(Self.name) else { return }
     takeNamed(.set, fields, [3, 4, 5, 6, 7, 11], of: table)
     // NFT_SET_ANONYMOUS
@@ -119,7 +137,7 @@ struct NftablesBuilder {
   }
 
   /// NFTA_SET_ELEM_LIST_SET 2, ELEMENTS 3; NFTA_SET_ELEM_KEY 1, DATA 2, FLAGS 3, KEY_END 10.
-  private mutating func takeElements(_ fields: [UInt16: ArraySlice<UInt8>], of table: TableKey) {
+  private mutating func takeElements(_ fields: NetlinkFields, of table: TableKey) {
     for element in NetlinkReply.list(fields[3] ?? []) {
       var content = ByteWriter()
       content.uint16(NftablesMessages.Kind.element.rawValue)
@@ -134,7 +152,7 @@ struct NftablesBuilder {
 
   /// Of each, the name is field 2.
   private mutating func takeNamed(
-    _ kind: NftablesMessages.Kind, _ fields: [UInt16: ArraySlice<UInt8>], _ telling: [UInt16], of table: TableKey
+    _ kind: NftablesMessages.Kind, _ fields: NetlinkFields, _ telling: [UInt16], of table: TableKey
   ) {
     var content = ByteWriter()
     content.uint16(kind.rawValue)

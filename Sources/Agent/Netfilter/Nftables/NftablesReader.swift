@@ -7,6 +7,9 @@ struct NftablesReader {
   /// A writer that never pauses would keep us for ever.
   private static let attempts = 10
 
+  /// Answers are looked into when all have come, so that fewer changes fall between them; beyond this as they come.
+  private static let kept = 8 << 20
+
   private let socket: NetlinkSocket
 
   init() throws(SystemCallError) { socket = try NetlinkSocket(NetlinkSocket.netfilter) }
@@ -17,8 +20,10 @@ struct NftablesReader {
       // 127 ms in all: a writer that works in bursts gets to an end.
       if attempt > 2 { usleep(1000 << UInt32(attempt - 3)) }
       guard let before = try generation() else { return nil }
-      guard let tables = try tables(), try generation() == before else { continue }
-      return NftablesState(generation: before, tables: tables)
+      // In a conversation of its own, which may be broken off.
+      if let tables = try NftablesReader().tables(of: before) {
+        return NftablesState(generation: before, tables: tables)
+      }
     }
     throw Reason("nf_tables changed \(Self.attempts) times while it was read")
   }
@@ -37,24 +42,36 @@ struct NftablesReader {
   }
 
   /// Nil when something changed meanwhile.
-  private func tables() throws -> [NftablesTable]? {
+  private func tables(of state: UInt32) throws -> [NftablesTable]? {
     var builder = NftablesBuilder()
+    var answers: [(reply: NetlinkReply, kind: NftablesMessages.Kind)] = []
+    var size = 0
     for kind in [NftablesMessages.Kind.table, .chain, .rule, .set, .object, .flowTable] {
-      guard try dump(NftablesMessages.dump(kind), kind, into: &builder) else { return nil }
+      let isWhole = try dump(NftablesMessages.dump(kind), kind) { reply in
+        answers.append((reply, kind))
+        size += reply.payload.count
+        guard size > Self.kept else { return }
+        for answer in answers { builder.take(answer.reply, answer.kind) }
+        (answers, size) = ([], 0)
+      }
+      guard isWhole else { return nil }
     }
+    guard try generation() == state else { return nil }
+    for answer in answers { builder.take(answer.reply, answer.kind) }
     for set in builder.setsWithoutNames {
       let question = NftablesMessages.elements(family: set.family, table: set.table, set: set.name)
-      guard try dump(question, .element, into: &builder) else { return nil }
+      guard try dump(question, .element, take: { builder.take($0, .element) }) else { return nil }
     }
+    guard try builder.setsWithoutNames.isEmpty || generation() == state else { return nil }
     return builder.tables()
   }
 
   private func dump(
-    _ question: NetlinkMessage, _ kind: NftablesMessages.Kind, into builder: inout NftablesBuilder
+    _ question: NetlinkMessage, _ kind: NftablesMessages.Kind, take: (NetlinkReply) -> Void
   ) throws -> Bool {
     do throws(SystemCallError) {
-      return try socket.dump(question, "read nf_tables' \(kind)s", of: kind.answer) { reply in
-        builder.take(reply, kind)
+      return try socket.dump(question, "read nf_tables' \(kind)s", of: kind.answer, breaksOff: true) { reply in
+        take(reply)
         return true
       }
     } catch {

@@ -2,8 +2,6 @@ internal import Core
 
 /// One rule: what it does, without what it counted.
 struct NftablesRule {
-  private typealias Parts = [UInt16: ArraySlice<UInt8>]
-
   /// Equal for rules that do the same in the same words.
   private(set) var content: [UInt8]
   /// It can end in a drop or a rejection.
@@ -20,25 +18,25 @@ struct NftablesRule {
   init(
     family: UInt8 = 2, expressions: ArraySlice<UInt8>, compatibility: ArraySlice<UInt8>, remarks: ArraySlice<UInt8>
   ) {
-    var content = ByteWriter()
+    var content = ByteWriter(capacity: expressions.count + compatibility.count + remarks.count + 64)
     self.content = []
     for expression in NetlinkReply.list(expressions) {
       // NFTA_EXPR_NAME 1, NFTA_EXPR_DATA 2.
-      let parts = Self.parts(expression.content)
+      let parts = NetlinkFields(expression.content)
       let name = parts[1].map(NftablesMessages.text) ?? ""
       let data = parts[2] ?? []
       content.text(name)
       content.string(Self.lasting(data, of: name))
-      take(name, Self.parts(data), family)
+      take(name, NetlinkFields(data), family)
     }
     content.string(compatibility)
     content.string(remarks)
     self.content = content.bytes
   }
 
-  private mutating func take(_ name: String, _ data: Parts, _ family: UInt8) {
+  private mutating func take(_ name: String, _ data: NetlinkFields, _ family: UInt8) {
     if Self.isNative(name, data, family) { isNative = true }
-    if !["counter", "immediate", "last"].contains(name) { isUnconditional = false }
+    if name != "counter" && name != "immediate" && name != "last" { isUnconditional = false }
     switch name {
     case "reject": drops = true
     case "queue": mayPass = true
@@ -52,7 +50,7 @@ struct NftablesRule {
       (drops, mayPass, looksUpVerdict) = (true, true, true)
     // NFTA_IMMEDIATE_DATA 2, NFTA_DATA_VERDICT 2; NFTA_VERDICT_CODE 1, CHAIN 2.
     case "immediate":
-      guard let verdict = Self.parts(data[2] ?? [])[2].map(Self.parts),
+      guard let verdict = NetlinkFields(data[2] ?? [])[2].map(NetlinkFields.init),
         let code = verdict[1].flatMap(NftablesMessages.bigEndian)
       else { break }
       chain = verdict[2].map(NftablesMessages.text)
@@ -64,10 +62,6 @@ struct NftablesRule {
       }
     default: break
     }
-  }
-
-  private static func parts(_ bytes: ArraySlice<UInt8>) -> Parts {
-    Dictionary(NetlinkReply.list(bytes).map { ($0.type, $0.content) }) { first, _ in first }
   }
 
   private static func lasting(_ data: ArraySlice<UInt8>, of name: String) -> ArraySlice<UInt8> {
@@ -84,7 +78,7 @@ struct NftablesRule {
 
   // MARK: - What iptables' programs write
 
-  private static func isNative(_ name: String, _ data: Parts, _ family: UInt8) -> Bool {
+  private static func isNative(_ name: String, _ data: NetlinkFields, _ family: UInt8) -> Bool {
     switch name {
     case "counter", "immediate", "match", "target", "limit", "bitwise", "cmp", "range", "log": return false
     // NFTA_META_KEY 2, SREG 3. Of what can be set only NFT_META_NFTRACE 12 is, by TRACE; extensions set marks.

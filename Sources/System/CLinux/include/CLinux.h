@@ -79,6 +79,9 @@ short clinux_spawn_new_session(void);
 /// back from the page cache as they are used again. They are mapped read-only, so nothing is lost. 0, or -1 with errno.
 int clinux_release_code(void);
 
+/// malloc_trim(3): gives what is free on every heap back to the kernel.
+void clinux_release_heap(void);
+
 /// fallocate(2) with FALLOC_FL_KEEP_SIZE: the disk keeps these bytes free for the file, which does not grow. 0, or -1 with
 /// errno.
 int clinux_keep_room(int fd, off_t offset, off_t length);
