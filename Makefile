@@ -2,7 +2,7 @@
 SWIFT ?= swift
 BIN := .build/release
 
-.PHONY: help demo test lint format build release deps vectors ansible bench bench-safety bench-drift fuzz clean
+.PHONY: help demo test lint format build release deps vectors ansible userlands bench bench-safety bench-drift fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 14
@@ -10,7 +10,7 @@ help: ## this list
 demo: release ## raise a lab of six hosts and walk through the whole loop
 	@scripts/demo.sh $(BIN)/portcullis
 
-test: deps vectors ansible build ## every test; those that need root and namespaces run when they can
+test: deps vectors ansible userlands build ## every test; those that need root and namespaces run when they can
 	$(SWIFT) build --build-tests
 	@scripts/test.sh $(SWIFT)
 
@@ -36,6 +36,9 @@ vectors: deps ## OpenSSH's own signature test vectors, from Debian's source pack
 
 ansible: deps ## Ansible, into .build, whose reading of inventories ours is compared with
 	@scripts/install-ansible.sh .build/ansible
+
+userlands: deps ## iptables of Debian 11, 12 and 13, into .build, for the tests that upgrade a host
+	@scripts/install-userlands.sh .build/userlands
 
 bench: release ## the figures of docs/benchmarks.md, goal beside result
 	@scripts/bench.sh $(BIN)

@@ -84,9 +84,21 @@ struct AgentLink: ~Copyable {
       }
       decoder.feed(bytes)
       while let frame = try decoder.next() {
-        if let event = try session.receive(AgentMessage(frame: frame)) { arrived.append(event) }
+        do throws(WireProblem) {
+          if let event = try session.receive(AgentMessage(frame: frame)) { arrived.append(event) }
+        } catch {
+          throw Self.withMend(error)
+        }
       }
     }
+  }
+
+  /// Two versions say nothing to somebody who wants to know what to do.
+  private static func withMend(_ problem: WireProblem) -> any Error {
+    guard case .otherVersion(let theirs) = problem else { return problem }
+    return Reason(
+      theirs < ProtocolVersion.current
+        ? "\(problem): run 'portcullis enroll' for it" : "\(problem): this controller is older than the host's agent")
   }
 
   private mutating func send(_ message: ControllerMessage) async throws {

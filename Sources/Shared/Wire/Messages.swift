@@ -2,7 +2,7 @@ package import Core
 
 /// The protocol between controller and agent (docs/wire.md). Both sides refuse any other version by name.
 package enum ProtocolVersion {
-  package static let current: UInt16 = 3
+  package static let current: UInt16 = 4
 }
 
 /// 32 random bytes that tie an answer to the question it answers.

@@ -61,19 +61,25 @@ final class RealHost {
     self.backend = backend
     programs = "\(root)/sbin"
     for path in ["\(root)/sbin", "\(root)/etc/portcullis", "\(root)/state"] { try LinuxDisk.makePath(path) }
-    let links = try LinuxDisk(programs)
-    for (own, other) in [("nft", "legacy"), ("legacy", "nft")] where own == backend.name {
-      for family in ["iptables", "ip6tables"] {
-        for suffix in ["", "-restore", "-save"] {
-          try links.link(family + suffix, to: "/usr/sbin/xtables-\(own)-multi")
-        }
-        try links.link("\(family)-\(other)-save", to: "/usr/sbin/xtables-\(other)-multi")
-      }
-    }
-    try links.link("ipset", to: "/usr/sbin/ipset")
+    try use(programsIn: "/usr/sbin")
     let trust = try LinuxDisk("\(root)/etc/portcullis")
     try trust.create("host", SignedBundles.hostFile)
     try trust.create("allowed_signers", SignedBundles.allowedSigners)
+  }
+
+  /// From now on these are the host's, as after an upgrade.
+  func use(programsIn directory: String) throws {
+    let links = try LinuxDisk(programs)
+    for name in try links.list(".") { try links.remove(name) }
+    for (own, other) in [("nft", "legacy"), ("legacy", "nft")] where own == backend.name {
+      for family in ["iptables", "ip6tables"] {
+        for suffix in ["", "-restore", "-save"] {
+          try links.link(family + suffix, to: "\(directory)/xtables-\(own)-multi")
+        }
+        try links.link("\(family)-\(other)-save", to: "\(directory)/xtables-\(other)-multi")
+      }
+    }
+    try links.link("ipset", to: "\(directory)/ipset")
   }
 
   func firewall(lock: AgentLock? = nil) -> LinuxFirewall {

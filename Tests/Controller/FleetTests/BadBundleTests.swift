@@ -214,7 +214,7 @@ extension FleetSuite {
 
     @Test func anotherProtocolVersionIsRefusedByName() async throws {
       try await expectCutOff(
-        ControllerMessage.hello(version: 1).encode(), .otherVersion, saying: "speaks protocol 1, this one 3")
+        ControllerMessage.hello(version: 1).encode(), .otherVersion, saying: "speaks protocol 1, this one 4")
     }
 
     /// The agent gives a frame 30 s from its first byte to its last.

@@ -7,7 +7,7 @@ import Wire
   static func greeted() -> AgentSession {
     var session = AgentSession(hello: agentHello)
     _ = session.start()
-    _ = session.receive(.hello(version: 3))
+    _ = session.receive(.hello(version: 4))
     return session
   }
 
@@ -46,7 +46,7 @@ import Wire
   }
 
   static let anyOfEach: [ControllerMessage] = [
-    .hello(version: 3), .stage(transaction, [StagedFile(file: .manifest, size: 1)]), .data([1]),
+    .hello(version: 4), .stage(transaction, [StagedFile(file: .manifest, size: 1)]), .data([1]),
     .apply(transaction, manifest: digest, terms), .report(nonce), .text(TextRequest(family: .ipv4, side: .observed)),
     .goodbye, .confirm(confirmation), .cancel(transaction), .local(LocalOrder(deed: .safe, reason: "r")),
     .watch(after: 0, seconds: 1),
@@ -98,10 +98,11 @@ import Wire
     #expect(session.start() == [.send(.hello(agentHello))])
   }
 
-  @Test func `another version is refused by name`() {
+  @Test(arguments: [0, 1, 3, 5, .max] as [UInt16])
+  func `another version is refused by name`(version: UInt16) {
     var session = AgentSession(hello: agentHello)
-    let refusal = Refusal(code: .otherVersion, detail: "the other side speaks protocol 1, this one 3")
-    #expect(session.receive(.hello(version: 1)) == [.send(.refused(refusal)), .close])
+    let refusal = Refusal(code: .otherVersion, detail: "the other side speaks protocol \(version), this one 4")
+    #expect(session.receive(.hello(version: version)) == [.send(.refused(refusal)), .close])
     #expect(session.phase == .closed)
   }
 

@@ -64,12 +64,14 @@ import Wire
 
   // MARK: Versions and types
 
-  @Test func `a hello of another version is read as far as its version, whatever follows`() throws {
-    let controller = Frame(type: 1, payload: [0, 4, 0xde, 0xad])
-    #expect(try ControllerMessage(frame: controller) == .hello(version: 4))
-    let agent = Frame(type: 129, payload: [0, 9, 0xde, 0xad])
-    #expect(throws: WireProblem.otherVersion(9)) { try AgentMessage(frame: agent) }
-    #expect("\(WireProblem.otherVersion(9))" == "the other side speaks protocol 9, this one 3")
+  @Test(arguments: [3, 9] as [UInt8])
+  func `a hello of another version is read as far as its version, whatever follows`(number: UInt8) throws {
+    let version = UInt16(number)
+    let controller = Frame(type: 1, payload: [0, number, 0xde, 0xad])
+    #expect(try ControllerMessage(frame: controller) == .hello(version: version))
+    let agent = Frame(type: 129, payload: [0, number, 0xde, 0xad])
+    #expect(throws: WireProblem.otherVersion(version)) { try AgentMessage(frame: agent) }
+    #expect("\(WireProblem.otherVersion(version))" == "the other side speaks protocol \(version), this one 4")
   }
 
   @Test(arguments: [0, 13, 128, 139, 255] as [UInt8])

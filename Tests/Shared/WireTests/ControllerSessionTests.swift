@@ -44,7 +44,7 @@ import Wire
     var session = ControllerSession()
     let files = bundle()
     let manifest = Digest(of: files[.manifest]!)
-    #expect(session.hello() == .hello(version: 3))
+    #expect(session.hello() == .hello(version: 4))
     _ = Array(session.stage(transaction, files))
     _ = session.apply(transaction, manifest: manifest, terms)
     _ = session.report(nonce)

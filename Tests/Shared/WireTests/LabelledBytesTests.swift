@@ -9,7 +9,7 @@ import Wire
   static let digest32 = String(repeating: "c3", count: 32)
 
   static let fromController: [(ControllerMessage, [UInt8])] = [
-    (.hello(version: 3), hex(["length": "00000003", "type": "01", "version": "0003"])),
+    (.hello(version: 4), hex(["length": "00000003", "type": "01", "version": "0004"])),
     (
       .stage(
         transaction,
@@ -63,7 +63,7 @@ import Wire
     (
       .hello(agentHello),
       hex([
-        "length": "0000001b", "type": "81", "version": "0003", "agent version": "00000005 302e312e30",
+        "length": "0000001b", "type": "81", "version": "0004", "agent version": "00000005 302e312e30",
         "host": "00000004 68303031", "fleet": "00000003 6c6162",
       ])
     ),

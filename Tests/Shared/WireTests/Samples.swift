@@ -7,7 +7,7 @@ let otherTransaction = TransactionID(bytes: Array(repeating: 0xa2, count: 16))!
 let nonce = Nonce(bytes: Array(repeating: 0xb2, count: 32))!
 let digest = Digest(bytes: Array(repeating: 0xc3, count: 32))!
 let agentHello = AgentHello(
-  version: 3, agentVersion: "0.1.0", host: HostID("h001")!, fleet: FleetID("lab")!)
+  version: 4, agentVersion: "0.1.0", host: HostID("h001")!, fleet: FleetID("lab")!)
 
 let terms = ConfirmationTerms(seconds: 258, isManual: true)
 let confirmation = ChangeConfirmation(transaction: transaction, manifest: digest, nonce: nonce)
@@ -104,7 +104,7 @@ extension Random {
 
   mutating func controllerMessage() -> ControllerMessage {
     switch Int.random(in: 0..<12, using: &self) {
-    case 0: .hello(version: 3)
+    case 0: .hello(version: 4)
     case 1: .stage(anyTransaction(), stagedFiles())
     case 2: .data(bytes(.random(in: 1...300, using: &self)))
     case 3: .apply(anyTransaction(), manifest: anyDigest(), anyTerms())
@@ -219,7 +219,7 @@ extension Random {
     case 0:
       .hello(
         AgentHello(
-          version: 3, agentVersion: text(atMost: 64), host: HostID(name(atMost: 253))!,
+          version: 4, agentVersion: text(atMost: 64), host: HostID(name(atMost: 253))!,
           fleet: FleetID(name(atMost: 63))!))
     case 1: .staged(anyTransaction(), manifest: anyDigest())
     case 2:
