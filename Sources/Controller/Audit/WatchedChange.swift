@@ -4,6 +4,8 @@ package import Wire
 /// Something a watched host did, as far as its controller got to know.
 package struct WatchedChange: Hashable, Sendable {
   package enum Event: Hashable, Sendable {
+    /// It said over a new connection how it stands. Nothing is printed of that: what is new in it is told besides.
+    case heard(differs: Bool)
     /// It differs from what was committed, since before anybody watched.
     case differs
     /// Its rules changed.
@@ -19,6 +21,8 @@ package struct WatchedChange: Hashable, Sendable {
   /// By the controller's clock.
   package let at: UTCTime
   package let event: Event
+  /// What differs is exactly what somebody waived.
+  package let isWaived: Bool
   /// By the host's own clock.
   package let hostTime: UTCTime?
   /// Best effort.
@@ -29,12 +33,13 @@ package struct WatchedChange: Hashable, Sendable {
   package let unread: String?
 
   package init(
-    host: HostID, at: UTCTime, event: Event, hostTime: UTCTime? = nil, actors: [HostChange.Actor] = [],
+    host: HostID, at: UTCTime, event: Event, isWaived: Bool = false, hostTime: UTCTime? = nil, actors: [HostChange.Actor] = [],
     moves: [DifferingLines.Move] = [], unread: String? = nil
   ) {
     self.host = host
     self.at = at
     self.event = event
+    self.isWaived = isWaived
     self.hostTime = hostTime
     self.actors = actors
     self.moves = moves
@@ -43,11 +48,12 @@ package struct WatchedChange: Hashable, Sendable {
 
   /// Equal for hosts that say the same; process numbers and clocks are each host's own.
   fileprivate var key: Key {
-    Key(event: event, actors: Set(actors.map(\.name)), moves: moves, unread: unread)
+    Key(event: event, isWaived: isWaived, actors: Set(actors.map(\.name)), moves: moves, unread: unread)
   }
 
   fileprivate struct Key: Hashable {
     let event: Event
+    let isWaived: Bool
     let actors: Set<String>
     let moves: [DifferingLines.Move]
     let unread: String?

@@ -26,7 +26,7 @@ package struct ChangeRecord: Encodable, Sendable {
   /// By that host's own.
   @ExplicitNull var hostTime: String?
   let hosts: [String]
-  /// "differs", "drifted", "as-committed", "released", "safe-policy", "forgotten", "lost" or "watched-again"
+  /// "differs", "drifted", "waived", "as-committed", "released", "safe-policy", "forgotten", "lost" or "watched-again"
   let what: String
   /// "ours" or "others"; null where nothing changed.
   @ExplicitNull var cause: String?
@@ -54,13 +54,14 @@ package struct ChangeRecord: Encodable, Sendable {
     var omittedChains = 0
     var detail = first.unread ?? ""
     switch first.event {
-    case .differs: what = "differs"
+    case .heard: what = "heard"
+    case .differs: what = first.isWaived ? "waived" : "differs"
     case .changed(let by, let families, let changed, let omitted):
       let differs = families.ipv4 || families.ipv6
       switch by {
       case .others:
         cause = "others"
-        what = differs ? "drifted" : "as-committed"
+        what = !differs ? "as-committed" : first.isWaived ? "waived" : "drifted"
       case .ours(let committed):
         cause = "ours"
         serial = committed?.value
@@ -118,6 +119,8 @@ package struct ChangeRecord: Encodable, Sendable {
     switch what {
     case "differs": "differs from what was committed"
     case "drifted": "drifted"
+    case "waived": "differs as somebody waived it"
+    case "heard": "answered"
     case "as-committed": "is as committed again"
     case "released": serial.map { "release \($0) is loaded" } ?? "our rules are loaded"
     case "safe-policy": "its agent loaded other rules than release \(serial.map { "\($0)" } ?? "?")"

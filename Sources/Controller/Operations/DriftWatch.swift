@@ -12,8 +12,10 @@ package struct DriftWatch: Sendable {
     /// They differ from what they committed.
     package var differing: Set<HostID> = []
     /// They are not watched.
-    package var lost: Set<HostID> = []
+    package var lost: Set<HostID>
     package var watched: Set<HostID>
+    /// They were asked for, and are not enrolled.
+    package var strangers: [HostID]
   }
 
   /// The same of several hosts within this time is said once. A line may be late by so much.
@@ -36,28 +38,29 @@ package struct DriftWatch: Sendable {
 
   /// - Parameters:
   ///   - time: nil for until the task is cancelled, which throws.
-  ///   - say: called with what is to be told together, in the order it came.
+  ///   - say: called with what is to be told together, in the order it came; false when nobody reads it any more.
   package func watch(
-    _ hosts: [InventoryHost], store: FleetStore, for time: Duration?, say: ([WatchedGroup]) throws -> Void
+    _ hosts: [InventoryHost], store: FleetStore, for time: Duration?, say: ([WatchedGroup]) throws -> Bool
   ) async throws -> Ended {
     let endpoints = Endpoints(inventory: try workspace.inventory(), configuration: workspace.configuration)
     let enrolled = try await store.enrolments()
     let watched = hosts.filter { enrolled[$0.id] != nil }
     guard !watched.isEmpty else {
-      throw Failure(
-        "watch for drift", because: Reason("none of these hosts is enrolled, as far as this controller knows"),
-        hint: "enroll them, again if its state was lost: portcullis enroll HOST…")
+      throw Failure.noneEnrolled("watch for drift")
     }
     let (arrivals, sink) = AsyncStream.makeStream(of: Arrival.self)
     let sweep = Sweep(connector: try workspace.connector(), limits: limits)
     let gate = Gate(limits.parallel)
+    let waivers = Dictionary(uniqueKeysWithValues: try await store.waivers().map { ($0.host, $0) })
     let watches = watched.map { host in
       HostWatch(
         host: host.id, fleet: workspace.configuration.fleet, endpoint: endpoints.endpoint(of: host, as: .agent),
-        sweep: sweep, gate: gate, clock: workspace.clock, tell: { sink.yield(.change($0)) },
+        sweep: sweep, gate: gate, waiver: waivers[host.id], clock: workspace.clock, tell: { sink.yield(.change($0)) },
         heard: { if !$0.changes.entries.isEmpty { sink.yield(.heard($0)) } })
     }
-    var ended = Ended(watched: Set(watched.map(\.id)))
+    // Who never answers was never watched.
+    let names = Set(watched.map(\.id))
+    var ended = Ended(lost: names, watched: names, strangers: hosts.map(\.id).filter { !names.contains($0) })
     try await withThrowingTaskGroup(of: Void.self) { group in
       defer { group.cancelAll() }
       for watch in watches { group.addTask { await watch.run() } }
@@ -74,7 +77,7 @@ package struct DriftWatch: Sendable {
 
   private func tell(
     _ arrivals: AsyncStream<Arrival>, _ sink: AsyncStream<Arrival>.Continuation, _ ended: inout Ended,
-    _ store: FleetStore, _ say: ([WatchedGroup]) throws -> Void
+    _ store: FleetStore, _ say: ([WatchedGroup]) throws -> Bool
   ) async throws {
     var together: [WatchedChange] = []
     var heard: [HeardChanges] = []
@@ -82,6 +85,7 @@ package struct DriftWatch: Sendable {
       switch arrival {
       case .change(let change):
         ended.learn(change)
+        if case .heard = change.event { continue }
         together.append(change)
         guard together.count == 1 else { continue }
         Task {
@@ -89,11 +93,12 @@ package struct DriftWatch: Sendable {
           sink.yield(.windowEnds)
         }
       case .windowEnds:
-        try say(WatchedGroup.fold(together))
+        let isRead = try say(WatchedGroup.fold(together))
         together = []
         await keep(&heard, store)
+        guard isRead else { return }
       case .over:
-        if !together.isEmpty { try say(WatchedGroup.fold(together)) }
+        if !together.isEmpty { _ = try say(WatchedGroup.fold(together)) }
         await keep(&heard, store)
         return
       case .heard(let changes): heard.append(changes)
@@ -115,12 +120,17 @@ package struct DriftWatch: Sendable {
 extension DriftWatch.Ended {
   fileprivate mutating func learn(_ change: WatchedChange) {
     switch change.event {
-    case .differs: differing.insert(change.host)
-    case .changed(_, let differs, _, _):
-      if differs.ipv4 || differs.ipv6 { differing.insert(change.host) } else { differing.remove(change.host) }
-    case .forgotten: break
+    case .heard(let differs):
+      lost.remove(change.host)
+      stands(change, differs)
+    case .differs: stands(change, true)
+    case .changed(_, let differs, _, _): stands(change, differs.ipv4 || differs.ipv6)
+    case .forgotten, .watchedAgain: break
     case .lost: lost.insert(change.host)
-    case .watchedAgain: lost.remove(change.host)
     }
+  }
+
+  private mutating func stands(_ change: WatchedChange, _ differs: Bool) {
+    if differs && !change.isWaived { differing.insert(change.host) } else { differing.remove(change.host) }
   }
 }

@@ -11,14 +11,21 @@ struct HostWatch: Sendable {
     /// The last change that was told; nil before the host first answered.
     var told: UInt64?
     var lines = DifferingLines()
+    /// As it said last.
+    var observed: PerFamily<Digest>?
     /// How far the host's clock is ahead of ours, in seconds.
     var ahead: Int64 = 0
+    /// What differs is what somebody waived.
+    var isWaived = false
     var isLost = false
     var pace = WatchPace()
   }
 
   /// An agent that answers no sooner than this, though nothing changed, is asked again: so a dead connection is noticed.
   private static let patience: UInt16 = 60
+  /// Over one connection. A busy host's two texts of 2 MiB each 5 s come to 960 MiB in the time that a connection has; what
+  /// one text may hold, and how many changes a minute, is limited besides.
+  private static let receivedBytes = 1 << 30
   /// Longer than any agent lets a connection live.
   private static let longest = Duration.seconds(1200)
 
@@ -27,6 +34,8 @@ struct HostWatch: Sendable {
   let endpoint: HostEndpoint
   let sweep: Sweep
   let gate: Gate
+  /// What somebody answers for.
+  let waiver: Waiver?
   let clock: any WallClock
   let tell: @Sendable (WatchedChange) -> Void
   /// Hears the same as the agent said it.
@@ -61,7 +70,9 @@ struct HostWatch: Sendable {
     let description = "its agent cannot be watched: it is of an older version; enroll the host again to upgrade it"
   }
 
-  private func say(_ event: WatchedChange.Event) { tell(WatchedChange(host: host, at: clock.now(), event: event)) }
+  private func say(_ event: WatchedChange.Event, isWaived: Bool = false) {
+    tell(WatchedChange(host: host, at: clock.now(), event: event, isWaived: isWaived))
+  }
 
   /// What a conversation has come to, for whoever waits for its end.
   private final class Progress: Sendable {
@@ -101,7 +112,7 @@ struct HostWatch: Sendable {
     do {
       link = try await AgentLink.open(
         endpoint, over: sweep.connector, deadline: ContinuousClock.now.advanced(by: Self.longest),
-        receivedBytes: Sweep.receivedBytes)
+        receivedBytes: Self.receivedBytes)
     } catch {
       await gate.leave()
       throw error
@@ -126,33 +137,52 @@ struct HostWatch: Sendable {
     }
   }
 
-  /// Learns where the host stands. What changes from here on comes after the number that is asked for first.
+  /// Learns where the host stands, over each connection: what changed while nobody watched need not be among the changes
+  /// that its agent remembers. What changes from here on comes after the number that is asked for first.
   private func begin(_ link: inout AgentLink, _ memory: inout Memory) async throws {
     let isFirst = memory.told == nil
-    let changes = try await changes(&link, &memory, after: memory.told ?? .max, seconds: 0)
-    if isFirst {
-      memory.told = changes.last
-      let nonce = Nonce.random()
-      try await link.askReport(nonce)
-      guard case .report(let report) = try await answer(&link), report.nonce == nonce, report.host == host else {
-        throw Reason("it answered another question")
-      }
-      memory.ahead = report.time - clock.now()
-      let differs = report.families.map { _, facts in facts.expected.map { $0 != facts.observed } ?? false }
-      let drift = try await drift(differs, &link)
-      memory.lines = DifferingLines(drift)
-      if differs.ipv4 || differs.ipv6 {
-        tell(
-          WatchedChange(
-            host: host, at: clock.now(), event: .differs, hostTime: report.time,
-            moves: DifferingLines().moves(to: memory.lines), unread: drift?.whyUnread))
-      }
+    let missed = try await changes(&link, &memory, after: memory.told ?? .max, seconds: 0)
+    let nonce = Nonce.random()
+    try await link.askReport(nonce)
+    guard case .report(let report) = try await answer(&link), report.nonce == nonce, report.host == host else {
+      throw Reason("it answered another question")
     }
+    memory.ahead = report.time - clock.now()
     if memory.isLost {
       memory.isLost = false
       say(.watchedAgain)
     }
-    if !isFirst { try await take(changes, &link, &memory) }
+    if isFirst { memory.told = missed.last } else { try await take(missed, &link, &memory) }
+    let observed = report.families.map { _, facts in facts.observed }
+    let differs = report.families.map { _, facts in facts.expected.map { $0 != facts.observed } ?? false }
+    if memory.observed != observed { try await tellStanding(differs, isFirst: isFirst, report.time, &link, &memory) }
+    memory.observed = observed
+    say(.heard(differs: differs.ipv4 || differs.ipv6), isWaived: memory.isWaived)
+  }
+
+  /// What its report says that no change said.
+  private func tellStanding(
+    _ differs: PerFamily<Bool>, isFirst: Bool, _ time: UTCTime, _ link: inout AgentLink, _ memory: inout Memory
+  ) async throws {
+    let moves = try await learn(differs, &link, &memory)
+    let isNews = isFirst ? differs.ipv4 || differs.ipv6 : !moves.moves.isEmpty
+    guard isNews else { return }
+    let changed = WatchedChange.Event.changed(.others, families: differs, chains: [], omittedChains: 0)
+    tell(
+      WatchedChange(
+        host: host, at: clock.now(), event: isFirst ? .differs : changed, isWaived: memory.isWaived, hostTime: time,
+        moves: moves.moves, unread: moves.unread))
+  }
+
+  /// Reads what differs now. The lines that came and went since the last time, or why they are not known.
+  private func learn(
+    _ differs: PerFamily<Bool>, _ link: inout AgentLink, _ memory: inout Memory
+  ) async throws -> (moves: [DifferingLines.Move], unread: String?) {
+    let drift = try await drift(differs, &link)
+    let lines = DifferingLines(drift)
+    defer { memory.lines = lines }
+    memory.isWaived = drift?.exact.map { waiver?.covers($0, at: clock.now()) ?? false } ?? false
+    return (memory.lines.moves(to: lines), drift?.whyUnread)
   }
 
   private func take(_ changes: Changes, _ link: inout AgentLink, _ memory: inout Memory) async throws {
@@ -164,8 +194,8 @@ struct HostWatch: Sendable {
     }
     if changes.omitted > 0 { say(.forgotten(changes.omitted)) }
     guard let last = changes.entries.last else { return }
-    let drift = try await drift(last.families.map { _, side in side.differs }, &link)
-    let lines = DifferingLines(drift)
+    let (moves, unread) = try await learn(last.families.map { _, side in side.differs }, &link, &memory)
+    memory.observed = last.families.map { _, side in side.observed }
     for (index, entry) in changes.entries.enumerated() {
       // Not by its number: a host may say the same one twice.
       let isLast = index == changes.entries.count - 1
@@ -175,10 +205,9 @@ struct HostWatch: Sendable {
           event: .changed(
             entry.cause, families: entry.families.map { _, side in side.differs }, chains: entry.chains,
             omittedChains: entry.omittedChains),
-          hostTime: entry.time, actors: entry.actors, moves: isLast ? memory.lines.moves(to: lines) : [],
-          unread: isLast ? drift?.whyUnread : nil))
+          isWaived: isLast && memory.isWaived, hostTime: entry.time, actors: entry.actors, moves: isLast ? moves : [],
+          unread: isLast ? unread : nil))
     }
-    memory.lines = lines
   }
 
   /// What differs in these families, in the host's own words.

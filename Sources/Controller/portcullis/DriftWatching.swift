@@ -42,11 +42,15 @@ extension Drift {
     let ended = try await DriftWatch(workspace, limits: contact.value).watch(
       hosts, store: store, for: watching.time?.duration
     ) { groups in
-      for group in groups { Terminal.data(try printer.lines(group)) }
+      for group in groups where !Terminal.data(try printer.lines(group)) { return false }
+      return true
+    }
+    if !ended.strangers.isEmpty {
+      Terminal.say("not watched, since this controller has not enrolled them: \(Folding.fold(ended.strangers))")
     }
     try store.close()
     Terminal.data(
       try printer.end(differing: ended.differing.count, lost: ended.lost.count, watched: ended.watched.count))
-    return !ended.lost.isEmpty ? 4 : ended.differing.isEmpty ? 0 : 2
+    return !ended.lost.isEmpty || !ended.strangers.isEmpty ? 4 : ended.differing.isEmpty ? 0 : 2
   }
 }

@@ -26,7 +26,8 @@ struct Portcullis: AsyncParsableCommand {
       CommandGroup(
         name: "Fleet",
         subcommands: [
-          Status.self, DriftVerb.self, EventsVerb.self, HistoryVerb.self, DoctorVerb.self, Hosts.self, InventoryVerb.self,
+          Status.self, DriftVerb.self, EventsVerb.self, HistoryVerb.self, DoctorVerb.self, Hosts.self,
+          InventoryVerb.self,
           Observe.self,
         ]),
       CommandGroup(name: "Record", subcommands: [AuditVerb.self]),

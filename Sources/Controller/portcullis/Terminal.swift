@@ -17,21 +17,26 @@ enum Terminal {
   /// A line of data.
   static func line(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
 
-  /// Whole lines of data, as they come.
-  static func data(_ lines: String) { write(lines, to: STDOUT_FILENO) }
+  /// Whole lines of data, as they come. False when nobody reads them any more.
+  @discardableResult
+  static func data(_ lines: String) -> Bool { write(lines, to: STDOUT_FILENO) }
 
   /// A line for the person, not for scripts.
   static func say(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
 
   /// With write(2), at once: what is buffered is lost when somebody kills us. A closed pipe ends the output, not us.
-  static func write(_ text: String, to descriptor: Int32) {
+  ///
+  /// - Returns: whether all of it was.
+  @discardableResult
+  static func write(_ text: String, to descriptor: Int32) -> Bool {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
       if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return }
+      guard count > 0 else { return false }
       rest = rest.dropFirst(count)
     }
+    return true
   }
 
   static func complain(_ error: any Error) {

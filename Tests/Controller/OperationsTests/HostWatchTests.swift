@@ -39,13 +39,13 @@ struct HostWatchTests {
 
   /// What is told until there is enough of it.
   private static func watch(
-    _ agents: FakeAgents, until count: Int
+    _ agents: FakeAgents, waiver: Waiver? = nil, until count: Int, isHeard: Bool = false
   ) async -> [WatchedChange] {
     let (told, sink) = AsyncStream.makeStream(of: WatchedChange.self)
     let watch = HostWatch(
       host: host, fleet: FleetID("lab")!, endpoint: HostEndpoint(name: "h001", addresses: [], user: "portcullis"),
       sweep: Sweep(connector: agents, limits: ContactLimits(parallel: 1, timeout: patience)), gate: Gate(1),
-      clock: SystemClock()
+      waiver: waiver, clock: SystemClock()
     ) { sink.yield($0) }
     let task = Task {
       await watch.run()
@@ -53,6 +53,7 @@ struct HostWatchTests {
     }
     var all: [WatchedChange] = []
     for await change in told {
+      if case .heard = change.event, !isHeard { continue }
       all.append(change)
       if all.count == count { break }
     }
@@ -95,6 +96,49 @@ struct HostWatchTests {
     // The lines stand with the last of several changes.
     #expect(lines[5].isEmpty && lines[6] == ["+-A INPUT -j ACCEPT"])
     #expect(asked.withLock { $0.prefix(4) } == [.max, 5, 6, 6])
+  }
+
+  /// The first connection ends at once; over the second the host says how it stands now.
+  private static func rebooted(before: Bool, after: Bool) -> FakeAgents {
+    FakeAgents { connection, message in
+      switch message {
+      case .hello: return hello()
+      case .report(let nonce): return .report(report(nonce, differs: connection == 1 ? before : after))
+      case .text(let request):
+        return .text(request, piece: Array((request.side == .expected ? committed : changed).utf8), last: true)
+      // It lost its memory and counts anew.
+      case .watch(_, 0): return .changes(Changes(last: connection == 1 ? 5 : 1))
+      default: return nil
+      }
+    }
+  }
+
+  @Test func `what changed while nobody watched is told though the agent remembers nothing of it`() async {
+    let came = await Self.watch(Self.rebooted(before: false, after: true), until: 3)
+    #expect(came.count == 3 && came[1].event == .watchedAgain)
+    #expect(came.last?.moves.map(\.text) == ["+-A INPUT -j ACCEPT"])
+    let went = await Self.watch(Self.rebooted(before: true, after: false), until: 4)
+    #expect(went.first?.event == .differs && went.last?.moves.map(\.text) == ["--A INPUT -j ACCEPT"])
+    let same = await Self.watch(Self.rebooted(before: true, after: true), until: 5, isHeard: true)
+    #expect(same.map(\.event).filter { $0 == .heard(differs: true) }.count == 2)
+    #expect(same.filter { !$0.moves.isEmpty }.count == 1)
+  }
+
+  @Test func `what somebody waived is told as that, and anything else is not`() async throws {
+    let drift = HostDrift(
+      host: Self.host,
+      texts: PerFamily(
+        ipv4: DriftTexts(expected: Array(Self.committed.utf8), observed: Array(Self.changed.utf8)), ipv6: nil))
+    func waiver(_ difference: Digest) -> Waiver {
+      Waiver(
+        host: Self.host, difference: difference, words: "", ends: SystemClock().now() + 3600, reason: "r", actor: "a",
+        made: UTCTime(secondsSinceEpoch: 0))
+    }
+    let agents = Self.rebooted(before: true, after: true)
+    let waived = await Self.watch(agents, waiver: waiver(try #require(drift.exact)), until: 2, isHeard: true)
+    #expect(waived.map(\.isWaived) == [true, true] && waived.map(\.event) == [.differs, .heard(differs: true)])
+    let other = await Self.watch(agents, waiver: waiver(Digest(of: [7])), until: 1)
+    #expect(other.map(\.isWaived) == [false])
   }
 
   @Test func `an agent that does not know the question is told of once, and left alone`() async {
