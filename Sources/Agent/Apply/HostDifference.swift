@@ -36,7 +36,8 @@ struct HostDifference: Hashable {
       let digest = isExpected ? file.expected : file.found
       // A file that is not to be there has nothing to be expected.
       if digest == nil && isExpected { return nil }
-      return Self.chain(file.name, [digest.map { "\($0)" } ?? "# there is no such file"])
+      let words = isExpected ? nil : file.words.map { "# \($0)" }
+      return Self.chain(file.name, [words ?? digest.map { "\($0)" } ?? "# there is no such file"])
     }
   }
 
@@ -86,7 +87,8 @@ extension HostAgent {
     _ kernel: NftablesState
   ) -> [KernelDifference] {
     var known: PerFamily<PrintedChains>?
-    let judge = KernelJudge(rules: rules, note: kernelNote(of: committed, programs)) { family, table, chain in
+    let judge = KernelJudge(rules: rules, note: kernelNote(of: committed, by: programs.description)) {
+      family, table, chain in
       // Only a host on which something is wrong pays for this.
       let chains = known ?? self.printedChains(committed, rules, saved)
       known = chains

@@ -80,10 +80,10 @@ extension HostAgent {
 
   private func forgetKernel() { try? state.remove(KernelNote.fileName) }
 
-  /// What holds for the committed rules and the programs that are here now.
-  func kernelNote(of committed: CommittedBundle, _ programs: FirewallPrograms) -> KernelNote? {
+  /// What was noted of the committed rules when these programs had loaded them.
+  func kernelNote(of committed: CommittedBundle, by programs: String) -> KernelNote? {
     guard let text = (try? state.read(KernelNote.fileName, atMost: KernelNote.maximumSize)) ?? nil,
-      let note = KernelNote(parsing: text), note.content == committed.content, note.programs == programs.description
+      let note = KernelNote(parsing: text), note.content == committed.content, note.programs == programs
     else { return nil }
     return note
   }
