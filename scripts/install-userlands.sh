@@ -14,6 +14,7 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 mkdir -p "$1"
 dest=$(cd "$1" && pwd)
 architecture=$(dpkg --print-architecture)
+needs="it needs the network, and $keyring of the package debian-archive-keyring"
 # What another version of this script made, or what was moved, is made again.
 made="$(cksum <"$0") $dest"
 
@@ -65,9 +66,9 @@ install() {
   : >"$here/apt/status"
   echo "deb [signed-by=$keyring] $mirror $suite main" >"$here/apt/sources.list"
   apt update || fail "Debian $suite's list of packages cannot be had from $mirror" \
-    "it needs the network and $keyring (package debian-archive-keyring)"
+    "$needs"
   apt --yes --download-only --no-install-recommends install iptables ipset ||
-    fail "Debian $suite's iptables and ipset cannot be had from $mirror" "try again later"
+    fail "Debian $suite's iptables and ipset cannot be had from $mirror" "$needs"
   for package in "$here"/apt/archives/*.deb; do
     case ${package##*/} in
     # What programs of ours never load: apt only knows that packages want them.

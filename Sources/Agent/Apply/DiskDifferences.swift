@@ -12,15 +12,31 @@ struct DiskDifference: Hashable {
   let expected: Digest?
   /// Nil for one that is not there, or cannot be read.
   let found: Digest?
+  /// Said instead of what was found.
+  var words: String?
 
   /// Nil where there is no difference.
   init?(_ name: String, in family: Family = .ipv4, expected: Digest?, found: Digest?) {
     guard expected != found else { return nil }
+    words = nil
     self.family = family
     self.name = name
     self.expected = expected
     self.found = found
   }
+
+  /// A file by which systemd starts our units otherwise than enrolment said.
+  init(dropIn path: String, _ found: Digest?) {
+    family = .ipv4
+    name = Self.chain(path)
+    expected = nil
+    self.found = found
+    let file = found.map { "(\($0))" } ?? "(it cannot be read)"
+    words =
+      "somebody changed how our service is started \(file): remove this file and run systemctl daemon-reload, or waive it"
+  }
+
+  static func chain(_ path: String) -> String { OtherFilter.word(path, atMost: 200) }
 }
 
 extension HostAgent {
@@ -102,13 +118,18 @@ extension HostAgent {
       \.self)
   }
 
-  /// What enrolment brought: whom this host trusts, who it is, what starts its agent. Enrolling again mends it.
+  /// What enrolment brought: whom this host trusts, who it is, its agent, who may log in to it, what starts it. Enrolling
+  /// again mends it, but for files of others by which systemd starts it otherwise.
   func enrolledDifferences() -> [DiskDifference] {
     guard let text = (try? state.read(EnrolledFiles.fileName, atMost: EnrolledFiles.maximumSize)) ?? nil,
       let enrolled = EnrolledFiles(parsing: text)
     else { return [] }
-    return enrolled.files.compactMap { file in
-      DiskDifference(OtherFilter.word(file.path), expected: file.digest, found: facts.digest(ofFile: file.path))
+    let changed = enrolled.files.compactMap { file in
+      DiskDifference(DiskDifference.chain(file.path), expected: file.digest, found: facts.digest(ofFile: file.path))
     }
+    let dropIns = facts.dropIns.sorted().prefix(Self.maximumDropIns)
+    return changed + dropIns.map { DiskDifference(dropIn: $0, facts.digest(ofFile: $0)) }
   }
+
+  private static let maximumDropIns = 64
 }

@@ -94,7 +94,11 @@ extension HostAgent {
   }
 
   func rehearseAgain(_ committed: CommittedBundle) throws -> RehearsedSide {
-    let target = LoadTarget(try committedRules(committed), over: Leftovers(of: [], found: foundPolicies()))
+    let target = try committedTarget(committed)
     do throws(RehearsalProblem) { return try rehearse(target, live: nil, knock: []) } catch { throw error.refusal }
+  }
+
+  func committedTarget(_ committed: CommittedBundle) throws -> LoadTarget {
+    LoadTarget(try committedRules(committed), over: Leftovers(of: [], found: foundPolicies()))
   }
 }

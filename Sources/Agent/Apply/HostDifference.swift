@@ -36,7 +36,8 @@ struct HostDifference: Hashable {
       let digest = isExpected ? file.expected : file.found
       // A file that is not to be there has nothing to be expected.
       if digest == nil && isExpected { return nil }
-      return Self.chain(file.name, [digest.map { "\($0)" } ?? "# there is no such file"])
+      let words = isExpected ? nil : file.words.map { "# \($0)" }
+      return Self.chain(file.name, [words ?? digest.map { "\($0)" } ?? "# there is no such file"])
     }
   }
 

@@ -16,8 +16,11 @@ package protocol HostFacts: AnyObject {
   var listeningSSHPorts: [UInt16] { get }
   /// Whether it has an address from a DHCP server.
   var leases: PerFamily<Bool> { get }
-  /// Of a file's content, by its path below the host's root; nil when it cannot be read.
+  /// Of a file's content, or of where a link leads, by its path below the host's root; nil when it cannot be read. Cheap
+  /// when nothing changed.
   func digest(ofFile path: String) -> Digest?
+  /// Files below the host's root by which somebody changes how systemd starts our units.
+  var dropIns: [String] { get }
   /// The TCP connections that peers have to these ports of ours now, also those that are still being opened. It is asked
   /// while new rules are in force, so it must not take long.
   func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds>

@@ -29,9 +29,9 @@ struct OtherFilter: Hashable {
   var key: String { "\(family)/\(name)" }
 
   /// A word of a rule's line, whatever somebody called his table; other texts give other words.
-  static func word(_ text: String) -> String {
+  static func word(_ text: String, atMost limit: Int = 56) -> String {
     let isPlain = text.utf8.allSatisfy { $0 > UInt8(ascii: " ") && $0 < 0x7f && $0 != UInt8(ascii: "\"") }
-    if isPlain, text.utf8.count <= 56, !text.isEmpty, !text.contains("~") { return text }
+    if isPlain, text.utf8.count <= limit, !text.isEmpty, !text.contains("~") { return text }
     let kept = text.unicodeScalars.prefix(30).map { scalar in
       scalar.value > 0x20 && scalar.value < 0x7f && scalar != "\"" ? Character(scalar) : "?"
     }

@@ -30,6 +30,13 @@ enum HostFiles {
     }
   }
 
+  static func digest(of path: String) throws(SystemCallError) -> Digest {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw failed("open", path) }
+    defer { close(descriptor) }
+    return Digest(of: try readAll(descriptor, path, atMost: 128 << 20))
+  }
+
   static func write(_ content: [UInt8], to path: String, mode: mode_t) throws(SystemCallError) {
     let temporary = path + ".new"
     unlink(temporary)

@@ -51,34 +51,23 @@ package struct Installer {
     try user.authorize(request.loginKeys)
     try HostFiles.write(request.allowedSigners, to: paths.allowedSigners, mode: 0o644)
     // Last of the trust: a host file means that everything before it is in place.
-    try HostFiles.write(Self.hostText(request), to: paths.hostFile, mode: 0o644)
+    try HostFiles.write(request.hostText, to: paths.hostFile, mode: 0o644)
     let captured = try rules.captureGenerationZero()
     let services = ServiceManager(paths: paths, runner: runner)
-    try keepEnrolled(request, services.kind)
-    try startOrGoBack(services)
+    let note = EnrolmentNote(paths: paths, service: services.kind, request: request)
+    // A new daemon compares with it from the beginning.
+    try note.write()
+    try startOrGoBack(services, note)
+    // By now systemd has its links.
+    try note.write()
     return InstallationAnswer(
       service: services.kind, generationZero: captured ? .captured : .kept, upgraded: upgraded,
       conflicts: rules.conflicts())
   }
 
-  /// What is put here now, by which the agent tells later what somebody else changed.
-  private func keepEnrolled(_ request: EnrolmentRequest, _ service: InstallationAnswer.Service) throws {
-    var files = [(paths.hostFile, Self.hostText(request)), (paths.allowedSigners, request.allowedSigners)]
-    if service == .systemd {
-      files += SystemdUnit.allCases.map { ("\(paths.units)/\($0.fileName)", Array($0.text.utf8)) }
-    }
-    // By their place below the root, which may be another one in tests.
-    let enrolled = EnrolledFiles(files.map { (String($0.0.dropFirst(paths.root.count + 1)), $0.1) })
-    try HostFiles.write(enrolled.encode(), to: "\(paths.state)/\(EnrolledFiles.fileName)", mode: 0o600)
-  }
-
-  private static func hostText(_ request: EnrolmentRequest) -> [UInt8] {
-    Array("host \(request.host)\nfleet \(request.fleet)\n".utf8)
-  }
-
   /// What the controller sent must be what runs here, whatever happened on the way or on the disk.
   private func checkOwnDigest(_ expected: Digest) throws {
-    guard try digest(of: executable) == expected else {
+    guard try HostFiles.digest(of: executable) == expected else {
       throw Failure(
         "check the agent's own executable",
         because: Reason("it is not the one the controller has (\(expected.short)…)"),
@@ -86,19 +75,10 @@ package struct Installer {
     }
   }
 
-  private func digest(of path: String) throws -> Digest {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      throw SystemCallError("open", path, errno: errno, meaning: String(cString: strerror(errno)))
-    }
-    defer { close(descriptor) }
-    return Digest(of: try HostFiles.readAll(descriptor, path, atMost: 128 << 20))
-  }
-
   /// A host belongs to one fleet under one name: another one's serials and trust must not be mixed with these.
   private func checkIdentity(_ request: EnrolmentRequest) throws {
     guard let present = try HostFiles.read(paths.hostFile) else { return }
-    guard present == Self.hostText(request) else {
+    guard present == request.hostText else {
       let words = SafeText.escape(
         String(decoding: present, as: UTF8.self).split(separator: "\n").joined(separator: ", "))
       throw Failure(
@@ -112,7 +92,7 @@ package struct Installer {
   private func placeExecutable(_ expected: Digest) throws -> Bool {
     guard HostFiles.exists(paths.newAgent) else { return false }
     // What another enrolment left behind, cut short in its upload or before its install: nobody vouches for it here.
-    guard try digest(of: paths.newAgent) == expected else {
+    guard try HostFiles.digest(of: paths.newAgent) == expected else {
       try HostFiles.remove(paths.newAgent)
       return false
     }
@@ -135,7 +115,7 @@ package struct Installer {
 
   /// The new daemon must answer before the old executable goes. One that is still there when nothing was replaced now
   /// is from an upgrade that was cut short.
-  private func startOrGoBack(_ services: ServiceManager) throws {
+  private func startOrGoBack(_ services: ServiceManager, _ note: EnrolmentNote) throws {
     do {
       try services.start()
       try services.waitUntilItAnswers(seconds: answerTimeout)
@@ -143,6 +123,7 @@ package struct Installer {
       guard HostFiles.exists(paths.previousAgent) else { throw error }
       do {
         try HostFiles.rename(paths.previousAgent, paths.agent)
+        try note.write()
         try services.start()
         try services.waitUntilItAnswers(seconds: answerTimeout)
       } catch let second {

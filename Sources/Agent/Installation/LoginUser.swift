@@ -43,10 +43,13 @@ struct LoginUser {
 
   /// Replaces the keys: who may log in is the controller's to say, each time.
   func authorize(_ keys: [String]) throws {
-    let lines = keys.map { "restrict,command=\"\(paths.bridge)\" \($0)\n" }.joined()
     try HostFiles.makeDirectory(paths.login, mode: 0o755)
     try HostFiles.makeDirectory(HostFiles.directory(of: paths.authorizedKeys), mode: 0o755)
-    try HostFiles.write(Array(lines.utf8), to: paths.authorizedKeys, mode: 0o644)
+    try HostFiles.write(Self.authorizedKeys(keys, paths), to: paths.authorizedKeys, mode: 0o644)
+  }
+
+  static func authorizedKeys(_ keys: [String], _ paths: HostPaths) -> [UInt8] {
+    Array(keys.map { "restrict,command=\"\(paths.bridge)\" \($0)\n" }.joined().utf8)
   }
 
   func remove() throws {

@@ -11,6 +11,12 @@ package enum SystemdUnit: String, Sendable, CaseIterable {
 
   package var fileName: String { rawValue }
 
+  /// The units that start this one at boot, when it is enabled.
+  package var wantedBy: [String] {
+    let key = "WantedBy="
+    return text.split(separator: "\n").filter { $0.hasPrefix(key) }.map { String($0.dropFirst(key.count)) }
+  }
+
   package var text: String {
     switch self {
     case .agent: Self.agentText

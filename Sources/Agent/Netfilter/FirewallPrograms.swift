@@ -135,6 +135,10 @@ struct FileIdentity: Hashable {
     var status = stat()
     // A file that is gone has an identity too: none of the others.
     if stat(path, &status) != 0 { status = stat() }
+    self.init(status)
+  }
+
+  init(_ status: stat) {
     device = UInt64(status.st_dev)
     inode = UInt64(status.st_ino)
     size = Int64(status.st_size)

@@ -5,6 +5,7 @@ internal import Glibc
 /// What this machine says of itself.
 package final class LinuxFacts: HostFacts {
   private let root: String
+  private var digests = FileDigests()
 
   /// - Parameter root: where `etc` is looked for; empty for the machine's own.
   package init(root: String = "") { self.root = root }
@@ -43,12 +44,25 @@ package final class LinuxFacts: HostFacts {
   }
 
   package func digest(ofFile path: String) -> Digest? {
-    let parts = path.split(separator: "/")
-    guard let name = parts.last, let disk = try? LinuxDisk("\(root)/\(parts.dropLast().joined(separator: "/"))"),
-      let content = (try? disk.read(String(name), atMost: 4 << 20)) ?? nil
-    else { return nil }
-    return Digest(of: content)
+    digests.digest(of: "\(root)/\(path)")
   }
+
+  /// systemd.unit(5): of a unit, and of all whose names begin like it up to a dash.
+  package var dropIns: [String] {
+    Self.unitDirectories.flatMap { directory -> [String] in
+      guard let disk = try? LinuxDisk("\(root)/\(directory)"), let names = try? disk.list(".") else { return [] }
+      return names.filter { $0.hasPrefix("portcullis") && $0.hasSuffix(".d") }.flatMap { name -> [String] in
+        // A link to a folder is none to this disk, and one to systemd.
+        guard let files = try? disk.list(name) else { return ["\(directory)/\(name)"] }
+        return files.filter { $0.hasSuffix(".conf") }.map { "\(directory)/\(name)/\($0)" }
+      }
+    }
+  }
+
+  private static let unitDirectories = [
+    "etc/systemd/system.control", "run/systemd/system.control", "run/systemd/transient", "etc/systemd/system",
+    "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system",
+  ]
 
   private static func name<Field>(_ field: KeyPath<utsname, Field>) -> String {
     var names = utsname()

@@ -31,6 +31,8 @@ package struct HostStatus: Hashable, Sendable {
   /// Why it is not current, intact and fresh, one sentence each, safe to print.
   package var reasons: [String]
   package var backend: Backend?
+  /// Safe to print.
+  package var iptablesVersion: String?
   package var agentVersion: String?
   package var conflicts: [String]
   /// Whose chains there are beside ours.
@@ -89,7 +91,7 @@ package struct StatusJudge: Sendable {
         delivery.reason, integrity.reason, contact.reason, pending?.words, localAct?.words, Self.degradation(report),
         Self.renewal(report), Self.skew(observation.lastReport),
       ].compactMap { $0 },
-      backend: report?.backend,
+      backend: report?.backend, iptablesVersion: report.map { SafeText.escape($0.iptablesVersion) },
       agentVersion: report.map { SafeText.escape($0.agentVersion) },
       conflicts: report?.conflicts.map { SafeText.escape($0) } ?? [], owners: report?.owners ?? [],
       others: report?.others, pending: pending, localAct: localAct)

@@ -46,6 +46,32 @@ package struct StatusDocument: Document {
       }
     }
 
+    /// What one owner has in iptables' tables; null is everybody whom nobody knows.
+    package struct ForeignChains: Encodable, Sendable {
+      let family: String
+      @ExplicitNull var owner: String?
+      let rules: Int
+      let digest: String
+
+      init(_ chains: OthersReport.Chains) {
+        family = chains.family.description
+        owner = chains.owner?.rawValue
+        rules = chains.rules
+        digest = chains.digest.description
+      }
+    }
+
+    /// Digests of what the other backend's programs print; null where there are no rules.
+    package struct OtherBackend: Encodable, Sendable {
+      @ExplicitNull var ipv4: String?
+      @ExplicitNull var ipv6: String?
+
+      init(_ others: OthersReport?) {
+        ipv4 = others?.otherBackend.ipv4?.description
+        ipv6 = others?.otherBackend.ipv6?.description
+      }
+    }
+
     /// Done by root at the console.
     package struct LocalAct: Encodable, Sendable {
       /// "safe" or "rollback"
@@ -66,11 +92,14 @@ package struct StatusDocument: Document {
     /// How far its clock was ahead of ours when it reported.
     @ExplicitNull var clockAheadSeconds: Int64?
     @ExplicitNull var backend: String?
+    @ExplicitNull var iptablesVersion: String?
     @ExplicitNull var agentVersion: String?
     let conflicts: [String]
     /// Whose chains there are beside ours.
     let owners: [String]
     let foreignTables: [ForeignTable]
+    let foreignChains: [ForeignChains]
+    let otherBackend: OtherBackend
     /// Ipsets that are not ours and that rules use.
     let foreignSets: [String]
     @ExplicitNull var pending: Pending?
@@ -88,10 +117,13 @@ package struct StatusDocument: Document {
         name: status.host.description, delivery: status.delivery.rawValue, integrity: status.integrity.rawValue,
         contact: status.contact.rawValue, serial: status.serial?.value, modifiers: status.modifiers.map(\.rawValue),
         ipv4: Host.Family(status.families.ipv4), ipv6: Host.Family(status.families.ipv6), ageSeconds: status.age,
-        clockAheadSeconds: status.clockAhead, backend: status.backend?.name, agentVersion: status.agentVersion,
+        clockAheadSeconds: status.clockAhead, backend: status.backend?.name, iptablesVersion: status.iptablesVersion,
+        agentVersion: status.agentVersion,
         conflicts: status.conflicts,
         owners: status.owners.map(\.rawValue),
         foreignTables: status.others?.tables.map(Host.ForeignTable.init) ?? [],
+        foreignChains: status.others?.chains.map(Host.ForeignChains.init) ?? [],
+        otherBackend: Host.OtherBackend(status.others),
         foreignSets: status.others?.sets ?? [],
         pending: status.pending.map {
           Host.Pending(serial: $0.serial.value, secondsLeft: $0.secondsLeft, manual: $0.isManual)

@@ -13,6 +13,9 @@ package struct Digest: Hashable, Sendable, CustomStringConvertible {
     bytes = Array(hash.finalize())
   }
 
+  /// Of a symbolic link, whose target is never a file's content.
+  package init(ofLinkTo target: String) { self.init(of: "link to \(target)".utf8) }
+
   /// The digest whose raw bytes these are, or nil unless there are exactly 32.
   package init?(bytes: some Collection<UInt8>) {
     guard bytes.count == Self.byteCount else { return nil }

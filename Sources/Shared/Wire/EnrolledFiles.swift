@@ -1,12 +1,17 @@
 package import Core
 
-/// What an enrolment put on a host besides the agent itself, kept there so that the agent can tell when somebody changed
+/// What an enrolment put on a host, the agent itself among it, kept there so that the agent can tell when somebody changed
 /// it: `sha256:… PATH`, a line for each.
 package struct EnrolledFiles: Hashable, Sendable {
   package struct File: Hashable, Sendable {
     /// Below the host's root, without `/` at its beginning.
     package let path: String
     package let digest: Digest
+
+    package init(_ path: String, _ digest: Digest) {
+      self.path = path
+      self.digest = digest
+    }
   }
 
   /// In the agent's state.
@@ -16,8 +21,10 @@ package struct EnrolledFiles: Hashable, Sendable {
 
   package let files: [File]
 
+  package init(_ files: [File]) { self.files = files }
+
   package init(_ contents: [(path: String, content: [UInt8])]) {
-    files = contents.map { File(path: $0.path, digest: Digest(of: $0.content)) }
+    self.init(contents.map { File($0.path, Digest(of: $0.content)) })
   }
 
   /// Nil for what `encode` did not write: then nothing is known of these files.
@@ -26,7 +33,7 @@ package struct EnrolledFiles: Hashable, Sendable {
     for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
       let words = line.split(separator: " ", maxSplits: 1)
       guard words.count == 2, let digest = Digest(String(words[0])) else { return nil }
-      files.append(File(path: String(words[1]), digest: digest))
+      files.append(File(String(words[1]), digest))
     }
     self.files = files
   }

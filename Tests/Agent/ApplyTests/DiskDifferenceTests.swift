@@ -130,4 +130,23 @@ import Wire
     host.disk.tamper(EnrolledFiles.fileName, Array("nonsense".utf8))
     #expect(try differences() == ["-A enrolled \(Digest(of: "nonsense".utf8))"])
   }
+
+  @Test func `a file by which somebody changes how systemd starts us is told in words, and is another when it changes`()
+    throws
+  {
+    try host.disk.replace(EnrolledFiles.fileName, in: ".", with: EnrolledFiles([EnrolledFiles.File]()).encode())
+    let path = "etc/systemd/system/portcullis-agent.service.d/override.conf"
+    host.facts.files[path] = Array("[Service]\nExecStart=\n".utf8)
+    let shown = try differences()
+    #expect(
+      shown == [
+        "-A \(path) # somebody changed how our service is started (\(Digest(of: host.facts.files[path] ?? []))): remove "
+          + "this file and run systemctl daemon-reload, or waive it"
+      ])
+    #expect(try !agent.isIntact())
+    host.facts.files[path] = []
+    #expect(try differences() != shown)
+    host.facts.files = [:]
+    #expect(try agent.isIntact())
+  }
 }

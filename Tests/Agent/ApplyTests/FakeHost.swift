@@ -16,6 +16,7 @@ final class FakeHost {
     /// Below the root.
     var files: [String: [UInt8]] = [:]
     func digest(ofFile path: String) -> Digest? { files[path].map { Digest(of: $0) } }
+    var dropIns: [String] { files.keys.filter { $0.contains(".d/") } }
     /// Of peers to sshd's port.
     var connections: Result<Set<ConnectionEnds>, Reason> = .success([])
     func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds> {

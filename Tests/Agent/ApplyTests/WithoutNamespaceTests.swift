@@ -91,6 +91,25 @@ import Wire
     #expect(host.canonical.map { _, text in text.replacing("-p 6 -m tcp", with: "-p tcp -m tcp") } == before)
   }
 
+  @Test(arguments: [Modes.owned2, Modes.exclusive2], [true, false])
+  func `programs that print in other words are no drift, where the kernel has the rules as they were loaded`(
+    bundle: Modes.Bundle, wasEdited: Bool
+  ) throws {
+    // A table that an exclusive release does not declare is to be empty.
+    host.firewall.kernel.ipv4["nat"] = nil
+    try host.apply(agent, bundle)
+    #expect(try agent.isIntact())
+    if wasEdited {
+      host.firewall.distort = { table in
+        for chain in table.chains.indices { table.chains[chain].digest = Digest(of: "edited".utf8) }
+      }
+    }
+    host.firewall.wording = { $0.replacing("-p tcp -m tcp", with: "-p 6 -m tcp") }
+    host.firewall.version = "1.8.11"
+    #expect(try agent.isIntact() != wasEdited)
+    #expect((try agent.report(.random(), managementSource: "").renewal == nil) == wasEdited)
+  }
+
   @Test func `a host that had a place for the first rehearsal does not go on without`() throws {
     host.firewall.rehearsalProblem = nil
     var count = 0

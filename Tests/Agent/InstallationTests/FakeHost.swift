@@ -76,6 +76,15 @@ final class FakeHost: ProgramRunning, RulesKeeper {
       try put((text(paths.passwd) ?? "") + line, at: paths.passwd)
     } else if command[0].hasSuffix("/userdel") {
       try put("root:x:0:0:root:/root:/bin/bash\n", at: paths.passwd)
+    } else if command.contains("enable") {
+      for unit in SystemdUnit.enabled {
+        for target in unit.wantedBy {
+          let folder = "\(paths.units)/\(target).wants"
+          try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+          try? FileManager.default.createSymbolicLink(
+            atPath: "\(folder)/\(unit.fileName)", withDestinationPath: "\(paths.units)/\(unit.fileName)")
+        }
+      }
     } else if command.contains("restart") {
       daemon = nil
       guard good.contains(text(paths.agent) ?? "") else { throw Reason("the daemon ended with 1") }

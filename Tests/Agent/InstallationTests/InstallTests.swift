@@ -38,11 +38,20 @@ struct InstallTests {
     }
     #expect(!host.exists(paths.newAgent) && !host.exists(paths.previousAgent))
     let enrolled = try #require(EnrolledFiles(parsing: Array((host.text(paths.state + "/enrolled") ?? "").utf8)))
+    let programs = "usr/local/lib/portcullis"
     #expect(
-      enrolled.files.map(\.path) == ["etc/portcullis/host", "etc/portcullis/allowed_signers"]
-        + SystemdUnit.allCases.map { "etc/systemd/system/\($0.fileName)" })
+      enrolled.files.map(\.path) == [
+        "etc/portcullis/host", "etc/portcullis/allowed_signers", "var/lib/portcullis/login/.ssh/authorized_keys",
+        "\(programs)/portcullis-agent",
+      ] + SystemdUnit.allCases.map { "etc/systemd/system/\($0.fileName)" } + [
+        "\(programs)/portcullis-bridge", "etc/systemd/system/multi-user.target.wants/portcullis-agent.service",
+        "etc/systemd/system/sysinit.target.wants/portcullis-restore.service",
+      ])
     for file in enrolled.files {
-      #expect(host.text("\(host.root)/\(file.path)").map { Digest(of: $0.utf8) } == file.digest, "\(file.path)")
+      let path = "\(host.root)/\(file.path)"
+      let link = try? FileManager.default.destinationOfSymbolicLink(atPath: path)
+      let digest = link.map { Digest(ofLinkTo: $0) } ?? host.text(path).map { Digest(of: $0.utf8) }
+      #expect(digest == file.digest, "\(file.path)")
     }
     for unit in SystemdUnit.allCases { #expect(host.text("\(paths.units)/\(unit.fileName)") == unit.text) }
     // The safe unit is for systemd to start when restoring fails: enabled it would run at every boot.
@@ -82,6 +91,7 @@ struct InstallTests {
     let error = #expect(throws: Failure.self) { try host.install("broken") }
     #expect(error.map { ErrorChain($0).message }?.contains("the previous one runs again") == true)
     #expect(host.text(host.paths.agent) == "v1")
+    #expect(host.text(host.paths.state + "/enrolled")?.contains("\(Digest(of: "v1".utf8)) usr/local/lib/") == true)
     // And the host can still be upgraded.
     #expect(try host.install("v2").upgraded)
   }

@@ -53,6 +53,16 @@ import Wire
     Tamper(name: "an accept above the hook", modes: [.owned], table: "filter") { host, _ in
       try host.iptables("-I INPUT 1 -s 203.0.113.9 -j ACCEPT")
     },
+    Tamper(name: "an accept in somebody's chain above the hook", modes: [.owned], table: "filter") { host, _ in
+      try host.iptables("-N theirs")
+      try host.iptables("-A theirs -s 203.0.113.9 -j ACCEPT")
+      try host.iptables("-I INPUT 1 -p tcp -j theirs")
+    },
+    Tamper(name: "an accept of known software above the hook", modes: [.owned], table: "filter") { host, _ in
+      try host.iptables("-N f2b-sshd")
+      try host.iptables("-A f2b-sshd -s 203.0.113.9 -j ACCEPT")
+      try host.iptables("-I INPUT 1 -j f2b-sshd")
+    },
     Tamper(name: "a chain flushed", table: "filter") { try $0.iptables("-F \($1)") },
     Tamper(name: "a member more in an ipset", table: "ipset") { host, _ in
       _ = try host.run("ipset", "add", try TamperTests.friends.get().name, "203.0.113.5")
@@ -113,6 +123,17 @@ import Wire
     Tamper(name: "another signer trusted", table: "disk") { host, _ in
       try LinuxDisk("\(host.root)/etc/portcullis").append("allowed_signers", Array("#\n".utf8))
     },
+    Tamper(name: "another agent", table: "disk") { host, _ in try host.edit(RealHost.agent) },
+    Tamper(name: "another key that may log in", table: "disk") { host, _ in try host.edit(RealHost.authorizedKeys) },
+    Tamper(name: "a unit edited", table: "disk") { host, _ in try host.edit(RealHost.unit) },
+    Tamper(name: "a unit that is not started any more", table: "disk") { host, _ in
+      _ = try SignedBundles.run("/usr/bin/ln", ["-sf", "/dev/null", "\(host.root)/\(RealHost.unit)"])
+    },
+    Tamper(name: "a drop-in", table: "disk") { host, _ in
+      let directory = "\(host.root)/\(RealHost.unit).d"
+      try LinuxDisk.makePath(directory)
+      try LinuxDisk(directory).create("override.conf", Array("[Service]\nExecStart=\n".utf8))
+    },
   ]
 
   @Test(arguments: all.indices) func `it is drift, at its place`(index: Int) throws {
@@ -134,7 +155,9 @@ import Wire
   /// They are about other people's things, files of enrolment, or a state that no restore changes.
   private static let stays = [
     "rules of the other backend", "an nft table that drops", "a chain that hides in a table of iptables' own",
-    "another signer trusted", "a table switched off", "an accept above the hook that is not printed",
+    "another signer trusted", "another agent", "another key that may log in", "a unit edited",
+    "a unit that is not started any more", "a drop-in", "a table switched off",
+    "an accept above the hook that is not printed",
     "a map of verdicts above the hook",
     // Nobody can then read what is there, or put it back, so nothing is changed.
     "a rule that is not printed at all", "a built-in chain hung elsewhere",
@@ -204,14 +227,34 @@ extension RealHost {
     return String(handle)
   }
 
+  static let agent = "usr/local/lib/portcullis/portcullis-agent"
+  static let authorizedKeys = "var/lib/portcullis/login/.ssh/authorized_keys"
+  static let unit = "etc/systemd/system/portcullis-agent.service"
+
   /// As after an enrolment.
   func enrolledAgent() throws -> HostAgent {
-    let trust = try LinuxDisk("\(root)/etc/portcullis")
-    let files = try ["host", "allowed_signers"].map { name in
-      (path: "etc/portcullis/\(name)", content: try trust.read(name, atMost: 1 << 20) ?? [])
+    for path in [Self.agent, Self.authorizedKeys, Self.unit] {
+      let (directory, name) = self.place(of: path)
+      try LinuxDisk.makePath(directory)
+      try LinuxDisk(directory).create(name, Array("what enrolment wrote\n".utf8))
+    }
+    let paths = ["etc/portcullis/host", "etc/portcullis/allowed_signers", Self.agent, Self.authorizedKeys, Self.unit]
+    let files = try paths.map { path in
+      let (directory, name) = self.place(of: path)
+      return (path: path, content: try LinuxDisk(directory).read(name, atMost: 1 << 20) ?? [])
     }
     try LinuxDisk("\(root)/state").create(EnrolledFiles.fileName, EnrolledFiles(files).encode())
     return try agent()
+  }
+
+  func edit(_ path: String) throws {
+    let (directory, name) = place(of: path)
+    try LinuxDisk(directory).append(name, Array("#\n".utf8))
+  }
+
+  private func place(of path: String) -> (directory: String, name: String) {
+    let parts = path.split(separator: "/").map(String.init)
+    return ("\(root)/\(parts.dropLast().joined(separator: "/"))", parts.last ?? "")
   }
 }
 

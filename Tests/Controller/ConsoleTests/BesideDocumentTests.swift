@@ -58,13 +58,23 @@ struct BesideDocumentTests {
           family: "inet", name: "netavark", owner: .podman, isHooked: true, drops: false, digest: Digest(of: [1])),
         OthersReport.Table(
           family: "ip", name: "guard", owner: nil, isHooked: true, drops: true, digest: Digest(of: [2])),
-      ], sets: ["blocklist"])
+      ],
+      chains: [
+        OthersReport.Chains(family: .ipv4, owner: .docker, rules: 7, digest: Digest(of: [3])),
+        OthersReport.Chains(family: .ipv6, owner: nil, rules: 1, digest: Digest(of: [4])),
+      ], otherBackend: PerFamily(ipv4: Digest(of: [5]), ipv6: nil), sets: ["blocklist"])
     let document = StatusDocument([status(told)])
     let host = try #require((object(document)["hosts"] as? [[String: Any]])?.first)
     let tables = try #require(host["foreign_tables"] as? [[String: Any]])
     #expect(tables.map { $0["name"] as? String } == ["netavark", "guard"])
     #expect(tables[0]["owner"] as? String == "podman" && tables[1]["owner"] is NSNull)
     #expect(host["foreign_sets"] as? [String] == ["blocklist"])
+    let chains = try #require(host["foreign_chains"] as? [[String: Any]])
+    #expect(chains[0]["owner"] as? String == "docker" && chains[0]["rules"] as? Int == 7)
+    #expect(chains[1]["owner"] is NSNull && chains[1]["digest"] as? String == Digest(of: [4]).description)
+    let other = try #require(host["other_backend"] as? [String: Any])
+    #expect(other["ipv4"] as? String == Digest(of: [5]).description && other["ipv6"] is NSNull)
+    #expect(host["iptables_version"] as? String == "1.8.9")
     var style = TextStyle()
     style.wide = true
     #expect(document.text(style).contains("docker,fail2ban,podman,ip/guard"))

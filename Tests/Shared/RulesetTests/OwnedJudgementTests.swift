@@ -48,6 +48,8 @@ struct OwnedJudgementTests {
       ("-p tcp --dport 22 -i eth0", "-i eth0 -p tcp -m tcp --dport 22"),
       ("-m conntrack --ctstate ESTABLISHED,RELATED", "-m conntrack --ctstate RELATED,ESTABLISHED"),
       ("-s 192.0.2.7", "-s 192.0.2.7/32"),
+      // As Debian 13 and Debian 12 print it.
+      ("-p gre", "-p 47"), ("-p 112", "-p vrrp"),
     ])
   func wording(written: String, printed: String) throws {
     let wanted = OwnedRules(

@@ -50,7 +50,7 @@ private struct OwnVerdicts {
 }
 
 /// A rule without its chain, in one wording for the few that people and save programs word differently: the order of
-/// options and of connection states, `-m tcp` after `-p tcp`, the mask of a single address.
+/// options and of connection states, `-m tcp` after `-p tcp`, the mask of a single address, names of protocols.
 struct RuleMeaning: Hashable {
   private let options: [[ArraySlice<UInt8>]]
 
@@ -92,7 +92,14 @@ struct RuleMeaning: Hashable {
       let isIPv6 = word.value.contains(UInt8(ascii: ":"))
       let mask = Array((isIPv6 ? "/128" : "/32").utf8)
       return word.value.suffix(mask.count).elementsEqual(mask) ? word.value.dropLast(mask.count) : word.value
+    case "-p": return protocols[String(decoding: word.value, as: UTF8.self)] ?? word.value
     default: return word.value
     }
   }
+
+  /// Which programs print by name, and which by number, depends on their version.
+  private static let protocols = [
+    "igmp": 2, "ipencap": 4, "ipv6": 41, "gre": 47, "eigrp": 88, "ospf": 89, "pim": 103, "ipcomp": 108, "vrrp": 112,
+    "l2tp": 115,
+  ].mapValues { Array("\($0)".utf8)[...] }
 }
