@@ -23,7 +23,7 @@ package final class Daemon {
   private var acceptAgain: BootTime?
   private var isStopping = false
   private var timer = ConfirmationTimer()
-  private let watcher: (any ChangeWatcher)?
+  private let listen: (() throws -> any ChangeWatcher)?
   /// Nil before the host is in a known state.
   private var watching: Watching?
   /// Where the change that waits came from, for the record.
@@ -33,12 +33,12 @@ package final class Daemon {
 
   /// Takes the instance lock. `operations` belongs to the daemon's worker from `run` on.
   ///
-  /// - Parameter watcher: nil where the kernel announces no changes.
+  /// - Parameter listen: nil where the kernel announces no changes. What cannot be listened to now is tried again.
   package init(
-    _ configuration: Configuration, operations: any AgentOperations, watcher: (any ChangeWatcher)? = nil
+    _ configuration: Configuration, operations: any AgentOperations, listen: (() throws -> any ChangeWatcher)? = nil
   ) throws {
     self.configuration = configuration
-    self.watcher = watcher
+    self.listen = listen
     self.operations = operations
     hello = AgentHello(
       version: ProtocolVersion.current, agentVersion: configuration.version, host: operations.host,
@@ -53,7 +53,7 @@ package final class Daemon {
   package func run(stop: Int32, ready: () -> Void = {}) throws {
     try operations.recover()
     timer.learned(operations.confirmBy)
-    watching = Watching(watcher, configuration.limits, log: operations.changes, now: .now)
+    watching = Watching(listen, configuration, log: operations.changes, now: .now)
     let access = UnixSocket.Access(
       mode: configuration.group == nil ? 0o600 : 0o660, group: configuration.group)
     listener = try UnixSocket.listen(at: configuration.socket, access: access)

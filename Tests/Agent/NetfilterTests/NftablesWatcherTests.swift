@@ -31,6 +31,17 @@ import Wire
     }
   }
 
+  @Test func `tables of the legacy backend are not announced, and appear without being asked for`() throws {
+    try inNamespace {
+      let watcher = try NftablesWatcher()
+      let before = watcher.unannounced()
+      #expect(watcher.unannounced() == before)
+      _ = try SignedBundles.run("/usr/sbin/ip6tables-legacy", ["-t", "mangle", "-A", "OUTPUT", "-j", "ACCEPT"])
+      #expect(watcher.take() == Announced())
+      #expect(watcher.unannounced() != before)
+    }
+  }
+
   @Test func `reading rules announces nothing`() throws {
     try onRealHost(.nft) { host in
       _ = try host.agent().apply(1, RealFirewallTests.web4, RealFirewallTests.web6)

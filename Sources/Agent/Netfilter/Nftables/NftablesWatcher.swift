@@ -41,4 +41,6 @@ package final class NftablesWatcher: ChangeWatcher {
     }
     return announced
   }
+
+  package func unannounced() -> [UInt8] { Family.allCases.flatMap { LegacyTables.names($0) + [0] } }
 }
