@@ -185,7 +185,7 @@ package final class Daemon {
     case .answered(let answer, let id):
       timer.learned(result.confirmBy)
       note(answer, from: id)
-      if answer.mayMoveRules { watching?.acted(at: .now) }
+      if answer.mayMoveRules || result.isBehind { watching?.acted(at: .now) }
       with(id) { connection, room in connection.finish(answer, room: room, now: .now) }
       if isStopping { sendAway(id) }
     case .expired(let why, let end):

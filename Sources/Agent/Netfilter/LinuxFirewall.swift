@@ -116,7 +116,9 @@ package final class LinuxFirewall: HostFirewall {
   private static func otherBackendHolds(_ programs: FamilyPrograms) -> Bool {
     switch programs.version.backend {
     case .legacy: return true
-    case .nft: return !LegacyTables.names(programs.family).isEmpty
+    case .nft:
+      let names = "/proc/thread-self/net/\(programs.family == .ipv4 ? "ip" : "ip6")_tables_names"
+      return !(SmallFile.read(names) ?? []).isEmpty
     }
   }
 }

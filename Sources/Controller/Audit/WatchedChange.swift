@@ -21,6 +21,8 @@ package struct WatchedChange: Hashable, Sendable {
   package let event: Event
   /// By the host's own clock.
   package let hostTime: UTCTime?
+  /// By the host's own clock too: it came after that, nobody knows when.
+  package let hostSince: UTCTime?
   /// Best effort.
   package let actors: [HostChange.Actor]
   /// The lines that came and went.
@@ -29,13 +31,15 @@ package struct WatchedChange: Hashable, Sendable {
   package let unread: String?
 
   package init(
-    host: HostID, at: UTCTime, event: Event, hostTime: UTCTime? = nil, actors: [HostChange.Actor] = [],
+    host: HostID, at: UTCTime, event: Event, hostTime: UTCTime? = nil, hostSince: UTCTime? = nil,
+    actors: [HostChange.Actor] = [],
     moves: [DifferingLines.Move] = [], unread: String? = nil
   ) {
     self.host = host
     self.at = at
     self.event = event
     self.hostTime = hostTime
+    self.hostSince = hostSince
     self.actors = actors
     self.moves = moves
     self.unread = unread

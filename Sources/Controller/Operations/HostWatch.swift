@@ -164,7 +164,8 @@ struct HostWatch: Sendable {
           event: .changed(
             entry.cause, families: entry.families.map { _, side in side.differs }, chains: entry.chains,
             omittedChains: entry.omittedChains),
-          hostTime: entry.time, actors: entry.actors, moves: isLast ? memory.lines.moves(to: lines) : [],
+          hostTime: entry.time, hostSince: entry.since, actors: entry.actors,
+          moves: isLast ? memory.lines.moves(to: lines) : [],
           unread: isLast ? drift?.whyUnread : nil))
     }
     memory.lines = lines

@@ -29,6 +29,7 @@ final class FakeOperations: AgentOperations, Sendable {
     /// Why looking fails.
     var lookRefusal: Refusal?
     var isAnnounced = true
+    var isBehind = false
     /// Done once, while the next look looks.
     var duringLook: (@Sendable () -> Void)?
     var keeps = 0
@@ -191,6 +192,8 @@ final class FakeOperations: AgentOperations, Sendable {
     note("text")
     return state.withLock { $0.text }
   }
+
+  var isBehind: Bool { state.withLock { $0.isBehind } }
 
   var changes: ChangeLog { state.withLock { $0.changes } }
 

@@ -174,6 +174,20 @@ import Wire
     #expect(eventually { looks == 2 })
   }
 
+  @Test func `a report that saw more than the last look is followed by one`() throws {
+    let daemon = try daemon()
+    defer { daemon.stop() }
+    let peer = try TestPeer.greeted(daemon)
+    peer.say(.report(Sample.nonce))
+    #expect(try peer.hear()?.type == .report)
+    usleep(300_000)
+    #expect(looks == 1)
+    operations.state.withLock { $0.isBehind = true }
+    peer.say(.report(Sample.nonce))
+    #expect(try peer.hear()?.type == .report)
+    #expect(eventually { looks == 2 })
+  }
+
   @Test func `where changes are not announced, rules are looked at from time to time`() throws {
     operations.state.withLock { $0.isAnnounced = false }
     let daemon = try daemon { $0.poll = .milliseconds(50) }
