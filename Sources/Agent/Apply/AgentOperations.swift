@@ -55,6 +55,9 @@ package protocol AgentOperations: AnyObject {
   /// - Returns: whether the kernel announces every change; where it does not, one has to look from time to time.
   func look(for actors: [HostChange.Actor]) throws(Refusal) -> Bool
 
+  /// A report saw something else than the last look did.
+  var isBehind: Bool { get }
+
   /// Makes `changes` durable.
   func keepChanges() throws(Refusal)
 }

@@ -7,7 +7,7 @@ package struct ChangeLog: Hashable, Sendable {
   /// Of all entries as they are written.
   package static let maximumBytes = 512 << 10
   static let fileName = "changes"
-  private static let format: UInt16 = 1
+  private static let format: UInt16 = 2
 
   package private(set) var entries: [HostChange] = []
   /// Number of the last change there was; 0 before the first.

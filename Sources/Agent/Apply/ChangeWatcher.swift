@@ -7,6 +7,10 @@ package protocol ChangeWatcher: AnyObject {
 
   /// What was announced since the last call; it never waits.
   func take() -> Announced
+
+  /// Which tables there are whose changes it does not notice. It costs next to nothing; another answer than before is a
+  /// reason to look.
+  func unannounced() -> [UInt8]
 }
 
 package struct Announced: Hashable, Sendable {

@@ -19,6 +19,7 @@ extension HostAgent {
           save: shown.saved[family].digest,
           chains: observed.chainDigests().map { ChainDigest(table: $0.table, chain: $0.chain, digest: $0.digest) })
       }
+      noteReported(families.map { _, facts in facts.observed })
       let owners = Set(Family.allCases.flatMap { shown.saved[$0].owners }).sorted()
       var found = shown.others
       found.tables.sort { ($0.family, $0.name) < ($1.family, $1.name) }

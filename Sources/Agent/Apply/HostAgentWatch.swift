@@ -13,6 +13,8 @@ struct WatchMemory {
   var seen: Sighting?
   /// The agent wrote to its journal since, so that it may have changed the rules itself.
   var hasActed = false
+  /// A report saw something else than that look did.
+  var isBehind = false
 }
 
 extension JournalRecord {
@@ -41,9 +43,7 @@ extension HostAgent {
         // Before this process looked first, the last change says how things were; before there was one, they were as
         // committed.
         let earlier = watch.seen ?? log.entries.last.map(Sighting.init(after:)) ?? sighting.asCommitted
-        for change in sighting.changes(since: earlier, hasActed: watch.hasActed, actors: actors, at: clock.now()) {
-          log.append(change)
-        }
+        for change in sighting.changes(since: earlier, hasActed: watch.hasActed, actors: actors) { log.append(change) }
         watch = WatchMemory(log: log, seen: sighting)
       }
       // Legacy tables announce nothing, whichever backend the host's own programs speak.
@@ -52,6 +52,14 @@ extension HostAgent {
     } catch {
       throw Refusal("look for changes", error)
     }
+  }
+
+  package var isBehind: Bool { watch.isBehind }
+
+  /// What a report saw unannounced is a reason to look: only looks tell what changed.
+  func noteReported(_ observed: PerFamily<Digest>) {
+    guard let seen = watch.seen else { return }
+    watch.isBehind = Family.allCases.contains { seen.families[$0].observed != observed[$0] }
   }
 
   package func keepChanges() throws(Refusal) {
@@ -67,11 +75,29 @@ extension HostAgent {
     let families = PerFamily<Sighting.Side> { family in
       let observed = shown.observed(family)
       return Sighting.Side(
-        observed: observed.digest, expected: committed.expectation.digests[family], chains: Dictionary(of: observed))
+        observed: observed.digest, expected: committed.expectation.digests[family], chains: Dictionary(of: observed),
+        differing: differing(observed, from: committed, family, shown))
     }
     var sighting = Sighting(
-      families: families, serial: committed.accepted.serial, bootID: facts.bootID, programs: programs.description)
+      families: families, serial: committed.accepted.serial, bootID: facts.bootID, programs: programs,
+      time: clock.now())
     sighting.isOtherOfOurs = ledger.degraded != nil || ledger.isHeldSafe || ledger.open != nil
     return sighting
+  }
+
+  private func differing(
+    _ observed: Ruleset, from committed: CommittedBundle, _ family: Family, _ shown: Shown
+  ) -> [Sighting.ChainName: Digest?]? {
+    guard observed.digest != committed.expectation.digests[family] else { return [:] }
+    guard let text = expectedTexts(of: committed)?[family], let expected = try? parse(saved: text, family) else {
+      return nil
+    }
+    let wanted = Dictionary(of: expected.adding(shown.tables(family, expected: true)))
+    let held = Dictionary(of: observed)
+    var differing: [Sighting.ChainName: Digest?] = [:]
+    for name in Set(wanted.keys).union(held.keys) where wanted[name] != held[name] {
+      differing.updateValue(held[name], forKey: name)
+    }
+    return differing
   }
 }

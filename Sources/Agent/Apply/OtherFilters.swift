@@ -28,6 +28,10 @@ struct OtherFilter: Hashable {
   /// As remembered.
   var key: String { "\(family)/\(name)" }
 
+  /// What `name` begins with, for what is no table.
+  static let otherBackend = "other-backend"
+  static let rules = "rules"
+
   /// A word of a rule's line, whatever somebody called his table; other texts give other words.
   static func word(_ text: String, atMost limit: Int = 56) -> String {
     let isPlain = text.utf8.allSatisfy { $0 > UInt8(ascii: " ") && $0 < 0x7f && $0 != UInt8(ascii: "\"") }

@@ -17,6 +17,8 @@ struct Sighting: Hashable {
     var expected: Digest
     /// Nil when it is not known any more: of the time before the agent was started.
     var chains: [ChainName: Digest]?
+    /// The chains that differ, as they are; nil inside for one that is not there. Nil when that is not known.
+    var differing: [ChainName: Digest?]?
 
     var differs: Bool { observed != expected }
     var asReported: HostChange.Side { HostChange.Side(observed: observed, differs: differs) }
@@ -25,8 +27,12 @@ struct Sighting: Hashable {
   var families: PerFamily<Side>
   var serial: Serial
   var bootID: String
+  /// By the host's clock; nil where there was none before.
+  var time: UTCTime?
   /// In whose words the rules were read; nil when it is not known any more.
   var programs: String?
+  /// Whose changes nf_tables announces; nil when it is not known any more.
+  var backend: Backend?
   /// Something of ours that is not the committed release: the safe policy, or a change that did not end.
   var isOtherOfOurs = false
 
@@ -39,72 +45,26 @@ struct Sighting: Hashable {
     }
     serial = Serial(0)
     bootID = change.bootID
+    time = change.time
   }
 
-  init(families: PerFamily<Side>, serial: Serial, bootID: String, programs: String) {
+  init(families: PerFamily<Side>, serial: Serial, bootID: String, programs: FirewallPrograms, time: UTCTime) {
     self.families = families
     self.serial = serial
     self.bootID = bootID
-    self.programs = programs
+    self.time = time
+    self.programs = programs.description
+    backend = programs.backend
   }
 
   /// The same host without whatever differs.
   var asCommitted: Sighting {
     var intact = self
+    intact.time = nil
     intact.families = families.map { _, side in
-      side.differs ? Side(observed: side.expected, expected: side.expected) : side
+      side.differs ? Side(observed: side.expected, expected: side.expected, differing: [:]) : side
     }
     return intact
-  }
-
-  /// What happened since an earlier sighting.
-  ///
-  /// - Parameters:
-  ///   - hasActed: the agent did something of its own in between.
-  ///   - actors: who asked the kernel for changes in between.
-  func changes(since earlier: Sighting, hasActed: Bool, actors: [HostChange.Actor], at time: UTCTime) -> [HostChange] {
-    let isMoved = Family.allCases.contains { families[$0].observed != earlier.families[$0].observed }
-    guard isMoved || hasActed && differs != earlier.differs else { return [] }
-    // The same rules in the words of other programs, or in those of another agent.
-    if programs != earlier.programs, bootID == earlier.bootID, !hasActed, !differs, !earlier.differs { return [] }
-    let isOurs = hasActed || bootID != earlier.bootID
-    let (chains, omitted) = movedChains(since: earlier)
-    func change(
-      _ cause: HostChange.Cause, _ sides: PerFamily<HostChange.Side>, _ actors: [HostChange.Actor] = []
-    ) -> HostChange {
-      HostChange(
-        sequence: 0, time: time, bootID: bootID, cause: cause, families: sides, chains: chains,
-        omittedChains: omitted, actors: actors)
-    }
-    let now = families.map { _, side in side.asReported }
-    guard isOurs else { return [change(.others, now, actors)] }
-    let ours = HostChange.Cause.ours(serial)
-    if !differs || isOtherOfOurs { return [change(ours, now)] }
-    // What we load is read back before it is committed: whatever is different now came later, and from somebody else.
-    var loaded = change(ours, families.map { _, side in HostChange.Side(observed: side.expected, differs: false) })
-    loaded.chains = []
-    loaded.omittedChains = 0
-    return [loaded, change(.others, now, actors)]
-  }
-
-  private func movedChains(since earlier: Sighting) -> (named: [HostChange.Chain], omitted: Int) {
-    var moved: [HostChange.Chain] = []
-    var omitted = 0
-    for family in Family.allCases {
-      guard let before = earlier.families[family].chains, let after = families[family].chains else { continue }
-      let names = Set(before.keys).union(after.keys).filter { before[$0] != after[$0] }.sorted()
-      for name in names {
-        guard moved.count < WireLimit.changedChains else {
-          omitted += 1
-          continue
-        }
-        moved.append(
-          HostChange.Chain(
-            family: family, table: name.table, chain: name.chain,
-            change: before[name] == nil ? .added : after[name] == nil ? .removed : .changed))
-      }
-    }
-    return (moved, omitted)
   }
 }
 

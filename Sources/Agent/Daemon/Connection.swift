@@ -29,13 +29,7 @@ struct Connection {
   /// The peer will send no more.
   private var sawEnd = false
 
-  private let endOfLife: BootTime
-  /// A whole message came or an answer went.
-  private var lastActivity: BootTime
-  /// Since when the peer has taken nothing of `output`; nil when nothing waits.
-  private var stalledSince: BootTime?
-  private var frameBegan: BootTime?
-  private var stagingBegan: BootTime?
+  private var patience: ConnectionPatience
   private var lastWatch: Watch?
 
   /// It is answered when there is a change after this one, or at that time.
@@ -53,8 +47,7 @@ struct Connection {
     self.limits = limits
     management = ManagementConnection(ends: nil, opened: now)
     session = AgentSession(hello: hello)
-    endOfLife = now + limits.life
-    lastActivity = now
+    patience = ConnectionPatience(limits, now: now)
   }
 
   /// Where the SSH connection came from, or empty.
@@ -81,22 +74,10 @@ struct Connection {
   /// When it is to be ended though nothing happens, and why; nil while only our own work is waited for.
   var deadline: (at: BootTime, why: String)? {
     guard socket != nil else { return nil }
-    let stalled = stalledSince.map { (at: $0 + limits.stalledOutput, why: "answers were not taken") }
-    if isClosing {
-      return (max(lastActivity, stalledSince ?? lastActivity) + limits.farewell, "it took too long to end")
-    }
-    if isWorking { return stalled }
-    var all = [(at: endOfLife, why: "the connection is too old")]
-    if let stalled {
-      all.append(stalled)
-    } else if preamble != nil {
-      all.append((lastActivity + limits.preamble, "no preamble came"))
-    } else {
-      if watch == nil { all.append((lastActivity + limits.idle, "nothing was asked")) }
-      if let frameBegan { all.append((frameBegan + limits.frame, "a frame did not arrive whole")) }
-      if let stagingBegan { all.append((stagingBegan + limits.staging, "the announced files did not arrive")) }
-    }
-    return all.min { $0.at < $1.at }
+    if isClosing { return patience.deadline(of: .farewell) }
+    if isWorking { return patience.deadline(of: .ourWork) }
+    if preamble != nil { return patience.deadline(of: .preamble) }
+    return patience.deadline(of: watch == nil ? .message : .change)
   }
 
   // MARK: Events
@@ -132,7 +113,7 @@ struct Connection {
   /// The answer to the work that was asked for.
   mutating func finish(_ answer: Answer, room: Int, now: BootTime) -> Work? {
     forgetWork()
-    lastActivity = now
+    patience.lastActivity = now
     let actions =
       switch answer {
       case .checked(let result): session.checked(result)
@@ -148,7 +129,7 @@ struct Connection {
 
   /// What the watch waited for.
   mutating func tell(_ changes: Changes, room: Int, now: BootTime) -> Work? {
-    lastActivity = now
+    patience.lastActivity = now
     return carryOut(session.changed(changes), room: room, now: now)
   }
 
@@ -161,8 +142,7 @@ struct Connection {
 
   /// Its deadline has passed, or the daemon stops. A peer that speaks the protocol is told why.
   mutating func end(_ refusal: Refusal, now: BootTime) {
-    let takesNothing = stalledSince.map { $0 + limits.stalledOutput <= now } ?? false
-    guard !isClosing, preamble == nil, !takesNothing else { return drop() }
+    guard !isClosing, preamble == nil, !patience.isStalled(at: now) else { return drop() }
     _ = perform(session.refuseAndClose(refusal), now: now)
     flush(now: now)
   }
@@ -198,7 +178,7 @@ struct Connection {
     management = ManagementConnection(ends: read.ends, isConsole: isRoot, opened: management.opened)
     preamble = nil
     bytes = bytes[(end + 1)...]
-    lastActivity = now
+    patience.lastActivity = now
     _ = perform(session.start(), now: now)
     return true
   }
@@ -216,17 +196,17 @@ struct Connection {
           }
           break
         }
-        lastActivity = now
-        frameBegan = nil
+        patience.lastActivity = now
+        patience.frameBegan = nil
         work = perform(session.receive(try ControllerMessage(frame: frame), room: room), now: now)
       }
     } catch {
       work = perform(session.fail(error), now: now)
     }
-    frameBegan = takesMessages && decoder.isInsideFrame ? frameBegan ?? now : nil
+    patience.frameBegan = takesMessages && decoder.isInsideFrame ? patience.frameBegan ?? now : nil
     switch session.phase {
-    case .staging, .discarding: stagingBegan = stagingBegan ?? now
-    case .greeting, .idle, .staged, .rejected, .answering, .watching, .closed: stagingBegan = nil
+    case .staging, .discarding: patience.stagingBegan = patience.stagingBegan ?? now
+    case .greeting, .idle, .staged, .rejected, .answering, .watching, .closed: patience.stagingBegan = nil
     }
     flush(now: now)
     return work
@@ -250,7 +230,7 @@ struct Connection {
         lastWatch = Watch(after: after, until: now + .seconds(Int(seconds)))
       case .close:
         isClosing = true
-        lastActivity = now
+        patience.lastActivity = now
       }
     }
     if let work {
@@ -269,15 +249,15 @@ struct Connection {
       switch Nonblocking.send(socket.number, output.pending) {
       case .bytes(let count):
         output.drop(count)
-        stalledSince = now
-        if !isClosing { lastActivity = now }
+        patience.stalledSince = now
+        if !isClosing { patience.lastActivity = now }
       case .wouldBlock:
-        stalledSince = stalledSince ?? now
+        patience.stalledSince = patience.stalledSince ?? now
         return
       case .end, .broken: return drop()
       }
     }
-    stalledSince = nil
+    patience.stalledSince = nil
     if isClosing { drop() }
   }
 }

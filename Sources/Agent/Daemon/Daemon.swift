@@ -7,23 +7,23 @@ internal import Wire
 /// to stop. It sleeps without a limit when no deadline is near, and never waits for a peer. A change that waits to be
 /// confirmed is taken back at its deadline whatever became of the connection it came over.
 package final class Daemon {
-  private let configuration: Configuration
+  let configuration: Configuration
   private let operations: any AgentOperations
-  private let hello: AgentHello
+  let hello: AgentHello
   private let lock: InstanceLock
-  private let worker: Worker
+  let worker: Worker
   private let clock: BootTimer
 
-  private var listener: Descriptor?
-  private var connections: [Connection] = []
-  private var nextID: ConnectionID = 1
+  var listener: Descriptor?
+  var connections: [Connection] = []
+  var nextID: ConnectionID = 1
   /// One buffer for all reads: what is read is taken out before the next read.
   private var buffer = [UInt8](repeating: 0, count: 64 << 10)
   /// When to listen again after accepting failed for want of descriptors.
-  private var acceptAgain: BootTime?
+  var acceptAgain: BootTime?
   private var isStopping = false
   private var timer = ConfirmationTimer()
-  private let watcher: (any ChangeWatcher)?
+  private let listen: (() throws -> any ChangeWatcher)?
   /// Nil before the host is in a known state.
   private var watching: Watching?
   /// Where the change that waits came from, for the record.
@@ -33,12 +33,12 @@ package final class Daemon {
 
   /// Takes the instance lock. `operations` belongs to the daemon's worker from `run` on.
   ///
-  /// - Parameter watcher: nil where the kernel announces no changes.
+  /// - Parameter listen: nil where the kernel announces no changes. What cannot be listened to now is tried again.
   package init(
-    _ configuration: Configuration, operations: any AgentOperations, watcher: (any ChangeWatcher)? = nil
+    _ configuration: Configuration, operations: any AgentOperations, listen: (() throws -> any ChangeWatcher)? = nil
   ) throws {
     self.configuration = configuration
-    self.watcher = watcher
+    self.listen = listen
     self.operations = operations
     hello = AgentHello(
       version: ProtocolVersion.current, agentVersion: configuration.version, host: operations.host,
@@ -53,7 +53,7 @@ package final class Daemon {
   package func run(stop: Int32, ready: () -> Void = {}) throws {
     try operations.recover()
     timer.learned(operations.confirmBy)
-    watching = Watching(watcher, configuration.limits, log: operations.changes, now: .now)
+    watching = Watching(listen, configuration, log: operations.changes, now: .now)
     let access = UnixSocket.Access(
       mode: configuration.group == nil ? 0o600 : 0o660, group: configuration.group)
     listener = try UnixSocket.listen(at: configuration.socket, access: access)
@@ -131,45 +131,6 @@ package final class Daemon {
     return (connections.map { $0.deadline?.at } + watches + own).compactMap { $0 }.min()
   }
 
-  private func accept() {
-    do throws(SystemCallError) {
-      guard let listener, let socket = try UnixSocket.accept(listener) else { return }
-      guard let user = UnixSocket.peerUser(socket), configuration.users.contains(user) else {
-        return configuration.log("a connection by an unexpected user was closed")
-      }
-      let now = BootTime.now
-      let open = connections.count { $0.socket != nil }
-      guard open < configuration.limits.connections || makeRoom(now) else {
-        let refusal = Refusal(code: .busy, detail: "\(open) connections are open; try again in a minute")
-        // A socket that was just made takes a few hundred bytes without waiting.
-        _ = Nonblocking.send(socket.number, AgentMessage.refused(refusal).encode()[...])
-        return
-      }
-      connections.append(
-        Connection(
-          nextID, socket, isRoot: user == configuration.root, hello: hello, limits: configuration.limits, now: now))
-      nextID += 1
-    } catch {
-      // Out of descriptors or memory: the waiting connection keeps the listener readable, so look away for a second.
-      acceptAgain = .now + .seconds(1)
-    }
-  }
-
-  /// Whoever holds most connections loses the oldest of them, so that a stolen login key, or a bastion full of
-  /// connections that nobody ended, keeps no other controller out. False when nobody holds two.
-  private func makeRoom(_ now: BootTime) -> Bool {
-    let crowds = Dictionary(grouping: connections.filter { $0.socket != nil && !$0.isApplying }, by: \.source)
-    // They are in the order they came.
-    let crowd = crowds.values.max { ($0.count, $1[0].id) < ($1.count, $0[0].id) }
-    guard let crowd, crowd.count > 1 else { return false }
-    with(crowd[0].id) { connection, _ in
-      connection.end(Refusal(code: .busy, detail: "closed: too many connections come from the same place"), now: now)
-      connection.drop()
-      return nil
-    }
-    return true
-  }
-
   private func serve(_ id: ConnectionID, _ events: Int32) {
     let now = BootTime.now
     if events & POLLOUT != 0 { with(id) { connection, room in connection.write(room: room, now: now) } }
@@ -187,7 +148,7 @@ package final class Daemon {
     case .answered(let answer, let id):
       timer.learned(result.confirmBy)
       note(answer, from: id)
-      if answer.mayMoveRules { watching?.acted(at: .now) }
+      if answer.mayMoveRules || result.isBehind { watching?.acted(at: .now) }
       with(id) { connection, room in connection.finish(answer, room: room, now: .now) }
       if isStopping { sendAway(id) }
     case .expired(let why, let end):
@@ -221,14 +182,14 @@ package final class Daemon {
     }
   }
 
-  private func note(_ answer: Answer, from id: ConnectionID) {
+  func note(_ answer: Answer, from id: ConnectionID) {
     let source = connections.first { $0.id == id }?.source ?? ""
     if case .applied(.success(.applied)) = answer { changedFrom = source }
     if let line = Notes.line(answer, from: source) { configuration.log(line) }
   }
 
   /// Does something with a connection, and what the connection then wants done.
-  private func with(_ id: ConnectionID, _ event: (inout Connection, Int) -> Work?) {
+  func with(_ id: ConnectionID, _ event: (inout Connection, Int) -> Work?) {
     guard let index = connections.firstIndex(where: { $0.id == id }) else { return }
     let others = connections.reduce(0) { $0 + ($1.id == id ? 0 : $1.reservedBytes) }
     let room = configuration.limits.stagedBytes - others
@@ -248,22 +209,6 @@ package final class Daemon {
     }
     if connections[index].socket == nil, connections[index].isWorking, worker.cancelWaiting(of: id) {
       connections[index].forgetWork()
-    }
-  }
-
-  /// What is not done at all, without asking the worker.
-  private func refuse(_ work: Work, of connection: Connection) -> Answer? {
-    switch work {
-    case .apply:
-      guard worker.hasApply else { return nil }
-      return .applied(.failure(Refusal(code: .busy, detail: "another apply is running on this host")))
-    case .local(let order):
-      guard !connection.isConsole else { return nil }
-      let refusal = Refusal(code: .notLocal, detail: "only root on the host itself may order this, never over SSH")
-      let answer = Answer.obeyed(order, .failure(refusal))
-      note(answer, from: connection.id)
-      return answer
-    case .check, .confirm, .cancel, .report, .text, .observe: return nil
     }
   }
 

@@ -17,8 +17,10 @@ package struct DaemonLimits: Sendable {
   package var life: Duration = .seconds(900)
   /// For what is left to send when the connection is to be closed, or the daemon to stop.
   package var farewell: Duration = .seconds(5)
-  /// Between two looks at rules whose changes the kernel does not announce.
+  /// Between two looks at rules whose changes the kernel does not announce, or at whether there are any.
   package var poll: Duration = .seconds(30)
+  /// Between two looks where there are none: for files, ipsets and kernel settings.
+  package var pollBesideRules: Duration = .seconds(900)
   /// Before changes that nobody asked for are written to disk, and between two tries.
   package var keep: Duration = .seconds(5)
   /// Bytes of staged files, over all connections: two of the biggest bundles.

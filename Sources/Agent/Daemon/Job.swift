@@ -106,4 +106,6 @@ struct JobResult: Sendable {
   }
   /// Of the change that waits after this job, if one does.
   let confirmBy: BootTime?
+  /// What a report saw is not in the changes yet.
+  let isBehind: Bool
 }

@@ -2,19 +2,26 @@ internal import Apply
 internal import Core
 internal import Wire
 
-/// When the rules are looked at again, and what is known of their changes. On a host whose kernel announces them all nothing
-/// happens here while nothing changes.
+/// When the rules are looked at again, and what is known of their changes. On a host whose kernel announces them all
+/// nothing is read again while nothing changes.
 struct Watching {
   /// As many as a change is told with.
   private static let actorLimit = WireLimit.actors
 
-  private let watcher: (any ChangeWatcher)?
+  private let listen: (() throws -> any ChangeWatcher)?
+  private var watcher: (any ChangeWatcher)?
+  /// Why there is none.
+  private var deafness: String?
   private let limits: DaemonLimits
+  private let say: (String) -> Void
   private var log: ChangeLog
   private var timer = RereadTimer()
   private var actors: [HostChange.Actor] = []
   /// When to look though nothing was announced.
   private var pollAt: BootTime?
+  /// When to ask whether there is something that is not announced.
+  private var peekAt: BootTime?
+  private var unannounced: [UInt8]?
   private var keepAt: BootTime?
   private var isKeeping = false
   /// The disk took nothing the last time.
@@ -22,10 +29,16 @@ struct Watching {
   private(set) var lastProblem: String?
 
   /// The first look finds what happened while no agent ran.
-  init(_ watcher: (any ChangeWatcher)?, _ limits: DaemonLimits, log: ChangeLog, now: BootTime) {
-    self.watcher = watcher
-    self.limits = limits
+  ///
+  /// - Parameter listen: nil where the kernel announces nothing.
+  init(
+    _ listen: (() throws -> any ChangeWatcher)?, _ configuration: Daemon.Configuration, log: ChangeLog, now: BootTime
+  ) {
+    self.listen = listen
+    limits = configuration.limits
+    say = configuration.log
     self.log = log
+    tryToListen()
     timer.changed(at: now)
   }
 
@@ -34,7 +47,7 @@ struct Watching {
 
   /// - Parameter isHeldUp: there is no looking now.
   func deadline(isHeldUp: Bool) -> BootTime? {
-    let looks = isHeldUp ? [] : [timer.deadline, timer.isQuiet ? pollAt : nil]
+    let looks = isHeldUp ? [] : [timer.deadline] + (timer.isQuiet ? [pollAt, peekAt] : [])
     return (looks + [isKeeping ? nil : keepAt]).compactMap { $0 }.min()
   }
 
@@ -54,8 +67,15 @@ struct Watching {
         self.pollAt = nil
         timer.pollIsDue(at: now)
       }
+      if let peekAt, peekAt <= now {
+        self.peekAt = now + limits.poll
+        if watcher?.unannounced() != unannounced { timer.pollIsDue(at: now) }
+      }
       if timer.order(at: now) {
+        tryToListen()
         _ = take()
+        // Before the look: what comes during it may not be in what is seen.
+        unannounced = watcher?.unannounced()
         jobs.append(.look(for: actors, isWatched: isWatched))
         actors = []
       }
@@ -75,7 +95,9 @@ struct Watching {
     case .saw(let seen, let isAnnounced):
       lastProblem = nil
       learned(seen, at: now)
-      pollAt = isAnnounced && watcher != nil ? nil : now + limits.poll
+      let isHeard = isAnnounced && watcher != nil
+      pollAt = now + (isHeard ? limits.pollBesideRules : limits.poll)
+      peekAt = isHeard ? now + limits.poll : nil
     case .later: timer.changed(at: now)
     case .failed(let refusal):
       lastProblem = refusal.detail
@@ -107,6 +129,17 @@ struct Watching {
   func answer(_ watch: Connection.Watch, at now: BootTime) -> Changes? {
     if let changes = log.changes(after: watch.after) { return isWriting ? nil : changes }
     return watch.until <= now ? Changes(last: log.last) : nil
+  }
+
+  /// Without announcements the rules are looked at from time to time, and before each look it is tried again.
+  private mutating func tryToListen() {
+    guard watcher == nil, let listen else { return }
+    do { watcher = try listen() } catch {
+      let why = ErrorChain(error).message
+      guard why != deafness else { return }
+      deafness = why
+      say(SafeText.escape("changes of nf_tables are not heard of; rules are looked at from time to time: \(why)"))
+    }
   }
 
   private mutating func take() -> Bool {

@@ -96,7 +96,7 @@ final class Worker: Sendable {
       Self.drain(wakeThread.reading)
       while let job = next() {
         let end = Self.perform(job, operations)
-        let result = JobResult(end: end, confirmBy: operations.confirmBy)
+        let result = JobResult(end: end, confirmBy: operations.confirmBy, isBehind: operations.isBehind)
         state.withLock { state in
           state.running = nil
           state.results.append(result)

@@ -49,6 +49,8 @@ struct NetlinkReply: Hashable, Sendable {
   let type: UInt16
   let flags: UInt16
   let sequence: UInt32
+  /// The address of the socket whose request it answers or announces.
+  let socket: UInt32
   let payload: ArraySlice<UInt8>
 
   /// All whole messages of one datagram; what does not parse ends it.
@@ -64,6 +66,7 @@ struct NetlinkReply: Hashable, Sendable {
         NetlinkReply(
           type: number(rest, at: 4, as: UInt16.self), flags: number(rest, at: 6, as: UInt16.self),
           sequence: number(rest, at: 8, as: UInt32.self),
+          socket: number(rest, at: 12, as: UInt32.self),
           payload: rest.dropFirst(NetlinkMessage.headerSize).prefix(length - NetlinkMessage.headerSize)))
       rest = rest.dropFirst((length + 3) / 4 * 4)
     }

@@ -72,6 +72,7 @@ package struct ProgramRunner {
     if let lock { posix_spawn_file_actions_adddup2(&actions, lock.descriptor, 3) }
     _ = clinux_spawn_close_from(&actions, lock == nil ? 3 : 4)
     let pid = try Self.spawn(request, &actions)
+    OwnPrograms.note(pid)
     lock?.note(child: pid)
     defer { lock?.note(child: nil) }
     output.closeWrite()

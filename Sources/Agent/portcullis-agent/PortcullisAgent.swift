@@ -71,7 +71,7 @@ struct Serve: AgentCommand {
       users: Set([0, geteuid(), user].compactMap { $0 }))
     configuration.log = { Edge.say("portcullis-agent: \($0)") }
     let agent = try HostAgent.live(root: root.folder)
-    let daemon = try Daemon(configuration, operations: agent, watcher: try? NftablesWatcher())
+    let daemon = try Daemon(configuration, operations: agent) { try NftablesWatcher() }
     let notify = ReadyNotification.socketName
     // The programs we start have nothing to tell the service manager.
     unsetenv("NOTIFY_SOCKET")

@@ -25,6 +25,8 @@ package struct WatchedChange: Hashable, Sendable {
   package let isWaived: Bool
   /// By the host's own clock.
   package let hostTime: UTCTime?
+  /// By the host's own clock too: it came after that, nobody knows when.
+  package let hostSince: UTCTime?
   /// Best effort.
   package let actors: [HostChange.Actor]
   /// The lines that came and went.
@@ -33,7 +35,8 @@ package struct WatchedChange: Hashable, Sendable {
   package let unread: String?
 
   package init(
-    host: HostID, at: UTCTime, event: Event, isWaived: Bool = false, hostTime: UTCTime? = nil, actors: [HostChange.Actor] = [],
+    host: HostID, at: UTCTime, event: Event, isWaived: Bool = false, hostTime: UTCTime? = nil, hostSince: UTCTime? = nil,
+    actors: [HostChange.Actor] = [],
     moves: [DifferingLines.Move] = [], unread: String? = nil
   ) {
     self.host = host
@@ -41,6 +44,7 @@ package struct WatchedChange: Hashable, Sendable {
     self.event = event
     self.isWaived = isWaived
     self.hostTime = hostTime
+    self.hostSince = hostSince
     self.actors = actors
     self.moves = moves
     self.unread = unread

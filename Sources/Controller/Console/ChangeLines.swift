@@ -25,6 +25,8 @@ package struct ChangeRecord: Encodable, Sendable {
   let time: String
   /// By that host's own.
   @ExplicitNull var hostTime: String?
+  /// By that clock too: what changed did so after that; null where `hostTime` says when.
+  @ExplicitNull var hostSince: String?
   let hosts: [String]
   /// "differs", "drifted", "waived", "as-committed", "released", "safe-policy", "forgotten", "lost" or "watched-again"
   let what: String
@@ -66,6 +68,11 @@ package struct ChangeRecord: Encodable, Sendable {
         cause = "ours"
         serial = committed?.value
         what = differs ? "safe-policy" : "released"
+      case .oursBesides(let committed):
+        cause = "ours"
+        serial = committed?.value
+        what = "released"
+        if detail.isEmpty, differs { detail = "what differed before still does" }
       }
       chains = changed.map {
         Chain(
@@ -85,6 +92,7 @@ package struct ChangeRecord: Encodable, Sendable {
     self.omittedChains = omittedChains
     self.detail = detail
     _hostTime = ExplicitNull(wrappedValue: first.hostTime?.description)
+    _hostSince = ExplicitNull(wrappedValue: first.hostSince?.description)
     _cause = ExplicitNull(wrappedValue: cause)
     _serial = ExplicitNull(wrappedValue: serial)
   }
@@ -95,6 +103,7 @@ package struct ChangeRecord: Encodable, Sendable {
     if hosts.count > 1 { parts.append("\(hosts.count) hosts") }
     parts.append(words)
     if !chains.isEmpty { parts.append(chainWords) }
+    if let hostSince { parts.append("at some time since \(hostSince) of its clock") }
     if !actors.isEmpty {
       // The kernel's word on who it was is not to be relied on.
       let names = hosts.count > 1 ? actors.map(\.name) : actors.map { "\($0.name) (process \($0.process))" }

@@ -205,8 +205,8 @@ struct HostWatch: Sendable {
           event: .changed(
             entry.cause, families: entry.families.map { _, side in side.differs }, chains: entry.chains,
             omittedChains: entry.omittedChains),
-          isWaived: isLast && memory.isWaived, hostTime: entry.time, actors: entry.actors, moves: isLast ? moves : [],
-          unread: isLast ? unread : nil))
+          isWaived: isLast && memory.isWaived, hostTime: entry.time, hostSince: entry.since, actors: entry.actors,
+          moves: isLast ? moves : [], unread: isLast ? unread : nil))
     }
   }
 

@@ -7,6 +7,8 @@ package struct HostChange: Hashable, Sendable {
     case others
     /// The agent itself: an apply, its end, or going back; with the release that is committed since, if one is.
     case ours(Serial?)
+    /// The agent itself; whatever differs afterwards differed before, and it did nothing about it.
+    case oursBesides(Serial?)
   }
 
   /// What the agent saw of one family afterwards.
@@ -61,10 +63,12 @@ package struct HostChange: Hashable, Sendable {
   /// Chains that changed too and are not in `chains`.
   package var omittedChains: Int
   package var actors: [Actor]
+  /// For what no kernel announces: when it was not yet there, by the host's own clock, if that is known.
+  package var since: UTCTime?
 
   package init(
     sequence: UInt64, time: UTCTime, bootID: String, cause: Cause, families: PerFamily<Side>, chains: [Chain] = [],
-    omittedChains: Int = 0, actors: [Actor] = []
+    omittedChains: Int = 0, actors: [Actor] = [], since: UTCTime? = nil
   ) {
     self.sequence = sequence
     self.time = time
@@ -74,6 +78,7 @@ package struct HostChange: Hashable, Sendable {
     self.chains = chains
     self.omittedChains = omittedChains
     self.actors = actors
+    self.since = since
   }
 }
 
@@ -122,6 +127,9 @@ extension HostChange {
     case .ours(let serial):
       out.uint8(1)
       out.optional(serial) { $0.serial($1) }
+    case .oursBesides(let serial):
+      out.uint8(2)
+      out.optional(serial) { $0.serial($1) }
     }
     for family in Family.allCases {
       out.digest(families[family].observed)
@@ -142,6 +150,7 @@ extension HostChange {
       out.clipped(actor.name, to: WireLimit.actor)
       out.uint32(actor.process)
     }
+    out.optional(since) { $0.time($1) }
   }
 
   package init(_ reader: inout ByteReader) throws(ByteReader.Problem) {
@@ -151,7 +160,8 @@ extension HostChange {
     let cause: Cause
     switch try reader.uint8("cause") {
     case 0: cause = .others
-    case 1: cause = .ours(try reader.optional("serial") { (reader) throws(ByteReader.Problem) in try reader.serial() })
+    case 1: cause = .ours(try Self.serial(&reader))
+    case 2: cause = .oursBesides(try Self.serial(&reader))
     default: throw .malformed(field: "cause")
     }
     var sides: [Side] = []
@@ -173,8 +183,14 @@ extension HostChange {
         Actor(
           name: try reader.text("process name", atMost: WireLimit.actor), process: try reader.uint32("process number")))
     }
+    let since = try reader.optional("since") { (reader) throws(ByteReader.Problem) in try reader.time("since") }
     self.init(
       sequence: sequence, time: time, bootID: bootID, cause: cause,
-      families: PerFamily(ipv4: sides[0], ipv6: sides[1]), chains: chains, omittedChains: omittedChains, actors: actors)
+      families: PerFamily(ipv4: sides[0], ipv6: sides[1]), chains: chains, omittedChains: omittedChains, actors: actors,
+      since: since)
+  }
+
+  private static func serial(_ reader: inout ByteReader) throws(ByteReader.Problem) -> Serial? {
+    try reader.optional("serial") { (reader) throws(ByteReader.Problem) in try reader.serial() }
   }
 }

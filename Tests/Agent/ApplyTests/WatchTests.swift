@@ -1,7 +1,8 @@
-import Apply
 import Core
 import Testing
 import Wire
+
+@testable import Apply
 
 @Suite struct WatchTests {
   static let writer = HostChange.Actor(name: "iptables", process: 812)
@@ -66,6 +67,88 @@ import Wire
     #expect(news.map(\.cause) == [.ours(Serial(8)), .others])
     #expect(news.map(\.families.ipv4.differs) == [false, true])
     #expect(news.last?.actors == [Self.writer])
+  }
+
+  private func edit(_ words: String) {
+    host.facts.files[Self.trusted] = Array(words.utf8)
+  }
+
+  private static let trusted = "etc/portcullis/allowed_signers"
+
+  private func enroll() throws {
+    edit("a\n")
+    let enrolled = EnrolledFiles([(Self.trusted, Array("a\n".utf8))])
+    try host.disk.replace(EnrolledFiles.fileName, in: ".", with: enrolled.encode())
+  }
+
+  @Test func `an apply that leaves what differed as it was makes nobody else a culprit`() throws {
+    try enroll()
+    try host.apply(agent, Samples.old)
+    _ = try agent.look(for: [])
+    edit("b\n")
+    #expect(try news(of: agent).map(\.cause) == [.others])
+    try host.apply(agent, Samples.new)
+    let news = try news(of: agent, Self.writer)
+    #expect(news.map(\.cause) == [.oursBesides(Serial(8))] && news.first?.actors == [])
+    #expect(news.first?.families.ipv4.differs == true)
+    let report = try agent.report(.random(), managementSource: "")
+    #expect(news.first?.families.ipv4.observed == report.families.ipv4.observed)
+    // What comes on top of it is somebody's all the same.
+    try host.apply(agent, Samples.old)
+    tamper()
+    let later = try self.news(of: agent, Self.writer)
+    #expect(later.map(\.cause) == [.ours(Serial(7)), .others] && later.last?.actors == [Self.writer])
+    #expect(later.last?.chains == [.init(family: .ipv4, table: "filter", chain: "INPUT", change: .changed)])
+  }
+
+  @Test func `what nobody announces has no maker, and came at some time since the last look`() throws {
+    try enroll()
+    try host.apply(agent, Samples.old)
+    _ = try agent.look(for: [])
+    let looked = host.clock.time
+    host.clock.time = UTCTime(secondsSinceEpoch: looked.secondsSinceEpoch + 40)
+    edit("b\n")
+    let news = try news(of: agent, Self.writer)
+    #expect(news.map(\.cause) == [.others] && news.first?.actors == [])
+    #expect(news.first?.since == looked && news.first?.time == host.clock.time)
+    #expect(news.first?.chains.map(\.table) == ["disk"])
+  }
+
+  @Test func `who changed a rule is not named for what else changed meanwhile`() throws {
+    try enroll()
+    try host.apply(agent, Samples.old)
+    _ = try agent.look(for: [])
+    edit("b\n")
+    tamper()
+    let news = try news(of: agent, Self.writer)
+    #expect(news.map { $0.chains.map(\.table) } == [["disk"], ["filter"]])
+    #expect(news.map(\.actors) == [[], [Self.writer]] && news.map { $0.since == nil } == [false, true])
+  }
+
+  @Test func `rules of the other backend are announced where it is nft`() throws {
+    for backend in Backend.allCases {
+      let host = try FakeHost()
+      host.firewall.backend = backend
+      let agent = try host.recoveredAgent()
+      try host.apply(agent, Samples.old)
+      _ = try agent.look(for: [])
+      host.firewall.otherBackend.ipv4 = Array("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j DROP\nCOMMIT\n".utf8)
+      let news = try news(of: agent, Self.writer)
+      #expect(news.map(\.actors) == [backend == .nft ? [] : [Self.writer]])
+    }
+  }
+
+  @Test func `a report that sees what no look saw asks for one`() throws {
+    try enroll()
+    try host.apply(agent, Samples.old)
+    _ = try agent.look(for: [])
+    _ = try agent.report(.random(), managementSource: "")
+    #expect(!agent.isBehind)
+    edit("b\n")
+    _ = try agent.report(.random(), managementSource: "")
+    #expect(agent.isBehind)
+    _ = try agent.look(for: [])
+    #expect(!agent.isBehind)
   }
 
   @Test func `an apply that repairs is ours, and so is the safe policy`() throws {

@@ -29,6 +29,9 @@ final class FakeOperations: AgentOperations, Sendable {
     /// Why looking fails.
     var lookRefusal: Refusal?
     var isAnnounced = true
+    var isBehind = false
+    /// Done once, while the next look looks.
+    var duringLook: (@Sendable () -> Void)?
     var keeps = 0
     var isDiskFull = false
   }
@@ -190,9 +193,16 @@ final class FakeOperations: AgentOperations, Sendable {
     return state.withLock { $0.text }
   }
 
+  var isBehind: Bool { state.withLock { $0.isBehind } }
+
   var changes: ChangeLog { state.withLock { $0.changes } }
 
   func look(for actors: [HostChange.Actor]) throws(Refusal) -> Bool {
+    let happens = state.withLock { state in
+      defer { state.duringLook = nil }
+      return state.duringLook
+    }
+    happens?()
     let refusal = state.withLock { state in
       state.looks.append((actors, .now))
       if state.lookRefusal == nil {

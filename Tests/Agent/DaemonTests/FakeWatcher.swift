@@ -8,6 +8,8 @@ final class FakeWatcher: ChangeWatcher, Sendable {
   let descriptor: Int32
   private let writing: Int32
   private let announced = Mutex(Announced())
+  /// What it does not announce.
+  let silent = Mutex<(tables: [UInt8], asked: Int)>(([], 0))
 
   init() {
     var ends: [Int32] = [0, 0]
@@ -35,6 +37,13 @@ final class FakeWatcher: ChangeWatcher, Sendable {
     return announced.withLock { announced in
       defer { announced = Announced() }
       return announced
+    }
+  }
+
+  func unannounced() -> [UInt8] {
+    silent.withLock { silent in
+      silent.asked += 1
+      return silent.tables
     }
   }
 }

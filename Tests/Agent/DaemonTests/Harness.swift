@@ -22,7 +22,7 @@ final class RunningDaemon: Sendable {
   init(
     _ operations: FakeOperations = FakeOperations(), folder: String? = nil, group: UInt32? = nil,
     users: Set<UInt32> = [getuid()], root: UInt32 = getuid(), watcher: FakeWatcher? = nil,
-    adjust: (inout DaemonLimits) -> Void = { _ in }
+    adjust: (inout DaemonLimits) -> Void = { _ in }, listen: (@Sendable () throws -> any ChangeWatcher)? = nil
   ) throws {
     self.operations = operations
     self.folder = folder ?? FileManager.default.temporaryDirectory.path + "/portcullis-daemon-\(UUID().uuidString)"
@@ -38,7 +38,8 @@ final class RunningDaemon: Sendable {
     Thread { [self, fixed] in
       do {
         let began = Mutex(0.0)
-        let daemon = try Daemon(fixed, operations: operations, watcher: watcher)
+        let hear: (() throws -> any ChangeWatcher)? = listen ?? watcher.map { watcher in { watcher } }
+        let daemon = try Daemon(fixed, operations: operations, listen: hear)
         try daemon.run(stop: stopPipe[0]) {
           began.withLock { $0 = Self.threadTime() }
           ready.signal()

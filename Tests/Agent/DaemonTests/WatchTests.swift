@@ -36,12 +36,59 @@ import Wire
   }
 
   @Test func `rules are looked at once when the agent starts, and then not before something changes`() throws {
-    let daemon = try daemon { $0.poll = .milliseconds(50) }
+    let daemon = try daemon()
     usleep(600_000)
     daemon.stop()
     #expect(looks == 1)
     // The look, its result and the end.
     #expect(daemon.turns < 8)
+  }
+
+  @Test func `tables that appear unannounced are looked at, and as long as none does only that is asked`() throws {
+    let daemon = try daemon { $0.poll = .milliseconds(50) }
+    defer { daemon.stop() }
+    #expect(eventually { watcher.silent.withLock { $0.asked > 5 } })
+    #expect(looks == 1)
+    watcher.silent.withLock { $0.tables = Array("filter\n".utf8) }
+    #expect(eventually { looks == 2 })
+    let asked = watcher.silent.withLock { $0.asked }
+    #expect(eventually { watcher.silent.withLock { $0.asked > asked + 5 } })
+    #expect(looks == 2)
+  }
+
+  @Test func `a table that appears during a look is looked at by the next one`() throws {
+    let daemon = try daemon { $0.poll = .milliseconds(50) }
+    defer { daemon.stop() }
+    operations.state.withLock { $0.duringLook = { self.watcher.silent.withLock { $0.tables = [1] } } }
+    watcher.announce(Self.writer)
+    #expect(eventually { looks == 3 })
+  }
+
+  @Test func `what nothing tells of, as files and kernel settings, is looked at now and then`() throws {
+    let daemon = try daemon { $0.pollBesideRules = .milliseconds(100) }
+    defer { daemon.stop() }
+    #expect(eventually { looks >= 3 })
+  }
+
+  @Test func `an agent that cannot hear announcements says so once, polls, and tries again`() throws {
+    let tries = Mutex(0)
+    let daemon = try RunningDaemon(
+      operations, adjust: { $0.poll = .milliseconds(50) },
+      listen: { [watcher] in
+        try tries.withLock { tries in
+          tries += 1
+          if tries < 4 { throw Reason("no buffers\u{1b}") }
+        }
+        return watcher
+      })
+    #expect(eventually { tries.withLock { $0 == 4 } })
+    usleep(300_000)
+    let heard = looks
+    #expect((3...5).contains(heard))
+    watcher.announce(Self.writer)
+    #expect(eventually { looks == heard + 1 })
+    daemon.stop()
+    #expect(daemon.log.filter { $0.contains("no buffers\\u{1b}") }.count == 1)
   }
 
   @Test func `who waits for a change is told of it, and who made it is known to the look`() throws {
@@ -135,6 +182,20 @@ import Wire
     peer.say(.apply(Sample.transaction, manifest: Sample.manifest, .standard))
     #expect(try peer.hear()?.type == .staged)
     #expect(try peer.hear()?.type == .outcome)
+    #expect(eventually { looks == 2 })
+  }
+
+  @Test func `a report that saw more than the last look is followed by one`() throws {
+    let daemon = try daemon()
+    defer { daemon.stop() }
+    let peer = try TestPeer.greeted(daemon)
+    peer.say(.report(Sample.nonce))
+    #expect(try peer.hear()?.type == .report)
+    usleep(300_000)
+    #expect(looks == 1)
+    operations.state.withLock { $0.isBehind = true }
+    peer.say(.report(Sample.nonce))
+    #expect(try peer.hear()?.type == .report)
     #expect(eventually { looks == 2 })
   }
 

@@ -57,7 +57,19 @@ struct ChangeLinesTests {
     let ours = ChangeRecord(try group(changed(.ours(Serial(12)), differs: false)))
     #expect(ours.text(TextStyle()).contains("release 12 is loaded"))
     #expect((ours.what, ours.cause, ours.serial) == ("released", "ours", 12))
+    let besides = ChangeRecord(try group(changed(.oursBesides(Serial(12)))))
+    #expect(besides.text(TextStyle()).contains("release 12 is loaded"))
+    #expect(besides.text(TextStyle()).contains("what differed before still does"))
+    #expect((besides.what, besides.cause, besides.serial) == ("released", "ours", 12))
     #expect(ChangeRecord(try group(.lost("no route"))).text(TextStyle()).contains("is not watched"))
+  }
+
+  @Test func `what came unannounced is told with the time since when it may be there`() throws {
+    let change = WatchedChange(
+      host: HostID("web1")!, at: UTCTime("2026-11-21T14:02:31Z")!, event: changed(),
+      hostTime: UTCTime("2026-11-21T14:02:30Z")!, hostSince: UTCTime("2026-11-21T13:47:30Z")!)
+    let record = ChangeRecord(try #require(WatchedGroup.fold([change]).first))
+    #expect(record.text(TextStyle()).hasSuffix("and 2 more  at some time since 2026-11-21T13:47:30Z of its clock\n"))
   }
 
   @Test(arguments: HostileTextTests.hostile)

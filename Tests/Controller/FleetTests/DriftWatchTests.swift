@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Testing
 
 extension FleetSuite {
@@ -76,6 +77,27 @@ extension FleetSuite {
         #expect(later.first("released", on: "h002") != nil, "\(later)")
         #expect(later.first("drifted", on: "h001") == nil)
         #expect(later.status == 0, "\(later.said)")
+      }
+    }
+
+    /// Whether anything differs or not, and whether its connections are there yet or not.
+    @Test func aWatchThatIsInterruptedEndsWithOneHundredThirty() async throws {
+      try await SafetyLab.with("unwatch", hosts: 1, backend: "nft") { fleet in
+        _ = try await fleet.apply()
+        for (milliseconds, differs) in [(300, false), (4000, false), (4000, true)] {
+          if differs { try await fleet.lab.shell("h001", "iptables -I INPUT -p tcp --dport 8081 -j ACCEPT") }
+          let pid = "\(try Machine.scratch())/pid-\(UInt32.random(in: .min ... .max))"
+          async let watched = Command.run(
+            "/bin/sh", ["-c", "echo $$ > '\(pid)'; exec '\(Machine.portcullis)' drift --watch -o ndjson"],
+            in: fleet.lab.folder, timeout: 60)
+          try await Task.sleep(for: .milliseconds(milliseconds))
+          let process = try #require(pid_t(try text(of: pid).trimmingCharacters(in: .whitespacesAndNewlines)))
+          let asked = ContinuousClock.now
+          #expect(kill(process, SIGINT) == 0)
+          let ended = try await watched
+          #expect(ended.status == 130, "\(ended)")
+          #expect(asked.duration(to: .now) < .seconds(5))
+        }
       }
     }
 

@@ -181,20 +181,21 @@ import Wire
         Changes(
           entries: [
             HostChange(
-              sequence: 7, time: UTCTime(secondsSinceEpoch: 1), bootID: "b", cause: .ours(Serial(2)),
+              sequence: 7, time: UTCTime(secondsSinceEpoch: 1), bootID: "b", cause: .oursBesides(Serial(2)),
               families: PerFamily(
                 ipv4: HostChange.Side(observed: digest, differs: true),
                 ipv6: HostChange.Side(observed: digest, differs: false)),
               chains: [HostChange.Chain(family: .ipv6, table: "t", chain: "c", change: .changed)], omittedChains: 5,
-              actors: [HostChange.Actor(name: "n", process: 258)])
+              actors: [HostChange.Actor(name: "n", process: 258)], since: UTCTime(secondsSinceEpoch: 258))
           ], omitted: 3, last: 7)),
       hex([
-        "length": "00000093", "type": "8a", "last": "0000000000000007", "left out": "00000003",
+        "length": "0000009c", "type": "8a", "last": "0000000000000007", "left out": "00000003",
         "changes": "00000001", "number": "0000000000000007", "time": "0000000000000001", "boot id": "00000001 62",
-        "cause": "01", "serial follows": "01", "serial": "0000000000000002", "v4 observed": digest32,
+        "cause": "02", "serial follows": "01", "serial": "0000000000000002", "v4 observed": digest32,
         "v4 differs": "01", "v6 observed": digest32, "v6 differs": "00", "chains left out": "00000005",
         "chains": "00000001", "family": "01", "table": "00000001 74", "chain": "00000001 63", "change": "02",
         "actors": "00000001", "name": "00000001 6e", "process": "00000102",
+        "since follows": "01", "since": "0000000000000102",
       ])
     ),
     (.done("ok"), hex(["length": "00000007", "type": "88", "words": "00000002 6f6b"])),

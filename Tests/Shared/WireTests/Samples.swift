@@ -200,7 +200,8 @@ extension Random {
   mutating func anyChange() -> HostChange {
     HostChange(
       sequence: .random(in: 0 ... .max, using: &self), time: anyTime(), bootID: text(atMost: 64),
-      cause: Bool.random(using: &self) ? .others : .ours(maybe { $0.anySerial() }),
+      cause: [.others, .ours(maybe { $0.anySerial() }), .oursBesides(maybe { $0.anySerial() })]
+        .randomElement(using: &self)!,
       families: PerFamily(
         ipv4: HostChange.Side(observed: anyDigest(), differs: .random(using: &self)),
         ipv6: HostChange.Side(observed: anyDigest(), differs: .random(using: &self))),
@@ -211,7 +212,7 @@ extension Random {
       }, omittedChains: .random(in: 0...9, using: &self),
       actors: (0..<Int.random(in: 0...4, using: &self)).map { _ in
         HostChange.Actor(name: text(atMost: 64), process: .random(in: 0 ... .max, using: &self))
-      })
+      }, since: maybe { $0.anyTime() })
   }
 
   mutating func agentMessage() -> AgentMessage {

@@ -32,7 +32,9 @@ package final class NftablesWatcher: ChangeWatcher {
       }
       announced.isChange = true
       for reply in NetlinkReply.all(in: buffer[..<count]) {
-        guard let change = NftablesMessages.change(reply), let process = change.process else { continue }
+        guard let change = NftablesMessages.change(reply), let process = change.process,
+          !OwnPrograms.made(process: process, socket: reply.socket)
+        else { continue }
         let actor = HostChange.Actor(name: SafeText.escape(change.name), process: process)
         if announced.actors.count < WireLimit.actors, !announced.actors.contains(actor) {
           announced.actors.append(actor)
@@ -41,4 +43,6 @@ package final class NftablesWatcher: ChangeWatcher {
     }
     return announced
   }
+
+  package func unannounced() -> [UInt8] { Family.allCases.flatMap { LegacyTables.names($0) + [0] } }
 }
