@@ -37,6 +37,8 @@ struct RefusedStoreTests {
         db = sqlite3.connect(sys.argv[1])
         db.execute("INSERT INTO grdb_migrations VALUES ('999')")
         db.commit()
+        # So that nothing is left in its log.
+        db.close()
         """, store,
       ])
     let before = try Data(contentsOf: URL(fileURLWithPath: store))
