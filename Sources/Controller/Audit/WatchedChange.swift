@@ -35,7 +35,8 @@ package struct WatchedChange: Hashable, Sendable {
   package let unread: String?
 
   package init(
-    host: HostID, at: UTCTime, event: Event, isWaived: Bool = false, hostTime: UTCTime? = nil, hostSince: UTCTime? = nil,
+    host: HostID, at: UTCTime, event: Event, isWaived: Bool = false, hostTime: UTCTime? = nil,
+    hostSince: UTCTime? = nil,
     actors: [HostChange.Actor] = [],
     moves: [DifferingLines.Move] = [], unread: String? = nil
   ) {
