@@ -93,12 +93,18 @@ import Wire
     #expect(news.first?.families.ipv4.differs == true)
     let report = try agent.report(.random(), managementSource: "")
     #expect(news.first?.families.ipv4.observed == report.families.ipv4.observed)
-    // What comes on top of it is somebody's all the same.
+  }
+
+  @Test func `what comes on top of a standing difference after an apply is somebody's`() throws {
+    try enroll()
     try host.apply(agent, Samples.old)
+    edit("b\n")
+    _ = try agent.look(for: [])
+    try host.apply(agent, Samples.new)
     tamper()
-    let later = try self.news(of: agent, Self.writer)
-    #expect(later.map(\.cause) == [.ours(Serial(7)), .others] && later.last?.actors == [Self.writer])
-    #expect(later.last?.chains == [.init(family: .ipv4, table: "filter", chain: "INPUT", change: .changed)])
+    let news = try news(of: agent, Self.writer)
+    #expect(news.map(\.cause) == [.ours(Serial(8)), .others] && news.last?.actors == [Self.writer])
+    #expect(news.last?.chains == [.init(family: .ipv4, table: "filter", chain: "INPUT", change: .changed)])
   }
 
   @Test func `what nobody announces has no maker, and came at some time since the last look`() throws {
