@@ -106,4 +106,6 @@ struct JobResult: Sendable {
   }
   /// Of the change that waits after this job, if one does.
   let confirmBy: BootTime?
+  /// Processor time, with the programs that were run.
+  let cost: Duration
 }
