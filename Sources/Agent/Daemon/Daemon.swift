@@ -158,7 +158,7 @@ package final class Daemon {
     case .nothingToExpire: timer.expired(result.confirmBy, at: .now)
     case .looked(let looked):
       let problem = watching?.lastProblem
-      watching?.looked(looked, at: .now)
+      watching?.looked(looked, cost: result.cost, at: .now)
       // Whoever waits for the next change may wait for days.
       UnusedMemory.release()
       if let now = watching?.lastProblem, now != problem {

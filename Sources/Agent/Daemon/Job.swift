@@ -108,4 +108,6 @@ struct JobResult: Sendable {
   let confirmBy: BootTime?
   /// What a report saw is not in the changes yet.
   let isBehind: Bool
+  /// Processor time, with the programs that were run.
+  let cost: Duration
 }

@@ -15,12 +15,18 @@ package struct RereadTimer {
   /// A restore of both families makes several changes within some tens of milliseconds.
   package static let shortest: Duration = .milliseconds(200)
   package static let longest: Duration = .seconds(5)
+  /// A writer that never pauses makes us take a twentieth of a core at most, however many rules there are: beyond a quarter
+  /// of a second for each reading that is less often than `longest`.
+  package static let share = 20
 
   private var state = State.quiet
   private var pause = RereadTimer.shortest
   private var lastRead: BootTime?
+  private var cost = Duration.zero
 
   package init() {}
+
+  private var rest: Duration { pause < Self.longest ? pause : max(pause, cost * Self.share) }
 
   /// When `order` has something to say though nothing else happens; nil while nothing waits.
   package var deadline: BootTime? {
@@ -38,8 +44,8 @@ package struct RereadTimer {
     switch state {
     case .quiet:
       // Long after the last time this is no busy writer.
-      if let lastRead, lastRead + Self.longest > now {
-        state = .waiting(until: max(now + Self.shortest, lastRead + pause))
+      if let lastRead, lastRead + max(Self.longest, rest) > now {
+        state = .waiting(until: max(now + Self.shortest, lastRead + rest))
       } else {
         pause = Self.shortest
         state = .waiting(until: now + Self.shortest)
@@ -59,9 +65,12 @@ package struct RereadTimer {
   }
 
   /// The worker has read.
-  package mutating func read(at now: BootTime) {
+  ///
+  /// - Parameter cost: in processor time.
+  package mutating func read(at now: BootTime, cost: Duration = .zero) {
     guard case .reading(let isChangedAgain) = state else { return }
     lastRead = now
-    state = isChangedAgain ? .waiting(until: now + pause) : .quiet
+    self.cost = cost
+    state = isChangedAgain ? .waiting(until: now + rest) : .quiet
   }
 }

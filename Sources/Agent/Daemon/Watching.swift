@@ -90,7 +90,7 @@ struct Watching {
     return jobs
   }
 
-  mutating func looked(_ result: JobResult.Looked, at now: BootTime) {
+  mutating func looked(_ result: JobResult.Looked, cost: Duration, at now: BootTime) {
     switch result {
     case .saw(let seen, let isAnnounced):
       lastProblem = nil
@@ -105,7 +105,7 @@ struct Watching {
     }
     // Some of them may have come after their family was read.
     if take() { timer.changed(at: now) }
-    timer.read(at: now)
+    timer.read(at: now, cost: cost)
   }
 
   mutating func kept(_ written: ChangeLog, at now: BootTime) {

@@ -95,8 +95,11 @@ final class Worker: Sendable {
       poll(&waiting, 1, -1)
       Self.drain(wakeThread.reading)
       while let job = next() {
+        let before = SpentTime.byThisThreadAndPrograms
         let end = Self.perform(job, operations)
-        let result = JobResult(end: end, confirmBy: operations.confirmBy, isBehind: operations.isBehind)
+        let result = JobResult(
+          end: end, confirmBy: operations.confirmBy, isBehind: operations.isBehind,
+          cost: SpentTime.byThisThreadAndPrograms - before)
         state.withLock { state in
           state.running = nil
           state.results.append(result)

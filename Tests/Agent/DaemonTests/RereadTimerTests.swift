@@ -43,6 +43,30 @@ import Testing
     }
   }
 
+  @Test func `what costs much to read is read so seldom that it takes a twentieth of a core`() {
+    var timer = RereadTimer()
+    var reads: [Double] = []
+    var now = 10.0
+    while now < 600 {
+      timer.changed(at: Self.at(now))
+      if timer.order(at: Self.at(now)) {
+        reads.append(now)
+        timer.read(at: Self.at(now + 1), cost: .seconds(1))
+        now += 1
+      }
+      now += 0.1
+    }
+    let pauses = zip(reads.dropFirst(), reads).map { $0 - $1 }
+    #expect(pauses.prefix(3).allSatisfy { $0 < 5 }, "\(pauses)")
+    #expect(pauses.suffix(10).allSatisfy { (20...21.5).contains($0) }, "\(pauses)")
+    // One change after a rest is seen at once all the same.
+    timer.changed(at: Self.at(now))
+    while !timer.order(at: Self.at(now)) { now += 0.1 }
+    timer.read(at: Self.at(now), cost: .seconds(1))
+    timer.changed(at: Self.at(now + 30))
+    #expect(timer.deadline == Self.at(now + 30.2))
+  }
+
   @Test func `a writer that never pauses is read every five seconds in the end, and soon again when it rested`() {
     var timer = RereadTimer()
     var reads: [Double] = []
