@@ -60,9 +60,9 @@ struct SurroundingsTests {
     let fleet = try FleetFolder(policy: FleetFolder.bothHalves, hosts: ["h1", "h2", "h3"])
     try await fleet.enroll("h1")
     try await fleet.enroll("h2")
-    try await fleet.store.record(reports: [
-      ReceivedReport(FleetFolder.report("h1", owners: [.docker]), receivedAt: fleet.workspace.clock.now())
-    ])
+    var report = FleetFolder.report("h1", owners: [.docker])
+    report.time = fleet.workspace.clock.now()
+    try await fleet.store.record(reports: [ReceivedReport(report, receivedAt: report.time)])
     let found = try await Doctor(fleet.workspace).examine(fleet.workspace.inventory().hosts, store: fleet.store)
     // No keys were made here.
     #expect(found.controller.map(\.check) == ["keys", "ssh", "ssh"])
