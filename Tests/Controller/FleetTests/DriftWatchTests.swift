@@ -66,6 +66,9 @@ extension FleetSuite {
         let undone = try #require(watched.first("as-committed", on: "h001", containing: "--dport 8081"), "\(watched)")
         #expect(undone.record["ipv4"].strings.first?.hasPrefix("--A INPUT") == true)
         #expect(watched.first("drifted", on: "h002", containing: "--dport 8081") != nil, "\(watched)")
+        // What was watched is remembered, though nobody asked the hosts since.
+        let history = try await fleet.lab.succeed("history", "h001").out
+        #expect(history.contains("changed: ipv4 filter/INPUT, by ") && history.contains("changed back: "), "\(history)")
         // h002 differs still.
         #expect(watched.status == 2, "\(watched.said)")
         // Whoever watches later is told what stands.

@@ -9,7 +9,7 @@ import Wire
 @testable import Store
 
 /// Several processes over one file. The children are exit tests: this test program started again.
-struct ProcessTests {
+@Suite(.serialized) struct ProcessTests {
   @Test(arguments: [20, 60, 140]) func `what was acknowledged survives SIGKILL`(milliseconds: Int) async throws {
     let scratch = try Scratch()
     let directory = scratch.directory
@@ -90,8 +90,8 @@ struct ProcessTests {
       // Many short ones, then one that does not end.
       for second in 1...10 {
         try await store.record(
-          reports: (0..<50).map { received(makeReport(host($0), rules: "\(second)"), Int64(second)) })
-        try await store.record(changes: (0..<50).map { heardChanges(host($0), UInt64(second)...UInt64(second)) })
+          reports: (0..<20).map { received(makeReport(host($0), rules: "\(second)"), Int64(second)) })
+        try await store.record(changes: (0..<20).map { heardChanges(host($0), UInt64(second)...UInt64(second)) })
       }
       try await store.write("hold") { db in
         try db.execute(sql: "DELETE FROM waivers")
@@ -108,7 +108,7 @@ struct ProcessTests {
     }
     while !FileManager.default.fileExists(atPath: directory + "/holding") {
       try await look()
-      try await Task.sleep(for: .milliseconds(10))
+      try await Task.sleep(for: .milliseconds(50))
     }
     let began = ContinuousClock.now
     try await look()
