@@ -71,7 +71,7 @@ extension HostAgent {
   /// - Parameter content: nil where what is loaded is nobody's release.
   func noteKernel(_ rules: SideRules, of content: Digest?) {
     guard let content, let programs = try? firewall.programs(), programs.backend == .nft,
-      let kernel = try? firewall.nftables()
+      let kernel = readKernelAnew()
     else { return forgetKernel() }
     let note = KernelNote(content: content, programs: programs.description, rules: rules, kernel).encode()
     if (try? state.read(KernelNote.fileName, atMost: KernelNote.maximumSize)) == note { return }
