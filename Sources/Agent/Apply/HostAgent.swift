@@ -25,6 +25,7 @@ package final class HostAgent: AgentOperations {
   var waiting: WaitingChange?
   var sides = BundleSides()
   var watch = WatchMemory()
+  var lastKnown = LastKnownFilters()
   /// Of the plain files that this agent saw to, by name; nil inside for one that is not to be there.
   var plainDigests: [String: Digest?]?
   /// Nil for a process that only looks.

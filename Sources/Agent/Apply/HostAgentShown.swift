@@ -28,12 +28,19 @@ extension HostAgent {
   func shown(_ committed: CommittedBundle?, _ families: [Family], _ programs: FirewallPrograms) throws -> Shown {
     let (saved, unread) = try shownRulesets(committed, families)
     let side = committed.flatMap { shownSide($0) }
-    let kernel = Result { try firewall.nftables() }
+    let kernel = readKernel()
     let others = otherFilters(beside: saved, side?.rules, programs, kernel: kernel)
-    var difference = difference(
-      of: committed, side, saved, programs, kernel: (try? kernel.get()) ?? nil, found: others)
+    var difference = difference(of: committed, side, saved, programs, kernel: kernel.state, found: others)
     difference.kernel += unread
+    if committed != nil, side?.rules.isNothing != true {
+      difference.kernel += others.unread.map { KernelDifference(family: .ipv4, place: "unreadable", words: $0) }
+    }
     return Shown(saved: saved, side: side, others: others, difference: difference)
+  }
+
+  /// It will be the same the next time: nobody can print them, or nobody can read what was printed.
+  static func isUnreadable(_ error: any Error) -> Bool {
+    error is Diagnostics || (error as? FirewallProblem)?.kind == .refused
   }
 
   /// What the save programs print. Of rules that they cannot print, or that nobody can read, the release's own stand in,
@@ -45,8 +52,9 @@ extension HostAgent {
     var unread: [KernelDifference] = []
     for family in families {
       do { saved[family] = try savedRuleset(family) } catch {
-        let isUnreadable = error is Diagnostics || (error as? FirewallProblem)?.kind == .refused
-        guard isUnreadable, let committed, let text = expectedTexts(of: committed)?[family] else { throw error }
+        guard Self.isUnreadable(error), let committed, let text = expectedTexts(of: committed)?[family] else {
+          throw error
+        }
         saved[family] = try parse(saved: text, family)
         let why = cut(SafeText.escape(ErrorChain(error).message))
         unread.append(

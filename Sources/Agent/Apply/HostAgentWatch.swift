@@ -47,8 +47,8 @@ extension HostAgent {
         watch = WatchMemory(log: log, seen: sighting)
       }
       // Legacy tables announce nothing, whichever backend the host's own programs speak.
-      return try programs.backend == .nft
-        && Family.allCases.allSatisfy { try firewall.saveOtherBackend($0)?.isEmpty ?? true }
+      return programs.backend == .nft
+        && Family.allCases.allSatisfy { (try? firewall.saveOtherBackend($0)?.isEmpty ?? true) ?? false }
     } catch {
       throw Refusal("look for changes", error)
     }
@@ -72,6 +72,8 @@ extension HostAgent {
     let ledger = try ledger()
     guard let committed = ledger.committed else { return nil }
     let shown = try shown(committed, Family.allCases, programs)
+    // Nobody saw then that all is as it was.
+    if let problem = shown.others.problem, shown.others.unread.isEmpty { throw Reason(problem) }
     let families = PerFamily<Sighting.Side> { family in
       let observed = shown.observed(family)
       return Sighting.Side(

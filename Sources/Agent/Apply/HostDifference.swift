@@ -44,7 +44,9 @@ struct HostDifference: Hashable {
   private func othersChains(_ family: Family, _ isExpected: Bool) -> [RuleChain] {
     let own = others.filter { $0.family == family }
     var chains: [RuleChain] = own.prefix(Self.shown).compactMap { other in
-      guard let digest = isExpected ? other.before : other.now else { return nil }
+      guard let digest = isExpected ? other.before : other.now else {
+        return isExpected ? nil : Self.chain(other.name, ["# it is gone, or no packet passes through it"])
+      }
       return Self.chain(other.name, ["\(digest)" + (!isExpected && other.drops ? " # it may drop packets" : "")])
     }
     if own.count > Self.shown, !isExpected {
@@ -74,7 +76,7 @@ extension HostAgent {
     guard let committed, let side else { return difference }
     difference.disk += diskDifferences(committed) + journalDifference() + keptDifferences()
     if let baseline = othersBaseline() {
-      difference.others = OthersJudge(rules: side.rules, baseline: baseline).differences(found.all)
+      difference.others = OthersJudge(rules: side.rules, baseline: baseline).differences(found)
     }
     if programs.backend == .nft, let kernel {
       difference.kernel = kernelDifferences(committed, side.rules, saved, kernel)

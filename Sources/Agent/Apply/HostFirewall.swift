@@ -34,6 +34,9 @@ package protocol HostFirewall: AnyObject {
   /// What only the other backend's programs print; nil when the host has none of them.
   func saveOtherBackend(_ family: Family) throws(FirewallProblem) -> [UInt8]?
 
+  /// Tables that the kernel has and that no program here prints, because it is the other backend's.
+  func unprintedTables(_ family: Family) throws(FirewallProblem) -> [String]
+
   /// Everything that nf_tables holds, anybody's, as the kernel says; nil where it has no nf_tables.
   func nftables() throws(FirewallProblem) -> NftablesState?
 }

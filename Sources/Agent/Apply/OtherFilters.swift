@@ -50,16 +50,38 @@ struct OtherFilters {
   var parts = PerFamily<[ForeignPart]>(ipv4: [], ipv6: [])
   /// Nil where the other backend has no programs here.
   var otherBackend = PerFamily<[ForeignPart]?>(ipv4: nil, ipv6: nil)
+  /// Tables of the other backend that no program here prints.
+  var unprintedTables = PerFamily<[String]>(ipv4: [], ipv6: [])
+  /// Digests of rules of others in the tables that ours are in, which iptables' programs leave out or misprint.
+  var unprintedRules = PerFamily<[Digest]>(ipv4: [], ipv6: [])
   var sets: [String] = []
+  /// Why some of it could not be read.
   var problem: String?
+  /// What nobody knows any more, and why.
+  var unread: [String] = []
+
+  mutating func note(_ problem: String, isKnown: Bool) {
+    let words = cut(SafeText.escape(problem))
+    self.problem = words
+    if !isKnown { unread.append(words) }
+  }
 
   mutating func take(_ state: NftablesState, backend: Backend) {
     for table in state.tables {
       // What their programs print of iptables' tables is looked at in their words.
-      let printed = table.iptablesFamily.map { backend == .nft || otherBackend[$0] != nil } ?? false
-      guard printed else {
+      guard let family = table.iptablesFamily, backend == .nft || otherBackend[family] != nil else {
         tables.append(Self.table(table))
         continue
+      }
+      if let digest = table.unprinted {
+        switch backend {
+        case .nft: unprintedRules[family].append(digest)
+        case .legacy:
+          tables.append(
+            OthersReport.Table(
+              family: table.family.word, name: table.name, owner: nil, isHooked: table.isHooked, drops: table.drops,
+              digest: digest))
+        }
       }
       let builtIn = BuiltInChains.chains(of: table.name) ?? []
       for chain in table.chains where chain.hook != nil && !builtIn.contains(chain.name) {
@@ -86,7 +108,14 @@ struct OtherFilters {
         }
       },
       otherBackend: otherBackend.map { _, parts in parts.flatMap { $0.isEmpty ? nil : Self.digest(of: $0) } },
-      sets: sets, problem: problem)
+      sets: sets, problem: problem ?? unprintedWords)
+  }
+
+  private var unprintedWords: String? {
+    let names = Family.allCases.flatMap { family in unprintedTables[family].map { "\(family) \($0)" } }
+    guard !names.isEmpty else { return nil }
+    return cut(
+      SafeText.escape("no program on this host prints the other backend's tables: \(names.joined(separator: ", "))"))
   }
 
   private static func digest(of parts: [ForeignPart]) -> Digest {
@@ -106,14 +135,38 @@ struct OtherFilters {
     }
     for family in Family.allCases {
       let parts =
-        (otherBackend[family] ?? []).map { (OtherFilter.Kind.otherBackend, "other-backend", $0) }
-        + parts[family].map { (OtherFilter.Kind.rules, "rules", $0) }
+        (otherBackend[family] ?? []).map { (OtherFilter.Kind.otherBackend, OtherFilter.otherBackend, $0) }
+        + parts[family].map { (OtherFilter.Kind.rules, OtherFilter.rules, $0) }
       all += parts.map { kind, name, part in
         OtherFilter(
           kind: kind, family: family, name: "\(name)/\(part.owner?.rawValue ?? "others")", digest: part.digest,
           isKnown: part.owner != nil, isHooked: true, drops: true)
       }
+      func unprinted(_ kind: OtherFilter.Kind, _ name: String, _ content: some Sequence<UInt8>) -> OtherFilter {
+        OtherFilter(
+          kind: kind, family: family, name: "\(name)/unprinted", digest: Digest(of: content), isKnown: false,
+          isHooked: true, drops: true)
+      }
+      if !unprintedRules[family].isEmpty {
+        all.append(unprinted(.rules, OtherFilter.rules, unprintedRules[family].flatMap(\.bytes)))
+      }
+      if !unprintedTables[family].isEmpty {
+        let names = unprintedTables[family].joined(separator: "\n")
+        all.append(unprinted(.otherBackend, OtherFilter.otherBackend, names.utf8))
+      }
     }
     return all
+  }
+}
+
+extension NftablesTable {
+  /// Of what iptables' programs leave out or misprint of others' chains in a table of theirs; nil where they print it all.
+  fileprivate var unprinted: Digest? {
+    let parts = chains.filter { !OwnedNames.isOurs($0.name) }.flatMap { chain in
+      let rules = chain.notable.filter { $0.isNative && $0.calls == nil }.map { "\($0.digest)" }
+      let place = KernelHooks.displacement(of: chain, in: name)
+      return (rules + [place].compactMap { $0 }).map { "\(chain.name) \($0)\n" }
+    }
+    return parts.isEmpty ? nil : Digest(of: Array("\(name) \(objects)\n\(parts.joined())".utf8))
   }
 }

@@ -10,9 +10,24 @@ struct OthersBaseline: Hashable {
 
   private var digests: [String: Digest]
 
-  init(_ found: [OtherFilter]) { digests = Dictionary(found.map { ($0.key, $0.digest) }) { first, _ in first } }
+  /// What no packet passes through filters nothing, and is as good as not there.
+  init(_ found: [OtherFilter]) {
+    digests = Dictionary(found.filter(\.isHooked).map { ($0.key, $0.digest) }) { first, _ in first }
+  }
 
   subscript(filter: OtherFilter) -> Digest? { digests[filter.key] }
+
+  /// What was found then, and filters nothing any more.
+  func gone(from found: [OtherFilter]) -> [OthersDifference] {
+    let present = Set(found.filter(\.isHooked).map(\.key))
+    return digests.filter { !present.contains($0.key) }.sorted { $0.key < $1.key }.compactMap { key, digest in
+      let family = Family.allCases.first { key.hasPrefix("\($0)/") }
+      return family.map {
+        OthersDifference(
+          family: $0, name: String(key.dropFirst("\($0)/".count)), before: digest, now: nil, drops: false)
+      }
+    }
+  }
 
   func encode() -> [UInt8] {
     digests.sorted { $0.key < $1.key }.flatMap { Array("\($0.key) \($0.value)\n".utf8) }
@@ -34,7 +49,8 @@ struct OthersDifference: Hashable {
   let name: String
   /// Nil for what was not there.
   let before: Digest?
-  let now: Digest
+  /// Nil for what is gone, or switched off.
+  let now: Digest?
   let drops: Bool
 }
 
@@ -43,9 +59,27 @@ struct OthersJudge {
   let rules: SideRules
   let baseline: OthersBaseline
 
-  func differences(_ found: [OtherFilter]) -> [OthersDifference] {
-    found.filter { $0.isHooked && baseline[$0] != $0.digest && isDrift($0) }.map {
+  func differences(_ filters: OtherFilters) -> [OthersDifference] {
+    let found = filters.all
+    let changed = found.filter { $0.isHooked && baseline[$0] != $0.digest && isDrift($0) }.map {
       OthersDifference(family: $0.family, name: $0.name, before: baseline[$0], now: $0.digest, drops: $0.drops)
+    }
+    // What nobody can read may still be there.
+    return filters.unread.isEmpty ? changed + baseline.gone(from: found).filter(isMissed) : changed
+  }
+
+  /// Software that is known takes its rules along when it stops.
+  private func isMissed(_ gone: OthersDifference) -> Bool {
+    let words = gone.name.split(separator: "/", maxSplits: 1).map(String.init)
+    guard words.count == 2 else { return false }
+    let isRules = words[0] == OtherFilter.rules
+    let isChains = isRules || words[0] == OtherFilter.otherBackend
+    let isKnown = isChains ? ForeignOwner(rawValue: words[1]) != nil : TableOwner(ofTable: words[1]) != nil
+    return switch rules {
+    case .nothing: false
+    case .exclusive: !isRules && !isKnown
+    case .owned(let side) where side.deniesForeign: true
+    case .owned(let side): !isRules && !isKnown && !side.allowed.contains("*")
     }
   }
 
@@ -75,8 +109,7 @@ extension HostAgent {
       guard othersBaseline() == nil, let saved = try? savedRulesets(), let programs = try? firewall.programs() else {
         return
       }
-      let found = otherFilters(
-        beside: saved, rules, programs, kernel: Result { try firewall.nftables() })
+      let found = otherFilters(beside: saved, rules, programs, kernel: readKernel())
       guard found.problem == nil else { return }
       try? state.replace(OthersBaseline.fileName, in: ".", with: OthersBaseline(found.all).encode())
       return
@@ -87,28 +120,41 @@ extension HostAgent {
   /// - Parameters:
   ///   - saved: what the save programs print; families that do not matter may be empty.
   ///   - rules: ours; nil while there are none.
-  ///   - kernel: what nf_tables holds, or why that is not known.
   func otherFilters(
     beside saved: PerFamily<Ruleset>, _ rules: SideRules?, _ programs: FirewallPrograms,
-    kernel: Result<NftablesState?, any Error>
+    kernel: KernelReading
   ) -> OtherFilters {
     var found = OtherFilters()
     // In tables that are wholly ours what nobody known has is ours, or shows as drift.
     let isWhole = rules?.isExclusive ?? false
-    found.parts = saved.map { _, saved in saved.foreignParts().filter { $0.owner != nil || !isWhole } }
+    found.parts = saved.map { family, saved in
+      saved.foreignParts(besidePolicies: rules?.policyChains(family) ?? [:]).filter { $0.owner != nil || !isWhole }
+    }
     found.sets = Set(Family.allCases.flatMap { SetName.foreign(in: saved[$0]) }).sorted()
-    do {
-      found.otherBackend = try PerFamily { family in
-        try firewall.saveOtherBackend(family).map { try parse(saved: $0, family).foreignParts() }
+    for family in Family.allCases {
+      let read = Result { try otherBackend(family, programs) }
+      let known = lastKnown.otherBackend[family].take(read, at: bootClock.now())
+      found.otherBackend[family] = known ?? nil
+      if case .failure(let error) = read {
+        found.note("read the other backend's \(family) rules: \(ErrorChain(error).message)", isKnown: known != nil)
       }
-    } catch {
-      found.problem = cut(SafeText.escape("read the other backend's rules: \(ErrorChain(error).message)"))
+      found.unprintedTables[family] = (try? firewall.unprintedTables(family)) ?? []
     }
-    do {
-      if let state = try kernel.get() { found.take(state, backend: programs.backend) }
-    } catch {
-      found.problem = cut(SafeText.escape(ErrorChain(error).message))
-    }
+    if let state = kernel.state { found.take(state, backend: programs.backend) }
+    if let problem = kernel.problem { found.note(ErrorChain(problem).message, isKnown: kernel.isKnown) }
     return found
+  }
+
+  /// Nil where the other backend's programs are not here, or cannot print what there is in nf_tables: the kernel's own
+  /// words then stand for it.
+  private func otherBackend(_ family: Family, _ programs: FirewallPrograms) throws -> [ForeignPart]? {
+    do {
+      guard let saved = try firewall.saveOtherBackend(family) else { return nil }
+      if programs.backend == .legacy, Self.unspeakableTable(saved) != nil { return nil }
+      return try parse(saved: saved, family).foreignParts()
+    } catch {
+      if programs.backend == .legacy, Self.isUnreadable(error) { return nil }
+      throw error
+    }
   }
 }

@@ -17,10 +17,28 @@ enum SideRules {
     }
   }
 
+  var isNothing: Bool {
+    switch self {
+    case .nothing: true
+    case .exclusive, .owned: false
+    }
+  }
+
   var isOwned: Bool {
     switch self {
     case .owned: true
     case .exclusive, .nothing: false
+    }
+  }
+
+  /// Built-in chains whose policy these rules set, by table.
+  func policyChains(_ family: Family) -> [String: Set<String>] {
+    switch self {
+    case .exclusive(let rulesets):
+      Dictionary(
+        uniqueKeysWithValues: rulesets[family].tableNames.map { ($0, Set(BuiltInChains.chains(of: $0) ?? [])) })
+    case .owned(let side): side.rules[family].policies.mapValues { Set($0.keys) }
+    case .nothing: [:]
     }
   }
 
@@ -118,19 +136,7 @@ struct KnownRules {
   }
 
   /// Built-in chains whose policy these rules set, by table.
-  func policyChains(_ family: Family) -> [String: Set<String>] {
-    switch rules {
-    case .exclusive(let rulesets):
-      isCopy
-        ? [:]
-        : Dictionary(
-          uniqueKeysWithValues: rulesets[family].tableNames.map {
-            ($0, Set(BuiltInChains.chains(of: $0) ?? []))
-          })
-    case .owned(let side): side.rules[family].policies.mapValues { Set($0.keys) }
-    case .nothing: [:]
-    }
-  }
+  func policyChains(_ family: Family) -> [String: Set<String>] { isCopy ? [:] : rules.policyChains(family) }
 }
 
 /// Built-in policies: table, chain, ACCEPT or DROP.

@@ -100,8 +100,13 @@ package final class LinuxFirewall: HostFirewall {
   package func saveOtherBackend(_ family: Family) throws(FirewallProblem) -> [UInt8]? {
     let programs = try finder.programs()[family]
     guard let save = programs.otherSave else { return nil }
-    // A program that fails here (no such module, say) has no rules to show.
-    return Self.otherBackendHolds(programs) ? (try? reading.run(ProgramRequest(save, []), family)) ?? [] : []
+    return Self.otherBackendHolds(programs) ? try reading.run(ProgramRequest(save, []), family) : []
+  }
+
+  package func unprintedTables(_ family: Family) throws(FirewallProblem) -> [String] {
+    let programs = try finder.programs()[family]
+    guard programs.version.backend == .nft, programs.otherSave == nil else { return [] }
+    return Self.legacyTables(family)
   }
 
   package func nftables() throws(FirewallProblem) -> NftablesState? {
@@ -111,14 +116,17 @@ package final class LinuxFirewall: HostFirewall {
     }
   }
 
-  /// The legacy tables that exist are listed by the kernel; when there are none, asking the program would only load
-  /// its modules. The thread's own namespace is the one that its programs will be in.
+  /// When there are none, asking the program would only load its modules, or fail.
   private static func otherBackendHolds(_ programs: FamilyPrograms) -> Bool {
     switch programs.version.backend {
-    case .legacy: return true
-    case .nft:
-      let names = "/proc/thread-self/net/\(programs.family == .ipv4 ? "ip" : "ip6")_tables_names"
-      return !(SmallFile.read(names) ?? []).isEmpty
+    case .legacy: do { return try NftablesReader().generation() != nil } catch { return true }
+    case .nft: return !legacyTables(programs.family).isEmpty
     }
+  }
+
+  /// As the kernel lists them. The thread's own namespace is the one that its programs will be in.
+  private static func legacyTables(_ family: Family) -> [String] {
+    let names = SmallFile.read("/proc/thread-self/net/\(family == .ipv4 ? "ip" : "ip6")_tables_names") ?? []
+    return names.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }.sorted()
   }
 }

@@ -59,19 +59,23 @@ final class NetlinkSocket {
 
   /// Sends a request with NLM_F_DUMP and hands over each answer as it comes, until `take` has enough.
   ///
-  /// - Parameter breaksOff: as soon as something changed. The rest of the answers is then still to come, and nothing more
-  ///   should be asked here.
+  /// - Parameters:
+  ///   - breaksOff: as soon as something changed. The rest of the answers is then still to come, and nothing more should
+  ///     be asked here.
+  ///   - end: of all patience, by the monotonic clock; it is at most 5 s from now.
   /// - Returns: false when something changed meanwhile, so that the answers may not fit together.
   func dump(
-    _ message: NetlinkMessage, _ what: String, of type: UInt16, breaksOff: Bool = false, take: (NetlinkReply) -> Bool
+    _ message: NetlinkMessage, _ what: String, of type: UInt16, breaksOff: Bool = false, until end: Int = .max,
+    take: (NetlinkReply) -> Bool
   ) throws(SystemCallError) -> Bool {
     sequence += 1
     let bytes = message.encode(sequence: sequence)
     guard uninterrupted({ send(descriptor.raw, bytes, bytes.count, 0) }) == bytes.count else { throw .last(what, "") }
     var isWhole = true
-    let deadline = monotonicMilliseconds() + 5000
+    let deadline = min(monotonicMilliseconds() + 5000, end)
     while monotonicMilliseconds() < deadline {
-      for reply in try receive(within: 1000, what) where reply.sequence == sequence {
+      for reply in try receive(within: max(1, min(1000, deadline - monotonicMilliseconds())), what)
+      where reply.sequence == sequence {
         // NLM_F_DUMP_INTR
         if reply.flags & 0x10 != 0 { isWhole = false }
         if breaksOff, !isWhole { return false }

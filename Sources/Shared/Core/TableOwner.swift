@@ -27,7 +27,8 @@ package enum TableOwner: String, Hashable, Sendable, CaseIterable {
 
   private static let names: [String: TableOwner] = [
     "calico": .calico, "crowdsec": .crowdsec, "crowdsec6": .crowdsec, "docker": .docker, "docker-bridges": .docker,
-    "firewalld": .firewalld, "kube-proxy": .kubernetes, "kubelet": .kubernetes, "libvirt_network": .libvirt,
+    "firewalld": .firewalld, "firewalld_policy_drop": .firewalld, "firewalld_probe": .firewalld,
+    "kube-proxy": .kubernetes, "kubelet": .kubernetes, "libvirt_network": .libvirt,
     "lxd": .lxd, "incus": .lxd, "lxc": .lxd, "netavark": .podman, "sshguard": .sshguard, "io.systemd.nat": .systemd,
     "tailscale": .tailscale,
   ]

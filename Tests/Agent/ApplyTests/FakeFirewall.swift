@@ -110,13 +110,20 @@ final class FakeFirewall: HostFirewall {
 
   /// What the other backend's programs print.
   var otherBackend = PerFamily<[UInt8]?>(ipv4: nil, ipv6: nil)
+  var otherBackendProblem: FirewallProblem?
+  var unprinted: [String] = []
   /// What nf_tables holds besides the tables of the programs.
   var otherTables: [NftablesTable] = []
   /// Makes the kernel's own words of a table others than they were.
   var distort: ((inout NftablesTable) -> Void)?
   var nftablesProblem: FirewallProblem?
 
-  func saveOtherBackend(_ family: Family) throws(FirewallProblem) -> [UInt8]? { otherBackend[family] }
+  func saveOtherBackend(_ family: Family) throws(FirewallProblem) -> [UInt8]? {
+    if let otherBackendProblem { throw otherBackendProblem }
+    return otherBackend[family]
+  }
+
+  func unprintedTables(_ family: Family) -> [String] { family == .ipv4 ? unprinted : [] }
 
   func nftables() throws(FirewallProblem) -> NftablesState? {
     if let nftablesProblem { throw nftablesProblem }

@@ -103,7 +103,45 @@ import Wire
     #expect(try host.disk.read(KernelNote.fileName, atMost: 1 << 20) == nil)
     let report = try agent.report(.random(), managementSource: "")
     #expect(report.others?.problem == "nf_tables: busy")
+    // Nobody knows what there is.
+    #expect(try differences() == ["-A unreadable # nf_tables: busy"])
+    host.firewall.nftablesProblem = nil
     #expect(try agent.isIntact())
+  }
+
+  private static let busy = FirewallProblem(.unavailable, program: "nf_tables", family: nil, words: "busy")
+
+  private func wait(_ seconds: Int) { host.boot.time = host.boot.time + .seconds(seconds) }
+
+  @Test func `what differs does not go away while the kernel cannot be read`() throws {
+    try host.apply(agent, Modes.owned2)
+    host.firewall.otherTables = [OthersTests.table("evil")]
+    _ = try agent.look(for: [])
+    let (known, others) = (agent.changes.last, try agent.differences(in: "others", .ipv4))
+    #expect(others.count == 1)
+    host.firewall.nftablesProblem = Self.busy
+    #expect(try agent.differences(in: "others", .ipv4) == others && differences().isEmpty)
+    // Nor is anything told of it.
+    #expect(throws: Refusal.self) { try agent.look(for: []) }
+    #expect(agent.changes.last == known)
+    wait(61)
+    #expect(try differences() == ["-A unreadable # nf_tables: busy"])
+    _ = try agent.look(for: [])
+    #expect(agent.changes.changes(after: known)?.entries.map(\.families.ipv4.differs) == [true])
+    host.firewall.nftablesProblem = nil
+    #expect(try differences().isEmpty && agent.differences(in: "others", .ipv4) == others)
+  }
+
+  @Test func `a moment in which the kernel cannot be read is no drift`() throws {
+    try host.apply(agent, Modes.owned2)
+    #expect(try agent.isIntact())
+    wait(3600)
+    host.firewall.nftablesProblem = Self.busy
+    #expect(try agent.isIntact())
+    wait(59)
+    #expect(try agent.isIntact())
+    wait(2)
+    #expect(try !agent.isIntact())
   }
 
   @Test(arguments: [

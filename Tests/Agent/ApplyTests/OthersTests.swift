@@ -83,7 +83,7 @@ import Wire
     try strict.apply(other, Result { try bundle(denies: true, allowed: []) })
     #expect(try other.isIntact())
     strict.firewall.append("-A FORWARD -i docker0 -j ACCEPT", to: "filter", .ipv4)
-    #expect(try other.differences(in: "others", .ipv4).map { $0.prefix(23) } == ["-A rules/others sha256:"])
+    #expect(try other.differences(in: "others", .ipv4).map { $0.prefix(23) } == ["-A rules/docker sha256:"])
     strict.firewall.otherTables = [Self.table("docker-bridges")]
     #expect(try other.differences(in: "others", .ipv4).contains { $0.hasPrefix("-A inet/docker-bridges") })
   }
@@ -129,7 +129,7 @@ import Wire
     try host.apply(agent, Modes.bundle(4, .owned))
     #expect(try agent.isIntact())
     host.firewall.otherTables = []
-    #expect(try agent.isIntact())
+    #expect(try differences() == ["-A inet/guard # it is gone, or no packet passes through it"])
     host.firewall.otherTables = [Self.table("guard", "y")]
     #expect(try !agent.isIntact())
   }
@@ -146,6 +146,52 @@ import Wire
     #expect(try later.isIntact())
     host.firewall.otherTables = []
     #expect(later.othersBaseline() != nil)
+  }
+
+  @Test(arguments: [
+    (Manifest.Mode.owned, false, "guard", true), (.owned, false, "docker-bridges", false),
+    (.owned, true, "docker-bridges", true), (.exclusive, false, "guard", true), (.exclusive, false, "netavark", false),
+  ]) func `a filter of others that is gone is drift, but for software that stopped`(
+    mode: Manifest.Mode, denies: Bool, name: String, isDrift: Bool
+  ) throws {
+    host.firewall.otherTables = [Self.table(name), Self.table("unused", isHooked: false)]
+    let strict = Result {
+      try SignedBundles.bundle(
+        serial: 2, ipv4: Modes.owned4, ipv6: Modes.owned6, mode: .owned, deniesForeign: true)
+    }
+    try host.apply(agent, denies ? strict : Modes.bundle(2, mode))
+    #expect(try agent.isIntact())
+    host.firewall.otherTables[0].isDormant = true
+    #expect(try agent.isIntact() != isDrift)
+    host.firewall.otherTables = []
+    #expect(try agent.isIntact() != isDrift)
+    // Who cannot look does not miss it.
+    host.firewall.nftablesProblem = FirewallProblem(.unavailable, program: "nf_tables", family: nil, words: "busy")
+    #expect(try host.recoveredAgent().differences(in: "others", .ipv4).isEmpty)
+  }
+
+  @Test func `tables that no program prints are drift unless they were there at first`() throws {
+    host.firewall.unprinted = ["filter"]
+    try host.apply(agent, Modes.owned2)
+    #expect(try agent.isIntact())
+    let words = "no program on this host prints the other backend's tables: ipv4 filter"
+    #expect(try agent.report(.random(), managementSource: "").others?.problem == words)
+    host.firewall.unprinted = ["filter", "nat"]
+    #expect(try differences().map { $0.prefix(26) } == ["-A other-backend/unprinted"])
+  }
+
+  @Test func `rules of the other backend that cannot be read are not taken for none`() throws {
+    host.firewall.otherBackend.ipv4 = Array("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j DROP\nCOMMIT\n".utf8)
+    try host.apply(agent, Modes.owned2)
+    host.firewall.otherBackend.ipv4 = Array("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j LOG\nCOMMIT\n".utf8)
+    let before = try differences()
+    #expect(before.count == 1)
+    host.firewall.otherBackendProblem = FirewallProblem(.timedOut, program: "save", family: .ipv4, words: "killed")
+    #expect(try differences() == before)
+    host.boot.time = host.boot.time + .seconds(61)
+    #expect(try differences().isEmpty)
+    let words = "-A unreadable # read the other backend's ipv4 rules: "
+    #expect(try agent.differences(in: "kernel", .ipv4).contains { $0.hasPrefix(words) })
   }
 
   @Test func `a chain that hides in a table of iptables' own is shown`() throws {

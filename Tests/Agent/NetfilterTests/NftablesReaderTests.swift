@@ -128,6 +128,14 @@ import Testing
     }
   }
 
+  @Test func readingEndsInTime() throws {
+    try inNamespace {
+      try Self.nft(Self.table)
+      let error = #expect(throws: SystemCallError.self) { try NftablesReader().read(within: 0) }
+      #expect(error?.errno == ETIMEDOUT)
+    }
+  }
+
   /// What iptables' programs put into expressions of nf_tables' own, and some of the extensions.
   private static let written = [
     "-t raw -A PREROUTING -j TRACE", "-t raw -A PREROUTING -j CT --notrack",

@@ -17,6 +17,7 @@ import Wire
     try host.iptables("-I INPUT -p tcp --dport 22 -j f2b-sshd")
     try host.iptables("-N DOCKER-USER")
     try host.iptables("-A FORWARD -j DOCKER-USER")
+    try other(host, "-N DOCKER")
     _ = try host.run("ipset", "create", "blocklist", "hash:ip")
     try host.iptables("-I INPUT -m set --match-set blocklist src -j DROP")
     try TamperTests.nft(
@@ -28,6 +29,7 @@ import Wire
           tcp dport 22 ip saddr @addr-set-sshd counter reject
         }
       }
+      table inet mine { chain in { type filter hook input priority -20; tcp dport { 9022, 9080 } drop; }; }
       table inet watch { chain in { type filter hook input priority -300; policy accept; counter; }; }
       """)
   }
@@ -45,7 +47,26 @@ import Wire
     try TamperTests.nft("add rule inet f2b-table f2b-chain tcp dport \(2200 + round) drop")
     try TamperTests.nft(
       "add table ip docker-bridges; add chain ip docker-bridges c\(round) { type filter hook forward priority 0; }")
+    // The same rule in the place of itself, a firewalld that reloads, and a network more for Docker in the other backend.
+    try TamperTests.nft("add rule inet mine in tcp dport { 9022, 9080 } drop")
+    let listed = try SignedBundles.run("/usr/sbin/nft", ["-a", "list", "chain", "inet", "mine", "in"])
+    let rule = String(decoding: listed, as: UTF8.self).split(separator: "\n").first { $0.contains("dport") }
+    try TamperTests.nft("delete rule inet mine in handle \(try #require(rule?.split(separator: " ").last))")
+    try TamperTests.nft(
+      """
+      add table inet firewalld_policy_drop
+      add chain inet firewalld_policy_drop c { type filter hook input priority -310; policy accept; }
+      """)
+    if round % 2 == 1 { try TamperTests.nft("delete table inet firewalld_policy_drop") }
+    try other(host, "-t nat -A POSTROUTING -s 172.\(18 + round).0.0/16 ! -o br-\(round) -j MASQUERADE")
+    try other(host, "-A FORWARD -i br-\(round) ! -o br-\(round) -j ACCEPT")
+    try other(host, "-P FORWARD DROP")
     _ = try? SignedBundles.call("/usr/bin/ping", "-c 1 -W 1 -q 127.0.0.1")
+  }
+
+  private static func other(_ host: RealHost, _ words: String) throws {
+    let other = host.backend == .nft ? Backend.legacy : .nft
+    try SignedBundles.call("/usr/sbin/xtables-\(other.name)-multi", "iptables \(words)")
   }
 
   @Test(arguments: Backend.allCases) func `others at their work, and counters, are no drift`(backend: Backend) throws {

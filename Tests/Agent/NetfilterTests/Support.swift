@@ -156,6 +156,7 @@ final class TamperedFirewall: HostFirewall {
   func rehearse(_ rehearsal: Rehearsal) throws(FirewallProblem) -> Rehearsed { try real.rehearse(rehearsal) }
   func save(_ family: Family) throws(FirewallProblem) -> [UInt8] { try real.save(family) }
   func saveOtherBackend(_ family: Family) throws(FirewallProblem) -> [UInt8]? { try real.saveOtherBackend(family) }
+  func unprintedTables(_ family: Family) throws(FirewallProblem) -> [String] { try real.unprintedTables(family) }
   func nftables() throws(FirewallProblem) -> NftablesState? { try real.nftables() }
   func setNames(within limit: Duration) throws(FirewallProblem) -> [String] { try real.setNames(within: limit) }
   func saveSet(_ name: String, within limit: Duration) throws(FirewallProblem) -> [UInt8] {

@@ -42,6 +42,18 @@ import Wire
     }
   }
 
+  @Test func `reading nf_tables ends, though somebody never pauses`() throws {
+    try inNamespace {
+      let writer = try Writer()
+      defer { writer.end() }
+      for _ in 0..<3 {
+        let begin = monotonicMilliseconds()
+        _ = try? NftablesReader().read()
+        #expect(monotonicMilliseconds() - begin < 3000)
+      }
+    }
+  }
+
   @Test func `a rehearsal does not wait for the host's lock`() throws {
     try onRealHost(.legacy) { host in
       _ = try SignedBundles.run("/usr/bin/mount", ["-t", "tmpfs", "none", "/run"])

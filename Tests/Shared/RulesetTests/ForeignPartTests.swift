@@ -32,7 +32,7 @@ import Testing
     let parts = try parts(Self.mixed)
     #expect(parts.map(\.owner) == [.docker, .fail2ban, nil])
     #expect(parts.map(\.rules) == [0, 2, 2])
-    #expect(try self.parts("*filter\n:INPUT DROP [0:0]\nCOMMIT\n") == [])
+    #expect(try self.parts("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n") == [])
   }
 
   @Test(arguments: [
@@ -48,6 +48,46 @@ import Testing
     for other: ForeignOwner? in [.docker, .fail2ban, nil] {
       #expect((before[other] == after[other]) == (other != owner), "\(String(describing: other))")
     }
+  }
+
+  @Test func `a default that drops is nobody's, where it is not ours`() throws {
+    let text = "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\nCOMMIT\n"
+    let drops = try parts(text)
+    #expect(drops.map(\.owner) == [nil] && drops.map(\.rules) == [0])
+    #expect(try parts(text.replacing("FORWARD ACCEPT", with: "FORWARD DROP")) != drops)
+    let ruleset = try Ruleset.parse(save: Array(text.utf8), file: "save")
+    #expect(ruleset.foreignParts(besidePolicies: ["filter": ["INPUT"]]) == [])
+    #expect(ruleset.foreignParts(besidePolicies: ["filter": ["FORWARD"]]) == drops)
+  }
+
+  @Test(arguments: [
+    ("-A POSTROUTING -s 172.18.0.0/16 ! -o br-1 -j MASQUERADE", "nat", ForeignOwner.docker),
+    ("-A POSTROUTING -s 172.18.0.2/32 -d 172.18.0.2/32 -p tcp -m tcp --dport 80 -j MASQUERADE", "nat", .docker),
+    ("-A PREROUTING -d 172.18.0.2/32 ! -i mine0 -j DROP", "raw", .docker),
+    ("-A FORWARD -i br-1 ! -o br-1 -j ACCEPT", "mangle", .docker),
+    ("-A FORWARD -i virbr0 -o virbr0 -j ACCEPT", "mangle", nil),
+    ("-A FORWARD -i br-1 -o eth0 -j ACCEPT", "mangle", nil), ("-A FORWARD -i mine1 -j ACCEPT", "mangle", nil),
+    ("-A FORWARD -j DROP", "mangle", nil), ("-A INPUT -i br-1 -j ACCEPT", "mangle", nil),
+    ("-A POSTROUTING -j MASQUERADE", "nat", nil), ("-A POSTROUTING -s 172.18.0.0/16 -j ACCEPT", "nat", nil),
+  ]) func `what containers' software writes into built-in chains is his`(
+    rule: String, table: String, owner: ForeignOwner?
+  ) throws {
+    let chain = rule.split(separator: " ")[1]
+    let added = "*\(table)\n:\(chain) ACCEPT [0:0]\n\(rule)\nCOMMIT\n"
+    let docker = """
+      *filter
+      :DOCKER - [0:0]
+      :DOCKER-USER - [0:0]
+      -A DOCKER ! -i mine0 -o mine0 -j DROP
+      -A DOCKER-USER -i mine1 -j DROP
+      COMMIT
+
+      """
+    let beside = try parts(docker + added)
+    #expect(beside.first { $0.owner == .docker }?.rules == (owner == .docker ? 3 : 2))
+    #expect(beside.contains { $0.owner == nil } == (owner == nil))
+    // Without him nobody is known to write such rules.
+    #expect(try parts(added).map(\.owner) == [nil])
   }
 
   @Test func `a built-in chain that hangs nowhere is read as it is`() throws {

@@ -22,7 +22,7 @@ struct NftablesBuilder {
     var notable: [NotableRule] = []
   }
 
-  /// What a rule's look-ups mean is in here; its own name is the kernel's invention.
+  /// Part of what rules say: the set has no name but what the kernel invented, or says what becomes of a packet.
   struct Set: Hashable {
     var family: UInt8
     var table: ArraySlice<UInt8>
@@ -37,7 +37,11 @@ struct NftablesBuilder {
   /// Rules come chain by chain.
   private var latest: (key: ChainKey, place: Int)?
   private var objects: [TableKey: [[UInt8]]] = [:]
-  private(set) var setsWithoutNames: [Set] = []
+  /// Whose elements are to be taken before the rules.
+  private(set) var setsThatTell: [Set] = []
+  private var members: [Set: MemberSum] = [:]
+  /// Of those without names: what they are besides their members.
+  private var nameless: [Set: [UInt8]] = [:]
 
   mutating func take(_ reply: NetlinkReply, _ kind: NftablesMessages.Kind) {
     guard let family = reply.payload.first else { return }
@@ -57,10 +61,15 @@ struct NftablesBuilder {
 
   func tables() -> [NftablesTable] {
     let chains = Dictionary(grouping: chains) { $0.key.table }
+    let maps = Dictionary(grouping: members.filter { nameless[$0.key] == nil }) {
+      TableKey(family: $0.key.family, name: $0.key.table)
+    }
     return found.compactMap { key, flags in
       guard let family = NftablesFamily(rawValue: key.family) else { return nil }
       var all = DigestBuilder()
-      for object in (objects[key] ?? []).sorted(by: { $0.lexicographicallyPrecedes($1) }) { all.update(object) }
+      let named = (maps[key] ?? []).map { Array($0.key.name) + [0] + $0.value.digest.bytes }
+      let told = ((objects[key] ?? []) + named).sorted { $0.lexicographicallyPrecedes($1) }
+      for object in told { all.update(object) }
       return NftablesTable(
         family: family, name: NftablesMessages.text(key.name),
         // NFT_TABLE_F_DORMANT
@@ -105,7 +114,8 @@ struct NftablesBuilder {
   private mutating func takeRule(_ fields: NetlinkFields, of table: TableKey) {
     guard let name = fields[2].map(Self.name) else { return }
     let rule = NftablesRule(
-      family: table.family, expressions: fields[4] ?? [], compatibility: fields[5] ?? [], remarks: fields[7] ?? [])
+      family: table.family, expressions: fields[4] ?? [], compatibility: fields[5] ?? [], remarks: fields[7] ?? [],
+      nameless: { content(ofNameless: $0, in: table) })
     guard let place = place(of: ChainKey(table: table, name: name)) else { return }
     let position = chains[place].chain.rules
     chains[place].chain.rules += 1
@@ -130,23 +140,38 @@ struct NftablesBuilder {
   /// NFTA_SET_NAME 2, FLAGS 3, KEY_TYPE 4, KEY_LEN 5, DATA_TYPE 6, DATA_LEN 7, TIMEOUT 11.
   private mutating func takeSet(_ fields: NetlinkFields, of table: TableKey) {
     guard let name = fields[2].map(Self.name) else { return }
-    takeNamed(.set, fields, [3, 4, 5, 6, 7, 11], of: table)
+    let set = Set(family: table.family, table: table.name, name: name)
     // NFT_SET_ANONYMOUS
-    guard (fields[3].flatMap(NftablesMessages.bigEndian) ?? 0) & 1 != 0 else { return }
-    setsWithoutNames.append(Set(family: table.family, table: table.name, name: name))
+    if (fields[3].flatMap(NftablesMessages.bigEndian) ?? 0) & 1 != 0 {
+      var content = ByteWriter()
+      for field: UInt16 in [3, 4, 5, 6, 7, 11] { content.string(fields[field] ?? []) }
+      nameless[set] = content.bytes
+      setsThatTell.append(set)
+      return
+    }
+    takeNamed(.set, fields, [3, 4, 5, 6, 7, 11], of: table)
+    // NFT_DATA_VERDICT: what it maps to decides. Whoever is known for his table changes it all the time.
+    let isVerdict = fields[6].flatMap(NftablesMessages.bigEndian) == 0xffff_ff00
+    if isVerdict, TableOwner(ofTable: NftablesMessages.text(table.name)) == nil { setsThatTell.append(set) }
+  }
+
+  private func content(ofNameless name: ArraySlice<UInt8>, in table: TableKey) -> Digest? {
+    let set = Set(family: table.family, table: table.name, name: Self.name(name))
+    guard let head = nameless[set] else { return nil }
+    return Digest(of: head + (members[set] ?? MemberSum()).digest.bytes)
   }
 
   /// NFTA_SET_ELEM_LIST_SET 2, ELEMENTS 3; NFTA_SET_ELEM_KEY 1, DATA 2, FLAGS 3, KEY_END 10.
   private mutating func takeElements(_ fields: NetlinkFields, of table: TableKey) {
+    guard let name = fields[2].map(Self.name) else { return }
+    let set = Set(family: table.family, table: table.name, name: name)
     for element in NetlinkReply.list(fields[3] ?? []) {
       var content = ByteWriter()
-      content.uint16(NftablesMessages.Kind.element.rawValue)
-      content.string(fields[2] ?? [])
       for part in NetlinkReply.list(element.content) where [1, 2, 3, 10].contains(part.type) {
         content.uint16(part.type)
         content.string(part.content)
       }
-      objects[table, default: []].append(content.bytes)
+      members[set, default: MemberSum()].add(content.bytes)
     }
   }
 
@@ -166,4 +191,17 @@ struct NftablesBuilder {
   }
 
   private static func name(_ field: ArraySlice<UInt8>) -> ArraySlice<UInt8> { field.prefix { $0 != 0 } }
+}
+
+/// All members of a set, in whatever order the kernel lists them, in the room of one.
+private struct MemberSum {
+  private var sum = SIMD4<UInt64>()
+  private var count: UInt64 = 0
+
+  mutating func add(_ member: [UInt8]) {
+    Digest(of: member).bytes.withUnsafeBytes { sum &+= $0.loadUnaligned(as: SIMD4<UInt64>.self) }
+    count += 1
+  }
+
+  var digest: Digest { withUnsafeBytes(of: (sum, count)) { Digest(of: $0.prefix(40)) } }
 }

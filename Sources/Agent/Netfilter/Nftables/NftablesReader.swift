@@ -4,9 +4,6 @@ internal import Glibc
 
 /// Reads nf_tables from the kernel: some dumps, and again when something changed between them.
 struct NftablesReader {
-  /// A writer that never pauses would keep us for ever.
-  private static let attempts = 10
-
   /// Answers are looked into when all have come, so that fewer changes fall between them; beyond this as they come.
   private static let kept = 8 << 20
 
@@ -15,17 +12,23 @@ struct NftablesReader {
   init() throws(SystemCallError) { socket = try NetlinkSocket(NetlinkSocket.netfilter) }
 
   /// Nil where the kernel has no nf_tables.
-  func read() throws -> NftablesState? {
-    for attempt in 0..<Self.attempts {
-      // 127 ms in all: a writer that works in bursts gets to an end.
-      if attempt > 2 { usleep(1000 << UInt32(attempt - 3)) }
+  ///
+  /// - Parameter limit: in milliseconds: a writer that never pauses would keep us for ever, and somebody may wait for his
+  ///   rules to be confirmed.
+  func read(within limit: Int = 2000) throws -> NftablesState? {
+    let deadline = monotonicMilliseconds() + limit
+    var attempt = 0
+    repeat {
+      // A writer that works in bursts gets to an end.
+      if attempt > 2 { usleep(1000 << UInt32(min(attempt - 3, 6))) }
+      attempt += 1
       guard let before = try generation() else { return nil }
       // In a conversation of its own, which may be broken off.
-      if let tables = try NftablesReader().tables(of: before) {
+      if let tables = try NftablesReader().tables(of: before, until: deadline) {
         return NftablesState(generation: before, tables: tables)
       }
-    }
-    throw Reason("nf_tables changed \(Self.attempts) times while it was read")
+    } while monotonicMilliseconds() < deadline
+    throw Reason("nf_tables changed again and again while it was read")
   }
 
   /// Which changes the kernel has made so far; nil where it has no nf_tables.
@@ -42,12 +45,21 @@ struct NftablesReader {
   }
 
   /// Nil when something changed meanwhile.
-  private func tables(of state: UInt32) throws -> [NftablesTable]? {
+  private func tables(of state: UInt32, until deadline: Int) throws -> [NftablesTable]? {
     var builder = NftablesBuilder()
     var answers: [(reply: NetlinkReply, kind: NftablesMessages.Kind)] = []
     var size = 0
-    for kind in [NftablesMessages.Kind.table, .chain, .rule, .set, .object, .flowTable] {
-      let isWhole = try dump(NftablesMessages.dump(kind), kind) { reply in
+    for kind in [NftablesMessages.Kind.table, .chain, .set] {
+      guard try dump(NftablesMessages.dump(kind), kind, until: deadline, take: { builder.take($0, kind) }) else {
+        return nil
+      }
+    }
+    for set in builder.setsThatTell {
+      let question = NftablesMessages.elements(family: set.family, table: set.table, set: set.name)
+      guard try dump(question, .element, until: deadline, take: { builder.take($0, .element) }) else { return nil }
+    }
+    for kind in [NftablesMessages.Kind.rule, .object, .flowTable] {
+      let isWhole = try dump(NftablesMessages.dump(kind), kind, until: deadline) { reply in
         answers.append((reply, kind))
         size += reply.payload.count
         guard size > Self.kept else { return }
@@ -58,19 +70,16 @@ struct NftablesReader {
     }
     guard try generation() == state else { return nil }
     for answer in answers { builder.take(answer.reply, answer.kind) }
-    for set in builder.setsWithoutNames {
-      let question = NftablesMessages.elements(family: set.family, table: set.table, set: set.name)
-      guard try dump(question, .element, take: { builder.take($0, .element) }) else { return nil }
-    }
-    guard try builder.setsWithoutNames.isEmpty || generation() == state else { return nil }
     return builder.tables()
   }
 
   private func dump(
-    _ question: NetlinkMessage, _ kind: NftablesMessages.Kind, take: (NetlinkReply) -> Void
+    _ question: NetlinkMessage, _ kind: NftablesMessages.Kind, until deadline: Int, take: (NetlinkReply) -> Void
   ) throws -> Bool {
     do throws(SystemCallError) {
-      return try socket.dump(question, "read nf_tables' \(kind)s", of: kind.answer, breaksOff: true) { reply in
+      return try socket.dump(
+        question, "read nf_tables' \(kind)s", of: kind.answer, breaksOff: true, until: deadline
+      ) { reply in
         take(reply)
         return true
       }

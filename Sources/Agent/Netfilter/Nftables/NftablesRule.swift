@@ -14,9 +14,16 @@ struct NftablesRule {
   private(set) var chain: String?
   /// Nothing in it but counters and a verdict.
   private(set) var isUnconditional = true
+  /// What the packet comes to was said.
+  private var hasActed = false
+  /// The kernel looks no further.
+  private var isDecided = false
+  private var holdsConstant = false
 
+  /// - Parameter nameless: what a set without a name holds: that stands for the name that the kernel gave it.
   init(
-    family: UInt8 = 2, expressions: ArraySlice<UInt8>, compatibility: ArraySlice<UInt8>, remarks: ArraySlice<UInt8>
+    family: UInt8 = 2, expressions: ArraySlice<UInt8>, compatibility: ArraySlice<UInt8>, remarks: ArraySlice<UInt8>,
+    nameless: (ArraySlice<UInt8>) -> Digest? = { _ in nil }
   ) {
     var content = ByteWriter(capacity: expressions.count + compatibility.count + remarks.count + 64)
     self.content = []
@@ -26,7 +33,7 @@ struct NftablesRule {
       let name = parts[1].map(NftablesMessages.text) ?? ""
       let data = parts[2] ?? []
       content.text(name)
-      content.string(Self.lasting(data, of: name))
+      content.string(Self.lasting(data, of: name, nameless))
       take(name, NetlinkFields(data), family)
     }
     content.string(compatibility)
@@ -35,13 +42,22 @@ struct NftablesRule {
   }
 
   private mutating func take(_ name: String, _ data: NetlinkFields, _ family: UInt8) {
-    if Self.isNative(name, data, family) { isNative = true }
+    // The programs write one target, at the end, and print the last; the kernel obeys the first, and looks no further.
+    if hasActed || Self.isNative(name, data, family) { isNative = true }
+    // Their only constant is what TRACE sets; another one may stand in for what is compared.
+    if holdsConstant, name != "meta" || data[3] == nil { isNative = true }
+    holdsConstant = false
+    if isDecided { return }
     if name != "counter" && name != "immediate" && name != "last" { isUnconditional = false }
     switch name {
-    case "reject": drops = true
-    case "queue": mayPass = true
+    case "reject": (drops, hasActed, isDecided) = (true, true, true)
+    case "queue": (mayPass, hasActed, isDecided) = (true, true, true)
+    case "log": hasActed = true
+    // NFTA_META_SREG 3.
+    case "meta": if data[3] != nil { hasActed = true }
     // NFTA_TARGET_NAME 1: iptables' extensions.
     case "target":
+      hasActed = true
       let target = data[1].map(NftablesMessages.text)
       if target == "REJECT" { drops = true } else { mayPass = true }
     // NFTA_LOOKUP_DREG 3: a map to verdicts has its result in register 0, and may hold any.
@@ -52,7 +68,13 @@ struct NftablesRule {
     case "immediate":
       guard let verdict = NetlinkFields(data[2] ?? [])[2].map(NetlinkFields.init),
         let code = verdict[1].flatMap(NftablesMessages.bigEndian)
-      else { break }
+      else {
+        holdsConstant = true
+        break
+      }
+      hasActed = true
+      // Only after NFT_CONTINUE, -1, the rule's next words count.
+      isDecided = Int32(bitPattern: code) != -1
       chain = verdict[2].map(NftablesMessages.text)
       // NF_DROP is 0; -1 and -2, NFT_CONTINUE and NFT_BREAK, go on with the next rule.
       if code == 0 {
@@ -64,9 +86,21 @@ struct NftablesRule {
     }
   }
 
-  private static func lasting(_ data: ArraySlice<UInt8>, of name: String) -> ArraySlice<UInt8> {
+  private static func lasting(
+    _ data: ArraySlice<UInt8>, of name: String, _ nameless: (ArraySlice<UInt8>) -> Digest?
+  ) -> ArraySlice<UInt8> {
     switch name {
     case "counter", "last": return []
+    case "lookup", "dynset", "objref":
+      // NFTA_LOOKUP_SET and NFTA_DYNSET_SET_NAME 1, NFTA_OBJREF_SET_NAME 4.
+      let set: UInt16 = name == "objref" ? 4 : 1
+      var kept = ByteWriter()
+      for part in NetlinkReply.list(data) {
+        kept.uint16(part.type)
+        let held = part.type == set ? nameless(part.content) : nil
+        kept.string(held.map { $0.bytes[...] } ?? part.content)
+      }
+      return kept.bytes[...]
     case "quota":
       // NFTA_QUOTA_BYTES 1, NFTA_QUOTA_FLAGS 2; 4 is how much was used.
       var kept = ByteWriter()

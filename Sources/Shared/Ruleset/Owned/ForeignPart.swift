@@ -5,22 +5,31 @@ package struct ForeignPart: Hashable, Sendable {
   /// Nil for what nobody known has.
   package let owner: ForeignOwner?
   package let rules: Int
-  /// Of his chains, and of the rules elsewhere that call them.
+  /// Of his chains, of the rules elsewhere that call them or name his bridges, and of policies other than ACCEPT.
   package let digest: Digest
 }
 
 extension Ruleset {
   /// What is not ours, by owner: known ones by name, then the rest. Owners without rules or chains are left out.
-  package func foreignParts() -> [ForeignPart] {
+  ///
+  /// - Parameter ours: built-in chains whose policy is ours, by table.
+  package func foreignParts(besidePolicies ours: [String: Set<String>] = [:]) -> [ForeignPart] {
     var parts: [ForeignOwner?: Part] = [:]
+    let idioms = BridgeIdioms(self)
     for table in ordered().tables {
       let owned = Dictionary(table.ownedChains.map { ($0.chain, $0.owner) }) { first, _ in first }
       for chain in table.chains where !OwnedNames.isOurs(chain.name) && !table.isOnlyPrepared(chain.name) {
         let owner = owned[chain.name]
         // A built-in chain is nobody's; another is, even without rules.
         if chain.policy == nil { parts[owner, default: Part()].add(chain.declaration.utf8, table.name) }
+        if let policy = chain.policy, policy != "ACCEPT", ours[table.name]?.contains(chain.name) != true {
+          let setter = idioms.ownerOfPolicy(of: chain.name, table.name)
+          parts[setter, default: Part()].add("\(chain.name) \(policy)".utf8, table.name)
+        }
         for rule in chain.rules where !rule.callsOurs {
-          let caller = owner ?? (owned.isEmpty ? nil : RuleShape(rule).called.flatMap { owned[$0] })
+          let caller =
+            owner ?? (owned.isEmpty ? nil : RuleShape(rule).called.flatMap { owned[$0] })
+            ?? idioms.owner(of: rule, in: chain.name, table.name)
           parts[caller, default: Part()].add(rule.bytes, table.name)
           parts[caller, default: Part()].rules += 1
         }
