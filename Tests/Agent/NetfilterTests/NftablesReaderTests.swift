@@ -164,7 +164,7 @@ import Testing
   @Test(arguments: [
     "ip saddr @s accept", "tcp dport vmap @m", "meta skuid 0 accept", "ip dscp 3 accept", "ip length 40 accept",
     "meta mark set 5", "ip daddr set 192.0.2.1", "tcp sequence 5 accept", "fib saddr type local accept",
-    "icmp code 3 accept", "ct state new accept", "meta time \"2026-01-01\" accept",
+    "icmp code 3 accept", "ct state new accept", "log prefix \"x\" accept", "meta time \"2026-01-01\" accept",
   ]) func whatOnlyNftSaysIsNative(words: String) throws {
     try inNamespace {
       try Self.nft(
