@@ -54,6 +54,11 @@ package struct AdoptDocument: Document {
       notes.append("made \(SafeText.escape(file)): \(typedRules) rules typed, \(rawRules) raw")
       notes.append("it stands for nothing until 'portcullis plan' was looked at, and 'portcullis apply' was run")
     }
+    if typedRules + rawRules > 0 {
+      notes.append(
+        "its rules stand where its order puts it among the policies (50, unless it says `order:`), which may be another "
+          + "place of the chain than where they were found")
+    }
     for line in removed {
       let place =
         line.source.map { "said at \(SafeText.escape($0)): delete it there" } ?? "where it is said is not known"

@@ -23,8 +23,11 @@ package struct AuditListDocument: Document {
   }
 
   let actions: [Action]
+  /// Lines of the log that are no entries: what they said is not among the actions.
+  let unreadable: Int
 
-  package init(_ actions: [AuditAction], since: UTCTime?) {
+  package init(_ actions: [AuditAction], since: UTCTime?, unreadable: Int = 0) {
+    self.unreadable = unreadable
     self.actions =
       actions
       .filter { action in since.map { since in UTCTime(action.began.time).map { $0 >= since } ?? true } ?? true }
@@ -46,7 +49,7 @@ package struct AuditListDocument: Document {
   package var names: [String] { actions.map { String($0.sequence) } }
   package var records: [any Encodable] { actions }
   package var summary: [String: Int] {
-    ["actions": actions.count, "without_end": actions.count { $0.ended == nil }]
+    ["actions": actions.count, "without_end": actions.count { $0.ended == nil }, "unreadable": unreadable]
   }
 
   package func text(_ style: TextStyle) -> String {
@@ -58,7 +61,8 @@ package struct AuditListDocument: Document {
         action.reason ?? "-",
       ])
     }
-    return table.text()
+    guard unreadable > 0 else { return table.text() }
+    return table.text() + "\(unreadable) lines could not be read; 'portcullis audit verify' tells which\n"
   }
 
   private static func text(_ hosts: AuditEntry.Hosts, _ style: TextStyle) -> String {
@@ -87,7 +91,7 @@ package struct AuditVerifyDocument: Document {
   /// The log that this one was begun in place of, because its end did not hold; nil when there was none.
   @ExplicitNull var follows: AuditEntry.Predecessor?
 
-  package init(_ verification: AuditVerification, path: String, head asked: Digest?) {
+  package init(_ verification: AuditVerification, path: String) {
     self.path = path
     lines = verification.lines
     intact = verification.isIntact
@@ -101,7 +105,7 @@ package struct AuditVerifyDocument: Document {
   package var exitCode: Int32 { intact ? 0 : 2 }
 
   package var names: [String] { [head ?? "-"] }
-  package var records: [any Encodable] { problems }
+  package var records: [any Encodable] { [self] }
   package var summary: [String: Int] { ["lines": lines, "problems": problems.count + more] }
 
   package func text(_ style: TextStyle) -> String {

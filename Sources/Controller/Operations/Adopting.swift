@@ -35,7 +35,16 @@ package struct Adopting: Sendable {
   ) async throws -> Adopted {
     let found = try await DriftHunt(workspace, limits: limits).hunt(hosts, store: store)
     let unreachable = found.statuses.filter { $0.contact == .unreachable }.map(\.host)
-    let groups = DriftGroup.fold(found.drifts.filter { $0.exact != nil })
+    let degraded = Set(found.statuses.filter { $0.modifiers.contains(.degraded) }.map(\.host))
+    let waived = Set(found.drifts.filter { $0.waiver != nil }.map(\.host)).subtracting(degraded)
+    var leftAlone: [String] = []
+    for (hosts, why) in [
+      (degraded, Waiving.degraded), (waived, "waived: 'portcullis drift waive --end' takes that back"),
+    ] where !hosts.isEmpty {
+      leftAlone.append("\(Folding.fold(hosts.map(\.description))): \(why)")
+    }
+    let groups = DriftGroup.fold(
+      found.drifts.filter { $0.exact != nil && !degraded.contains($0.host) && !waived.contains($0.host) })
     guard groups.count <= 1 else {
       let named = groups.map { Folding.fold($0.hosts.map(\.description)) }.joined(separator: "; ")
       throw Failure(
@@ -44,7 +53,7 @@ package struct Adopting: Sendable {
     }
     guard let drift = groups.first, case .differs(let diffs) = drift.finding else {
       return Adopted(
-        hosts: [], name: name, appliesTo: nil, policy: nil, removed: [], leftOut: [], unreachable: unreachable)
+        hosts: [], name: name, appliesTo: nil, policy: nil, removed: [], leftOut: leftAlone, unreachable: unreachable)
     }
     let added = try AddedRules(diffs)
     var appliesTo: String?
@@ -68,8 +77,8 @@ package struct Adopting: Sendable {
       }
     }
     return Adopted(
-      hosts: drift.hosts, name: name, appliesTo: appliesTo, policy: policy, removed: removed, leftOut: added.leftOut,
-      unreachable: unreachable)
+      hosts: drift.hosts, name: name, appliesTo: appliesTo, policy: policy, removed: removed,
+      leftOut: added.leftOut + leftAlone, unreachable: unreachable)
   }
 
   /// A policy applies to groups: one that somebody names, or the one that has these hosts and no others.

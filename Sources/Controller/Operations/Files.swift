@@ -18,6 +18,22 @@ package enum Files {
   /// Writes the whole file under a temporary name, makes it durable, and renames it into place, so that a crash leaves
   /// the old content or the new.
   package static func write(_ content: [UInt8], to path: String, mode: mode_t = 0o644) throws {
+    try place(content, at: path, mode) { rename($0, path) == 0 ? nil : error("rename", path) }
+  }
+
+  /// The same for a file that must be new: whatever has its name stays, also a link to nowhere.
+  package static func create(_ content: [UInt8], at path: String, mode: mode_t = 0o644) throws {
+    try place(content, at: path, mode) { temporary in
+      guard link(temporary, path) == 0 else { return error("create", path) }
+      unlink(temporary)
+      return nil
+    }
+  }
+
+  /// - Parameter name: gives the temporary file its name.
+  private static func place(
+    _ content: [UInt8], at path: String, _ mode: mode_t, _ name: (String) -> SystemCallError?
+  ) throws {
     // A name of its own: two writers at once must not rename each other's half.
     let temporary = "\(path).\(getpid()).\(UInt32.random(in: .min ... .max)).new"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
@@ -30,8 +46,7 @@ package enum Files {
       unlink(temporary)
       throw error
     }
-    guard rename(temporary, path) == 0 else {
-      let failure = error("rename", path)
+    if let failure = name(temporary) {
       unlink(temporary)
       throw failure
     }

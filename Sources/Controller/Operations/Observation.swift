@@ -61,7 +61,8 @@ package struct Observation: Sendable {
     let endpoints = Endpoints(inventory: try workspace.inventory(), configuration: workspace.configuration)
     let enrolled = Set(try await store.enrolments().keys)
     let isRebuilt = try await store.isRebuilt()
-    let asked = hosts.filter { enrolled.contains($0.id) || isRebuilt }
+    let departed = try await isRebuilt ? store.departed() : []
+    let asked = hosts.filter { enrolled.contains($0.id) || isRebuilt && !departed.contains($0.id) }
       .map { (host: $0.id, fleet: workspace.configuration.fleet, endpoint: endpoints.endpoint(of: $0, as: .agent)) }
     let sweep = Sweep(connector: try workspace.connector(), limits: limits)
     let known = try await store.knownChanges()
@@ -85,6 +86,8 @@ package struct Observation: Sendable {
     if isRebuilt {
       let unknown = reports.filter { !enrolled.contains($0.report.host) }
       try await Relearning(workspace, sweep: sweep).learn(unknown, of: asked, store: store)
+      let settled = departed.union(try await store.enrolments().keys)
+      if try workspace.inventory().hosts.allSatisfy({ settled.contains($0.id) }) { try await store.endRebuilding() }
     }
     // Who did something comes before what came of it.
     try await store.record(changes: changes)
@@ -100,7 +103,8 @@ package struct Observation: Sendable {
   package func statuses(_ hosts: [InventoryHost], store: FleetStore?) async throws -> [HostStatus] {
     let observations = try await store?.observations() ?? [:]
     let desired = try await store?.desiredHosts() ?? [:]
-    let withdrawn = try await store?.withdrawn() ?? [:]
+    let withdrawn = Set(try await store?.withdrawn().keys.map(\.self) ?? [])
+      .union(ForgottenWithdrawals.hosts(observations, released: desired))
     let now = workspace.clock.now()
     let awaiting = Dictionary(
       uniqueKeysWithValues: try await (store?.awaiting() ?? []).filter { $0.until > now }.map { ($0.host, $0) })
@@ -108,7 +112,7 @@ package struct Observation: Sendable {
     return hosts.map { host in
       var status = judge.judge(
         host.id, desired: desired[host.id], observation: observations[host.id] ?? HostObservation())
-      if withdrawn[host.id] != nil {
+      if withdrawn.contains(host.id) {
         status.reasons.append("is withdrawn: has none of our rules until 'portcullis apply -l HOST --reinstate'")
       }
       if let change = awaiting[host.id] {

@@ -123,7 +123,15 @@ package struct Planning: Sendable {
       var content = ReleaseContent(drafts)
       for (host, bundle) in try await store?.withdrawn() ?? [:]
       where content.byHost[host] != nil && !reinstated.contains(host) {
-        content.byHost[host] = try .withdrawing(bundle)
+        content.byHost[host] = try .withdrawing(Manifest.parse(bundle.manifest))
+      }
+      let forgotten = ForgottenWithdrawals.hosts(observations, released: try await store?.desiredHosts() ?? [:])
+      for host in forgotten.subtracting(reinstated) {
+        // A policy that leaves everything open expects nothing either.
+        guard let draft = drafts.byHost[host],
+          draft.content != observations[host]?.lastReport?.report.committed?.content
+        else { continue }
+        content.byHost[host] = try .withdrawing(draft.manifest(fleet: drafts.fleet, serial: Serial(1)))
       }
       return (content, drafts)
     case .earlier(let serial): return (try await earlier(serial, chosen, store), nil)
@@ -132,7 +140,7 @@ package struct Planning: Sendable {
       var content = try await released(doing: "withdraw hosts", store)
       for (host, bundle) in try await store?.bundles() ?? [:] where chosen.contains(host) && content.byHost[host] != nil
       {
-        content.byHost[host] = try .withdrawing(bundle)
+        content.byHost[host] = try .withdrawing(Manifest.parse(bundle.manifest))
       }
       return (try content.requiring(chosen, doing: "withdraw hosts", because: "no release names it"), nil)
     }

@@ -82,8 +82,7 @@ extension ReleaseContent.Host {
   }
 
   /// The host gives our rules up; who manages it and which groups it is in stays as it was last released.
-  static func withdrawing(_ bundle: StoredBundle) throws -> ReleaseContent.Host {
-    let last = try Manifest.parse(bundle.manifest)
+  static func withdrawing(_ last: Manifest) throws -> ReleaseContent.Host {
     let manifest = try Manifest(
       fleet: last.fleet, host: last.host, serial: last.serial, mode: .withdrawn, labels: last.labels,
       sources: last.sources, files: nil)

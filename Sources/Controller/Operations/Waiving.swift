@@ -11,6 +11,19 @@ package struct Waiving: Sendable {
     /// Hosts that got none, and why, in words for an operator.
     package let leftOut: [HostID: String]
     package let unreachable: [HostID]
+    /// What is to be waived, for whoever has to approve it.
+    package var drifts: [HostDrift] = []
+    package var statuses: [HostStatus] = []
+
+    /// Hosts with an identical difference stand together, whether or not it was waived before.
+    package var groups: [DriftGroup] {
+      DriftGroup.fold(
+        drifts.map { drift in
+          var drift = drift
+          drift.waiver = nil
+          return drift
+        })
+    }
   }
 
   /// As the audit log has them.
@@ -37,11 +50,30 @@ package struct Waiving: Sendable {
         kind: .usage)
     }
     let found = try await DriftHunt(workspace, limits: limits).hunt(hosts, store: store)
+    let known = try await store.knownDifferences(of: found.drifts.map(\.host)).mapValues(\.exact)
+    return Self.sort(found, known: known, enrolled: Set(try await store.enrolments().keys)) { drift, exact in
+      Waiver(
+        host: drift.host, difference: exact, words: drift.summary, ends: start + 86_400, reason: reason,
+        actor: Actor.name, made: now)
+    }
+  }
+
+  /// - Parameter known: the differences that the store remembers.
+  static func sort(
+    _ found: DriftHunt.Found, known: [HostID: Digest], enrolled: Set<HostID>, make: (HostDrift, Digest) -> Waiver
+  ) -> Waived {
     let drifts = Dictionary(uniqueKeysWithValues: found.drifts.map { ($0.host, $0) })
-    let known = try await store.knownDifferences(of: found.drifts.map(\.host))
     var waivers: [Waiver] = []
     var leftOut: [HostID: String] = [:]
     for status in found.statuses where status.contact != .unreachable {
+      guard enrolled.contains(status.host) else {
+        leftOut[status.host] = "not enrolled, so that nobody asked"
+        continue
+      }
+      guard !status.modifiers.contains(.degraded) else {
+        leftOut[status.host] = Self.degraded
+        continue
+      }
       guard let drift = drifts[status.host], let exact = drift.exact else {
         leftOut[status.host] =
           status.integrity == .drifted
@@ -49,17 +81,19 @@ package struct Waiving: Sendable {
         continue
       }
       // Without it no report could tell that a difference is this one.
-      guard known[status.host]?.exact == exact else {
+      guard known[status.host] == exact else {
         leftOut[status.host] = "it changed while it was looked at, or what differs is too long"
         continue
       }
-      waivers.append(
-        Waiver(
-          host: status.host, difference: exact, words: drift.summary, ends: start + 86_400, reason: reason,
-          actor: Actor.name, made: now))
+      waivers.append(make(drift, exact))
     }
+    let chosen = Set(waivers.map(\.host))
     return Waived(
-      waivers: waivers, leftOut: leftOut,
-      unreachable: found.statuses.filter { $0.contact == .unreachable }.map(\.host))
+      waivers: waivers, leftOut: leftOut, unreachable: found.statuses.filter { $0.contact == .unreachable }.map(\.host),
+      drifts: found.drifts.filter { chosen.contains($0.host) },
+      statuses: found.statuses.filter { chosen.contains($0.host) })
   }
+
+  /// All of its own rules are gone: that is nothing to live with or to learn from.
+  static let degraded = "runs the safe policy: 'portcullis drift repair' puts back what was committed"
 }

@@ -67,15 +67,21 @@ extension AuditLog {
   }
 
   /// Every entry in order; lines that are none are left out.
-  /// - Parameter since: entries from then on.
-  package func entries(since: UTCTime? = nil) throws(Failure) -> [AuditEntry] {
+  package func entries() throws(Failure) -> [AuditEntry] { try contents().entries }
+
+  /// The same.
+  /// - Returns: `unreadable` is how many lines are none, as they were altered or cut short.
+  package func contents() throws(Failure) -> (entries: [AuditEntry], unreadable: Int) {
     var entries: [AuditEntry] = []
+    var unreadable = 0
     try read("read") { _, line, isWhole in
-      guard isWhole, let entry = try? AuditLine(parsing: line).entry else { return }
-      if let since, let time = UTCTime(entry.time), time < since { return }
+      guard isWhole, let entry = try? AuditLine(parsing: line).entry else {
+        unreadable += 1
+        return
+      }
       entries.append(entry)
     }
-    return entries
+    return (entries, unreadable)
   }
 
   /// A log that was never begun has no lines.

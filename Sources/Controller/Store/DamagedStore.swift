@@ -8,8 +8,10 @@ internal import Glibc
 extension FleetStore {
   /// Opens the store as `init` does, in place of a damaged one if need be.
   /// - Parameter isBelieved: whether a waiver that the damaged file still has was not ended since.
+  /// - Parameter hadContent: whether there must be a store: asked when the file is missing or empty.
   package static func replacingDamaged(
-    path: String, fleet: FleetID, at now: UTCTime, keeping isBelieved: (Waiver) -> Bool = { _ in true }
+    path: String, fleet: FleetID, at now: UTCTime, keeping isBelieved: (Waiver) -> Bool = { _ in true },
+    hadContent: () -> Bool = { false }
   ) throws(Failure) -> (store: FleetStore, setAside: SetAside?) {
     do {
       // Whoever was killed while it put a new store in place of a damaged one had it ready.
@@ -18,11 +20,13 @@ extension FleetStore {
         defer { Glibc.close(lock) }
         if access(path, F_OK) != 0 { try rename(successor(of: path), to: path) }
       }
-      if !isSuspect(path), let store = try unlessDamaged(path, fleet) { return (store, nil) }
+      let isLost = isVoid(path) && hadContent()
+      if !isLost, !isSuspect(path), let store = try unlessDamaged(path, fleet) { return (store, nil) }
       // Two processes that find the same damage must not set aside what one of them has begun anew.
       let lock = try exclusively(path + ".lock")
       defer { Glibc.close(lock) }
-      if let store = try unlessDamaged(path, fleet) {
+      let isStillLost = isLost && isVoid(path)
+      if !isStillLost, let store = try unlessDamaged(path, fleet) {
         guard isSuspect(path) else { return (store, nil) }
         if try store.isSound() {
           unlink(suspicion(of: path))
@@ -36,7 +40,7 @@ extension FleetStore {
       try setAside(path, as: kept)
       try rename(successor(of: path), to: path)
       unlink(suspicion(of: path))
-      return (try FleetStore(path: path, fleet: fleet), SetAside(path: kept, waivers: waivers))
+      return (try FleetStore(path: path, fleet: fleet), SetAside(path: isStillLost ? nil : kept, waivers: waivers))
     } catch {
       throw StoreProblem.failure("replace the damaged store", path: path, error)
     }
@@ -44,15 +48,17 @@ extension FleetStore {
 
   /// What became of a damaged store.
   package struct SetAside: Hashable, Sendable {
-    package let path: String
+    /// Nil when the file was missing or empty.
+    package let path: String?
     package let waivers: SalvagedWaivers
   }
 
-  /// Whether this store was begun in place of a damaged one, so that hosts may be enrolled which it knows nothing of.
-  package func isRebuilt() async throws(Failure) -> Bool {
-    try await read("look whether the store was begun anew") { db in
-      try Bool.fetchOne(db, sql: "SELECT EXISTS (SELECT 1 FROM rebuilt)") ?? false
-    }
+  /// Whether there is no file, or one with nothing in it: what a full disk or a copy that went wrong leaves. A library
+  /// that opens it makes a new database of it, and says nothing.
+  package static func isVoid(_ path: String) -> Bool {
+    var status = stat()
+    guard lstat(path, &status) == 0 else { return errno == ENOENT }
+    return status.st_mode & S_IFMT == S_IFREG && status.st_size == 0
   }
 
   /// Damage shows when the page is read that has it. A file beside the store says so to whoever opens it next.
@@ -119,7 +125,7 @@ extension FleetStore {
   /// Its log and index first: a new database must not find them.
   private static func setAside(_ path: String, as kept: String) throws {
     for suffix in ["-shm", "-wal", ""] where Glibc.rename(path + suffix, kept + suffix) != 0 {
-      guard errno == ENOENT, !suffix.isEmpty else { throw systemError("rename", path + suffix) }
+      guard errno == ENOENT else { throw systemError("rename", path + suffix) }
     }
   }
 

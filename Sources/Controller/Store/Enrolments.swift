@@ -112,6 +112,7 @@ extension FleetStore {
       ] {
         try db.execute(sql: "DELETE FROM \(table) WHERE host = ?", arguments: [host.description])
       }
+      try Self.depart(host, db)
     }
   }
 }

@@ -49,4 +49,7 @@ extension Schema {
     "CREATE UNIQUE INDEX events_by_origin ON events (host, origin) WHERE origin IS NOT NULL",
     "CREATE TABLE change_marks (host TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID",
   ]
+
+  /// Hosts that were removed while a store that was begun anew still asks for those it knows nothing of.
+  static let departed = "CREATE TABLE departed (host TEXT PRIMARY KEY) STRICT, WITHOUT ROWID"
 }

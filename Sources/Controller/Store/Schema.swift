@@ -30,6 +30,7 @@ enum Schema {
     // The digest of all of its row: what survives damage must not say more than it did.
     migrator.registerMigration("sealed waivers") { db in try db.execute(sql: "ALTER TABLE waivers ADD COLUMN seal BLOB")
     }
+    migrator.registerMigration("hosts removed while others are learnt again") { db in try db.execute(sql: departed) }
     return migrator
   }
 

@@ -24,8 +24,9 @@ struct AuditVerb: AsyncParsableCommand {
     func perform() async throws -> Int32 {
       let workspace = try open()
       let moment = try since.map { try Since.parse($0, now: workspace.clock.now()) }
-      let actions = AuditAction.pair(try workspace.audit.entries())
-      try Terminal.print(AuditListDocument(actions, since: moment), output)
+      let (entries, unreadable) = try workspace.audit.contents()
+      try Terminal.print(
+        AuditListDocument(AuditAction.pair(entries), since: moment, unreadable: unreadable), output)
       return 0
     }
   }
@@ -59,7 +60,7 @@ struct AuditVerb: AsyncParsableCommand {
       }
       let workspace = try open()
       let log = workspace.audit
-      let document = AuditVerifyDocument(try log.verify(head: noted), path: log.path, head: noted)
+      let document = AuditVerifyDocument(try log.verify(head: noted), path: log.path)
       try Terminal.print(document, output)
       return document.exitCode
     }

@@ -16,7 +16,12 @@ struct Change {
   func carryOut(_ planned: Planning.Planned, _ applying: Applying, _ store: FleetStore) async throws -> Int32 {
     let document = PlanDocument(planned)
     guard document.toChange > 0 else { return try await apply(planned, applying, store).exitCode }
-    if !isApproved { try approve(document) }
+    if !isApproved {
+      try approval.require(
+        verb, what: "\(verb) to \(document.toChange) hosts", hosts: document.toChange,
+        hint: verb == "apply" ? "look at 'portcullis plan', then say --yes, or apply a plan file" : "say --yes",
+        showing: document)
+    }
     return try await applying.workspace.audited(
       verb, hosts: planned.plan.touched.map(\.host), reason: approval.reason
     ) {
@@ -40,26 +45,25 @@ struct Change {
     return ActionEnd(exitCode: applied.tally.exitCode.rawValue, release: applied.release?.serial)
   }
 
-  /// Asks the person at the terminal; a script must have said yes before.
-  private func approve(_ document: PlanDocument) throws {
-    if approval.yes { return }
-    guard Terminal.isInteractive, !approval.noInput else {
-      throw Failure(
-        "\(verb) to \(document.toChange) hosts", because: Reason("nobody is here to approve it"),
-        hint: verb == "apply" ? "look at 'portcullis plan', then say --yes, or apply a plan file" : "say --yes",
-        kind: .refused)
-    }
-    Terminal.say(document.text(TextStyle(colour: Terminal.colour)))
-    // Many hosts take more than a reflex: their number.
-    let wanted = document.toChange > 10 ? String(document.toChange) : "yes"
-    guard Terminal.ask("\(verb.prefix(1).uppercased() + verb.dropFirst())? Type \(wanted): ") == wanted else {
-      throw Failure(verb, because: Reason("it was not approved"), kind: .refused)
-    }
-  }
-
   /// On a terminal, one line that counts.
   private func progress(_ host: Applying.Host) {
     guard isatty(STDERR_FILENO) == 1, output.output == .text else { return }
     Terminal.say("\(host.host): \(ApplyDocument.word(host.result))")
+  }
+}
+
+extension ApprovalOptions {
+  /// Asks the person at the terminal; a script must have said yes before.
+  func require(_ verb: String, what: String, hosts: Int, hint: String, showing document: some Document) throws {
+    if yes { return }
+    guard Terminal.isInteractive, !noInput else {
+      throw Failure(what, because: Reason("nobody is here to approve it"), hint: hint, kind: .refused)
+    }
+    Terminal.say(document.text(TextStyle(colour: Terminal.colour)))
+    // Many hosts take more than a reflex: their number.
+    let wanted = hosts > 10 ? String(hosts) : "yes"
+    guard Terminal.ask("\(verb.prefix(1).uppercased() + verb.dropFirst())? Type \(wanted): ") == wanted else {
+      throw Failure(verb, because: Reason("it was not approved"), kind: .refused)
+    }
   }
 }

@@ -52,7 +52,8 @@ struct DriftWaive: FleetVerb {
   static let configuration = CommandConfiguration(
     commandName: "waive", abstract: "Mark what differs now on these hosts as known, until a day is over.",
     discussion: """
-      Exactly this difference: any other change of the same host is drift again. --end takes the mark away.
+      Exactly this difference: any other change of the same host is drift again. Shows it and asks. --end takes the mark \
+      away, also of a host that has left the inventory.
       Example: portcullis drift waive -l db1 --until 2027-01-31 --reason "INC-42: vendor's debug port"
       """)
 
@@ -62,19 +63,22 @@ struct DriftWaive: FleetVerb {
   @Option(help: "The last day it is waived on, in UTC: 2027-01-31")
   var until: String?
 
-  @Option(help: "Why, for the record: printable ASCII, at most 512 characters")
-  var reason: String?
+  @Flag(help: "Also where these hosts differ in several ways: each difference on its own hosts")
+  var each = false
 
   @Flag(help: "What was waived on these hosts is drift again")
   var end = false
+
+  @OptionGroup var approval: ApprovalOptions
 
   @OptionGroup var fleet: FleetOptions
   @OptionGroup var contact: ContactOptions
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
+    let reason = approval.reason
     if end {
-      guard until == nil else { throw ValidationError("--end takes no --until") }
+      guard until == nil, !each else { throw ValidationError("--end takes neither --until nor --each") }
     } else {
       guard let until, LastDay(until) != nil else { throw ValidationError("--until takes a day: 2027-01-31") }
       guard let reason, !reason.isEmpty else { throw ValidationError("a waiver needs a --reason") }
@@ -87,10 +91,12 @@ struct DriftWaive: FleetVerb {
 
   func perform() async throws -> Int32 {
     let workspace = try open()
+    if end { return try await end(workspace) }
     let hosts = try readInventory(of: workspace).hosts(matching: limit)
     let store = try workspace.store()
-    if end { return try await end(hosts, workspace, store) }
-    guard let day = until.flatMap({ LastDay($0) }), let reason else { throw ExitCode.validationFailure }
+    guard let day = until.flatMap({ LastDay($0) }), let reason = approval.reason else {
+      throw ExitCode.validationFailure
+    }
     let found = try await Waiving(workspace, limits: contact.value)
       .find(hosts, until: day, reason: reason, store: store)
     let document = WaiveDocument(found, now: workspace.clock.now())
@@ -99,6 +105,7 @@ struct DriftWaive: FleetVerb {
       try Terminal.print(document, output)
       return document.exitCode
     }
+    try approve(found)
     return try await workspace.audited(Waiving.verb, hosts: found.waivers.map(\.host), reason: reason) {
       try await store.save(waivers: found.waivers)
       try store.close()
@@ -107,15 +114,37 @@ struct DriftWaive: FleetVerb {
     }
   }
 
-  private func end(_ hosts: [InventoryHost], _ workspace: Workspace, _ store: FleetStore) async throws -> Int32 {
-    let chosen = Set(hosts.map(\.id))
-    let waived = try await store.waivers().map(\.host).filter(chosen.contains)
+  /// Nobody answers for what nobody looked at, nor for several things with one reason unseen.
+  private func approve(_ found: Waiving.Waived) throws {
+    let groups = found.groups
+    guard groups.count == 1 || each else {
+      let named = groups.map { Folding.fold($0.hosts.map(\.description)) }.joined(separator: "; ")
+      throw Failure(
+        "waive what differs", because: Reason("these hosts differ in \(groups.count) ways: \(named)"),
+        hint: "waive one at a time: -l names its hosts; --each waives every one of them", kind: .usage)
+    }
+    try approval.require(
+      "waive", what: "waive what differs on \(found.waivers.count) hosts", hosts: found.waivers.count,
+      hint: "look at 'portcullis drift', then say --yes",
+      showing: DriftDocument(found.drifts, statuses: found.statuses))
+  }
+
+  private func end(_ workspace: Workspace) async throws -> Int32 {
+    let inventory = try readInventory(of: workspace)
+    let store = try workspace.store()
+    let all = try await store.waivers().map(\.host)
+    // Whose host has left the inventory can still take the word back.
+    let gone = all.filter { inventory.host(named: $0.description) == nil }
+    var chosen = Set(gone.filter { limit == $0.description })
+    if chosen.isEmpty { chosen = Set(try inventory.hosts(matching: limit).map(\.id)) }
+    if limit == TargetOptions.all { chosen.formUnion(gone) }
+    let waived = all.filter(chosen.contains)
     guard !waived.isEmpty else {
       try store.close()
       try Terminal.print(WaiversDocument([], now: workspace.clock.now(), ended: true), output)
       return 0
     }
-    return try await workspace.audited(Waiving.end, hosts: waived, reason: reason) {
+    return try await workspace.audited(Waiving.end, hosts: waived, reason: approval.reason) {
       let ended = try await store.endWaivers(of: waived)
       try store.close()
       try Terminal.print(WaiversDocument(ended, now: workspace.clock.now(), ended: true), output)

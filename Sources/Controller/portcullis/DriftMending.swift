@@ -115,7 +115,7 @@ struct DriftAdopt: FleetVerb {
       return document.exitCode
     }
     return try await workspace.audited("drift adopt", hosts: hosts.map(\.id), reason: nil) {
-      try Files.write(Array(policy.yaml.utf8), to: out)
+      try Files.create(Array(policy.yaml.utf8), at: out)
       let document = AdoptDocument(adopted, file: out)
       try Terminal.print(document, output)
       return ActionEnd(exitCode: document.exitCode)

@@ -111,7 +111,7 @@ struct AuditDocumentTests {
         6      2026-11-21T14:02:17Z  alice@ops  store   -        -         it was damaged                        -
 
         """)
-    #expect(document.summary == ["actions": 4, "without_end": 1])
+    #expect(document.summary == ["actions": 4, "without_end": 1, "unreadable": 0])
     #expect(AuditListDocument(actions, since: EventDocumentTests.start + 4).actions.count == 2)
   }
 
@@ -120,18 +120,26 @@ struct AuditDocumentTests {
     defer { unlink(path) }
     let log = AuditLog(path: path)
     #expect(
-      AuditVerifyDocument(try log.verify(), path: path, head: nil).text(TextStyle()) == "\(path): no entries yet\n")
+      AuditVerifyDocument(try log.verify(), path: path).text(TextStyle()) == "\(path): no entries yet\n")
     var head: Digest?
     for _ in 0..<3 { head = try log.append { entry($0, .began) }.line.hash }
-    let intact = AuditVerifyDocument(try log.verify(head: head), path: path, head: head)
+    let intact = AuditVerifyDocument(try log.verify(head: head), path: path)
     #expect(intact.exitCode == 0)
+    let lines = try DocumentPrinter.render(intact, as: .ndjson, colour: false)
+    #expect(
+      lines.contains("\"found\":true") && lines.contains("\"head\":\"\(head!)\"") && lines.contains("\"intact\":true"))
     #expect(
       intact.text(TextStyle()) == "3 entries, each following from the one before\nhead \(head!)\n")
     var bytes = try Files.read(path)
     bytes[20] ^= 1
     try Files.write(bytes, to: path)
-    let broken = AuditVerifyDocument(try log.verify(), path: path, head: nil)
+    let broken = AuditVerifyDocument(try log.verify(), path: path)
     #expect(broken.exitCode == 2)
+    // What an altered line said is not told, and that is.
+    let contents = try log.contents()
+    #expect(contents.entries.map(\.sequence) == [2, 3] && contents.unreadable == 1)
+    let list = AuditListDocument(AuditAction.pair(contents.entries), since: nil, unreadable: contents.unreadable)
+    #expect(list.text(TextStyle()).hasSuffix("\n1 lines could not be read; 'portcullis audit verify' tells which\n"))
     #expect(broken.text(TextStyle()).hasPrefix("\(path):1: it was altered"))
   }
 }

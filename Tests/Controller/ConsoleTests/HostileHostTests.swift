@@ -149,6 +149,6 @@ struct HostileHostTests {
       #expect(SafeText.escape(line) == String(decoding: line, as: UTF8.self))
     }
     try Self.expectPlain(AuditListDocument(AuditAction.pair(try log.entries()), since: nil))
-    try Self.expectPlain(AuditVerifyDocument(try log.verify(), path: path, head: nil))
+    try Self.expectPlain(AuditVerifyDocument(try log.verify(), path: path))
   }
 }

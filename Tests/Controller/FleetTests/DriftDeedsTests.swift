@@ -33,7 +33,11 @@ extension FleetSuite {
         // Waived on one of them.
         let past = try await lab.portcullis("drift", "waive", "-l", "h001", "--until", "2020-01-01", "--reason", "x")
         #expect(past.status == 64 && past.said.contains("2020-01-01 is over"), "\(past)")
-        try await lab.succeed("drift", "waive", "-l", "h001", "--until", "2037-01-31", "--reason", "INC-42")
+        let waive = ["drift", "waive", "-l", "h001", "--until", "2037-01-31", "--reason", "INC-42"]
+        let unseen = try await Command.run(Machine.portcullis, waive, in: lab.folder)
+        #expect(unseen.status == 5 && unseen.err.contains("nobody is here to approve it"), "\(unseen)")
+        #expect(try await lab.succeed("drift", "waivers").out == "nothing is waived\n")
+        try await lab.succeed("drift", "waive", "-l", "h001", "--until", "2037-01-31", "--reason", "INC-42", "--yes")
         #expect(try await Self.integrity(lab) == ["waived", "drifted"])
         let listed = try await lab.succeed("drift", "waivers")
         #expect(listed.out.contains("h001   2037-01-31") && listed.out.contains("INC-42"), "\(listed)")
@@ -63,6 +67,17 @@ extension FleetSuite {
         try await Self.open(8082, on: "h001", of: lab)
         #expect(try await lab.portcullis("drift").status == 2)
         #expect(try await Self.integrity(lab) == ["drifted", "intact"])
+
+        // One reason does not cover several things by accident.
+        try await Self.open(8083, on: "h002", of: lab)
+        let all = ["drift", "waive", "-l", "all", "--until", "2037-01-31", "--reason", "INC-44", "--yes"]
+        let several = try await Command.run(Machine.portcullis, all, in: lab.folder)
+        #expect(several.status == 64 && several.err.contains("these hosts differ in 2 ways: h00"), "\(several)")
+        #expect(try await Self.integrity(lab) == ["drifted", "drifted"])
+        let each = try await Command.run(Machine.portcullis, all + ["--each"], in: lab.folder)
+        #expect(each.status == 0 && each.out.hasSuffix("2 waived\n"), "\(each)")
+        let adopted = try await lab.succeed("drift", "adopt", "-l", "all")
+        #expect(adopted.out.contains("left out: h[001-002]: waived"), "\(adopted)")
 
         try await lab.succeed("drift", "waive", "-l", "all", "--end")
         #expect(try await lab.succeed("drift", "waivers").out == "nothing is waived\n")
@@ -185,7 +200,7 @@ extension FleetSuite {
         try await lab.succeed("status", "--refresh")
         #expect(try await lab.succeed("history", "h001").out == history.out)
 
-        try await lab.succeed("drift", "waive", "-l", "h001", "--until", "2037-01-31", "--reason", "INC-42")
+        try await lab.succeed("drift", "waive", "-l", "h001", "--until", "2037-01-31", "--reason", "INC-42", "--yes")
         try await lab.succeed("drift", "waive", "-l", "h001", "--end", "--reason", "INC-43")
         try await lab.succeed("drift", "adopt", "-l", "all", "--out", lab.path("policies/adopted.yaml"))
         try await lab.succeed("drift", "repair", "--yes", "--reason", "close it")

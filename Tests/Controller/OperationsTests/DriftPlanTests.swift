@@ -4,6 +4,7 @@ import Inventory
 import Policy
 import Release
 import Rollout
+import Ruleset
 import Store
 import Testing
 import Wire
@@ -93,6 +94,36 @@ struct DriftPlanTests {
     let error = await #expect(throws: Failure.self) { try await plan(fleet, .committed) }
     #expect(
       error.map { ErrorChain($0).line }?.contains("does not have the release that was committed there: h1") == true)
+  }
+
+  @Test func `a host that a forgotten release withdrew does not get our rules again by itself`() async throws {
+    let folder = try FleetFolder(policy: FleetFolder.bothHalves)
+    let h1 = HostID("h1")!
+    try await folder.enroll("h1")
+    func plan(_ content: Digest, reinstating: Set<HostID> = []) async throws -> Planning.Planned {
+      var report = FleetFolder.report("h1")
+      report.committed = Committed(serial: Serial(7), manifest: Digest(of: [7]), content: content, at: FleetFolder.now)
+      for family in Family.allCases {
+        report.families[family].expected = Ruleset().digest
+        report.families[family].observed = Ruleset().digest
+      }
+      try await folder.store.record(reports: [ReceivedReport(report, receivedAt: FleetFolder.now)])
+      return try await Planning(folder.workspace).plan(
+        try folder.workspace.inventory().hosts, store: folder.store, change: .policies(reinstating: reinstating))
+    }
+    let planned = try await plan(Digest(of: [9]))
+    let withdrawn = try #require(planned.content.byHost[h1])
+    #expect(withdrawn.rules == nil && planned.plan.hosts.map(\.action) == [.withdraw])
+    #expect(try await plan(withdrawn.content).plan.hosts.map(\.action) == [.unchanged])
+    let status = try await Observation(workspace: folder.workspace, limits: ContactLimits())
+      .statuses(try folder.workspace.inventory().hosts, store: folder.store)[0]
+    #expect(status.reasons.contains { $0.hasPrefix("is withdrawn") }, "\(status.reasons)")
+    let back = try await plan(withdrawn.content, reinstating: [h1])
+    #expect(back.content.byHost[h1]?.rules != nil)
+    // A policy that leaves everything open is another thing, and runs.
+    let draft = try #require(back.content.byHost[h1])
+    #expect(try await plan(draft.content).plan.hosts.map(\.action) == [.unchanged])
+    #expect(try await plan(draft.content).content.byHost[h1]?.rules != nil)
   }
 
   @Test func `a waived difference is no change to apply, until it is another one`() async throws {

@@ -28,6 +28,18 @@ final class FilesTests {
     #expect(try Files.read(target) == Array("precious".utf8))
   }
 
+  @Test func `a new file takes no name that is taken, by a link to nowhere either`() throws {
+    try Files.create(Array("new".utf8), at: folder + "/new")
+    try #require(symlink(folder + "/nowhere", folder + "/link") == 0)
+    for name in ["/new", "/link"] {
+      let error = #expect(throws: SystemCallError.self) { try Files.create(Array("other".utf8), at: folder + name) }
+      #expect(error?.errno == EEXIST)
+    }
+    #expect(try Files.read(folder + "/new") == Array("new".utf8))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["link", "new"])
+    #expect(try FileManager.default.destinationOfSymbolicLink(atPath: folder + "/link") == folder + "/nowhere")
+  }
+
   @Test func `a write that fails leaves the old content, and nothing beside it`() throws {
     let path = folder + "/taken"
     try Files.makeDirectory(path + "/full")

@@ -1,9 +1,11 @@
 import Audit
 import Core
+import Foundation
 import Inventory
 import Rollout
 import Store
 import Testing
+import Wire
 
 @testable import Operations
 
@@ -49,6 +51,50 @@ struct RefreshingTests {
         .apply(try nothingToDo(unreachable), store: fleet.store, reason: "-", told: { _ in })
       #expect(applied.tally.exitCode == code && applied.unreachable == unreachable)
     }
+  }
+
+  @Test func `a store that was lost is begun anew, and asks for each host until it is known again or was removed`()
+    async throws
+  {
+    let workspace = fleet.workspace
+    try fleet.store.close()
+    func lose() {
+      for suffix in ["", "-wal", "-shm"] {
+        try? FileManager.default.removeItem(atPath: workspace.storePath + suffix)
+      }
+    }
+    // Keys were made, and no host was ever enrolled.
+    lose()
+    _ = try await workspace.audited("keys init", hosts: [], reason: nil) { ActionEnd(exitCode: 0) }
+    #expect(try workspace.existingStore() == nil)
+    let first = try workspace.store()
+    #expect(try await !first.isRebuilt())
+    try first.close()
+    lose()
+    _ = try await workspace.audited("enroll", hosts: [h1], reason: nil) { ActionEnd(exitCode: 0) }
+    let refused = #expect(throws: Failure.self) { try workspace.existingStore() }
+    #expect(refused?.hint?.contains("status --refresh") == true)
+
+    let store = try workspace.store()
+    let hosts = try workspace.inventory().hosts
+    func asked() async throws -> [String] {
+      try await Observation(workspace: workspace, limits: ContactLimits(parallel: 2, timeout: .seconds(10)))
+        .refreshWithTexts(hosts, store: store).unreachable.keys.map(\.description).sorted()
+    }
+    #expect(try await asked() == ["h1", "h2"])
+    try await store.removeEnrolment(of: HostID("h2")!, at: FleetFolder.now)
+    #expect(try await asked() == ["h1"])
+    #expect(try await store.isRebuilt())
+    try await store.save(
+      Store.Enrolment(
+        host: h1, at: FleetFolder.now, agent: Digest(of: []), agentVersion: "0.1.0", architecture: "x86_64",
+        backend: .nft, hasGenerationZero: true, controllers: []))
+    #expect(try await asked() == ["h1"])
+    #expect(try await !store.isRebuilt())
+    // From now on a host that is removed is gone, as ever.
+    try await store.removeEnrolment(of: h1, at: FleetFolder.now)
+    #expect(try await asked().isEmpty)
+    try store.close()
   }
 
   @Test func `a short memory for events does not forget how often a host was repaired today`() async throws {

@@ -34,7 +34,7 @@ struct DamagedStoreTests {
     let words = "this is not a database, but long enough to be looked at as one ..."
     try Data(words.utf8).write(to: URL(fileURLWithPath: scratch.path))
     let opened = try open()
-    let kept = try #require(opened.setAside).path
+    let kept = try #require(opened.setAside?.path)
     #expect(kept == scratch.path + ".damaged-20261121T000000Z")
     #expect(try String(contentsOfFile: kept, encoding: .utf8) == words)
     #expect(try await opened.store.isRebuilt())
@@ -45,6 +45,27 @@ struct DamagedStoreTests {
     try Data(words.utf8).write(to: URL(fileURLWithPath: scratch.path))
     for suffix in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: scratch.path + suffix) }
     #expect(try open().setAside?.path == kept + "-2")
+  }
+
+  @Test(arguments: [false, true])
+  func `a file that is missing or empty is a lost store where there was one, and a new one where not`(
+    isEmpty: Bool
+  ) async throws {
+    func open(_ scratch: Scratch, hadContent: Bool) throws -> (store: FleetStore, setAside: FleetStore.SetAside?) {
+      try FleetStore.replacingDamaged(path: scratch.path, fleet: fleet, at: start, hadContent: { hadContent })
+    }
+    let fresh = try Scratch()
+    for path in isEmpty ? [scratch.path, fresh.path] : [] { try Data().write(to: URL(fileURLWithPath: path)) }
+    let lost = try open(scratch, hadContent: true)
+    let told = try #require(lost.setAside)
+    #expect(told.path == nil && told.waivers.kept.isEmpty)
+    #expect(try await lost.store.isRebuilt())
+    try lost.store.close()
+    // Once it was begun anew it is a store like any other.
+    #expect(try open(scratch, hadContent: true).setAside == nil)
+    let new = try open(fresh, hadContent: false)
+    #expect(new.setAside == nil)
+    #expect(try await !new.store.isRebuilt())
   }
 
   @Test func `damage that shows later is looked for by whoever opens the store next`() async throws {
