@@ -116,37 +116,39 @@ import Wire
     try host.disk.replace(EnrolledFiles.fileName, in: ".", with: enrolled.encode())
     #expect(try differences() == ["-A enrolled \(Digest(of: enrolled.encode()))"])
     // Enrolling starts the agent.
-    let agent = try host.recoveredAgent()
-    func differences() throws -> [String] { try agent.differences(in: "disk", .ipv4) }
-    #expect(try agent.isIntact())
+    let later = try host.recoveredAgent()
+    func shownLater() throws -> [String] { try later.differences(in: "disk", .ipv4) }
+    #expect(try later.isIntact())
     host.facts.files["etc/portcullis/allowed_signers"] = Array("a\nmore\n".utf8)
-    #expect(try differences() == ["-A etc/portcullis/allowed_signers \(Digest(of: "a\nmore\n".utf8))"])
+    #expect(try shownLater() == ["-A etc/portcullis/allowed_signers \(Digest(of: "a\nmore\n".utf8))"])
     // No release puts it back.
-    #expect(try host.apply(agent, Beside.old).result == .unchanged)
+    #expect(try host.apply(later, Beside.old).result == .unchanged)
     host.facts.files = files
     host.facts.files["etc/systemd/system/a b.service"] = nil
-    let shown = try differences()
+    let shown = try shownLater()
     #expect(shown.count == 1 && shown[0].hasSuffix("# there is no such file"))
     host.disk.tamper(EnrolledFiles.fileName, Array("nonsense".utf8))
-    #expect(try differences() == ["-A enrolled \(Digest(of: "nonsense".utf8))"])
+    #expect(try shownLater() == ["-A enrolled \(Digest(of: "nonsense".utf8))"])
   }
 
   @Test func `a file by which somebody changes how systemd starts us is told in words, and is another when it changes`()
     throws
   {
     try host.disk.replace(EnrolledFiles.fileName, in: ".", with: EnrolledFiles([EnrolledFiles.File]()).encode())
+    let later = try host.recoveredAgent()
+    func shownLater() throws -> [String] { try later.differences(in: "disk", .ipv4) }
     let path = "etc/systemd/system/portcullis-agent.service.d/override.conf"
     host.facts.files[path] = Array("[Service]\nExecStart=\n".utf8)
-    let shown = try differences()
+    let shown = try shownLater()
     #expect(
       shown == [
         "-A \(path) # somebody changed how our service is started (\(Digest(of: host.facts.files[path] ?? []))): remove "
           + "this file and run systemctl daemon-reload, or waive it"
       ])
-    #expect(try !agent.isIntact())
+    #expect(try !later.isIntact())
     host.facts.files[path] = []
-    #expect(try differences() != shown)
+    #expect(try shownLater() != shown)
     host.facts.files = [:]
-    #expect(try agent.isIntact())
+    #expect(try later.isIntact())
   }
 }
