@@ -46,7 +46,8 @@ extension Drift {
       return true
     }
     if !ended.strangers.isEmpty {
-      Terminal.say("not watched, since this controller has not enrolled them: \(Folding.fold(ended.strangers.map(\.description)))")
+      Terminal.say(
+        "not watched, since this controller has not enrolled them: \(Folding.fold(ended.strangers.map(\.description)))")
     }
     try store.close()
     Terminal.data(
