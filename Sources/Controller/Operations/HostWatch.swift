@@ -23,6 +23,8 @@ struct HostWatch: Sendable {
 
   /// An agent that answers no sooner than this, though nothing changed, is asked again: so a dead connection is noticed.
   private static let patience: UInt16 = 60
+  /// In seconds: what an agent needs to find a change that its report shows already.
+  private static let grace: UInt16 = 3
   /// Over one connection. A busy host's two texts of 2 MiB each 5 s come to 960 MiB in the time that a connection has; what
   /// one text may hold, and how many changes a minute, is limited besides.
   private static let receivedBytes = 1 << 30
@@ -155,6 +157,10 @@ struct HostWatch: Sendable {
     if isFirst { memory.told = missed.last } else { try await take(missed, &link, &memory) }
     let observed = report.families.map { _, facts in facts.observed }
     let differs = report.families.map { _, facts in facts.expected.map { $0 != facts.observed } ?? false }
+    if !isFirst, memory.observed != observed {
+      // An agent that has just started is about to say the same, and by whom.
+      try await take(try await changes(&link, &memory, after: missed.last, seconds: Self.grace), &link, &memory)
+    }
     if memory.observed != observed { try await tellStanding(differs, isFirst: isFirst, report.time, &link, &memory) }
     memory.observed = observed
     say(.heard(differs: differs.ipv4 || differs.ipv6), isWaived: memory.isWaived)
@@ -248,26 +254,5 @@ extension HostDrift {
   /// Why its lines are not known.
   fileprivate var whyUnread: String? {
     if case .unreadable(let why) = finding { why } else { nil }
-  }
-}
-
-/// Lets so many in at a time.
-actor Gate {
-  private var free: Int
-  private var waiting: [CheckedContinuation<Void, Never>] = []
-
-  init(_ room: Int) { free = room }
-
-  func enter() async {
-    guard free == 0 else {
-      free -= 1
-      return
-    }
-    await withCheckedContinuation { waiting.append($0) }
-  }
-
-  func leave() {
-    guard waiting.isEmpty else { return waiting.removeFirst().resume() }
-    free += 1
   }
 }

@@ -18,7 +18,11 @@ extension FleetSuite {
         try await lab.succeed("apply", "--yes", "--refresh", "--reason", "put back", timeout: 90)
 
         let history = try await lab.succeed("history", "h001", "-o", "json")
-        let events = try JSON(history)["events"].list
+        // How many changes the agent saw of two deeds close together, and when, is its own affair.
+        let all = try JSON(history)["events"].list
+        let events = all.filter { $0["event"].text != "changed" }
+        #expect(
+          all.filter { $0["event"].text == "changed" }.allSatisfy { $0["cause"].text == "external" }, "\(history)")
         #expect(
           events.map { "\($0["event"].text ?? "") \($0["cause"].text ?? "")" } == [
             "enrolled intentional", "committed intentional", "drifted external", "committed intentional",
@@ -27,7 +31,8 @@ extension FleetSuite {
         #expect(events[1]["reason"].text == "INC-42" && events[3]["reason"].text == "put back", "\(history)")
         let told = try await lab.succeed("events")
         #expect(told.out.contains("external     h[001-002]  drifted: ipv4 filter/INPUT"), "\(told)")
-        #expect(!told.out.contains("h003  drifted"), "\(told)")
+        let drifted = told.out.split(separator: "\n").filter { $0.contains("drifted") }
+        #expect(!drifted.isEmpty && drifted.allSatisfy { !$0.contains("003") }, "\(told)")
 
         let log = try await lab.succeed("audit", "list", "-o", "json")
         let actions = try JSON(log)["actions"].list

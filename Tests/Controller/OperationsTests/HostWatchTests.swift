@@ -108,6 +108,7 @@ struct HostWatchTests {
         return .text(request, piece: Array((request.side == .expected ? committed : changed).utf8), last: true)
       // It lost its memory and counts anew.
       case .watch(_, 0): return .changes(Changes(last: connection == 1 ? 5 : 1))
+      case .watch(1, 3): return .changes(Changes(last: 1))
       default: return nil
       }
     }
