@@ -69,13 +69,13 @@ extension HostAgent {
         throw refusal
       case .answer(let outcome):
         disarmAfterEnd()
+        if outcome.result == .committed, let rules = drive.targets.new?.rules {
+          keepOthersBaseline(drive.rehearsal?.committedDigests == nil ? rules : .nothing)
+        }
         cleanUp()
         return .outcome(outcome)
       case .wait(let nonce, let deadline): return .waiting(nonce, deadline)
       case .journal(let record):
-        if case .committed = record, let rules = drive.targets.new?.rules {
-          keepOthersBaseline(drive.rehearsal?.committedDigests == nil ? rules : .nothing)
-        }
         action = attempt(&drive, "write the journal", { _ in try append(record) }) { machine, _ in machine.journalled()
         }
       case .rehearse:

@@ -101,7 +101,7 @@ extension HostAgent {
       .flatMap(OthersBaseline.init(parsing:))
   }
 
-  /// Before a release is committed, and at the start of an agent that has a commit and no baseline, as after an upgrade.
+  /// After a release was committed, where no deadline runs any more, and at the start of an agent that has a commit and no baseline, as after an upgrade.
   /// Failing is no reason not to commit: the next of these tries again.
   func keepOthersBaseline(_ rules: SideRules) {
     defer { noteKept(OthersBaseline.fileName) }

@@ -17,6 +17,10 @@ package struct DriftRepair: Sendable {
     package let behind: [HostID]
     /// This controller has nothing to put back there, as after its store was begun anew.
     package var missing: [HostID] = []
+    /// A change waits there to be confirmed, and is no drift.
+    package var waiting: [HostID] = []
+    /// Root ordered other rules at the console, and no timer takes them away.
+    package var atConsole: [HostID] = []
     /// Their policies say nothing of repairing, and nobody else does.
     package var reportedOnly: [HostID] = []
     /// Repaired so lately that they wait.
@@ -40,8 +44,11 @@ package struct DriftRepair: Sendable {
     let lastSerial = try await store.lastSerial()
     let hunted = try await DriftHunt(workspace, limits: limits).hunt(hosts, store: store)
     let reached = hunted.statuses.filter { $0.contact != .unreachable }
-    let drifted = Set(reached.filter { $0.integrity == .drifted }.map(\.host))
-    var chosen = hosts.filter { drifted.contains($0.id) }
+    let drifted = reached.filter { $0.integrity == .drifted }
+    let waiting = drifted.filter { $0.pending != nil }.map(\.host)
+    let atConsole = asPoliciesSay ? drifted.filter { $0.pending == nil && $0.localAct != nil }.map(\.host) : []
+    let left = Set(drifted.map(\.host)).subtracting(waiting).subtracting(atConsole)
+    var chosen = hosts.filter { left.contains($0.id) }
     var leftAlone = LeftAlone()
     if asPoliciesSay { chosen = try await willing(chosen, store, &leftAlone) }
     let kept = try await keptBundles(of: chosen, store)
@@ -61,7 +68,8 @@ package struct DriftRepair: Sendable {
       unreachable: hunted.statuses.filter { $0.contact == .unreachable }.map(\.host),
       behind: chosen.map(\.id).filter { host in
         planned?.content.byHost[host].map { $0.content != released[host]?.content } ?? false
-      }, missing: missing, reportedOnly: leftAlone.reportedOnly, resting: leftAlone.resting, givenUp: leftAlone.givenUp)
+      }, missing: missing, waiting: waiting, atConsole: atConsole, reportedOnly: leftAlone.reportedOnly,
+      resting: leftAlone.resting, givenUp: leftAlone.givenUp)
   }
 
   private func keptBundles(of hosts: [InventoryHost], _ store: FleetStore) async throws -> Set<HostID> {

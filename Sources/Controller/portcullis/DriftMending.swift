@@ -43,13 +43,16 @@ struct DriftRepairVerb: FleetVerb {
     say("unreachable", found.unreachable)
     say(
       "they keep what they committed, which is not what was released last; the next apply moves forward", found.behind)
+    say("a change waits there to be confirmed, so they are left alone", found.waiting)
+    say("root ordered other rules there at the console, so no timer puts back what was committed", found.atConsole)
     say("drifted, and their policies do not say on_drift: repair", found.reportedOnly)
     say("drifted again soon after a repair, and left until later", found.resting)
     say("drifted, and left alone: something keeps changing them back after every repair", found.givenUp)
     say(
       "drifted, and cannot be repaired: this controller does not have the release that was committed there; 'portcullis "
         + "apply' brings what the policies say", found.missing)
-    let silent: Int32 = !found.unreachable.isEmpty ? 4 : found.givenUp.isEmpty && found.missing.isEmpty ? 0 : 2
+    let needAPerson = found.givenUp + found.missing + found.atConsole
+    let silent: Int32 = !found.unreachable.isEmpty ? 4 : needAPerson.isEmpty ? 0 : 2
     guard let planned = found.planned else {
       try store.close()
       try Terminal.print(

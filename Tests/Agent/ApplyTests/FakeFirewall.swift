@@ -111,6 +111,7 @@ final class FakeFirewall: HostFirewall {
   /// What the other backend's programs print.
   var otherBackend = PerFamily<[UInt8]?>(ipv4: nil, ipv6: nil)
   var otherBackendProblem: FirewallProblem?
+  var otherBackendIsAsked: () -> Void = {}
   var unprinted: [String] = []
   /// What nf_tables holds besides the tables of the programs.
   var otherTables: [NftablesTable] = []
@@ -119,6 +120,7 @@ final class FakeFirewall: HostFirewall {
   var nftablesProblem: FirewallProblem?
 
   func saveOtherBackend(_ family: Family) throws(FirewallProblem) -> [UInt8]? {
+    otherBackendIsAsked()
     if let otherBackendProblem { throw otherBackendProblem }
     return otherBackend[family]
   }

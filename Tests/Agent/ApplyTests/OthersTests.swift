@@ -32,6 +32,20 @@ import Wire
 
   private func differences(_ family: Family = .ipv4) throws -> [String] { try agent.differences(in: "others", family) }
 
+  @Test func `what is there at first is read when the commit is written down, since reading may outlast a deadline`()
+    throws
+  {
+    var asked = 0
+    var waited = 0
+    host.firewall.otherBackendIsAsked = { [host] in
+      asked += 1
+      if (try? host.ledger())?.open != nil { waited += 1 }
+    }
+    try host.apply(agent, Modes.owned2)
+    #expect(asked > 0 && waited == 0)
+    #expect(agent.othersBaseline() != nil)
+  }
+
   @Test func `a table that was there at first is no drift until it changes`() throws {
     host.firewall.otherTables = [Self.table("guard")]
     try host.apply(agent, Modes.owned2)

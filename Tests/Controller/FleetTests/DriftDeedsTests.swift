@@ -109,6 +109,25 @@ extension FleetSuite {
         #expect(try await lab.portcullis("drift").status == 2)
         try await lab.succeed("drift", "repair", "--yes")
         #expect(try await lab.portcullis("drift").status == 0)
+
+        // A change that somebody is about to confirm is not taken away from under him.
+        try fleet.set(SafetyPolicy(port: 4002, lines: "on_drift: repair\n"))
+        try await lab.succeed("apply", "--yes", "--confirm", "manual")
+        for how in [repair, ["drift", "repair", "--yes"]] {
+          let waits = try await Command.run(Machine.portcullis, how, in: lab.folder)
+          #expect(waits.status == 0 && waits.err.contains("waits there to be confirmed"), "\(waits)")
+          #expect(waits.out.contains("nothing to repair"), "\(waits)")
+        }
+        try await lab.succeed("confirm")
+
+        // Nor does a timer overrule root at the console.
+        try await lab.shell("h001", "/usr/local/lib/portcullis/portcullis-agent safe --local --reason 'locked out'")
+        let console = try await Command.run(Machine.portcullis, repair, in: lab.folder)
+        #expect(
+          console.status == 2 && console.err.contains("root ordered other rules there at the console"), "\(console)")
+        #expect(console.out.contains("nothing to repair"), "\(console)")
+        try await lab.succeed("drift", "repair", "--yes")
+        #expect(try await lab.portcullis("drift").status == 0)
       }
     }
 
