@@ -10,7 +10,6 @@ factor=${FACTOR:-1}
 hosts=${HOSTS:-200}
 lab=/var/tmp/portcullis-bench-drift
 work=$(mktemp -d)
-missed=0
 
 child=
 finish() {
@@ -24,37 +23,20 @@ trap finish EXIT
 trap 'exit 143' TERM INT HUP
 [ "$(id -u)" -eq 0 ] || { echo "error: make bench-drift raises labs, which needs root" >&2; exit 1; }
 cd "$(dirname "$0")/.."
+. scripts/figures.sh
 for program in clush:clustershell parallel-ssh:pssh; do
   command -v "${program%:*}" >/dev/null && continue
   apt-get update -q >/dev/null
   apt-get install -y -q --no-install-recommends "${program#*:}" >/dev/null
 done
 
-calc() { awk "BEGIN{printf \"%.$1f\", $2}"; }
-trials() { awk "BEGIN{n = $1 * $factor; printf \"%d\", n < $2 ? $2 : n}"; }
 export PORTCULLIS_PROGRAMS=$bin PORTCULLIS_FIGURES=$work/figures
 export PORTCULLIS_QUIET_SWEEPS=$(trials 1000 20) PORTCULLIS_WATCH_TRIALS=$(trials 100 3)
 export PORTCULLIS_WATCH_SECONDS=$(trials 60 30) PORTCULLIS_WATCH_RULES=10000
 : >"$PORTCULLIS_FIGURES"
 "$swift" build --build-tests >"$work/build" 2>&1 || { tail -20 "$work/build" >&2; exit 1; }
 
-figure() { awk -v name="$1" '$1 == name {value = $2} END {if (value == "") print "none"; else printf "%.10g\n", value}' "$PORTCULLIS_FIGURES"; }
-rounded() { awk -v value="$1" -v places="$2" 'BEGIN{if (value == "none") print value; else printf "%.*f\n", places, value}'; }
-
-# row WORDS RESULT GOAL COMPARISON: a result that is missing is missed.
-row() {
-  local mark=ok sign='≤'
-  [ "$4" = le ] || sign='≥'
-  case $2 in
-    none) mark=MISSED ;;
-    *) if [ "$4" = le ]; then awk "BEGIN{exit !($2 <= $3)}" || mark=MISSED; else awk "BEGIN{exit !($2 >= $3)}" || mark=MISSED; fi ;;
-  esac
-  [ "$mark" = ok ] || missed=$((missed + 1))
-  printf '%-66s %12s %14s  %s\n' "$1" "$2" "$sign $3" "$mark"
-}
-
 # run WORDS FILTER: the tests of one kind. What they say is shown when they fail; their figures are judged below.
-declare -A passed
 run() {
   printf '… %s\n' "$1" >&2
   passed[$2]=0
@@ -69,21 +51,6 @@ run() {
   fi
   child=
 }
-passes() { # WORDS FILTER: all of it
-  local mark=ok result=100
-  [ "${passed[$2]:-0}" = 1 ] || { mark=MISSED; result=no; missed=$((missed + 1)); }
-  printf '%-66s %12s %14s  %s\n' "$1" "$result" '= 100' "$mark"
-}
-
-# timed NAME COMMAND…: runs it, leaves wall and CPU seconds in $wall and $cpu.
-timed() {
-  local TIMEFORMAT='%R %U %S' figures
-  { figures=$( { time "$@" >"$work/out" 2>&1; } 2>&1 ); } || { tail -20 "$work/out" >&2; return 1; }
-  read -r wall user sys <<<"$figures"
-  cpu=$(calc 3 "$user + $sys")
-}
-median() { sort -n "$1" | sed -n 3p; }
-
 tampering='^NetfilterTests\.TamperTests'
 quiet='^FleetTests\.FleetSuite/QuietSweeps'
 latency='^FleetTests\.FleetSuite/DriftWatch/aChangeIsALineWithinASecond'
@@ -96,25 +63,24 @@ run 'lost announcements' "$lost"
 run "$PORTCULLIS_QUIET_SWEEPS quiet sweeps" "$quiet"
 
 printf '… a sweep of %s hosts beside clush and parallel-ssh\n' "$hosts" >&2
-# sweep: the lab, five sweeps and five of each other in turn; medians. All exchange keys by curve25519. All begin inside the
-# controller's namespace, as on a real controller: entering a lab means starting twice.
+# sweep: the lab, five sweeps and five of each other in turn; medians. All exchange keys by curve25519.
 sweep() {
   "$bin/portcullis" lab down --dir "$lab" >/dev/null 2>&1 || true
   "$bin/portcullis" lab up --hosts "$hosts" --backend mixed --dir "$lab" >"$work/out" 2>&1 || { tail "$work/out" >&2; return 1; }
   cd "$lab" || return 1
-  local controller names save line
-  controller=(nsenter "--net=/proc/$(cut -d' ' -f1 "$lab/controller/state")/ns/net" --)
-  timed "${controller[@]}" "$bin/portcullis" apply --yes || return 1
+  local ours theirs names save line
+  read -ra ours < <(ours_inside "$lab")
+  read -ra theirs < <(theirs_inside "$lab")
+  timed "${ours[@]}" "$bin/portcullis" apply --yes || return 1
   names=$(seq -f 'h%03g' -s, 1 "$hosts")
   tr , '\n' <<<"$names" >"$work/hosts"
   save='iptables-save | sha256sum; ip6tables-save | sha256sum'
   for _ in 1 2 3 4 5; do
-    timed "${controller[@]}" "$bin/portcullis" status --refresh || return 1
+    timed "${ours[@]}" "$bin/portcullis" status --refresh || return 1
     echo "$wall" >>"$work/wall"; echo "$cpu" >>"$work/cpu"
-    timed "$bin/portcullis" lab exec controller --dir "$lab" -- /usr/bin/clush -S -f 64 -w "$names" -b "$save" || return 1
+    timed "${theirs[@]}" /usr/bin/clush -S -f 64 -w "$names" -b "$save" || return 1
     echo "$wall" >>"$work/clush"
-    timed "$bin/portcullis" lab exec controller --dir "$lab" -- \
-      /usr/bin/parallel-ssh -p 64 -t 120 -i -H "$(tr '\n' ' ' <"$work/hosts")" "$save" || return 1
+    timed "${theirs[@]}" /usr/bin/parallel-ssh -p 64 -t 120 -i -H "$(tr '\n' ' ' <"$work/hosts")" "$save" || return 1
     line=$(grep -c SUCCESS "$work/out")
     [ "$line" = "$hosts" ] || { echo "parallel-ssh reached $line of $hosts hosts" >&2; return 1; }
     echo "$wall" >>"$work/pssh"
@@ -125,7 +91,7 @@ swept=1
 sweep || swept=0
 cd /
 
-printf '%-66s %12s %14s\n' figure result goal
+heading
 passes 'kinds of tampering found, on each backend where they exist: %' "$tampering"
 row 'quiet sweeps of 8 hosts: neighbours, traffic, boots, versions' "$(figure quiet_sweeps)" "$PORTCULLIS_QUIET_SWEEPS" ge
 row 'quiet sweeps: answers of hosts' "$(figure quiet_looks)" "$((PORTCULLIS_QUIET_SWEEPS * 7))" ge
@@ -147,5 +113,4 @@ row 'agent at rest: MiB resident' "$(rounded "$(figure agent_resident_mib)" 1)" 
 passes 'agent: announcements that were lost make it look: %' "$lost"
 row 'agent, one of 10,000 rules changed 10 times a second: % of a core' "$(rounded "$(figure watch_busy_percent)" 2)" 5 le
 
-if [ "$missed" -eq 0 ]; then echo "all goals met"; else echo "$missed goals missed"; fi
-[ "$missed" -eq 0 ]
+verdict

@@ -6,12 +6,11 @@ set -euo pipefail
 swift=${1:-swift}
 factor=${FACTOR:-1}
 work=$(mktemp -d)
-missed=0
 trap 'rm -rf "$work"' EXIT
 [ "$(id -u)" -eq 0 ] || { echo "error: make bench-safety raises labs, which needs root" >&2; exit 1; }
 cd "$(dirname "$0")/.."
+. scripts/figures.sh
 
-trials() { awk "BEGIN{n = $1 * $factor; printf \"%d\", n < $2 ? $2 : n}"; }
 export PORTCULLIS_FIGURES=$work/figures
 export PORTCULLIS_KILL_TRIALS=$(trials 10000 20) PORTCULLIS_KILL_HOSTS=${KILL_HOSTS:-24}
 export PORTCULLIS_CUT_TRIALS=$(trials 200 4) PORTCULLIS_CUT_HOSTS=20
@@ -37,27 +36,6 @@ run() {
   fi
 }
 
-figure() { awk -v name="$1" '$1 == name {value = $2} END {if (value == "") print "none"; else printf "%.10g\n", value}' "$PORTCULLIS_FIGURES"; }
-
-# row WORDS RESULT GOAL COMPARISON: a result that is missing is missed.
-row() {
-  local mark=ok sign='≤'
-  [ "$4" = le ] || sign='≥'
-  case $2 in
-    none) mark=MISSED ;;
-    *) if [ "$4" = le ]; then awk "BEGIN{exit !($2 <= $3)}" || mark=MISSED; else awk "BEGIN{exit !($2 >= $3)}" || mark=MISSED; fi ;;
-  esac
-  [ "$mark" = ok ] || missed=$((missed + 1))
-  printf '%-66s %12s %14s  %s\n' "$1" "$2" "$sign $3" "$mark"
-}
-# passes WORDS FILTER: a sweep that must be complete.
-passes() {
-  local mark=ok result=100
-  [ "${passed[$2]:-0}" = 1 ] || { mark=MISSED; result=no; missed=$((missed + 1)); }
-  printf '%-66s %12s %14s  %s\n' "$1" "$result" '= 100' "$mark"
-}
-
-declare -A passed
 sweeps='^ApplyTests\..*(Crash|Fault|Power|Sweep)|^NetfilterTests\.InjectedFault'
 simulation='^RolloutTests\..*Simulation'
 run 'crash points and failing calls' "$sweeps"
@@ -67,7 +45,7 @@ run 'releases that cut management, and releases that must stay' '^FleetTests\.Fl
 run 'times' '^FleetTests\.FleetSuite/Timing'
 run 'other writers' '^FleetTests\.FleetSuite/BusyHost'
 
-printf '%-66s %12s %14s\n' figure result goal
+heading
 passes 'crash points and failing calls that end old-or-new: %' "$sweeps"
 passes 'protocol simulation, every run ends well: %' "$simulation"
 row 'protocol simulation: runs' "$(figure simulation_runs)" "$(trials 1000000 1000)" ge
@@ -88,5 +66,4 @@ for backend in nft legacy; do
   row "a writer that never pauses, $backend: s until the host has ended" "$(figure "restless_${backend}_seconds")" 180 le
 done
 
-if [ "$missed" -eq 0 ]; then echo "all goals met"; else echo "$missed goals missed"; fi
-[ "$missed" -eq 0 ]
+verdict

@@ -4,10 +4,10 @@
 # against OpenSSH's client driven by clush on the same hosts, with the same key exchange (curve25519).
 set -euo pipefail
 bin=$(realpath "$1")
+. "$(dirname "$0")/figures.sh"
 hosts=${2:-50}
 lab=/var/tmp/portcullis-bench
 work=$(mktemp -d)
-missed=0
 
 finish() {
   cd /
@@ -18,24 +18,8 @@ trap finish EXIT
 [ "$(id -u)" -eq 0 ] || { echo "error: make bench raises a lab, which needs root" >&2; exit 1; }
 command -v clush >/dev/null || { apt-get update -q >/dev/null; apt-get install -y -q --no-install-recommends clustershell >/dev/null; }
 
-row() { # what, result, goal, comparison: result must be ≤ goal (le) or ≥ goal (ge)
-  local mark=ok
-  if [ "$4" = le ]; then awk "BEGIN{exit !($2 <= $3)}" || mark=MISSED; else awk "BEGIN{exit !($2 >= $3)}" || mark=MISSED; fi
-  [ "$mark" = ok ] || missed=$((missed + 1))
-  printf '%-58s %12s %14s  %s\n' "$1" "$2" "$([ "$4" = le ] && echo '≤' || echo '≥') $3" "$mark"
-}
-calc() { awk "BEGIN{printf \"%.$1f\", $2}"; }
-
-# timed NAME COMMAND…: runs it, leaves wall and CPU seconds in $wall and $cpu.
-timed() {
-  local TIMEFORMAT='%R %U %S' figures
-  { figures=$( { time "$@" >"$work/out" 2>&1; } 2>&1 ); } || { cat "$work/out" >&2; return 1; }
-  read -r wall user sys <<<"$figures"
-  cpu=$(calc 3 "$user + $sys")
-}
-
 "$bin/portcullis" lab down --dir "$lab" >/dev/null 2>&1 || true
-printf '%-58s %12s %14s\n' figure result goal
+heading
 
 timed "$bin/portcullis" lab up --hosts 20 --backend mixed --dir "$lab"
 row "lab up, 20 hosts, enrolled: wall s" "$wall" 10 le
@@ -43,9 +27,9 @@ row "lab up, 20 hosts, enrolled: wall s" "$wall" 10 le
 "$bin/portcullis" lab up --hosts "$hosts" --backend mixed --dir "$lab" >/dev/null 2>&1
 cd "$lab"
 
-# Inside the controller's namespace from the start, as on a real controller: entering a lab means starting twice.
-controller=(nsenter "--net=/proc/$(cut -d' ' -f1 "$lab/controller/state")/ns/net" -- "$bin/portcullis")
-timed "${controller[@]}" apply --yes
+read -ra ours < <(ours_inside "$lab")
+read -ra theirs < <(theirs_inside "$lab")
+timed "${ours[@]}" "$bin/portcullis" apply --yes
 row "cold apply, $hosts hosts: wall s" "$wall" "$(calc 1 "$hosts * 0.2")" le
 row "cold apply, $hosts hosts: controller CPU ms per host" "$(calc 2 "$cpu * 1000 / $hosts")" 2.5 le
 
@@ -53,14 +37,12 @@ row "cold apply, $hosts hosts: controller CPU ms per host" "$(calc 2 "$cpu * 100
 : >"$work/sweep"; : >"$work/clush"; : >"$work/cpu"
 names=$(seq -f 'h%03g' -s, 1 "$hosts")
 for _ in 1 2 3 4 5; do
-  timed "${controller[@]}" status --refresh
+  timed "${ours[@]}" "$bin/portcullis" status --refresh
   echo "$wall" >>"$work/sweep"
   echo "$cpu" >>"$work/cpu"
-  timed "$bin/portcullis" lab exec controller --dir "$lab" -- \
-    /usr/bin/clush -S -f 64 -w "$names" -b 'iptables-save | sha256sum; ip6tables-save | sha256sum'
+  timed "${theirs[@]}" /usr/bin/clush -S -f 64 -w "$names" -b 'iptables-save | sha256sum; ip6tables-save | sha256sum'
   echo "$wall" >>"$work/clush"
 done
-median() { sort -n "$1" | sed -n 3p; }
 row "cold sweep, $hosts hosts: wall s (median of 5)" "$(median "$work/sweep")" "$(calc 1 "$hosts * 0.1")" le
 row "cold sweep, $hosts hosts: controller CPU ms per host" "$(calc 2 "$(median "$work/cpu") * 1000 / $hosts")" 2.5 le
 row "cold sweep: wall, ratio to clush saving and hashing" "$(calc 2 "$(median "$work/sweep") / $(median "$work/clush")")" 1.00 le
@@ -109,5 +91,4 @@ echo "  $planned"
 row "compile and plan 10,000 hosts: s" "$(sed 's/.*: \([0-9.]*\) s.*/\1/' <<<"$planned")" 2 le
 row "compile and plan 10,000 hosts: MiB at most" "$(sed 's/.*, \([0-9]*\) MiB.*/\1/' <<<"$planned")" 500 le
 
-if [ "$missed" -eq 0 ]; then echo "all goals met"; else echo "$missed goals missed"; fi
-[ "$missed" -eq 0 ]
+verdict
