@@ -62,6 +62,17 @@ run 'every kind of tampering' "$tampering"
 run 'lost announcements' "$lost"
 run "$PORTCULLIS_QUIET_SWEEPS quiet sweeps" "$quiet"
 
+scripted='^ConsoleTests\.GoldenTranscriptTests'
+PORTCULLIS_KEEP_SCRIPTED=1 run 'a fleet of 10,000 hosts on one screen' "$scripted"
+fleet=$(sed -n 's/^the scripted fleet is kept: //p' "$work/said")
+: >"$work/status"
+if [ -n "$fleet" ]; then
+  for _ in 1 2 3 4 5; do
+    (cd "$fleet" && timed "$bin/portcullis" status && echo "$wall" >>"$work/status")
+  done
+  rm -rf "$fleet"
+fi
+
 printf '… a sweep of %s hosts beside clush and parallel-ssh\n' "$hosts" >&2
 # sweep: the lab, five sweeps and five of each other in turn; medians. All exchange keys by curve25519.
 sweep() {
@@ -98,6 +109,7 @@ row 'quiet sweeps: answers of hosts' "$(figure quiet_looks)" "$((PORTCULLIS_QUIE
 row 'quiet sweeps: false alarms' "$(figure quiet_false_alarms)" 0 le
 row 'from a change to its line in drift --watch: changes' "$(figure watch_trials)" "$PORTCULLIS_WATCH_TRIALS" ge
 row 'from a change to its line in drift --watch: ms p99' "$(rounded "$(figure watch_p99_ms)" 0)" 1000 le
+row 'status of 10,000 hosts: wall s (median of 5)' "$(median "$work/status")" 1 le
 if [ "$swept" = 1 ]; then
   row "cold sweep of $hosts hosts: wall s (median of 5)" "$(median "$work/wall")" "$(calc 1 "$hosts * 0.1")" le
   row "cold sweep of $hosts hosts: wall, ratio to clush" "$(calc 2 "$(median "$work/wall") / $(median "$work/clush")")" 1.00 le

@@ -4,7 +4,7 @@ missed=0
 declare -A passed
 
 calc() { awk "BEGIN{printf \"%.$1f\", $2}"; }
-median() { sort -n "$1" | awk '{value[NR] = $1} END {print value[int((NR + 1) / 2)]}'; }
+median() { sort -n "$1" | awk '{value[NR] = $1} END {print NR ? value[int((NR + 1) / 2)] : "none"}'; }
 trials() { awk "BEGIN{n = $1 * ${factor:-1}; printf \"%d\", n < $2 ? $2 : n}"; } # full number, smallest number
 
 # figure NAME: what the tests wrote down under this name.

@@ -58,17 +58,21 @@ enum Brief {
 
   /// Without the end of a clause.
   private static func trimmed(_ clause: String) -> String {
-    String(clause.reversed().drop { terminators.contains($0) }.reversed())
+    String(clause[..<endOfWords(clause[...], before: terminators)])
   }
 
   /// With what follows it.
   private static func replaced(_ word: Substring) -> Substring {
-    Substring(elided + String(word.reversed().prefix { closing.contains($0) }.reversed()))
+    elided + word[endOfWords(word, before: closing)...]
+  }
+
+  private static func endOfWords(_ text: Substring, before closing: Set<Character>) -> String.Index {
+    text.lastIndex { !closing.contains($0) }.map(text.index(after:)) ?? text.startIndex
   }
 
   private static func isOwn(_ word: Substring, of host: String) -> Bool {
     var bare = word.drop { $0 == "(" || $0 == "'" || $0 == "\"" }
-    while let last = bare.last, closing.contains(last) { bare.removeLast() }
+    bare = bare[..<endOfWords(bare, before: closing)]
     if bare == host || bare.hasPrefix("SHA256:") || UTCTime(bare) != nil { return true }
     return isAddress(bare)
   }
