@@ -159,9 +159,10 @@ import Testing
       let after = try tables()
       // What it says besides the members of its sets is compared all the same.
       #expect(after[0].digest == before[0].digest && after[1].digest != before[1].digest)
-      // Those of iptables' own tables are looked into first.
-      try Self.nft(Self.rules("ip filter", Array(1...4)))
-      #expect(try tables().map { "\($0.name) \($0.unreadSets)" } == ["crowd 5", "few 2", "filter 0"])
+      // Those of iptables' own tables are looked into first, whatever others call theirs.
+      try Self.nft(Self.rules("ip filter", Array(1...4)) + "\n" + Self.rules("inet filter", [1, 2]))
+      let shown = try tables().map { "\($0.family.word) \($0.name) \($0.unreadSets)" }
+      #expect(shown == ["inet crowd 5", "inet few 2", "inet filter 2", "ip filter 0"])
     }
   }
 

@@ -52,7 +52,8 @@ struct NftablesBuilder {
   mutating func setsToTake(atMost limit: Int) -> [Set] {
     func rank(_ key: TableKey, _ sets: [Set]) -> (Int, Int, UInt8, String) {
       let name = NftablesMessages.text(key.name)
-      return (BuiltInChains.chains(of: name) == nil ? 1 : 0, sets.count, key.family, name)
+      let isIptables = [NftablesFamily.ipv4.rawValue, NftablesFamily.ipv6.rawValue].contains(key.family)
+      return (isIptables && BuiltInChains.chains(of: name) != nil ? 0 : 1, sets.count, key.family, name)
     }
     var chosen: [Set] = []
     for (table, sets) in setsThatTell.sorted(by: { rank($0.key, $0.value) < rank($1.key, $1.value) }) {
