@@ -25,7 +25,7 @@ struct DiskDifference: Hashable {
     self.found = found
   }
 
-  /// A file by which systemd starts our units otherwise than enrolment said.
+  /// A file by which systemd starts our units otherwise than when this host was enrolled.
   init(dropIn path: String, _ found: Digest?) {
     family = .ipv4
     name = Self.chain(path)
@@ -127,7 +127,8 @@ extension HostAgent {
     let changed = enrolled.files.compactMap { file in
       DiskDifference(DiskDifference.chain(file.path), expected: file.digest, found: facts.digest(ofFile: file.path))
     }
-    let dropIns = facts.dropIns.sorted().prefix(Self.maximumDropIns)
+    let noted = Set(enrolled.files.map(\.path))
+    let dropIns = facts.dropIns.filter { !noted.contains($0) }.sorted().prefix(Self.maximumDropIns)
     return changed + dropIns.map { DiskDifference(dropIn: $0, facts.digest(ofFile: $0)) }
   }
 

@@ -39,7 +39,7 @@ extension HostAgent {
   /// By the kernel's own words, whatever programs print of them.
   private func isAsLoaded(_ committed: CommittedBundle, _ rules: SideRules) -> Bool {
     guard let note = kernelNote(of: committed),
-      let kernel = (try? firewall.nftables()) ?? nil
+      let kernel = (try? firewall.nftables(sets: .ofNobodyKnown)) ?? nil
     else { return false }
     return note == KernelNote(content: note.content, rules: rules, kernel)
   }

@@ -221,7 +221,9 @@ extension HostAgent {
   private func isIntactInKernel(
     _ committed: CommittedBundle, _ rules: SideRules, _ saved: PerFamily<Ruleset>, _ programs: FirewallPrograms
   ) -> Bool {
-    guard programs.backend == .nft, let kernel = (try? firewall.nftables()) ?? nil else { return true }
+    guard programs.backend == .nft, let kernel = (try? firewall.nftables(sets: .ofNobodyKnown)) ?? nil else {
+      return true
+    }
     return kernelDifferences(committed, rules, saved, kernel).isEmpty
   }
 

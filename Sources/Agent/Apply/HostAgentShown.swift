@@ -28,7 +28,7 @@ extension HostAgent {
   func shown(_ committed: CommittedBundle?, _ families: [Family], _ programs: FirewallPrograms) throws -> Shown {
     let (saved, unread) = try shownRulesets(committed, families)
     let side = committed.flatMap { shownSide($0) }
-    let kernel = readKernel()
+    let kernel = readKernel(for: side?.rules)
     let others = otherFilters(beside: saved, side?.rules, programs, kernel: kernel)
     var difference = difference(of: committed, side, saved, programs, kernel: kernel.state, found: others)
     difference.kernel += unread

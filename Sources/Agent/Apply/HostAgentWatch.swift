@@ -39,7 +39,9 @@ extension HostAgent {
     do {
       let programs = try firewall.programs()
       var log = changes
-      if let sighting = try sighting(programs) {
+      var isBare: Bool?
+      if let (sighting, others) = try sighting(programs) {
+        isBare = others.isOtherBackendBare
         // Before this process looked first, the last change says how things were; before there was one, they were as
         // committed.
         let earlier = watch.seen ?? log.entries.last.map(Sighting.init(after:)) ?? sighting.asCommitted
@@ -48,7 +50,7 @@ extension HostAgent {
       }
       // Legacy tables announce nothing, whichever backend the host's own programs speak.
       return programs.backend == .nft
-        && Family.allCases.allSatisfy { (try? firewall.saveOtherBackend($0)?.isEmpty ?? true) ?? false }
+        && (isBare ?? Family.allCases.allSatisfy { (try? firewall.saveOtherBackend($0)?.isEmpty ?? true) ?? false })
     } catch {
       throw Refusal("look for changes", error)
     }
@@ -67,13 +69,13 @@ extension HostAgent {
   }
 
   /// Nil before the first commit: there is nothing yet that the rules could differ from.
-  private func sighting(_ programs: FirewallPrograms) throws -> Sighting? {
+  private func sighting(_ programs: FirewallPrograms) throws -> (Sighting, OtherFilters)? {
     try renewExpectation(programs)
     let ledger = try ledger()
     guard let committed = ledger.committed else { return nil }
     let shown = try shown(committed, Family.allCases, programs)
     // Nobody saw then that all is as it was.
-    if let problem = shown.others.problem, shown.others.unread.isEmpty { throw Reason(problem) }
+    if let stale = shown.others.stale, shown.others.unread.isEmpty { throw Reason(stale) }
     let families = PerFamily<Sighting.Side> { family in
       let observed = shown.observed(family)
       return Sighting.Side(
@@ -84,7 +86,7 @@ extension HostAgent {
       families: families, serial: committed.accepted.serial, bootID: facts.bootID, programs: programs,
       time: clock.now())
     sighting.isOtherOfOurs = ledger.degraded != nil || ledger.isHeldSafe || ledger.open != nil
-    return sighting
+    return (sighting, shown.others)
   }
 
   private func differing(

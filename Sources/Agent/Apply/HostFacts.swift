@@ -19,7 +19,7 @@ package protocol HostFacts: AnyObject {
   /// Of a file's content, or of where a link leads, by its path below the host's root; nil when it cannot be read. Cheap
   /// when nothing changed.
   func digest(ofFile path: String) -> Digest?
-  /// Files below the host's root by which somebody changes how systemd starts our units.
+  /// Files below the host's root that change how systemd starts our units: drop-ins, and units that take their place.
   var dropIns: [String] { get }
   /// The TCP connections that peers have to these ports of ours now, also those that are still being opened. It is asked
   /// while new rules are in force, so it must not take long.

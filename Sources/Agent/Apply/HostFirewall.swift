@@ -38,7 +38,7 @@ package protocol HostFirewall: AnyObject {
   func unprintedTables(_ family: Family) throws(FirewallProblem) -> [String]
 
   /// Everything that nf_tables holds, anybody's, as the kernel says; nil where it has no nf_tables.
-  func nftables() throws(FirewallProblem) -> NftablesState?
+  func nftables(sets scope: SetScope) throws(FirewallProblem) -> NftablesState?
 }
 
 /// What a restore program is fed.

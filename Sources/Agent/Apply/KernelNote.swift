@@ -66,7 +66,7 @@ extension HostAgent {
   /// - Parameter content: nil where what is loaded is nobody's release.
   func noteKernel(_ rules: SideRules, of content: Digest?) {
     guard let content, let programs = try? firewall.programs(), programs.backend == .nft,
-      let kernel = readKernelAnew()
+      let kernel = readKernelAnew(for: rules)
     else { return forgetKernel() }
     defer { noteKept(KernelNote.fileName) }
     let note = KernelNote(content: content, rules: rules, kernel).encode()

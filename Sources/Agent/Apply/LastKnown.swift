@@ -26,6 +26,8 @@ struct LastKnown<Value> {
 /// Of what filters packets on this host, besides what the host's own programs print.
 struct LastKnownFilters {
   var kernel = LastKnown<NftablesState?>()
+  /// What `kernel` was read with: digests of another scope are others.
+  var scope = SetScope.ofNobodyKnown
   var otherBackend = PerFamily(ipv4: LastKnown<[ForeignPart]?>(), ipv6: LastKnown<[ForeignPart]?>())
 }
 
@@ -39,8 +41,12 @@ struct KernelReading {
 }
 
 extension HostAgent {
-  func readKernel() -> KernelReading {
-    let read: Result<NftablesState?, any Error> = Result { try firewall.nftables() }
+  /// - Parameter rules: by which it is judged.
+  func readKernel(for rules: SideRules?) -> KernelReading {
+    let scope: SetScope = rules?.judgesKnownSoftware == true ? .ofAll : .ofNobodyKnown
+    if scope != lastKnown.scope { lastKnown.kernel = LastKnown() }
+    lastKnown.scope = scope
+    let read: Result<NftablesState?, any Error> = Result { try firewall.nftables(sets: scope) }
     let known = lastKnown.kernel.take(read, at: bootClock.now())
     var problem: (any Error)?
     if case .failure(let error) = read { problem = error }
@@ -48,8 +54,8 @@ extension HostAgent {
   }
 
   /// After a load, when what was read before says nothing any more.
-  func readKernelAnew() -> NftablesState? {
+  func readKernelAnew(for rules: SideRules) -> NftablesState? {
     lastKnown.kernel = LastKnown()
-    return readKernel().state
+    return readKernel(for: rules).state
   }
 }

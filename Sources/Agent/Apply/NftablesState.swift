@@ -15,6 +15,14 @@ package struct NftablesState: Hashable, Sendable {
   }
 }
 
+/// Whose sets are looked into where their members are part of what rules say: each costs a question of its own, and known
+/// software may have thousands.
+package enum SetScope: Hashable, Sendable {
+  /// Those in tables that nobody known keeps.
+  case ofNobodyKnown
+  case ofAll
+}
+
 package struct NftablesTable: Hashable, Sendable {
   package var family: NftablesFamily
   /// As the kernel has it: not safe to print.
@@ -26,16 +34,19 @@ package struct NftablesTable: Hashable, Sendable {
   /// Of sets, maps, named objects and flow tables. Members of sets that have a name are left out: programs such as
   /// fail2ban change them all the time.
   package var objects: Digest
+  /// So many of its sets were to be looked into that none was.
+  package var unreadSets: Int
 
   package init(
     family: NftablesFamily, name: String, isDormant: Bool = false, chains: [NftablesChain],
-    objects: Digest = Digest(of: [])
+    objects: Digest = Digest(of: []), unreadSets: Int = 0
   ) {
     self.family = family
     self.name = name
     self.isDormant = isDormant
     self.chains = chains
     self.objects = objects
+    self.unreadSets = unreadSets
   }
 
   /// Chains, rules and objects, but neither handles nor counters: what `nft -s list table` would show.

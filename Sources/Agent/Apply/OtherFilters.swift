@@ -55,19 +55,29 @@ struct OtherFilters {
   /// Digests of rules of others in the tables that ours are in, which iptables' programs leave out or misprint.
   var unprintedRules = PerFamily<[Digest]>(ipv4: [], ipv6: [])
   var sets: [String] = []
+  /// The other backend has no tables, so that nothing of it can change unannounced.
+  var isOtherBackendBare = true
+  /// nft tables that have too many sets to look into.
+  private var crowdedTables: [String] = []
   /// Why some of it could not be read.
   var problem: String?
-  /// What nobody knows any more, and why.
+  /// Why some of what the release judges is taken to be what it was a moment ago.
+  var stale: String?
+  /// What the release judges and nobody knows any more, and why.
   var unread: [String] = []
 
-  mutating func note(_ problem: String, isKnown: Bool) {
+  mutating func note(_ problem: String, isKnown: Bool, isJudged: Bool) {
     let words = cut(SafeText.escape(problem))
     self.problem = words
-    if !isKnown { unread.append(words) }
+    guard isJudged else { return }
+    if isKnown { stale = words } else { unread.append(words) }
   }
 
   mutating func take(_ state: NftablesState, backend: Backend) {
     for table in state.tables {
+      if table.unreadSets > 0 {
+        crowdedTables.append("\(table.family.word) \(OtherFilter.word(table.name)) has \(table.unreadSets)")
+      }
       // What their programs print of iptables' tables is looked at in their words.
       guard let family = table.iptablesFamily, backend == .nft || otherBackend[family] != nil else {
         tables.append(Self.table(table))
@@ -108,7 +118,13 @@ struct OtherFilters {
         }
       },
       otherBackend: otherBackend.map { _, parts in parts.flatMap { $0.isEmpty ? nil : Self.digest(of: $0) } },
-      sets: sets, problem: problem ?? unprintedWords)
+      sets: sets, problem: problem ?? unprintedWords ?? crowdedWords)
+  }
+
+  private var crowdedWords: String? {
+    guard !crowdedTables.isEmpty else { return nil }
+    let tables = crowdedTables.joined(separator: ", ")
+    return cut("too many sets without names, and maps of verdicts, to compare what is in them: \(tables)")
   }
 
   private var unprintedWords: String? {

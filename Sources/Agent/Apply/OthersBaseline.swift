@@ -109,7 +109,10 @@ extension HostAgent {
       guard othersBaseline() == nil, let saved = try? savedRulesets(), let programs = try? firewall.programs() else {
         return
       }
-      let found = otherFilters(beside: saved, rules, programs, kernel: readKernel())
+      // A later release may judge known software too.
+      guard let kernel = try? firewall.nftables(sets: .ofAll) else { return }
+      let reading = KernelReading(state: kernel, isKnown: true, problem: nil)
+      let found = otherFilters(beside: saved, rules, programs, kernel: reading)
       guard found.problem == nil else { return }
       try? state.replace(OthersBaseline.fileName, in: ".", with: OthersBaseline(found.all).encode())
       return
@@ -131,29 +134,47 @@ extension HostAgent {
       saved.foreignParts(besidePolicies: rules?.policyChains(family) ?? [:]).filter { $0.owner != nil || !isWhole }
     }
     found.sets = Set(Family.allCases.flatMap { SetName.foreign(in: saved[$0]) }).sorted()
+    let areJudged = rules?.judgesOthers ?? true
     for family in Family.allCases {
       let read = Result { try otherBackend(family, programs) }
-      let known = lastKnown.otherBackend[family].take(read, at: bootClock.now())
+      let known = lastKnown.otherBackend[family].take(read.map(\.parts), at: bootClock.now())
       found.otherBackend[family] = known ?? nil
-      if case .failure(let error) = read {
-        found.note("read the other backend's \(family) rules: \(ErrorChain(error).message)", isKnown: known != nil)
+      switch read {
+      case .success(let read): if !read.isBare { found.isOtherBackendBare = false }
+      case .failure(let error):
+        found.isOtherBackendBare = false
+        found.note(
+          "read the other backend's \(family) rules: \(ErrorChain(error).message)", isKnown: known != nil,
+          isJudged: areJudged)
       }
       found.unprintedTables[family] = (try? firewall.unprintedTables(family)) ?? []
     }
     if let state = kernel.state { found.take(state, backend: programs.backend) }
-    if let problem = kernel.problem { found.note(ErrorChain(problem).message, isKnown: kernel.isKnown) }
+    if let problem = kernel.problem {
+      // On nft hosts ours are in there.
+      let isJudged = areJudged || programs.backend == .nft
+      found.note(ErrorChain(problem).message, isKnown: kernel.isKnown, isJudged: isJudged)
+    }
     return found
   }
 
-  /// Nil where the other backend's programs are not here, or cannot print what there is in nf_tables: the kernel's own
-  /// words then stand for it.
-  private func otherBackend(_ family: Family, _ programs: FirewallPrograms) throws -> [ForeignPart]? {
+  private struct OtherBackend {
+    /// Nil where its programs are not here, or cannot print what there is in nf_tables: the kernel's own words then stand
+    /// for it.
+    let parts: [ForeignPart]?
+    /// Its programs print nothing, not even a table.
+    let isBare: Bool
+  }
+
+  private func otherBackend(_ family: Family, _ programs: FirewallPrograms) throws -> OtherBackend {
     do {
-      guard let saved = try firewall.saveOtherBackend(family) else { return nil }
-      if programs.backend == .legacy, Self.unspeakableTable(saved) != nil { return nil }
-      return try parse(saved: saved, family).foreignParts()
+      guard let saved = try firewall.saveOtherBackend(family) else { return OtherBackend(parts: nil, isBare: true) }
+      if programs.backend == .legacy, Self.unspeakableTable(saved) != nil {
+        return OtherBackend(parts: nil, isBare: false)
+      }
+      return OtherBackend(parts: try parse(saved: saved, family).foreignParts(), isBare: saved.isEmpty)
     } catch {
-      if programs.backend == .legacy, Self.isUnreadable(error) { return nil }
+      if programs.backend == .legacy, Self.isUnreadable(error) { return OtherBackend(parts: nil, isBare: false) }
       throw error
     }
   }

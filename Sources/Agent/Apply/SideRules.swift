@@ -31,6 +31,24 @@ enum SideRules {
     }
   }
 
+  /// Whether anything that others filter packets with may be drift.
+  var judgesOthers: Bool {
+    switch self {
+    case .exclusive: true
+    case .owned(let side): side.deniesForeign || !side.allowed.contains("*")
+    case .nothing: false
+    }
+  }
+
+  /// Whether what known software keeps may be drift.
+  var judgesKnownSoftware: Bool {
+    switch self {
+    case .exclusive: true
+    case .owned(let side): side.deniesForeign
+    case .nothing: false
+    }
+  }
+
   /// Built-in chains whose policy these rules set, by table.
   func policyChains(_ family: Family) -> [String: Set<String>] {
     switch self {

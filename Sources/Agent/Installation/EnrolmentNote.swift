@@ -21,13 +21,34 @@ struct EnrolmentNote {
       file(paths.agent, try HostFiles.digest(of: paths.agent)),
     ]
     var links = [paths.bridge]
+    var found: [EnrolledFiles.File] = []
     if service == .systemd {
       files += SystemdUnit.allCases.map { file("\(paths.units)/\($0.fileName)", Digest(of: $0.text.utf8)) }
+      found = dropInsOfEveryService()
       links += SystemdUnit.enabled.flatMap { unit in unit.wantedBy.map { "\(paths.units)/\($0).wants/\(unit.fileName)" }
       }
     }
     return files + links.compactMap { link in HostFiles.readLink(link).map { file(link, Digest(ofLinkTo: $0)) } }
+      + found
   }
+
+  /// Distributions and containers bring some: only what comes or changes later is somebody's doing. What cannot be read is
+  /// not noted, so that the agent tells of it.
+  private func dropInsOfEveryService() -> [EnrolledFiles.File] {
+    let folders = UnitDirectories.all.map { "\(paths.root)/\($0)/\(UnitDirectories.ofEveryService)" }
+    let found = folders.flatMap { folder -> [String] in
+      if HostFiles.readLink(folder) != nil { return [folder] }
+      let names = (try? HostFiles.names(in: folder)) ?? []
+      return names.filter { $0.hasSuffix(".conf") && !$0.utf8.contains(10) }.sorted().map { "\(folder)/\($0)" }
+    }
+    return found.prefix(Self.maximumDropIns).compactMap { path in
+      let digest = HostFiles.readLink(path).map { Digest(ofLinkTo: $0) } ?? (try? HostFiles.digest(of: path))
+      return digest.map { file(path, $0) }
+    }
+  }
+
+  /// The note is small; more are told as they are.
+  private static let maximumDropIns = 32
 
   /// By its place below the root, which may be another one in tests.
   private func file(_ path: String, _ digest: Digest) -> EnrolledFiles.File {

@@ -122,7 +122,7 @@ enum HostFiles {
     guard rmdir(path) == 0 else { throw failed("rmdir", path) }
   }
 
-  private static func names(in path: String) throws(SystemCallError) -> [String] {
+  static func names(in path: String) throws(SystemCallError) -> [String] {
     guard let handle = opendir(path) else { throw failed("open", path) }
     defer { closedir(handle) }
     var names: [String] = []

@@ -47,22 +47,24 @@ package final class LinuxFacts: HostFacts {
     digests.digest(of: "\(root)/\(path)")
   }
 
-  /// systemd.unit(5): of a unit, and of all whose names begin like it up to a dash.
+  /// systemd.unit(5): of a unit, of all whose names begin like it up to a dash, of all services; and units before ours.
   package var dropIns: [String] {
-    Self.unitDirectories.flatMap { directory -> [String] in
+    UnitDirectories.all.flatMap { directory -> [String] in
       guard let disk = try? LinuxDisk("\(root)/\(directory)"), let names = try? disk.list(".") else { return [] }
-      return names.filter { $0.hasPrefix("portcullis") && $0.hasSuffix(".d") }.flatMap { name -> [String] in
-        // A link to a folder is none to this disk, and one to systemd.
-        guard let files = try? disk.list(name) else { return ["\(directory)/\(name)"] }
-        return files.filter { $0.hasSuffix(".conf") }.map { "\(directory)/\(name)/\($0)" }
+      let folders = names.filter { name in
+        name == UnitDirectories.ofEveryService || name.hasPrefix("portcullis-") && name.hasSuffix(".service.d")
       }
+      let units = names.filter { name in
+        UnitDirectories.aboveEnrolled.contains(directory) && name.hasPrefix("portcullis-") && name.hasSuffix(".service")
+      }
+      return units.map { "\(directory)/\($0)" }
+        + folders.flatMap { name -> [String] in
+          // A link to a folder is none to this disk, and one to systemd.
+          guard let files = try? disk.list(name) else { return ["\(directory)/\(name)"] }
+          return files.filter { $0.hasSuffix(".conf") }.map { "\(directory)/\(name)/\($0)" }
+        }
     }
   }
-
-  private static let unitDirectories = [
-    "etc/systemd/system.control", "run/systemd/system.control", "run/systemd/transient", "etc/systemd/system",
-    "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system",
-  ]
 
   private static func name<Field>(_ field: KeyPath<utsname, Field>) -> String {
     var names = utsname()

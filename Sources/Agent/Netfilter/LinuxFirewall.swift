@@ -109,8 +109,8 @@ package final class LinuxFirewall: HostFirewall {
     return Self.legacyTables(family)
   }
 
-  package func nftables() throws(FirewallProblem) -> NftablesState? {
-    do { return try NftablesReader().read() } catch {
+  package func nftables(sets scope: SetScope) throws(FirewallProblem) -> NftablesState? {
+    do { return try NftablesReader(scope).read() } catch {
       throw FirewallProblem(
         .unavailable, program: "nf_tables", family: nil, words: SafeText.escape(ErrorChain(error).message))
     }

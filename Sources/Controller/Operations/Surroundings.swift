@@ -22,7 +22,9 @@ package struct Surroundings: Hashable, Sendable {
   }
 
   /// Those whose containers and machines are reached through FORWARD.
-  private static let forwarders: Set<ForeignOwner> = [.docker, .cni, .kubernetes, .calico, .libvirt]
+  private static let forwarders: Set<ForeignOwner> = [
+    .docker, .podman, .cni, .kubernetes, .calico, .cilium, .flannel, .weave, .libvirt,
+  ]
 
   init(_ draft: Drafts.Draft, owners: [ForeignOwner]) {
     host = draft.host.id

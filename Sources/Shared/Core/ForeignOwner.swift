@@ -5,10 +5,16 @@ package enum ForeignOwner: String, Hashable, Sendable, CaseIterable {
   case cni
   case kubernetes
   case calico
+  case cilium
   case fail2ban
+  case flannel
   case ufw
   case firewalld
   case libvirt
+  /// Netavark, which is its network.
+  case podman
+  case tailscale
+  case weave
 }
 
 extension ForeignOwner: Comparable {

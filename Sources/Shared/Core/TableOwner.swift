@@ -7,6 +7,7 @@ package enum TableOwner: String, Hashable, Sendable, CaseIterable {
   case docker
   case fail2ban
   case firewalld
+  case flannel
   case kubernetes
   case libvirt
   /// LXD, Incus and LXC itself.
@@ -16,6 +17,8 @@ package enum TableOwner: String, Hashable, Sendable, CaseIterable {
   case sshguard
   case systemd
   case tailscale
+  /// wg-quick(8), of each interface.
+  case wireguard
 
   /// Of a table that is not one of iptables' own.
   package init?(ofTable name: String) {
@@ -27,13 +30,14 @@ package enum TableOwner: String, Hashable, Sendable, CaseIterable {
 
   private static let names: [String: TableOwner] = [
     "calico": .calico, "crowdsec": .crowdsec, "crowdsec6": .crowdsec, "docker": .docker, "docker-bridges": .docker,
-    "firewalld": .firewalld, "firewalld_policy_drop": .firewalld, "firewalld_probe": .firewalld,
+    "flannel-ipv4": .flannel, "flannel-ipv6": .flannel, "firewalld": .firewalld, "firewalld_policy_drop": .firewalld,
+    "firewalld_probe": .firewalld,
     "kube-proxy": .kubernetes, "kubelet": .kubernetes, "libvirt_network": .libvirt,
     "lxd": .lxd, "incus": .lxd, "lxc": .lxd, "netavark": .podman, "sshguard": .sshguard, "io.systemd.nat": .systemd,
     "tailscale": .tailscale,
   ]
 
   private static let prefixes: [(prefix: String, owner: TableOwner)] = [
-    ("f2b-", .fail2ban), ("cni_", .cni), ("cni-", .cni),
+    ("f2b-", .fail2ban), ("cni_", .cni), ("cni-", .cni), ("wg-quick-", .wireguard),
   ]
 }

@@ -130,6 +130,20 @@ import Wire
     #expect(try shownLater() == ["-A enrolled \(Digest(of: "nonsense".utf8))"])
   }
 
+  @Test func `a drop-in of every service is drift when it comes or changes after the enrolment`() throws {
+    let path = "usr/lib/systemd/system/service.d/10-timeout-abort.conf"
+    host.facts.files[path] = Array("[Service]\n".utf8)
+    let enrolled = EnrolledFiles([(path, Array("[Service]\n".utf8))])
+    try host.disk.replace(EnrolledFiles.fileName, in: ".", with: enrolled.encode())
+    let later = try host.recoveredAgent()
+    #expect(try later.isIntact())
+    host.facts.files[path] = Array("[Service]\nExecStartPre=/tmp/x\n".utf8)
+    #expect(try later.differences(in: "disk", .ipv4) == ["-A \(path) \(Digest(of: host.facts.files[path] ?? []))"])
+    host.facts.files[path] = Array("[Service]\n".utf8)
+    host.facts.files["etc/systemd/system/service.d/x.conf"] = []
+    #expect(try later.differences(in: "disk", .ipv4).count == 1)
+  }
+
   @Test func `a file by which somebody changes how systemd starts us is told in words, and is another when it changes`()
     throws
   {

@@ -127,7 +127,11 @@ final class FakeFirewall: HostFirewall {
 
   func unprintedTables(_ family: Family) -> [String] { family == .ipv4 ? unprinted : [] }
 
-  func nftables() throws(FirewallProblem) -> NftablesState? {
+  /// Whose sets were looked into, each time that nf_tables was read.
+  private(set) var scopes: [SetScope] = []
+
+  func nftables(sets scope: SetScope) throws(FirewallProblem) -> NftablesState? {
+    scopes.append(scope)
     if let nftablesProblem { throw nftablesProblem }
     let own =
       backend == .nft ? Family.allCases.flatMap { family in kernel[family].values.map { table(family, $0) } } : []

@@ -102,6 +102,79 @@ import Wire
     #expect(try other.differences(in: "others", .ipv4).contains { $0.hasPrefix("-A inet/docker-bridges") })
   }
 
+  @Test func `sets of known software are looked into where it is judged, and once for what was there at first`() throws
+  {
+    try host.apply(agent, Modes.owned2)
+    // Of known software, which a later release may deny.
+    #expect(host.firewall.scopes.filter { $0 == .ofAll }.count == 1)
+    _ = try agent.report(.random(), managementSource: "")
+    #expect(host.firewall.scopes.last == .ofNobodyKnown)
+    try host.apply(
+      agent,
+      Result {
+        try SignedBundles.bundle(
+          serial: 3, ipv4: Modes.owned4, ipv6: Modes.owned6, mode: .owned, deniesForeign: true)
+      })
+    _ = try agent.report(.random(), managementSource: "")
+    #expect(host.firewall.scopes.last == .ofAll)
+    try host.apply(agent, Modes.bundle(4, .exclusive))
+    _ = try agent.report(.random(), managementSource: "")
+    #expect(host.firewall.scopes.last == .ofAll)
+  }
+
+  @Test func `a table with too many sets is named in the report, and is no drift`() throws {
+    host.firewall.otherTables = [Self.table("crowd")]
+    host.firewall.otherTables[0].unreadSets = 12_000
+    try host.apply(agent, Modes.owned2)
+    #expect(agent.othersBaseline() != nil)
+    #expect(try agent.isIntact())
+    _ = try agent.look(for: [])
+    let words = try agent.report(.random(), managementSource: "").others?.problem
+    #expect(
+      words == "too many sets without names, and maps of verdicts, to compare what is in them: inet crowd has 12000")
+  }
+
+  @Test(arguments: [
+    (["*"], Backend.nft, false), (["*"], .legacy, false), ([], .nft, true), ([], .legacy, true),
+  ]) func `an other backend that nobody can read is drift where it is judged`(
+    allowed: [String], backend: Backend, isDrift: Bool
+  ) throws {
+    host.firewall.backend = backend
+    let bundle = Result {
+      try SignedBundles.bundle(
+        serial: 2, ipv4: Modes.owned4, ipv6: Modes.owned6, mode: .owned, foreignAllowed: allowed)
+    }
+    try host.apply(agent, bundle)
+    _ = try agent.look(for: [])
+    let words = "read the other backend's"
+    host.firewall.otherBackendProblem = FirewallProblem(.timedOut, program: "save", family: .ipv4, words: "killed")
+    // Where it is judged nobody saw that all is as it was.
+    #expect(((try? agent.look(for: [])) == nil) == isDrift)
+    host.boot.time = host.boot.time + .seconds(61)
+    #expect(try agent.isIntact() != isDrift)
+    #expect(try agent.report(.random(), managementSource: "").others?.problem?.hasPrefix(words) == true)
+    host.firewall.otherBackendProblem = nil
+    #expect(try agent.isIntact())
+    // nf_tables holds our own rules, but for legacy programs.
+    host.firewall.nftablesProblem = FirewallProblem(.unavailable, program: "nf_tables", family: nil, words: "busy")
+    host.boot.time = host.boot.time + .seconds(1)
+    _ = try agent.isIntact()
+    host.boot.time = host.boot.time + .seconds(61)
+    #expect(try agent.isIntact() == (!isDrift && backend == .legacy))
+  }
+
+  @Test func `a look has the other backend's programs print once`() throws {
+    try host.apply(agent, Modes.owned2)
+    var asked = 0
+    host.firewall.otherBackend.ipv4 = []
+    host.firewall.otherBackendIsAsked = { asked += 1 }
+    #expect(try agent.look(for: []))
+    #expect(asked == Family.allCases.count)
+    // Tables without rules too: what comes into them is announced by nobody.
+    host.firewall.otherBackend.ipv4 = Array("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n".utf8)
+    #expect(try !agent.look(for: []))
+  }
+
   @Test func `rules of the other backend are drift but for those of known software`() throws {
     func filter(_ rules: String...) -> [UInt8] {
       Array("*filter\n:INPUT ACCEPT [0:0]\n:f2b-sshd - [0:0]\n\(rules.map { $0 + "\n" }.joined())COMMIT\n".utf8)

@@ -185,6 +185,25 @@ struct InstallTests {
     #expect(host.commands.isEmpty && host.exists(host.paths.agent))
   }
 
+  @Test func `drop-ins of every service that are there at an enrolment are noted`() throws {
+    let (dropIn, mask) = ("/usr/lib/systemd/system/service.d/10-x.conf", "/run/systemd/system/service.d/zzz.conf")
+    try host.put("[Service]\n", at: host.root + dropIn)
+    try host.put("", at: host.root + "/usr/lib/systemd/system/service.d/README")
+    // A name that would make two lines of one.
+    try host.put("", at: host.root + "/usr/lib/systemd/system/service.d/a\nb.conf")
+    try FileManager.default.createDirectory(
+      atPath: host.root + "/run/systemd/system/service.d/folder.conf", withIntermediateDirectories: true)
+    try FileManager.default.createSymbolicLink(atPath: host.root + mask, withDestinationPath: "/dev/null")
+    _ = try host.install("v1")
+    let text = host.text(host.paths.state + "/enrolled") ?? ""
+    let noted = try #require(EnrolledFiles(parsing: Array(text.utf8))).files.filter { $0.path.contains("service.d") }
+    #expect(
+      noted == [
+        EnrolledFiles.File(String(mask.dropFirst()), Digest(ofLinkTo: "/dev/null")),
+        EnrolledFiles.File(String(dropIn.dropFirst()), Digest(of: "[Service]\n".utf8)),
+      ])
+  }
+
   @Test func `a removal whose rules cannot go back leaves the host enrolled and its daemon running`() throws {
     _ = try host.install("v1")
     host.refusesToReturn = true

@@ -48,8 +48,16 @@ import Testing
         "etc/systemd/system/portcullis-agent.service.d/a.conf", "run/systemd/system/portcullis-.service.d/b.conf",
         "etc/systemd/system.control/portcullis-restore.service.d/50-x.conf",
         "usr/lib/systemd/system/portcullis-safe.service.d/c.conf",
+        // Of every service there is.
+        "etc/systemd/system/service.d/d.conf", "run/systemd/generator.late/service.d/e.conf",
+        // A unit that takes the place of ours.
+        "etc/systemd/system.control/portcullis-agent.service", "run/systemd/transient/portcullis-restore.service",
       ]
-      let others = ["etc/systemd/system/ssh.service.d/a.conf", "etc/systemd/system/portcullis-agent.service.d/a.bak"]
+      let others = [
+        "etc/systemd/system/ssh.service.d/a.conf", "etc/systemd/system/portcullis-agent.service.d/a.bak",
+        "etc/systemd/system/portcullis-agent.service", "etc/systemd/system/timer.d/a.conf",
+        "run/systemd/system/portcullis-agent.service", "etc/systemd/system.control/ssh.service",
+      ]
       for path in ours + others {
         let directory = path.split(separator: "/").dropLast().joined(separator: "/")
         try LinuxDisk.makePath("\(root)/\(directory)")

@@ -119,6 +119,68 @@ import Testing
     }
   }
 
+  private static func rules(_ table: String, _ ports: [Int]) -> String {
+    let rules = ports.map { "add rule \(table) c tcp dport { 22, \($0) } accept" }
+    return (["add table \(table)", "add chain \(table) c"] + rules).joined(separator: "\n")
+  }
+
+  private func digests(_ scope: SetScope, _ script: String) throws -> [String: Digest] {
+    try inNamespace {
+      try Self.nft(script)
+      let tables = try #require(try NftablesReader(scope).read()).tables
+      return Dictionary(uniqueKeysWithValues: tables.map { ($0.name, $0.digest) })
+    }
+  }
+
+  /// Each set costs a question, and kube-proxy, Docker and Calico may have thousands.
+  @Test func setsWithoutNamesInTablesOfKnownSoftwareAreLookedIntoOnlyWhereTheyAreJudged() throws {
+    let scripts = [80, 81].map { Self.rules("inet docker-bridges", [$0]) + "\n" + Self.rules("inet guard", [$0]) }
+    let known = try scripts.map { try digests(.ofNobodyKnown, $0) }
+    #expect(known[0]["docker-bridges"] == known[1]["docker-bridges"] && known[0]["guard"] != known[1]["guard"])
+    let all = try scripts.map { try digests(.ofAll, $0) }
+    #expect(all[0]["docker-bridges"] != all[1]["docker-bridges"] && all[0]["guard"] == known[0]["guard"])
+    try inNamespace {
+      try Self.nft(Self.rules("inet docker-bridges", [1, 2, 3]))
+      #expect(try NftablesReader(.ofNobodyKnown, atMost: 0).read()?.tables.map(\.unreadSets) == [0])
+      #expect(try NftablesReader(.ofAll, atMost: 0).read()?.tables.map(\.unreadSets) == [3])
+    }
+  }
+
+  @Test func aTableWithTooManySetsIsNotLookedIntoAndSaysSo() throws {
+    try inNamespace {
+      try Self.nft([Self.rules("inet crowd", Array(1...5)), Self.rules("inet few", [1, 2])].joined(separator: "\n"))
+      func tables() throws -> [NftablesTable] { try #require(try NftablesReader(atMost: 5).read()).tables }
+      let before = try tables()
+      #expect(before.map(\.unreadSets) == [5, 0])
+      #expect(try tables() == before)
+      try Self.nft("flush chain inet crowd c")
+      try Self.nft("flush chain inet few c; add rule inet few c tcp dport { 22, 1 } accept")
+      try Self.nft("add rule inet few c tcp dport { 22, 3 } accept\n" + Self.rules("inet crowd", Array(2...6)))
+      let after = try tables()
+      // What it says besides the members of its sets is compared all the same.
+      #expect(after[0].digest == before[0].digest && after[1].digest != before[1].digest)
+      // Those of iptables' own tables are looked into first, whatever others call theirs.
+      try Self.nft(Self.rules("ip filter", Array(1...4)) + "\n" + Self.rules("inet filter", [1, 2]))
+      let shown = try tables().map { "\($0.family.word) \($0.name) \($0.unreadSets)" }
+      #expect(shown == ["inet crowd 5", "inet few 2", "inet filter 2", "ip filter 0"])
+    }
+  }
+
+  @Test func membersThatGoByThemselvesAreNoChange() throws {
+    let script = """
+      table inet guard {
+        map ports { type inet_service : verdict; flags timeout; elements = { 25 : drop, 26 timeout 1h : drop } }
+        chain in { type filter hook input priority -10; tcp dport vmap @ports; }
+      }
+      """
+    let fresh = try digest(script)
+    let fewer = try digest(script) { try Self.nft("delete element inet guard ports { 26 }") }
+    let more = try digest(script) { try Self.nft("add element inet guard ports { 27 timeout 1h : accept }") }
+    let lasting = try digest(script) { try Self.nft("add element inet guard ports { 27 : accept }") }
+    #expect(fewer == fresh && more == fresh)
+    #expect(lasting != fresh)
+  }
+
   @Test func tenThousandRulesAreReadWholeAndQuickly() throws {
     try inNamespace {
       let rules = (0..<10_000).map { "add rule ip t c ip saddr 10.\($0 / 256 % 256).\($0 % 256).1 counter accept" }

@@ -157,7 +157,7 @@ final class TamperedFirewall: HostFirewall {
   func save(_ family: Family) throws(FirewallProblem) -> [UInt8] { try real.save(family) }
   func saveOtherBackend(_ family: Family) throws(FirewallProblem) -> [UInt8]? { try real.saveOtherBackend(family) }
   func unprintedTables(_ family: Family) throws(FirewallProblem) -> [String] { try real.unprintedTables(family) }
-  func nftables() throws(FirewallProblem) -> NftablesState? { try real.nftables() }
+  func nftables(sets scope: SetScope) throws(FirewallProblem) -> NftablesState? { try real.nftables(sets: scope) }
   func setNames(within limit: Duration) throws(FirewallProblem) -> [String] { try real.setNames(within: limit) }
   func saveSet(_ name: String, within limit: Duration) throws(FirewallProblem) -> [UInt8] {
     try real.saveSet(name, within: limit)

@@ -50,6 +50,40 @@ import Testing
     }
   }
 
+  @Test(arguments: [
+    ("FLANNEL-FWD", ForeignOwner.flannel), ("CILIUM_FORWARD", .cilium), ("OLD_CILIUM_FORWARD", .cilium),
+    ("WEAVE", .weave), ("WEAVE-NPC-INGRESS", .weave), ("NETAVARK_FORWARD", .podman),
+    ("NETAVARK-HOSTPORT-DNAT", .podman),
+    ("ts-input", .tailscale), ("ts-forward", .tailscale), ("ts-postrouting", .tailscale), ("ts-mine", nil),
+    ("WEAVER", nil), ("NETAVARK", nil), ("cilium", nil), ("xFLANNEL-FWD", nil),
+  ]) func `chains are known by their names, and rules by the chains that they call`(chain: String, owner: ForeignOwner?)
+    throws
+  {
+    let text =
+      "*filter\n:FORWARD ACCEPT [0:0]\n:\(chain) - [0:0]\n-A FORWARD -j \(chain)\n-A \(chain) -j ACCEPT\nCOMMIT\n"
+    #expect(try parts(text).map(\.owner) == [owner])
+  }
+
+  @Test(arguments: [
+    (
+      "-p tcp -m multiport --dports 22 -m set --match-set f2b-sshd src -j REJECT --reject-with icmp-port-unreachable",
+      true
+    ),
+    ("-m set --match-set f2b-sshd6 src -j DROP", true), ("-m set --match-set f2b-sshd src -j ACCEPT", false),
+    ("-m set ! --match-set f2b-sshd src -j DROP", false), ("-m set --match-set f2b-sshd dst -j DROP", false),
+    ("! -i lo -m set --match-set f2b-sshd src -j DROP", false), ("-m set --match-set f2b-sshd src -j mine", false),
+    ("-m set --match-set mine src -j DROP", false), ("-m comment --comment \"--match-set f2b-x src\" -j DROP", false),
+    ("-m set --match-set f2b-a src -m set --match-set b src -j DROP", false),
+    ("-m set --match-set f2b-sshd src -j MARK --set-xmark 0x1/0xffffffff", false),
+  ]) func `bans of fail2ban's ipsets are his, and nothing else that names such a set is`(words: String, isHis: Bool)
+    throws
+  {
+    let text = "*filter\n:INPUT ACCEPT [0:0]\n:mine - [0:0]\n-A INPUT \(words)\nCOMMIT\n"
+    #expect(try parts(text).first { $0.rules == 1 }?.owner == (isHis ? .fail2ban : nil))
+    let inside = "*filter\n:mine - [0:0]\n-A mine \(words)\nCOMMIT\n"
+    #expect(try parts(inside).map(\.owner) == [nil])
+  }
+
   @Test func `a default that drops is nobody's, where it is not ours`() throws {
     let text = "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\nCOMMIT\n"
     let drops = try parts(text)

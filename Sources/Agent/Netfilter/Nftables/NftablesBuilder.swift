@@ -37,11 +37,30 @@ struct NftablesBuilder {
   /// Rules come chain by chain.
   private var latest: (key: ChainKey, place: Int)?
   private var objects: [TableKey: [[UInt8]]] = [:]
-  /// Whose elements are to be taken before the rules.
-  private(set) var setsThatTell: [Set] = []
+  private let scope: SetScope
+  private var setsThatTell: [TableKey: [Set]] = [:]
+  /// Of tables that have too many of them.
+  private var unreadSets: [TableKey: Int] = [:]
   private var members: [Set: MemberSum] = [:]
   /// Of those without names: what they are besides their members.
   private var nameless: [Set: [UInt8]] = [:]
+
+  init(_ scope: SetScope) { self.scope = scope }
+
+  /// Whose elements are to be taken before the rules. Those of a table all are, or none is, so that the next reading finds
+  /// the same: first of the tables that ours may be in, then of those that have the fewest.
+  mutating func setsToTake(atMost limit: Int) -> [Set] {
+    func rank(_ key: TableKey, _ sets: [Set]) -> (Int, Int, UInt8, String) {
+      let name = NftablesMessages.text(key.name)
+      let isIptables = [NftablesFamily.ipv4.rawValue, NftablesFamily.ipv6.rawValue].contains(key.family)
+      return (isIptables && BuiltInChains.chains(of: name) != nil ? 0 : 1, sets.count, key.family, name)
+    }
+    var chosen: [Set] = []
+    for (table, sets) in setsThatTell.sorted(by: { rank($0.key, $0.value) < rank($1.key, $1.value) }) {
+      if chosen.count + sets.count <= limit { chosen += sets } else { unreadSets[table] = sets.count }
+    }
+    return chosen
+  }
 
   mutating func take(_ reply: NetlinkReply, _ kind: NftablesMessages.Kind) {
     guard let family = reply.payload.first else { return }
@@ -79,7 +98,7 @@ struct NftablesBuilder {
             name: NftablesMessages.text(name.name), hook: chain.hook, rules: chain.rules, drops: chain.drops,
             digest: chain.content.finish(), notable: chain.notable)
         }.sorted { $0.name < $1.name },
-        objects: all.finish())
+        objects: all.finish(), unreadSets: unreadSets[key] ?? 0)
     }.sorted { ($0.family, $0.name) < ($1.family, $1.name) }
   }
 
@@ -141,18 +160,21 @@ struct NftablesBuilder {
   private mutating func takeSet(_ fields: NetlinkFields, of table: TableKey) {
     guard let name = fields[2].map(Self.name) else { return }
     let set = Set(family: table.family, table: table.name, name: name)
+    let isKnown = TableOwner(ofTable: NftablesMessages.text(table.name)) != nil
+    let flags = fields[3].flatMap(NftablesMessages.bigEndian) ?? 0
     // NFT_SET_ANONYMOUS
-    if (fields[3].flatMap(NftablesMessages.bigEndian) ?? 0) & 1 != 0 {
+    if flags & 1 != 0 {
       var content = ByteWriter()
       for field: UInt16 in [3, 4, 5, 6, 7, 11] { content.string(fields[field] ?? []) }
       nameless[set] = content.bytes
-      setsThatTell.append(set)
+      // NFT_SET_EVAL: packets make its members.
+      if flags & 0x20 == 0, !isKnown || scope == .ofAll { setsThatTell[table, default: []].append(set) }
       return
     }
     takeNamed(.set, fields, [3, 4, 5, 6, 7, 11], of: table)
     // NFT_DATA_VERDICT: what it maps to decides. Whoever is known for his table changes it all the time.
     let isVerdict = fields[6].flatMap(NftablesMessages.bigEndian) == 0xffff_ff00
-    if isVerdict, TableOwner(ofTable: NftablesMessages.text(table.name)) == nil { setsThatTell.append(set) }
+    if isVerdict, !isKnown { setsThatTell[table, default: []].append(set) }
   }
 
   private func content(ofNameless name: ArraySlice<UInt8>, in table: TableKey) -> Digest? {
@@ -161,13 +183,16 @@ struct NftablesBuilder {
     return Digest(of: head + (members[set] ?? MemberSum()).digest.bytes)
   }
 
-  /// NFTA_SET_ELEM_LIST_SET 2, ELEMENTS 3; NFTA_SET_ELEM_KEY 1, DATA 2, FLAGS 3, KEY_END 10.
+  /// NFTA_SET_ELEM_LIST_SET 2, ELEMENTS 3; NFTA_SET_ELEM_KEY 1, DATA 2, FLAGS 3, EXPIRATION 5, KEY_END 10.
   private mutating func takeElements(_ fields: NetlinkFields, of table: TableKey) {
     guard let name = fields[2].map(Self.name) else { return }
     let set = Set(family: table.family, table: table.name, name: name)
     for element in NetlinkReply.list(fields[3] ?? []) {
+      let parts = NetlinkReply.list(element.content)
+      // What goes by itself is no change of anybody's.
+      if parts.contains(where: { $0.type == 5 }) { continue }
       var content = ByteWriter()
-      for part in NetlinkReply.list(element.content) where [1, 2, 3, 10].contains(part.type) {
+      for part in parts where [1, 2, 3, 10].contains(part.type) {
         content.uint16(part.type)
         content.string(part.content)
       }

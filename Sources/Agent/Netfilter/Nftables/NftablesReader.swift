@@ -7,9 +7,19 @@ struct NftablesReader {
   /// Answers are looked into when all have come, so that fewer changes fall between them; beyond this as they come.
   private static let kept = 8 << 20
 
-  private let socket: NetlinkSocket
+  /// Sets that are looked into. The kernel finds a set by going through all of its table, so that time grows with the
+  /// square of their number.
+  private static let maximumSets = 1024
 
-  init() throws(SystemCallError) { socket = try NetlinkSocket(NetlinkSocket.netfilter) }
+  private let socket: NetlinkSocket
+  private let scope: SetScope
+  private let maximumSets: Int
+
+  init(_ scope: SetScope = .ofNobodyKnown, atMost sets: Int = Self.maximumSets) throws(SystemCallError) {
+    socket = try NetlinkSocket(NetlinkSocket.netfilter)
+    self.scope = scope
+    maximumSets = sets
+  }
 
   /// Nil where the kernel has no nf_tables.
   ///
@@ -24,7 +34,7 @@ struct NftablesReader {
       attempt += 1
       guard let before = try generation() else { return nil }
       // In a conversation of its own, which may be broken off.
-      if let tables = try NftablesReader().tables(of: before, until: deadline) {
+      if let tables = try NftablesReader(scope, atMost: maximumSets).tables(of: before, until: deadline) {
         return NftablesState(generation: before, tables: tables)
       }
     } while monotonicMilliseconds() < deadline
@@ -46,7 +56,7 @@ struct NftablesReader {
 
   /// Nil when something changed meanwhile.
   private func tables(of state: UInt32, until deadline: Int) throws -> [NftablesTable]? {
-    var builder = NftablesBuilder()
+    var builder = NftablesBuilder(scope)
     var answers: [(reply: NetlinkReply, kind: NftablesMessages.Kind)] = []
     var size = 0
     for kind in [NftablesMessages.Kind.table, .chain, .set] {
@@ -54,7 +64,7 @@ struct NftablesReader {
         return nil
       }
     }
-    for set in builder.setsThatTell {
+    for set in builder.setsToTake(atMost: maximumSets) {
       let question = NftablesMessages.elements(family: set.family, table: set.table, set: set.name)
       guard try dump(question, .element, until: deadline, take: { builder.take($0, .element) }) else { return nil }
     }

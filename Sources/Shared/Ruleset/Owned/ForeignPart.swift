@@ -30,6 +30,7 @@ extension Ruleset {
           let caller =
             owner ?? (owned.isEmpty ? nil : RuleShape(rule).called.flatMap { owned[$0] })
             ?? idioms.owner(of: rule, in: chain.name, table.name)
+            ?? (chain.policy == nil ? nil : ForeignChains.owner(ofBan: rule))
           parts[caller, default: Part()].add(rule.bytes, table.name)
           parts[caller, default: Part()].rules += 1
         }

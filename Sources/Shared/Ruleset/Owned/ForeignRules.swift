@@ -44,16 +44,35 @@ extension RuleTable {
 enum ForeignChains {
   static func owner(of chain: String) -> ForeignOwner? {
     if OwnedNames.isOurs(chain) || BuiltInChains.allNames.contains(chain) { return nil }
-    if chain == "DOCKER" { return .docker }
+    if let known = names[chain] { return known }
     if let known = prefixes.first(where: { chain.hasPrefix($0.prefix) }) { return known.owner }
     return isFirewalld(chain) ? .firewalld : nil
   }
 
+  private static let names: [String: ForeignOwner] = [
+    "DOCKER": .docker, "WEAVE": .weave, "ts-input": .tailscale, "ts-forward": .tailscale, "ts-postrouting": .tailscale,
+  ]
+
   private static let prefixes: [(prefix: String, owner: ForeignOwner)] = [
     ("DOCKER-", .docker), ("CNI-", .cni), ("KUBE-", .kubernetes), ("cali-", .calico),
     ("f2b-", .fail2ban), ("fail2ban-", .fail2ban), ("ufw-", .ufw), ("ufw6-", .ufw), ("LIBVIRT_", .libvirt),
-    ("FWDI_", .firewalld), ("FWDO_", .firewalld),
+    ("FWDI_", .firewalld), ("FWDO_", .firewalld), ("FLANNEL-", .flannel), ("NETAVARK-", .podman),
+    ("NETAVARK_", .podman), ("WEAVE-", .weave), ("CILIUM_", .cilium),
+    // What it renames its chains to, while it makes new ones.
+    ("OLD_CILIUM_", .cilium),
   ]
+
+  /// fail2ban's ipset actions make no chain: `-m set --match-set f2b-sshd src -j REJECT` stands in a built-in one. Whatever
+  /// else names such a set, as an accept or a negation would, is nobody's.
+  static func owner(ofBan rule: Rule) -> ForeignOwner? {
+    guard rule.bytes.withUnsafeBufferPointer({ $0.holds("--match-set f2b-") }), let words = try? rule.words(),
+      let index = words.firstIndex(where: { !$0.isQuoted && $0.says("--match-set") }), index + 2 < words.count,
+      !words.contains(where: { !$0.isQuoted && $0.says("!") }), words[index + 1].text.hasPrefix("f2b-"),
+      words[index + 2].says("src"), !words[(index + 1)...].contains(where: { $0.says("--match-set") })
+    else { return nil }
+    let target = RuleShape(rule).target
+    return target == .jump("DROP") || target == .jump("REJECT") ? .fail2ban : nil
+  }
 
   /// `INPUT_ZONES`, `FORWARD_IN_ZONES_SOURCE`, `PREROUTING_direct`, `OUTPUT_POLICIES_pre` and their like.
   private static func isFirewalld(_ chain: String) -> Bool {
