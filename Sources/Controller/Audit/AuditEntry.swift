@@ -98,17 +98,29 @@ package struct AuditAction: Hashable, Sendable {
   /// Nil: it still runs, or was killed.
   package let ended: AuditEntry?
 
+  private struct Beginning: Hashable {
+    let sequence: UInt64
+    let verb: String
+  }
+
   /// Notes are actions that ended as they began. In the order of their beginnings.
+  /// - Parameter entries: in order, also those of several logs, in each of which numbers begin anew.
   package static func pair(_ entries: [AuditEntry]) -> [AuditAction] {
-    let ends = Dictionary(
-      entries.filter { $0.phase == .ended }.compactMap { entry in entry.of.map { ($0, entry) } }
-    ) { first, _ in first }
-    return entries.compactMap { entry in
+    var actions: [AuditAction] = []
+    var open: [Beginning: Int] = [:]
+    for entry in entries {
       switch entry.phase {
-      case .began: AuditAction(began: entry, ended: ends[entry.sequence])
-      case .note: AuditAction(began: entry, ended: entry)
-      case .ended: nil
+      case .began:
+        open[Beginning(sequence: entry.sequence, verb: entry.verb)] = actions.count
+        actions.append(AuditAction(began: entry, ended: nil))
+      case .note: actions.append(AuditAction(began: entry, ended: entry))
+      case .ended:
+        guard let of = entry.of, let index = open.removeValue(forKey: Beginning(sequence: of, verb: entry.verb)) else {
+          continue
+        }
+        actions[index] = AuditAction(began: actions[index].began, ended: entry)
       }
     }
+    return actions
   }
 }

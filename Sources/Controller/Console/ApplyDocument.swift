@@ -62,6 +62,8 @@ package struct ApplyDocument: Document {
   /// Those that were asked first, did not answer, and got nothing.
   let unreachable: [SilentHost]
   private let wereAsked: Bool
+  /// Of those refused: they had something else than the plan was made against.
+  private let stale: Int
 
   private enum CodingKeys: CodingKey { case release, hosts, counts, leftOut, withdrawn, unreachable }
 
@@ -76,6 +78,7 @@ package struct ApplyDocument: Document {
     for host in hosts { counts[host.result, default: 0] += 1 }
     unreachable = SilentHost.list(applied.unreachable ?? [:])
     wereAsked = applied.unreachable != nil
+    stale = applied.hosts.count { if case .stale = $0.result { true } else { false } }
     counts["unreachable", default: 0] += unreachable.count
     self.counts = counts
     leftOut = applied.leftOut.map(\.description)
@@ -93,7 +96,7 @@ package struct ApplyDocument: Document {
     case .current(let touched, _): touched ? "committed" : "unchanged"
     case .awaiting: "pending"
     case .reverted: "reverted"
-    case .failed: "failed"
+    case .failed, .stale: "failed"
     case .unreachable: "unreachable"
     case .unknown: "unknown"
     }
@@ -137,7 +140,12 @@ package struct ApplyDocument: Document {
   /// What to do next, for what a person has to decide.
   private var hints: [String] {
     var hints: [String] = []
-    if counts["refused", default: 0] > 0 {
+    if stale > 0 {
+      hints.append(
+        "what the plan knew nothing of is known now: look at a new one ('portcullis plan'), and apply that; another "
+          + "controller of the same fleet is to be found first")
+    }
+    if counts["refused", default: 0] > stale {
       hints.append(
         "'refused': the hosts changed nothing. After a look at them, --override-lockout with --reason, --take-over or "
           + "--evict OWNER goes on (docs/cli.md)")

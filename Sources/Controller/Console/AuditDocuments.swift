@@ -25,9 +25,16 @@ package struct AuditListDocument: Document {
   let actions: [Action]
   /// Lines of the log that are no entries: what they said is not among the actions.
   let unreadable: Int
+  /// Why an earlier log is not read; nil when all are.
+  @ExplicitNull var missing: String?
 
-  package init(_ actions: [AuditAction], since: UTCTime?, unreadable: Int = 0) {
+  package init(_ record: AuditRecord, since: UTCTime?) {
+    self.init(AuditAction.pair(record.entries), since: since, unreadable: record.unreadable, missing: record.missing)
+  }
+
+  package init(_ actions: [AuditAction], since: UTCTime?, unreadable: Int = 0, missing: String? = nil) {
     self.unreadable = unreadable
+    self.missing = missing
     self.actions =
       actions
       .filter { action in since.map { since in UTCTime(action.began.time).map { $0 >= since } ?? true } ?? true }
@@ -61,8 +68,10 @@ package struct AuditListDocument: Document {
         action.reason ?? "-",
       ])
     }
-    guard unreadable > 0 else { return table.text() }
-    return table.text() + "\(unreadable) lines could not be read; 'portcullis audit verify' tells which\n"
+    var text = table.text()
+    if unreadable > 0 { text += "\(unreadable) lines could not be read; 'portcullis audit verify' tells which\n" }
+    if let missing { text += "\(SafeText.escape(missing)): what it said is not all here\n" }
+    return text
   }
 
   private static func text(_ hosts: AuditEntry.Hosts, _ style: TextStyle) -> String {
@@ -75,6 +84,7 @@ package struct AuditVerifyDocument: Document {
   package static let kind = "AuditVerify"
 
   package struct Problem: Encodable, Sendable {
+    let path: String
     let line: Int
     let problem: String
   }
@@ -90,16 +100,19 @@ package struct AuditVerifyDocument: Document {
   @ExplicitNull var found: Bool?
   /// The log that this one was begun in place of, because its end did not hold; nil when there was none.
   @ExplicitNull var follows: AuditEntry.Predecessor?
+  /// Those before that one, for the same reason, the newest first.
+  let earlier: [AuditEntry.Predecessor]
 
   package init(_ verification: AuditVerification, path: String) {
     self.path = path
     lines = verification.lines
     intact = verification.isIntact
     head = verification.head?.description
-    problems = verification.problems.map { Problem(line: $0.line, problem: $0.words) }
+    problems = verification.problems.map { Problem(path: $0.path, line: $0.line, problem: $0.words) }
     more = verification.untold
     found = verification.hasHead
-    follows = verification.follows
+    follows = verification.follows.first
+    earlier = Array(verification.follows.dropFirst())
   }
 
   package var exitCode: Int32 { intact ? 0 : 2 }
@@ -110,16 +123,16 @@ package struct AuditVerifyDocument: Document {
 
   package func text(_ style: TextStyle) -> String {
     let file = SafeText.escape(path)
-    var text = problems.map { "\(file):\($0.line): \(SafeText.escape($0.problem))\n" }.joined()
+    var text = problems.map { "\(SafeText.escape($0.path)):\($0.line): \(SafeText.escape($0.problem))\n" }.joined()
     if more > 0 { text += "… and \(more) more\n" }
     if found == false {
       text += "no line has the hash that was asked for: the end was cut off, or the log was written anew\n"
     }
     if lines == 0, problems.isEmpty { return text + "\(file): no entries yet\n" }
     text += intact ? "\(lines) entries, each following from the one before\n" : "the audit log does not hold\n"
-    if let follows {
+    for before in [follows].compactMap(\.self) + earlier {
       text +=
-        "begun in place of \(SafeText.escape(follows.file)), whose end did not hold: \(SafeText.escape(follows.why))\n"
+        "begun in place of \(SafeText.escape(before.file)), whose end did not hold: \(SafeText.escape(before.why))\n"
     }
     return text + (head.map { "head \($0)\n" } ?? "")
   }

@@ -74,22 +74,27 @@ package struct Applying: Sendable {
         leftOut: Self.leftOut(planned), unreachable: silent)
     }
     try await requireCommitted(planned.putBack, store)
+    let releasedBefore = try await store.desiredHosts()
     let release = try await Releasing(workspace: workspace, store: store)
       .make(
         planned.content, above: planned.floor, after: planned.lastSerial, reason: reason, grants: grants, to: delivered)
     let run = try await store.beginRun(
       verb: verb, actor: Actor.name, reason: reason, serial: release.serial, at: workspace.clock.now())
-    let couriers = try await couriers(touched, planned.content, release, store)
+    let couriers = try await couriers(
+      planned.plan.touched, planned.content, release, after: releasedBefore, store)
 
     var hosts: [Host] = []
     var reports: [ReceivedReport] = []
+    var surprises: [ReceivedReport] = []
     await FanOut.each(couriers, parallel: limits.parallel) { courier in
       // A task of its own: whoever interrupts us stops new hosts, and waits for those that are being changed.
       await Task { await courier.deliver() }.value
     } finished: { courier, delivery in
       let now = workspace.clock.now()
       let host = Host(host: courier.target.host, result: delivery.result, at: now)
-      if let report = delivery.report { reports.append(ReceivedReport(report, receivedAt: now)) }
+      if let report = delivery.report.map({ ReceivedReport($0, receivedAt: now) }) {
+        if case .stale = delivery.result { surprises.append(report) } else { reports.append(report) }
+      }
       tally.count(delivery.result)
       hosts.append(host)
       told(host)
@@ -110,6 +115,8 @@ package struct Applying: Sendable {
       try await store.save(awaiting: awaiting)
       try await store.forgetAwaiting(of: hosts.filter(\.runsWhatItShould).map(\.host))
       try await store.record(reports: reports, after: OurDeed(verb: verb))
+      // The next plan knows of them.
+      try await store.record(reports: surprises)
       try await record(hosts, planned.content, release, run, tally, store)
       try await workspace.configuration.retention.prune(store, at: workspace.clock.now())
       try await workspace.configuration.retention.pruneReleases(store)
@@ -155,13 +162,15 @@ package struct Applying: Sendable {
   }
 
   private func couriers(
-    _ hosts: [HostID], _ content: ReleaseContent, _ release: StoredRelease, _ store: FleetStore
+    _ hosts: [PlannedHost], _ content: ReleaseContent, _ release: StoredRelease,
+    after before: [HostID: DesiredHost], _ store: FleetStore
   ) async throws -> [Courier] {
     let inventory = try workspace.inventory()
     let endpoints = Endpoints(inventory: inventory, configuration: workspace.configuration)
     let connector = try workspace.connector()
     var couriers: [Courier] = []
-    for host in hosts {
+    for planned in hosts {
+      let host = planned.host
       guard let said = content.byHost[host], let known = inventory.host(named: host.description),
         let files = try await store.bundleFiles(for: host, serial: release.serial), let manifest = files[.manifest]
       else { throw Failure("apply to \(host)", because: Reason("release \(release.serial) has no bundle for it")) }
@@ -170,7 +179,8 @@ package struct Applying: Sendable {
           connector: connector, endpoint: endpoints.endpoint(of: known, as: .agent),
           target: .init(
             host: host, fleet: workspace.configuration.fleet, transaction: .random(), manifest: Digest(of: manifest),
-            terms: terms),
+            premise: Premise(
+              committed: planned.committed, released: before[host]?.content, content: said.content), terms: terms),
           files: files, timeout: limits.timeout,
           source: { [traces = said.traces] in traces?[$0.family].source(line: $0.line) }))
     }
@@ -220,7 +230,7 @@ extension DeliveryResult {
     case .awaiting(let change):
       (.pending, "waits for 'portcullis confirm', \(change.millisecondsLeft / 1000) s left")
     case .reverted(let why): (.reverted, why)
-    case .failed(let why, _): (.failed, why)
+    case .failed(let why, _), .stale(let why): (.failed, why)
     case .unreachable(let why): (.pending, why)
     case .unknown(let why): (.unknown, why)
     }

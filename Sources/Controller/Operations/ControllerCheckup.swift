@@ -55,7 +55,7 @@ struct ControllerCheckup {
       guard let first = verification.problems.first else { return [] }
       return [
         Finding(
-          check: "audit", problem: "the audit log does not hold at line \(first.line): \(first.words)",
+          check: "audit", problem: "\(SafeText.escape(first.path)) does not hold at line \(first.line): \(first.words)",
           hint: "portcullis audit verify tells all")
       ]
     } catch {

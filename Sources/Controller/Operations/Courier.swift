@@ -30,7 +30,7 @@ struct Courier: Sendable {
 
   struct Delivered: Sendable {
     let result: DeliveryResult
-    /// What the host said of itself right after it committed.
+    /// What the host said of itself right after it committed, or what made this the result.
     let report: Report?
   }
 
@@ -90,6 +90,7 @@ struct Courier: Sendable {
         }
         guard number == ticks || number == current else { continue }
         result = perform(machine.handle(event, at: start.duration(to: .now)))
+        if result != nil, case .report(let report) = event { keep(report) }
       }
       return result ?? .unknown("the run was interrupted")
     } onCancel: {

@@ -4,18 +4,19 @@ internal import Ruleset
 internal import Store
 internal import Wire
 
-/// Hosts that were withdrawn by a release which this controller has lost with its store. They say that they committed a
-/// bundle of which nothing is to be loaded, and must not get our rules back because nobody remembers why.
+/// Hosts that were withdrawn by a release which this controller has lost with its store, or which is newer than its
+/// backup. They say that they committed a bundle of which nothing is to be loaded, and must not get our rules back because
+/// nobody remembers why.
 enum ForgottenWithdrawals {
   private static let nothing = Ruleset().digest
 
-  /// - Parameter released: what is remembered of releases counts more.
+  /// - Parameter released: what is remembered of later releases counts more.
   static func hosts(_ observations: [HostID: HostObservation], released: [HostID: DesiredHost]) -> Set<HostID> {
     Set(
       observations.filter { host, known in
-        guard released[host] == nil, let report = known.lastReport?.report, report.committed != nil else {
-          return false
-        }
+        guard let report = known.lastReport?.report, let committed = report.committed,
+          committed.serial > released[host]?.serial ?? .none
+        else { return false }
         return Family.allCases.allSatisfy { report.families[$0].expected == nothing }
       }.keys)
   }

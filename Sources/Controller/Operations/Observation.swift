@@ -62,6 +62,8 @@ package struct Observation: Sendable {
     let enrolled = Set(try await store.enrolments().keys)
     let isRebuilt = try await store.isRebuilt()
     let departed = try await isRebuilt ? store.departed() : []
+    // Silence says something only of hosts that there may be; a log that cannot be read leaves that open.
+    let record = isRebuilt ? (try? workspace.audit.record()).map { HostRecord($0) } : nil
     let asked = hosts.filter { enrolled.contains($0.id) || isRebuilt && !departed.contains($0.id) }
       .map { (host: $0.id, fleet: workspace.configuration.fleet, endpoint: endpoints.endpoint(of: $0, as: .agent)) }
     let sweep = Sweep(connector: try workspace.connector(), limits: limits)
@@ -79,7 +81,9 @@ package struct Observation: Sendable {
             HeardChanges(host: host, at: now, ahead: answer.report.time - now, after: after, changes: told))
         }
         answered(host, answer)
-      case .unreachable(let why): failures[host] = ContactFailure(at: now, reason: why)
+      case .unreachable(let why):
+        guard enrolled.contains(host) || record?.mayBeEnrolled(host) ?? true else { return }
+        failures[host] = ContactFailure(at: now, reason: why)
       }
     }
     // What was learnt is kept, also when the sweep was interrupted.

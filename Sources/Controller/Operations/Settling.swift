@@ -115,7 +115,7 @@ package struct Settling: Sendable {
   static func isOver(_ result: DeliveryResult) -> Bool {
     switch result {
     case .current, .reverted, .failed: true
-    case .awaiting, .unreachable, .unknown: false
+    case .awaiting, .stale, .unreachable, .unknown: false
     }
   }
 }

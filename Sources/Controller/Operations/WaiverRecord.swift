@@ -1,31 +1,47 @@
 internal import Audit
 internal import Core
-internal import Inventory
+internal import Store
 
 /// What the audit log says of waivers: a damaged store may have one that was ended since.
 struct WaiverRecord {
-  private let entries: [AuditEntry]
+  private struct Deed {
+    /// Nil when it may have been at any time.
+    let time: UTCTime?
+    let isWaiving: Bool
+    /// Nil when it may have been any host's.
+    let hosts: Set<String>?
+  }
 
-  init(_ entries: [AuditEntry]) {
-    self.entries = entries.filter {
-      $0.phase == .began && ($0.verb == Waiving.verb || $0.verb == Waiving.end || $0.verb.hasPrefix("enroll"))
+  private let deeds: [Deed]
+  private let isWhole: Bool
+
+  /// - Parameter record: nil when the log cannot be read.
+  init(_ record: AuditRecord?) {
+    isWhole = record.map { $0.missing == nil } ?? false
+    var deeds: [Deed] = []
+    var next: UTCTime?
+    for line in (record?.lines ?? []).reversed() {
+      guard let entry = line else {
+        // Not later than what stands after it; anything else may have been in it.
+        deeds.append(Deed(time: next, isWaiving: false, hosts: nil))
+        continue
+      }
+      next = UTCTime(entry.time)
+      guard entry.phase == .began else { continue }
+      if entry.verb == Waiving.verb || entry.verb == Waiving.end || entry.verb.hasPrefix("enroll") {
+        deeds.append(Deed(time: next, isWaiving: entry.verb == Waiving.verb, hosts: entry.hostNames))
+      }
     }
+    self.deeds = deeds
   }
 
   /// Whether nothing was done about this host since that waiver was made. Where the log does not say which hosts it was,
   /// it may have been this one.
   func stillCounts(_ waiver: Waiver) -> Bool {
-    let since = entries.filter { entry in
-      (UTCTime(entry.time).map { $0 >= waiver.made } ?? true) && Self.mayName(waiver.host, entry)
+    let since = deeds.filter { deed in
+      (deed.time.map { $0 >= waiver.made } ?? true) && (deed.hosts?.contains(waiver.host.description) ?? true)
     }
     // The first is its own.
-    return since.count <= 1 && since.allSatisfy { $0.verb == Waiving.verb }
-  }
-
-  private static func mayName(_ host: HostID, _ entry: AuditEntry) -> Bool {
-    guard let hosts = entry.hosts, let names = try? Folding.expand(hosts.names), names.count == hosts.count else {
-      return true
-    }
-    return names.contains(host.description)
+    return isWhole && since.count <= 1 && since.allSatisfy(\.isWaiving)
   }
 }

@@ -5,6 +5,8 @@ package import Wire
 /// no clock: each event brings the time, and returns what to do. `current` is reached only by an outcome of this
 /// transaction and this manifest, or a report, asked for by us after the loss, that shows this manifest committed.
 ///
+/// The host is asked first what it has committed: a plan that was made against something else does not reach it.
+///
 /// A lost answer is looked for over a new connection: first a report; when it shows neither the bundle committed nor
 /// our change waiting, the same transaction is sent again, which is safe because an agent answers a transaction it
 /// knows with the recorded outcome, or with the change that waits.
@@ -90,7 +92,7 @@ package struct DeliveryMachine: Sendable {
   package mutating func cancel() -> [Action] {
     switch state {
     case .answered: []
-    case .idle, .pausing, .connecting, .staging, .applying, .unconfirmed, .confirming, .lost, .asking:
+    case .idle, .pausing, .connecting, .checking, .staging, .applying, .unconfirmed, .confirming, .lost, .asking:
       giveUp("the run was interrupted")
     }
   }
@@ -115,7 +117,7 @@ package struct DeliveryMachine: Sendable {
     guard outcome.transaction == target.transaction else { return [] }
     let lost: Lost?
     switch state {
-    case .idle, .answered, .pausing, .connecting, .unconfirmed, .lost: return []
+    case .idle, .answered, .pausing, .connecting, .checking, .unconfirmed, .lost: return []
     case .confirming: lost = nil
     case .staging(let before), .applying(let before): lost = before
     case .asking(let before, _, _): lost = before
@@ -161,8 +163,9 @@ package struct DeliveryMachine: Sendable {
     switch errand {
     case .deliver:
       if let problem { return finish(.failed(problem, nil)) }
-      state = .staging(nil)
-      return [.stage]
+      let nonce = makeNonce()
+      state = .checking(nonce)
+      return [.askReport(nonce)]
     case .confirm(let waiting):
       // Not the host whose rules wait: as good as no connection.
       if let problem { return probeFailed(waiting, because: problem, at: now) }
@@ -216,9 +219,9 @@ package struct DeliveryMachine: Sendable {
   }
 
   private mutating func reported(_ report: Report, at now: Time) -> [Action] {
-    guard case .asking(let lost, let nonce, let final) = state, report.nonce == nonce, report.host == target.host,
-      report.fleet == target.fleet
-    else { return [] }
+    guard report.host == target.host, report.fleet == target.fleet else { return [] }
+    if case .checking(report.nonce) = state { return checked(report) }
+    guard case .asking(let lost, let nonce, let final) = state, report.nonce == nonce else { return [] }
     if report.committed?.manifest == target.manifest {
       return finish(.current(touched: true, warnings: warnings))
     }
@@ -237,6 +240,13 @@ package struct DeliveryMachine: Sendable {
     return [.stage, wake(at: now + patience(lost.tries, at: now))]
   }
 
+  /// Before anything is sent. A retry finds what it brought itself, which is what it was to bring.
+  private mutating func checked(_ report: Report) -> [Action] {
+    if let why = target.premise.objection(to: report.committed) { return finish(.stale(why)) }
+    state = .staging(nil)
+    return [.stage]
+  }
+
   private mutating func refused(_ refusal: Refusal, at now: Time) -> [Action] {
     let detail = SafeText.escape(refusal.detail)
     switch state {
@@ -247,7 +257,7 @@ package struct DeliveryMachine: Sendable {
     case .confirming(let waiting):
       // It may wait under another nonce, or no longer: a report tells, and the change is asked for anew.
       return look(for: Lost(why: detail, tries: waiting.tries, wasConfirmed: true), because: detail, at: now)
-    case .staging(nil), .applying(nil):
+    case .checking, .staging(nil), .applying(nil):
       guard refusal.code == .busy else { return finish(.failed(detail, refusal.code)) }
       let times = busy?.times ?? 0
       busy = (times + 1, detail)
@@ -268,7 +278,7 @@ package struct DeliveryMachine: Sendable {
   private mutating func failed(_ why: String, at now: Time) -> [Action] {
     switch state {
     case .idle, .answered, .pausing, .lost, .unconfirmed: return []
-    case .connecting(.deliver, greeted: _), .staging(nil):
+    case .connecting(.deliver, greeted: _), .checking, .staging(nil):
       // Nothing was asked of the host yet.
       failedConnections += 1
       guard failedConnections < limits.connectionAttempts else { return finish(.unreachable(why)) }
@@ -348,7 +358,7 @@ package struct DeliveryMachine: Sendable {
     case .lost(let lost):
       state = .connecting(.ask(lost), greeted: false)
       return [.connect, wake(at: now + patience(lost.tries, at: now))]
-    case .connecting(.deliver, greeted: _), .staging(nil), .idle, .answered: return [wake(at: deadline)]
+    case .connecting(.deliver, greeted: _), .checking, .staging(nil), .idle, .answered: return [wake(at: deadline)]
     case .connecting, .staging, .applying, .confirming, .asking: return failed("it did not answer in time", at: now)
     }
   }

@@ -10,6 +10,8 @@ package enum DeliveryResult: Hashable, Sendable {
   case reverted(String)
   /// The host refused the bundle with nothing changed, is not the host we meant, or failed and could not go back.
   case failed(String, Refusal.Code?)
+  /// It had committed something else than the plan was made against, and got nothing.
+  case stale(String)
   /// Nothing was asked of the host.
   case unreachable(String)
   /// It was asked to apply, and until the deadline nobody could tell us how that ended.
@@ -18,7 +20,7 @@ package enum DeliveryResult: Hashable, Sendable {
   /// The host changed nothing because that would have been dangerous: it takes a person's word to go on.
   package var isRefusedByGuard: Bool {
     switch self {
-    case .failed(_, .lockout?), .failed(_, .foreignAccept?), .failed(_, .foreignChains?): true
+    case .failed(_, .lockout?), .failed(_, .foreignAccept?), .failed(_, .foreignChains?), .stale: true
     case .failed, .current, .awaiting, .reverted, .unreachable, .unknown: false
     }
   }

@@ -7,6 +7,8 @@ enum DeliveryState: Sendable {
   case pausing(String)
   /// No connection yet that the host has greeted us on.
   case connecting(Errand, greeted: Bool)
+  /// It is asked, under this nonce, whether it still has what the plan was made against.
+  case checking(Nonce)
   /// The bundle is on its way; nothing has changed on the host by this attempt.
   case staging(Lost?)
   /// The host was told to apply.
@@ -58,14 +60,14 @@ enum DeliveryState: Sendable {
   /// Was the host ever told to apply? Then cancelling must leave `unknown`, not `pending`.
   var mayHaveChangedHost: Bool {
     switch self {
-    case .idle, .pausing, .connecting(.deliver, greeted: _), .staging(nil): false
+    case .idle, .pausing, .connecting(.deliver, greeted: _), .checking, .staging(nil): false
     case .connecting, .staging, .applying, .unconfirmed, .confirming, .lost, .asking: true
     case .answered(let result):
       switch result {
       case .current(let touched, _): touched
       case .reverted, .unknown, .awaiting: true
       case .failed(_, let refusal): refusal == nil
-      case .unreachable: false
+      case .stale, .unreachable: false
       }
     }
   }
@@ -73,7 +75,7 @@ enum DeliveryState: Sendable {
   /// Why what was tried last did not work.
   var lastWords: String? {
     switch self {
-    case .idle, .answered, .connecting(.deliver, greeted: _): nil
+    case .idle, .answered, .checking, .connecting(.deliver, greeted: _): nil
     case .pausing(let why): why
     case .staging(let lost), .applying(let lost): lost?.why
     case .connecting(.ask(let lost), greeted: _), .lost(let lost), .asking(let lost, _, _): lost.why

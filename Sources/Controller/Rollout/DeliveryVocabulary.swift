@@ -9,14 +9,17 @@ extension DeliveryMachine {
     package var fleet: FleetID
     package var transaction: TransactionID
     package var manifest: Digest
+    package var premise: Premise
     package var terms: ConfirmationTerms
     package init(
-      host: HostID, fleet: FleetID, transaction: TransactionID, manifest: Digest, terms: ConfirmationTerms = .standard
+      host: HostID, fleet: FleetID, transaction: TransactionID, manifest: Digest, premise: Premise,
+      terms: ConfirmationTerms = .standard
     ) {
       self.host = host
       self.fleet = fleet
       self.transaction = transaction
       self.manifest = manifest
+      self.premise = premise
       self.terms = terms
     }
   }

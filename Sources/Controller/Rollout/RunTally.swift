@@ -26,7 +26,7 @@ package struct RunTally: Hashable, Sendable {
     case .current: current += 1
     case .awaiting: awaiting += 1
     case .reverted: reverted += 1
-    case .failed: failed += 1
+    case .failed, .stale: failed += 1
     case .unreachable: unreachable += 1
     case .unknown: unknown += 1
     }

@@ -50,6 +50,28 @@ final class AuditFile {
     throw Failure("lock it", because: Reason("another process holds it"), hint: "find it with 'lsof \(path)'")
   }
 
+  /// - Throws: when its first line is no entry.
+  func first() throws -> AuditLine? {
+    let bytes = try read(from: 0, count: AuditLine.limit)
+    return try bytes.firstIndex(of: UInt8(ascii: "\n")).map { try AuditLine(parsing: bytes[..<$0]) }
+  }
+
+  /// Lines from the end on, in pieces that grow, until one of them has what is looked for: what is new in a long log
+  /// costs no more than in a short one. Each piece has its lines in order, and begins anew.
+  func fromEnd<Found>(_ find: ([ArraySlice<UInt8>]) -> Found?) throws -> Found? {
+    let size = try size()
+    var span = 1 << 16
+    while true {
+      let start = max(0, size - span)
+      var lines = try read(from: start, count: size - start).split(separator: UInt8(ascii: "\n"))
+      // It may have begun before.
+      if start > 0, !lines.isEmpty { lines.removeFirst() }
+      if let found = find(lines) { return found }
+      guard start > 0 else { return nil }
+      span *= 4
+    }
+  }
+
   struct Last {
     /// Nil when the file has no whole line.
     let line: AuditLine?

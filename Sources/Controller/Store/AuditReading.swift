@@ -2,96 +2,83 @@ package import Audit
 package import Core
 internal import Glibc
 
-/// What is to be said of a whole audit log.
-package struct AuditVerification: Hashable, Sendable {
-  package struct Problem: Hashable, Sendable {
-    package let line: Int
-    package let words: String
-  }
+/// What an audit log says: this one, and those before it that it was begun in place of.
+package struct AuditRecord: Hashable, Sendable {
+  /// In order; nil for a line that is no entry, as it was altered or cut short.
+  package var lines: [AuditEntry?] = []
+  /// A log that one of these was begun in place of is not there any more, or cannot be read: in words.
+  package var missing: String?
 
-  /// Whole lines.
-  package fileprivate(set) var lines = 0
-  /// The hash of the last line; nil when that is no entry.
-  package fileprivate(set) var head: Digest?
-  /// In the order of their lines, at most `told`.
-  package fileprivate(set) var problems: [Problem] = []
-  package fileprivate(set) var untold = 0
-  /// Whether the hash that was asked for is that of a line; nil when none was.
-  package fileprivate(set) var hasHead: Bool?
-  /// The log that this one was begun in place of, because its end did not hold.
-  package fileprivate(set) var follows: AuditEntry.Predecessor?
+  package init() {}
 
-  package static let told = 20
-
-  package var isIntact: Bool { problems.isEmpty && hasHead != false }
-
-  fileprivate mutating func add(_ line: Int, _ words: String) {
-    if problems.count < Self.told { problems.append(Problem(line: line, words: words)) } else { untold += 1 }
-  }
+  package var entries: [AuditEntry] { lines.compactMap(\.self) }
+  package var unreadable: Int { lines.count { $0 == nil } }
 }
 
 extension AuditLog {
-  /// Reads every line and tells each that does not follow from the one before.
-  /// - Parameter head: a hash that was noted elsewhere. Only with one can it be told that the end was cut off, or that all
-  ///   of it was written anew.
-  package func verify(head: Digest? = nil) throws(Failure) -> AuditVerification {
-    var verification = AuditVerification()
-    if head != nil { verification.hasHead = false }
-    var before: (hash: Digest, sequence: UInt64)? = (AuditLine.beginning, 0)
-    try read("check") { number, line, isWhole in
-      guard isWhole else {
-        verification.add(number, "it was cut short; the next action sets it aside")
-        return
-      }
-      verification.lines += 1
-      verification.head = nil
-      do throws(AuditLine.Problem) {
-        let line = try AuditLine(parsing: line)
-        // After a broken line the next can only be believed.
-        if let before, line.previous != before.hash || line.entry.sequence != before.sequence &+ 1 {
-          verification.add(number, "it does not follow the line before: lines are missing, or stand elsewhere")
-        }
-        before = (line.hash, line.entry.sequence)
-        verification.head = line.hash
-        if line.hash == head { verification.hasHead = true }
-        if number == 1, let before = line.entry.follows {
-          verification.follows = before
-          if let why = missing(before) { verification.add(number, why) }
-        }
-      } catch {
-        verification.add(number, error.description)
-        before = nil
-      }
+  /// A log, and what the one that was begun in its place says of it; nil for the newest.
+  typealias Link = (log: AuditLog, known: AuditEntry.Predecessor?)
+
+  /// This log, and those that lead to it, the newest first. Whoever asks what was done asks all of them.
+  func chain() throws(Failure) -> [Link] {
+    var links: [Link] = [(self, nil)]
+    var names: Set<String> = []
+    while let last = links.last, let before = try last.log.predecessor(), names.insert(before.file).inserted,
+      let path = place(of: before), (try? AuditFile.toRead(path)) != nil
+    {
+      links.append((AuditLog(path: path), before))
     }
-    return verification
+    return links
   }
 
-  /// Every entry in order; lines that are none are left out.
-  package func entries() throws(Failure) -> [AuditEntry] { try contents().entries }
+  private func predecessor() throws(Failure) -> AuditEntry.Predecessor? {
+    try opened("read") { file in
+      do { return try file.first()?.entry.follows } catch is AuditLine.Problem { return nil }
+    } ?? nil
+  }
 
-  /// The same.
-  /// - Returns: `unreadable` is how many lines are none, as they were altered or cut short.
-  package func contents() throws(Failure) -> (entries: [AuditEntry], unreadable: Int) {
-    var entries: [AuditEntry] = []
-    var unreadable = 0
-    try read("read") { _, line, isWhole in
-      guard isWhole, let entry = try? AuditLine(parsing: line).entry else {
-        unreadable += 1
-        return
+  /// Every entry; lines that are none are left out.
+  package func entries() throws(Failure) -> [AuditEntry] { try record().entries }
+
+  package func record() throws(Failure) -> AuditRecord {
+    var record = AuditRecord()
+    for (log, _) in try chain().reversed() {
+      try log.read("read") { number, line, isWhole in
+        let entry = isWhole ? try? AuditLine(parsing: line).entry : nil
+        record.lines.append(entry)
+        if number == 1, let before = entry?.follows, let why = log.missing(before) { record.missing = why }
       }
-      entries.append(entry)
     }
-    return (entries, unreadable)
+    return record
+  }
+
+  /// The highest release that an action of late is known to have made; nil when none ever did.
+  package func lastRelease() throws(Failure) -> UInt64? {
+    let field = Array("\"release\":".utf8)
+    for (log, _) in try chain() {
+      let found = try log.opened("read") { file in
+        try file.fromEnd { lines in
+          lines.filter { $0.contains(field) }.compactMap { try? AuditLine(parsing: $0).entry.release }.max()
+        }
+      }
+      if let found, let release = found { return release }
+    }
+    return nil
   }
 
   /// A log that was never begun has no lines.
-  private func read(_ what: String, _ body: (Int, [UInt8], Bool) throws -> Void) throws(Failure) {
+  func read(_ what: String, _ body: (Int, [UInt8], Bool) throws -> Void) throws(Failure) {
+    _ = try opened(what) { try $0.lines(body) }
+  }
+
+  /// - Returns: nil for a log that was never begun.
+  private func opened<Value>(_ what: String, _ body: (AuditFile) throws -> Value) throws(Failure) -> Value? {
     do {
       let file = try AuditFile.toRead(path)
       try file.lock(.shared)
-      try file.lines(body)
+      return try body(file)
     } catch let error as SystemCallError where error.errno == ENOENT {
-      return
+      return nil
     } catch {
       throw Failure("\(what) the audit log \(SafeText.escape(path))", because: error)
     }

@@ -50,10 +50,7 @@ extension AuditLog {
   /// Why the log that this one was begun in place of is not the evidence it was; nil when it is.
   func missing(_ before: AuditEntry.Predecessor) -> String? {
     let name = SafeText.escape(before.file)
-    // A path would lead elsewhere.
-    guard !before.file.contains("/") else { return "it names a log before it that is no file beside it: \(name)" }
-    let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-    let kept = path.contains("/") ? "\(folder)/\(before.file)" : before.file
+    guard let kept = place(of: before) else { return "it names a log before it that is no file beside it: \(name)" }
     do {
       let digest = try AuditFile.toRead(kept).digest()
       return digest.description == before.digest
@@ -61,5 +58,12 @@ extension AuditLog {
     } catch {
       return "the log before it, \(name), cannot be read: \(ErrorChain(error).line)"
     }
+  }
+
+  /// Beside this one: a path would lead elsewhere, and nil is what it gets.
+  func place(of before: AuditEntry.Predecessor) -> String? {
+    guard !before.file.contains("/") else { return nil }
+    let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+    return path.contains("/") ? "\(folder)/\(before.file)" : before.file
   }
 }

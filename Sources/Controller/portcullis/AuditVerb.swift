@@ -24,9 +24,7 @@ struct AuditVerb: AsyncParsableCommand {
     func perform() async throws -> Int32 {
       let workspace = try open()
       let moment = try since.map { try Since.parse($0, now: workspace.clock.now()) }
-      let (entries, unreadable) = try workspace.audit.contents()
-      try Terminal.print(
-        AuditListDocument(AuditAction.pair(entries), since: moment, unreadable: unreadable), output)
+      try Terminal.print(AuditListDocument(try workspace.audit.record(), since: moment), output)
       return 0
     }
   }

@@ -136,9 +136,9 @@ struct AuditDocumentTests {
     let broken = AuditVerifyDocument(try log.verify(), path: path)
     #expect(broken.exitCode == 2)
     // What an altered line said is not told, and that is.
-    let contents = try log.contents()
+    let contents = try log.record()
     #expect(contents.entries.map(\.sequence) == [2, 3] && contents.unreadable == 1)
-    let list = AuditListDocument(AuditAction.pair(contents.entries), since: nil, unreadable: contents.unreadable)
+    let list = AuditListDocument(contents, since: nil)
     #expect(list.text(TextStyle()).hasSuffix("\n1 lines could not be read; 'portcullis audit verify' tells which\n"))
     #expect(broken.text(TextStyle()).hasPrefix("\(path):1: it was altered"))
   }

@@ -49,6 +49,30 @@ extension FleetSuite {
       }
     }
 
+    @Test func aHostThatAnotherControllerChangedIsRefusedOnceWhileOthersGoOn() async throws {
+      try await SafetyLab.with("others", hosts: 2) { fleet in
+        let lab = fleet.lab
+        try await lab.succeed("apply", "--yes", timeout: 90)
+        try FileManager.default.copyItem(atPath: lab.path("state"), toPath: lab.path("other-state"))
+        try fleet.set(SafetyPolicy(port: 4002))
+        try await lab.succeed("apply", "--yes", "-l", "h001", "--state", "other-state", timeout: 90)
+        let theirs = try await lab.rules(of: "h001")
+
+        try fleet.set(SafetyPolicy(port: 4003))
+        let applied = try await lab.portcullis("apply", "--yes", timeout: 90)
+        #expect(applied.status == 5, "\(applied)")
+        #expect(applied.out.contains("1 committed, 1 refused"), "\(applied)")
+        #expect(applied.out.contains("it has committed release 2, which this plan"), "\(applied)")
+        #expect(applied.out.contains("hint: what the plan knew nothing of is known now"), "\(applied)")
+        #expect(!applied.out.contains("--override-lockout"), "\(applied)")
+        #expect(try await lab.rules(of: "h001") == theirs)
+        // What it said is known now.
+        let again = try await lab.succeed("apply", "--yes", timeout: 90)
+        #expect(again.out.contains("Release 3,") && again.out.contains("1 committed"), "\(again)")
+        #expect(try await lab.rules(of: "h001") == lab.rules(of: "h002"))
+      }
+    }
+
     /// Begun anew from what the hosts say, down to the next apply.
     private func damagedStore(_ lab: TestLab) async throws {
       for suffix in ["-wal", "-shm"] {

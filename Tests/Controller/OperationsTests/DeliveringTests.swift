@@ -65,7 +65,9 @@ private func goodHost() -> FakeAgents {
 private func courier(_ agents: FakeAgents, _ terms: ConfirmationTerms = .standard) -> Courier {
   Courier(
     connector: agents, endpoint: HostEndpoint(name: "h001", addresses: [], user: "portcullis"),
-    target: .init(host: h001, fleet: lab, transaction: transaction, manifest: digest, terms: terms),
+    target: .init(
+      host: h001, fleet: lab, transaction: transaction, manifest: digest,
+      premise: Premise(committed: nil, released: nil, content: digest), terms: terms),
     files: [.manifest: manifest], timeout: patience, source: { _ in nil })
 }
 
@@ -103,6 +105,20 @@ struct DeliveringTests {
     let delivered = await courier(agents).deliver()
     #expect(delivered.result == .current(touched: true, warnings: ["the knock was undecided"]))
     #expect(agents.connections == 3)
+  }
+
+  @Test func `a host that committed what the plan knows nothing of is told nothing, and what it said is kept`() async {
+    let host = goodHost()
+    let answer = host.state.withLock { $0.answer }
+    let others = Digest(of: "another controller's".utf8)
+    let agents = FakeAgents { connection, message in
+      if case .report(let nonce) = message { return .report(report(nonce, committed: others)) }
+      return answer(connection, message)
+    }
+    let delivered = await courier(agents).deliver()
+    guard case .stale = delivered.result else { return #expect(Bool(false), "\(delivered.result)") }
+    #expect(delivered.report?.committed?.content == others)
+    #expect(agents.connections { if case .stage = $0 { true } else { false } }.isEmpty)
   }
 
   @Test func `an interrupted run still confirms what a host applied`() async {

@@ -126,6 +126,24 @@ struct DriftPlanTests {
     #expect(try await plan(draft.content).content.byHost[h1]?.rules != nil)
   }
 
+  @Test func `a host that was withdrawn after the backup was made stays so`() async throws {
+    let fleet = try await DriftTraceTests.fleet()
+    let h1 = HostID("h1")!
+    let released = try #require(try await fleet.folder.store.desiredHosts()[h1])
+    for (serial, mode) in [(released.serial, nil), (Serial(released.serial.value + 3), "withdrawn")] {
+      var report = FleetFolder.report("h1")
+      report.committed = Committed(
+        serial: serial, manifest: Digest(of: [7]), content: Digest(of: [7]), at: FleetFolder.now)
+      for family in Family.allCases {
+        report.families[family].expected = Ruleset().digest
+        report.families[family].observed = Ruleset().digest
+      }
+      try await fleet.folder.store.record(reports: [ReceivedReport(report, receivedAt: FleetFolder.now)])
+      let said = try await plan(fleet, .policies()).content.byHost[h1]
+      #expect((said?.rules == nil ? "withdrawn" : nil) == mode)
+    }
+  }
+
   @Test func `a waived difference is no change to apply, until it is another one`() async throws {
     let fleet = try await DriftTraceTests.fleet()
     let store = fleet.folder.store

@@ -71,7 +71,7 @@ struct RefreshingTests {
     #expect(try await !first.isRebuilt())
     try first.close()
     lose()
-    _ = try await workspace.audited("enroll", hosts: [h1], reason: nil) { ActionEnd(exitCode: 0) }
+    _ = try await workspace.audited("enroll", hosts: [h1, HostID("h2")!], reason: nil) { ActionEnd(exitCode: 0) }
     let refused = #expect(throws: Failure.self) { try workspace.existingStore() }
     #expect(refused?.hint?.contains("status --refresh") == true)
 
@@ -94,6 +94,21 @@ struct RefreshingTests {
     // From now on a host that is removed is gone, as ever.
     try await store.removeEnrolment(of: h1, at: FleetFolder.now)
     #expect(try await asked().isEmpty)
+    try store.close()
+  }
+
+  @Test func `the silence of a host that nobody enrolled is no failure, while another's is`() async throws {
+    let workspace = fleet.workspace
+    try fleet.store.close()
+    for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: workspace.storePath + suffix) }
+    _ = try await workspace.audited("enroll", hosts: [h1], reason: nil) { ActionEnd(exitCode: 0) }
+    let store = try workspace.store()
+    let hosts = try workspace.inventory().hosts
+    let observation = Observation(
+      workspace: workspace, limits: ContactLimits(parallel: 2, timeout: .seconds(10)))
+    #expect(try await observation.refreshWithTexts(hosts, store: store).unreachable.keys.map(\.description) == ["h1"])
+    let contacts = try await observation.statuses(hosts, store: store).map(\.contact)
+    #expect(contacts == [.unreachable, .stale])
     try store.close()
   }
 

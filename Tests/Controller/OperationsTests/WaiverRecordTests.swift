@@ -1,5 +1,6 @@
 import Audit
 import Core
+import Store
 import Testing
 
 @testable import Operations
@@ -21,7 +22,11 @@ struct WaiverRecordTests {
     return entry
   }
 
-  private func counts(_ entries: AuditEntry...) -> Bool { WaiverRecord(entries).stillCounts(waiver) }
+  private func counts(_ lines: AuditEntry?..., missing: String? = nil) -> Bool {
+    var record = AuditRecord()
+    (record.lines, record.missing) = (lines, missing)
+    return WaiverRecord(record).stillCounts(waiver)
+  }
 
   @Test func `a waiver counts as long as nothing was done about its host after it was made`() {
     #expect(counts())
@@ -42,5 +47,14 @@ struct WaiverRecordTests {
     #expect(!counts(own, entry("drift waive --end", 9, nil)))
     #expect(!counts(own, entry("drift waive --end", 9, ["h1", "h3"], folded: "h1")))
     #expect(!counts(own, entry("drift waive --end", 9, ["h1"], folded: "h[")))
+  }
+
+  @Test func `what cannot be read may have ended it, unless it was written before`() {
+    let own = entry("drift waive", 1)
+    #expect(!counts(own, nil))
+    #expect(!counts(own, nil, entry("apply", 5)))
+    #expect(counts(nil, entry("apply", -5), own))
+    #expect(!counts(own, missing: "the log before it cannot be read"))
+    #expect(!WaiverRecord(nil).stillCounts(waiver))
   }
 }

@@ -14,7 +14,8 @@ struct DeliveryMachineTests {
     var machine = DeliveryMachine(target: target, deadline: .seconds(60), limits: limits) { nonce(9) }
     #expect(machine.start() == [.connect, .wakeUp(at: .seconds(60))])
     #expect(machine.handle(.connected, at: .seconds(1)) == [.greet])
-    #expect(machine.handle(.hello(hello), at: .seconds(1)) == [.stage])
+    #expect(machine.handle(.hello(hello), at: .seconds(1)) == [.askReport(nonce(9))])
+    #expect(machine.handle(.report(makeReport(nonce(9), manifest: older)), at: .seconds(1)) == [.stage])
     #expect(!machine.mayHaveChangedHost)
     let actions = machine.handle(.staged(ours, manifest: wanted), at: .seconds(2))
     #expect(actions.first == .apply && actions.count == 2)
@@ -219,6 +220,47 @@ struct DeliveryMachineTests {
     #expect(machine.cancel().isEmpty)
   }
 
+  @Test(
+    arguments: [
+      (older, older, nil), (older, nil, nil), (older, wanted, nil), (older, lastReleased, nil), (nil, nil, nil),
+      (nil, wanted, nil),
+      (older, theirBundle, "it has committed release 7, which this plan, made over release 7, knows nothing of"),
+      (
+        nil, older,
+        "it has committed release 7, which this plan, made for a host of which no release was known, knows nothing of"
+      ),
+    ] as [(planned: Digest?, found: Digest?, words: String?)])
+  func `a host that committed something else than the plan was made against gets nothing`(
+    planned: Digest?, found: Digest?, words: String?
+  ) {
+    var target = target
+    target.premise = Premise(
+      committed: makeReport(nonce(0), manifest: planned).committed, released: lastReleased, content: wanted)
+    var machine = DeliveryMachine(target: target, deadline: .seconds(60)) { nonce(9) }
+    _ = machine.start()
+    _ = machine.handle(.connected, at: .seconds(1))
+    #expect(machine.handle(.hello(hello), at: .seconds(1)) == [.askReport(nonce(9))])
+    // Another question's answer is none.
+    #expect(machine.handle(.report(makeReport(nonce(8), manifest: theirBundle)), at: .seconds(1)).isEmpty)
+    let actions = machine.handle(.report(makeReport(nonce(9), manifest: found)), at: .seconds(2))
+    #expect(actions == (words.map { [.disconnect, .finish(.stale($0))] } ?? [.stage]))
+    #expect(!machine.mayHaveChangedHost)
+  }
+
+  @Test func `a host that is too busy to say what it has, or is lost before, was asked for nothing`() {
+    for event in [
+      DeliveryMachine.Event.refused(Refusal(code: .busy, detail: "another apply")), .transportFailed("reset"),
+    ] {
+      var machine = DeliveryMachine(target: target, deadline: .seconds(60)) { nonce(9) }
+      _ = machine.start()
+      _ = machine.handle(.connected, at: .seconds(1))
+      _ = machine.handle(.hello(hello), at: .seconds(1))
+      #expect(machine.handle(event, at: .seconds(2)) == [.disconnect, .wakeUp(at: .seconds(2.5))])
+      #expect(machine.handle(.tick, at: .seconds(2.5)).first == .connect)
+      #expect(!machine.mayHaveChangedHost)
+    }
+  }
+
   @Test func `an outcome of another transaction says nothing`() {
     var machine = applying()
     #expect(machine.handle(.outcome(outcome(.committed, transaction: theirs)), at: .seconds(5)).isEmpty)
@@ -345,6 +387,8 @@ struct RunTallyTests {
     tally.count(.failed("it would shut ssh", .lockout))
     #expect(tally.failed == 0)
     #expect(tally.exitCode == .refused)
+    tally.count(.stale("release 9"))
+    #expect(tally.refusals == 2 && tally.exitCode == .refused)
     tally.errors = 1
     #expect(tally.exitCode == .error)
     tally.interrupted = true

@@ -75,7 +75,8 @@ struct DeliverySimulation {
   ) -> DeliveryMachine {
     let counter = Counter()
     return DeliveryMachine(
-      target: .init(host: h001, fleet: fleet, transaction: transaction, manifest: wanted, terms: terms),
+      target: .init(
+        host: h001, fleet: fleet, transaction: transaction, manifest: wanted, premise: premise, terms: terms),
       deadline: deadline, limits: .init(connectionAttempts: weather.connectionAttempts)
     ) { nonces[counter.next() % 100] }
   }
@@ -222,6 +223,7 @@ struct DeliverySimulation {
     case .unreachable:
       if host.toldToApply.contains(transaction), weather.isHonest { return "it was told to apply" }
     case .awaiting: return "nobody was to confirm it by hand"
+    case .stale: return "nobody else committed anything there"
     case .unknown: break
     }
     if weather.cutsManagement || weather.cutsEverything {

@@ -125,6 +125,7 @@ import Wire
     case .awaiting: "awaiting"
     case .reverted: "reverted"
     case .failed: "failed"
+    case .stale: "stale"
     case .unreachable: "unreachable"
     case .unknown: "unknown"
     }

@@ -14,7 +14,11 @@ let ours = TransactionID(bytes: [UInt8](repeating: 1, count: 16))!
 let theirs = TransactionID(bytes: [UInt8](repeating: 2, count: 16))!
 let wanted = Digest(of: "manifest".utf8)
 let older = Digest(of: "older".utf8)
-let target = DeliveryMachine.Target(host: h001, fleet: fleet, transaction: ours, manifest: wanted)
+let lastReleased = Digest(of: "last released".utf8)
+let theirBundle = Digest(of: "another controller's".utf8)
+/// In these tests a manifest's digest stands for its content, too.
+let premise = Premise(committed: makeReport(nonce(0), manifest: older).committed, released: nil, content: wanted)
+let target = DeliveryMachine.Target(host: h001, fleet: fleet, transaction: ours, manifest: wanted, premise: premise)
 let hello = AgentHello(version: ProtocolVersion.current, agentVersion: "0.1.0", host: h001, fleet: fleet)
 
 let nonces = (0...255).map { Nonce(bytes: [UInt8](repeating: UInt8($0), count: 32))! }
@@ -151,6 +155,7 @@ struct SimulatedHost {
       var report = Self.someReport
       report.nonce = nonce
       report.committed?.manifest = committed
+      report.committed?.content = committed
       report.pending = pending.map {
         PendingChange(
           transaction: $0.transaction, manifest: wanted, serial: Serial(8), millisecondsLeft: 1, isManual: false)

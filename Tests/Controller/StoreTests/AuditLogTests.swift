@@ -154,6 +154,11 @@ struct AuditLogTests {
     let actions = AuditAction.pair([entry(1), entry(2), end, entry(4, .note)])
     #expect(actions.map(\.began.sequence) == [1, 2, 4])
     #expect(actions.map { $0.ended?.sequence } == [3, nil, 4])
+    // In another log numbers begin anew; an action may end in a later one than it began in.
+    var late = entry(5, .ended)
+    late.of = 2
+    let both = AuditAction.pair([entry(1), entry(2), end, entry(1), end, late])
+    #expect(both.map(\.began.sequence) == [1, 2, 1] && both.map { $0.ended?.sequence } == [3, 5, 3])
   }
 
   // MARK: - Processes and disks
@@ -163,18 +168,9 @@ struct AuditLogTests {
     await #expect(processExitsWith: .signal(SIGKILL)) {
       [directory = directory as String, milliseconds = milliseconds as Int] in
       let log = AuditLog(path: directory + "/audit.ndjson")
-      let acknowledged = open(directory + "/acknowledged", O_CREAT | O_WRONLY | O_APPEND, 0o600)
-      Thread.detachNewThread {
-        usleep(UInt32(milliseconds) * 1000)
-        kill(getpid(), SIGKILL)
-      }
-      while true {
-        let line = Array("\(try log.append { entry($0) }.line.entry.sequence)\n".utf8)
-        _ = line.withUnsafeBytes { Glibc.write(acknowledged, $0.baseAddress, $0.count) }
-      }
+      try await untilKilled(after: milliseconds, in: directory) { _ in _ = try log.append { entry($0) } }
     }
-    let text = (try? String(contentsOfFile: directory + "/acknowledged", encoding: .utf8)) ?? ""
-    let acknowledged = text.split(separator: "\n").count
+    let acknowledged = acknowledged(in: directory)
     print("killed after \(milliseconds) ms: \(acknowledged) acknowledged")
     _ = try scratch.log.append { entry($0) }
     let entries = try scratch.log.entries().filter { $0.phase == .began }.count - 1
@@ -183,17 +179,7 @@ struct AuditLogTests {
   }
 
   @Test func `processes take turns, and no number comes twice`() async throws {
-    let directory = scratch.directory
-    func child() async {
-      await #expect(processExitsWith: .success) { [directory = directory as String] in
-        let log = AuditLog(path: directory + "/audit.ndjson")
-        for _ in 0..<40 { _ = try log.append { entry($0) } }
-      }
-    }
-    async let first: Void = child()
-    async let second: Void = child()
-    async let third: Void = child()
-    _ = await (first, second, third)
+    await threeWriters(of: scratch.log, entries: 40)
     let verification = try scratch.log.verify()
     #expect(verification.isIntact && verification.lines == 120)
   }

@@ -34,15 +34,17 @@ struct AuditSuccessionTests {
     #expect(try bytes(kept) == altered)
 
     let entries = try scratch.log.entries()
-    #expect(entries.map(\.sequence) == [1, 2] && entries.map(\.phase) == [.note, .began])
-    let before = try #require(entries[0].follows)
+    try #require(entries.map(\.sequence) == [1, 2, 1, 2])
+    #expect(entries[2].phase == .note && entries[3].phase == .began)
+    let before = try #require(entries[2].follows)
     #expect(before.file == "audit.ndjson.broken-1" && before.lines == 3 && before.head == head.description)
     #expect(before.digest == Digest(of: altered).description)
     #expect(before.why.contains("it was altered"), "\(before.why)")
     let verification = try scratch.log.verify()
-    #expect(verification.isIntact && verification.follows == before)
-    // A hash noted of the log before is not in this one.
-    #expect(try !scratch.log.verify(head: head).isIntact)
+    #expect(verification.isIntact && verification.follows == [before])
+    // A hash noted of the log before is found there.
+    #expect(try scratch.log.verify(head: head).isIntact)
+    #expect(try !scratch.log.verify(head: Digest(of: altered)).isIntact)
     // The next action has nothing more to say of it.
     #expect(try scratch.log.append { entry($0) }.warning == nil)
   }
@@ -65,7 +67,7 @@ struct AuditSuccessionTests {
     #expect(try scratch.log.verify().problems.first?.line == 1)
     _ = try scratch.log.append { entry($0) }
     #expect(try bytes(kept) == garbage)
-    let before = try #require(try scratch.log.verify().follows)
+    let before = try #require(try scratch.log.verify().follows.first)
     #expect(before.head == nil && before.digest == Digest(of: garbage).description)
     #expect(try scratch.log.verify().isIntact)
   }
@@ -77,10 +79,62 @@ struct AuditSuccessionTests {
     second[second.count - 200] ^= 1
     try scratch.write(second)
     _ = try scratch.log.append { entry($0) }
-    #expect(try scratch.log.verify().follows?.file == "audit.ndjson.broken-2")
+    #expect(try scratch.log.verify().follows.map(\.file) == ["audit.ndjson.broken-2", "audit.ndjson.broken-1"])
     #expect(try bytes(scratch.log.path + ".broken-2") == second)
+    // Three lines, of which one was altered; two, of which one was; two that hold.
+    let record = try scratch.log.record()
+    #expect(record.lines.map { $0?.sequence } == [1, 2, nil, 1, nil, 1, 2] && record.missing == nil)
+    // What was altered in the first, or that it is gone, is told at the third.
+    var first = try bytes(kept)
+    first[10] ^= 1
+    try Data(first).write(to: URL(fileURLWithPath: kept))
+    #expect(try scratch.log.verify().problems.map(\.path) == [scratch.log.path + ".broken-2", kept])
+    try FileManager.default.removeItem(atPath: kept)
+    #expect(try scratch.log.verify().problems.map(\.line) == [1])
+    #expect(try scratch.log.record().missing?.contains("broken-1, cannot be read") == true)
+  }
+
+  @Test func `a line that was altered long before the end is told for ever, also when the end broke, too`() throws {
+    _ = try alterLastLine()
+    var twice = try scratch.content()
+    twice[10] ^= 1
+    try scratch.write(twice)
+    _ = try scratch.log.append { entry($0) }
     #expect(
-      try AuditLog(path: scratch.log.path + ".broken-2").entries().first?.follows?.file == "audit.ndjson.broken-1")
+      try scratch.log.verify().problems == [
+        .init(path: kept, line: 1, words: "it was altered: its hash is not that of its content")
+      ])
+  }
+
+  @Test func `logs that name each other are read once`() throws {
+    var note = entry(1, .note)
+    note.follows = AuditEntry.Predecessor(
+      file: "audit.ndjson", digest: Digest(of: []).description, lines: 1, head: nil, why: "")
+    try scratch.write(try AuditLine(note, after: AuditLine.beginning).bytes)
+    #expect(try scratch.log.record().lines.count == 2)
+  }
+
+  @Test func `the last release is found from the end on, in whichever log it is`() throws {
+    func end(_ release: UInt64) throws {
+      _ = try scratch.log.append { sequence in
+        var end = entry(sequence, .ended)
+        (end.of, end.release) = (sequence - 1, release)
+        return end
+      }
+    }
+    #expect(try scratch.log.lastRelease() == nil)
+    try scratch.fill(1)
+    try end(7)
+    try end(6)
+    #expect(try scratch.log.lastRelease() == 7)
+    // More than one piece away.
+    try scratch.fill(300)
+    #expect(try scratch.log.lastRelease() == 7)
+    _ = try alterLastLine()
+    #expect(try scratch.log.append { entry($0) }.warning != nil)
+    #expect(try scratch.log.lastRelease() == 7)
+    try end(8)
+    #expect(try scratch.log.lastRelease() == 8)
   }
 
   @Test func `a first entry that names a file elsewhere leads nowhere`() throws {
@@ -93,19 +147,9 @@ struct AuditSuccessionTests {
 
   @Test func `processes that find the same log begin one, and write all they have to say into it`() async throws {
     _ = try alterLastLine()
-    let directory = scratch.directory
-    func child() async {
-      await #expect(processExitsWith: .success) { [directory = directory as String] in
-        let log = AuditLog(path: directory + "/audit.ndjson")
-        for _ in 0..<20 { _ = try log.append { entry($0) } }
-      }
-    }
-    async let first: Void = child()
-    async let second: Void = child()
-    async let third: Void = child()
-    _ = await (first, second, third)
+    await threeWriters(of: scratch.log, entries: 20)
     let verification = try scratch.log.verify()
-    #expect(verification.isIntact && verification.lines == 61 && verification.follows?.lines == 3)
+    #expect(verification.isIntact && verification.lines == 61 && verification.follows.first?.lines == 3)
     #expect(access(scratch.log.path + ".broken-2", F_OK) != 0)
   }
 }

@@ -52,13 +52,13 @@ struct DamagedStoreTests {
     isEmpty: Bool
   ) async throws {
     func open(_ scratch: Scratch, hadContent: Bool) throws -> (store: FleetStore, setAside: FleetStore.SetAside?) {
-      try FleetStore.replacingDamaged(path: scratch.path, fleet: fleet, at: start, hadContent: { hadContent })
+      try FleetStore.replacingDamaged(path: scratch.path, fleet: fleet, at: start, hadContent: { _ in hadContent })
     }
     let fresh = try Scratch()
     for path in isEmpty ? [scratch.path, fresh.path] : [] { try Data().write(to: URL(fileURLWithPath: path)) }
     let lost = try open(scratch, hadContent: true)
     let told = try #require(lost.setAside)
-    #expect(told.path == nil && told.waivers.kept.isEmpty)
+    #expect(told.path == nil && !told.isDamaged && told.waivers.kept.isEmpty)
     #expect(try await lost.store.isRebuilt())
     try lost.store.close()
     // Once it was begun anew it is a store like any other.
@@ -66,6 +66,115 @@ struct DamagedStoreTests {
     let new = try open(fresh, hadContent: false)
     #expect(new.setAside == nil)
     #expect(try await !new.store.isRebuilt())
+  }
+
+  /// Nothing of what was written has left its log yet.
+  private func filled(_ scratch: Scratch) async throws -> FleetStore {
+    let store = try scratch.open()
+    _ = try await store.allocateSerial()
+    try await store.save(waivers: [makeWaiver(host(1))])
+    try #require(scratch.size("-wal") > 0)
+    return store
+  }
+
+  @Test func `a store whose log is gone is a lost one where there were hosts, not a new fleet`() async throws {
+    let source = try Scratch()
+    let store = try await filled(source)
+    try FileManager.default.copyItem(atPath: source.path, toPath: scratch.path)
+    try store.close()
+    let opened = try FleetStore.replacingDamaged(
+      path: scratch.path, fleet: fleet, at: start, hadContent: { $0 == .blank })
+    let told = try #require(opened.setAside)
+    #expect(!told.isDamaged && told.path == scratch.path + ".damaged-20261121T000000Z")
+    #expect(try await opened.store.isRebuilt())
+    try opened.store.close()
+    // It is asked of stores that know nothing only.
+    let again = try FleetStore.replacingDamaged(path: scratch.path, fleet: fleet, at: start, hadContent: { _ in true })
+    #expect(again.setAside == nil)
+    _ = try await again.store.allocateSerial()
+    try again.store.close()
+    _ = try FleetStore.replacingDamaged(
+      path: scratch.path, fleet: fleet, at: start,
+      hadContent: { _ in
+        Issue.record("it was asked")
+        return true
+      })
+  }
+
+  @Test func `an empty file beside a log that is not is kept with that log, whoever knows of hosts`() async throws {
+    let source = try Scratch()
+    let store = try await filled(source)
+    for suffix in ["-wal", "-shm"] {
+      try FileManager.default.copyItem(atPath: source.path + suffix, toPath: scratch.path + suffix)
+    }
+    try store.close()
+    try Data().write(to: URL(fileURLWithPath: scratch.path))
+    let log = try Data(contentsOf: URL(fileURLWithPath: scratch.path + "-wal"))
+    #expect(FleetStore.isLost(scratch.path) { false })
+    let opened = try open()
+    let kept = try #require(opened.setAside?.path)
+    #expect(try Data(contentsOf: URL(fileURLWithPath: kept + "-wal")) == log)
+    #expect(try Data(contentsOf: URL(fileURLWithPath: kept)).isEmpty)
+    #expect(try await opened.store.isRebuilt())
+    #expect(try await opened.store.lastSerial() == .none)
+  }
+
+  @Test func `all of a damaged store is kept as it was found, with what its log says`() async throws {
+    try await damaged([makeWaiver(host(1))]) { _ in }
+    let writer = try scratch.open()
+    try await writer.save(waivers: [makeWaiver(host(2))])
+    let copy = try Scratch()
+    for suffix in ["", "-wal"] {
+      try FileManager.default.copyItem(atPath: scratch.path + suffix, toPath: copy.path + suffix)
+    }
+    try writer.close()
+    FleetStore.suspect(copy.path, because: DatabaseError(resultCode: .SQLITE_CORRUPT))
+    let opened = try FleetStore.replacingDamaged(path: copy.path, fleet: fleet, at: start)
+    #expect(try await opened.store.waivers() == [makeWaiver(host(1)), makeWaiver(host(2))])
+    let kept = try #require(opened.setAside?.path)
+    #expect(FleetStore.salvageWaivers(from: kept) { _ in true }.kept.count == 2)
+  }
+
+  @Test(arguments: ["empty", "unmarked", "not closed"])
+  func `a new store that was not finished is made again`(state: String) async throws {
+    let half = scratch.path + ".new"
+    if state == "empty" {
+      try Data().write(to: URL(fileURLWithPath: half))
+    } else {
+      let store = try FleetStore(path: half, fleet: fleet)
+      if state == "not closed" {
+        try await store.write("mark") { try FleetStore.markRebuilt($0, at: start, because: "-") }
+      }
+      _ = try await store.allocateSerial()
+      try store.close()
+      if state == "not closed" { try Data([1]).write(to: URL(fileURLWithPath: half + "-wal")) }
+    }
+    let opened = try FleetStore.replacingDamaged(path: scratch.path, fleet: fleet, at: start, hadContent: { _ in true })
+    #expect(opened.setAside?.isDamaged == false)
+    #expect(try await opened.store.lastSerial() == .none)
+    #expect(try await opened.store.isRebuilt())
+    #expect(try files().allSatisfy { !$0.contains(".new") })
+  }
+
+  @Test func `a store that is older than a release goes on above it, and looks for hosts`() async throws {
+    let store = try scratch.open()
+    _ = try await store.allocateSerial()
+    try store.catchUp(with: Serial(12), at: start)
+    try store.catchUp(with: Serial(3), at: start)
+    #expect(try store.newestSerial() == Serial(12))
+    #expect(try await store.isRebuilt())
+    #expect(try await store.allocateSerial() == Serial(13))
+  }
+
+  @Test func `only what replaces a store says that it does`() throws {
+    let words = #expect(throws: Failure.self) {
+      try FleetStore.replacingDamaged(path: scratch.directory + "/none/store.sqlite", fleet: fleet, at: start)
+    }.map(message)
+    #expect(words?.hasPrefix("open the store (") == true, "\(words ?? "")")
+    try Data(repeating: 7, count: 8192).write(to: URL(fileURLWithPath: scratch.path))
+    try FileManager.default.createDirectory(atPath: scratch.path + ".new", withIntermediateDirectories: false)
+    let replacing = #expect(throws: Failure.self) { try open() }.map(message)
+    #expect(replacing?.contains("damaged") == true || replacing?.contains(".new is not a plain file") == true)
   }
 
   @Test func `damage that shows later is looked for by whoever opens the store next`() async throws {
@@ -113,7 +222,9 @@ struct DamagedStoreTests {
   @Test func `waivers are taken over from a damaged store, but for those that were ended since`() async throws {
     let waivers = (1...3).map { makeWaiver(host($0)) }
     try await damaged(waivers) { _ in }
-    let opened = try FleetStore.replacingDamaged(path: scratch.path, fleet: fleet, at: start) { $0.host != host(2) }
+    let opened = try FleetStore.replacingDamaged(path: scratch.path, fleet: fleet, at: start) {
+      { $0.host != host(2) }
+    }
     #expect(try await opened.store.waivers() == [waivers[0], waivers[2]])
     let salvaged = try #require(opened.setAside?.waivers)
     #expect(
@@ -139,6 +250,10 @@ struct DamagedStoreTests {
     try open().store.close()
     // As it is between two of its steps.
     try FileManager.default.moveItem(atPath: scratch.path, toPath: scratch.path + ".new")
+    // Of the old one, which a new database must not find.
+    for suffix in ["-wal", "-shm"] {
+      try Data(repeating: 7, count: 4096).write(to: URL(fileURLWithPath: scratch.path + suffix))
+    }
     let opened = try open()
     #expect(try await opened.store.waivers() == waivers)
     #expect(try await opened.store.isRebuilt())
@@ -192,16 +307,12 @@ struct DamagedStoreTests {
   @Test func `processes that find the same damage begin one store`() async throws {
     try Data(repeating: 7, count: 8192).write(to: URL(fileURLWithPath: scratch.path))
     let directory = scratch.directory
-    func child() async {
+    await threeAtOnce {
       await #expect(processExitsWith: .success) { [directory = directory as String] in
         let opened = try FleetStore.replacingDamaged(path: directory + "/store.sqlite", fleet: fleet, at: start)
         _ = try await opened.store.allocateSerial()
       }
     }
-    async let first: Void = child()
-    async let second: Void = child()
-    async let third: Void = child()
-    _ = await (first, second, third)
     #expect(try files().filter { $0.contains("damaged") && !$0.contains("-wal") && !$0.contains("-shm") }.count == 1)
     #expect(try await open().store.lastSerial() == Serial(3))
   }

@@ -16,22 +16,12 @@ import Wire
     await #expect(processExitsWith: .signal(SIGKILL)) {
       [directory = directory as String, milliseconds = milliseconds as Int] in
       let store = try FleetStore(path: directory + "/store.sqlite", fleet: fleet)
-      let log = open(directory + "/acknowledged", O_CREAT | O_WRONLY | O_APPEND, 0o600)
-      Thread.detachNewThread {
-        usleep(UInt32(milliseconds) * 1000)
-        kill(getpid(), SIGKILL)
-      }
-      var number = 0
-      while true {
-        number += 1
-        let serial = try await store.allocateSerial()
+      try await untilKilled(after: milliseconds, in: directory) { number in
+        _ = try await store.allocateSerial()
         try await store.record(reports: [received(makeReport(host(number)), Int64(number))])
-        let line = Array("\(serial)\n".utf8)
-        _ = line.withUnsafeBytes { Glibc.write(log, $0.baseAddress, $0.count) }
       }
     }
-    let text = (try? String(contentsOfFile: directory + "/acknowledged", encoding: .utf8)) ?? ""
-    let acknowledged = text.utf8.reduce(0) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) }
+    let acknowledged = acknowledged(in: directory)
     let store = try scratch.open()
     let last = Int(try await store.lastSerial().value)
     let reports = try await store.observations().count
@@ -50,22 +40,14 @@ import Wire
     await #expect(processExitsWith: .signal(SIGKILL)) {
       [directory = directory as String, milliseconds = milliseconds as Int] in
       let store = try FleetStore(path: directory + "/store.sqlite", fleet: fleet)
-      let log = open(directory + "/acknowledged", O_CREAT | O_WRONLY | O_APPEND, 0o600)
-      Thread.detachNewThread {
-        usleep(UInt32(milliseconds) * 1000)
-        kill(getpid(), SIGKILL)
-      }
-      var number = 0
-      while true {
-        number += 1
+      try await untilKilled(after: milliseconds, in: directory) { number in
         try await store.record(changes: [heardChanges(host(number), 1...2)])
         try await store.remember([makeDifference(host(number), "x\(number)")])
         try await store.save(waivers: [makeWaiver(host(number))])
         try await store.alarm(of: [host(number): (5, start)], at: start)
-        _ = Glibc.write(log, "\n", 1)
       }
     }
-    let acknowledged = (try? Data(contentsOf: URL(fileURLWithPath: directory + "/acknowledged")).count) ?? 0
+    let acknowledged = acknowledged(in: directory)
     let store = try scratch.open()
     let known = try await store.knownDifferences(of: (1...acknowledged + 1).map { host($0) }).count
     let waivers = try await store.waivers()
@@ -122,7 +104,7 @@ import Wire
   @Test func `processes that start together make one store, and no serial comes twice`() async throws {
     let scratch = try Scratch()
     let directory = scratch.directory
-    func child() async {
+    await threeAtOnce {
       await #expect(processExitsWith: .success) { [directory = directory as String] in
         let store = try FleetStore(path: directory + "/store.sqlite", fleet: fleet)
         var text = ""
@@ -130,10 +112,6 @@ import Wire
         try text.write(toFile: directory + "/serials.\(getpid())", atomically: true, encoding: .utf8)
       }
     }
-    async let first: Void = child()
-    async let second: Void = child()
-    async let third: Void = child()
-    _ = await (first, second, third)
     var serials: [String] = []
     for name in try FileManager.default.contentsOfDirectory(atPath: directory) where name.hasPrefix("serials.") {
       let text = try String(contentsOfFile: directory + "/" + name, encoding: .utf8)
