@@ -30,7 +30,7 @@ package final class HostAgent: AgentOperations {
   var plainDigests: [String: Digest?]?
   /// Nil for a process that only looks.
   var keptFiles: KeptFiles?
-  var keptBundle: KeptFiles?
+  var keptBundle: KeptBundle?
   /// Nil until `recover` or `restore`.
   var journal: Journal?
 

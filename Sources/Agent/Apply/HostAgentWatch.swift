@@ -43,7 +43,9 @@ extension HostAgent {
         // Before this process looked first, the last change says how things were; before there was one, they were as
         // committed.
         let earlier = watch.seen ?? log.entries.last.map(Sighting.init(after:)) ?? sighting.asCommitted
-        for change in sighting.changes(since: earlier, hasActed: watch.hasActed, actors: actors) { log.append(change) }
+        // What this process finds first may have come before it, in another boot even.
+        let heard = watch.seen == nil ? nil : actors
+        for change in sighting.changes(since: earlier, hasActed: watch.hasActed, actors: heard) { log.append(change) }
         watch = WatchMemory(log: log, seen: sighting)
       }
       // Legacy tables announce nothing, whichever backend the host's own programs speak.

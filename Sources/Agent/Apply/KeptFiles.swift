@@ -35,6 +35,11 @@ struct KeptFiles {
   }
 }
 
+struct KeptBundle {
+  let name: BundleName
+  let files: KeptFiles
+}
+
 extension HostAgent {
   /// At the agent's start: as they are then is how they are to be.
   func noteKeptFiles() {
@@ -46,9 +51,12 @@ extension HostAgent {
   /// The agent wrote or removed it.
   func noteKept(_ name: String) { keptFiles?.note(name, on: state) }
 
-  /// What stands beside the signed files of the committed bundle.
+  /// What stands beside the signed files of the committed bundle, as it was committed: what somebody did to them since
+  /// stays a difference, whatever changes came to nothing meanwhile.
   func noteKeptBundle() {
-    keptBundle = journal?.ledger.committed.map { KeptFiles(store.besideSigned(of: $0.name), on: state) }
+    let name = journal?.ledger.committed?.name
+    guard keptBundle?.name != name else { return }
+    keptBundle = name.map { KeptBundle(name: $0, files: KeptFiles(store.besideSigned(of: $0), on: state)) }
   }
 
   /// No release puts these back: an agent that starts takes them as they are.
@@ -56,6 +64,6 @@ extension HostAgent {
 
   /// The next commit writes these anew.
   func keptBundleDifferences(_ committed: CommittedBundle) -> [DiskDifference] {
-    keptBundle?.differences(on: state, below: "\(BundleStore.bundles)/\(committed.name)/", as: "bundle/") ?? []
+    keptBundle?.files.differences(on: state, below: "\(BundleStore.bundles)/\(committed.name)/", as: "bundle/") ?? []
   }
 }

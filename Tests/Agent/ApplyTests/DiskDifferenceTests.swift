@@ -63,6 +63,21 @@ import Wire
     #expect(try agent.isIntact())
   }
 
+  @Test func `a file beside the signed ones stays drift when a change comes to nothing`() throws {
+    let bundle = try #require(try host.ledger().committed?.name)
+    try host.disk.replace("bundles/\(bundle)/taken", in: "bundles/\(bundle)", with: Array("x\n".utf8))
+    let shown = try differences()
+    #expect(shown.count == 1)
+    host.firewall.rehearsalProblem = FirewallProblem(.refused, program: "restore", family: .ipv4, words: "no")
+    #expect(throws: Refusal.self) { try host.apply(agent, Beside.new) }
+    host.firewall.rehearsalProblem = nil
+    #expect(try differences() == shown)
+    let transaction = TransactionID.random()
+    _ = try ConfirmTests.begin(agent, Beside.new, transaction, from: host.connection())
+    #expect(try agent.cancel(transaction).result == .reverted)
+    #expect(try differences() == shown)
+  }
+
   @Test func `a proof that went is drift`() throws {
     let bundle = try #require(try host.ledger().committed?.name)
     try host.disk.remove("bundles/\(bundle)/proof")
