@@ -3,8 +3,8 @@ internal import Release
 internal import Ruleset
 internal import Wire
 
-/// Files that the agent will go by later and that nothing signed covers: what others had before us, what was found, what
-/// was noted, who signed. They are compared with what they were when this agent started, or when it wrote them last.
+/// Files that the agent will go by later and that nothing signed covers: what others had before us, what enrolment
+/// brought, who signed. They are compared with what they were when this agent started, or when it wrote them last.
 ///
 /// Only in memory: a list on the disk would itself be one of them.
 struct KeptFiles {
@@ -44,8 +44,7 @@ extension HostAgent {
   /// At the agent's start: as they are then is how they are to be.
   func noteKeptFiles() {
     let generation0 = Family.allCases.map { "\(BundleStore.generation0)/\(BundleFile.rules($0).fileName)" }
-    keptFiles = KeptFiles(
-      [EnrolledFiles.fileName, OthersBaseline.fileName, KernelNote.fileName] + generation0, on: state)
+    keptFiles = KeptFiles([EnrolledFiles.fileName] + generation0, on: state)
   }
 
   /// The agent wrote or removed it.

@@ -26,7 +26,9 @@ struct OtherFilter: Hashable {
   let drops: Bool
 
   /// As remembered.
-  var key: String { "\(family)/\(name)" }
+  var key: String { Self.key(family, name) }
+
+  static func key(_ family: Family, _ name: String) -> String { "\(family)/\(name)" }
 
   /// What `name` begins with, for what is no table.
   static let otherBackend = "other-backend"
@@ -59,11 +61,14 @@ struct OtherFilters {
   var problem: String?
   /// What nobody knows any more, and why.
   var unread: [String] = []
+  /// What is not in here is not there.
+  private(set) var isWhole = true
 
-  mutating func note(_ problem: String, isKnown: Bool) {
+  mutating func note(_ problem: String, isUnknown: Bool, isWhole: Bool) {
     let words = cut(SafeText.escape(problem))
     self.problem = words
-    if !isKnown { unread.append(words) }
+    if isUnknown { unread.append(words) }
+    self.isWhole = self.isWhole && isWhole
   }
 
   mutating func take(_ state: NftablesState, backend: Backend) {

@@ -52,6 +52,8 @@ extension Sighting {
   private func isAnnounced(_ chain: HostChange.Chain) -> Bool {
     switch chain.table {
     case "disk", "ipset", "sysctl": false
+    case "others" where chain.chain == OthersDifference.noBaseline.name: false
+    case "kernel" where chain.chain == KernelDifference.notNoted.place: false
     case "others" where chain.chain.hasPrefix("\(OtherFilter.otherBackend)/"): backend == .legacy
     case "others" where !chain.chain.hasPrefix("\(OtherFilter.rules)/"): true
     default: backend == .nft

@@ -92,8 +92,8 @@ import Wire
     #expect(throws: (any Error).self) { try host.agent().committedRules(try #require(try host.ledger().committed)) }
   }
 
-  @Test(arguments: [OthersBaseline.fileName, KernelNote.fileName, "generation-0/ipv4.rules", "generation-0/ipv6.rules"])
-  func `what the agent keeps to compare with or to go back to is drift when it changes or goes`(name: String) throws {
+  @Test(arguments: ["generation-0/ipv4.rules", "generation-0/ipv6.rules"])
+  func `what the agent would go back to is drift when it changes or goes`(name: String) throws {
     let family = name.contains("ipv6") ? Family.ipv6 : .ipv4
     #expect(try host.disk.read(name, atMost: 1 << 20) != nil)
     host.disk.tamper(name, Array("x\n".utf8))
@@ -102,11 +102,19 @@ import Wire
     #expect(try agent.differences(in: "disk", family) == ["-A \(name) # there is no such file"])
   }
 
-  @Test func `an agent that finds a commit and no baseline of the others takes one when it starts`() throws {
-    try host.disk.remove(OthersBaseline.fileName)
+  @Test(arguments: NotedFile.allCases)
+  func `what the agent compares with is drift when it changes or goes, for every agent that comes after`(
+    file: NotedFile
+  ) throws {
+    #expect(try host.disk.read(file.name, atMost: 1 << 20) != nil)
+    host.disk.tamper(file.name, Array("x\n".utf8))
+    #expect(try differences() == ["-A \(file.name) \(Digest(of: "x\n".utf8))"])
+    #expect(try host.recoveredAgent().differences(in: "disk", .ipv4) == differences())
+    try host.disk.remove(file.name)
+    #expect(try differences() == ["-A \(file.name) # there is no such file"])
     let later = try host.recoveredAgent()
-    #expect(later.othersBaseline() != nil)
-    #expect(try later.isIntact())
+    _ = try later.look(for: [])
+    #expect(try later.differences(in: "disk", .ipv4) == ["-A \(file.name) # there is no such file"])
   }
 
   @Test func `a journal that says something else is drift`() throws {
