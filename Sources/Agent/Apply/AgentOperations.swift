@@ -52,7 +52,8 @@ package protocol AgentOperations: AnyObject {
   /// Reads the rules, because somebody may have changed them, and adds what is new to `changes`.
   ///
   /// - Parameter actors: who asked the kernel for changes since the last time.
-  /// - Returns: whether the kernel announces every change; where it does not, one has to look from time to time.
+  /// - Returns: whether the kernel announces whatever else is to be seen; where it does not, one has to look from time to
+  ///   time.
   func look(for actors: [HostChange.Actor]) throws(Refusal) -> Bool
 
   /// A report saw something else than the last look did.

@@ -26,11 +26,13 @@ package final class HostAgent: AgentOperations {
   var sides = BundleSides()
   var watch = WatchMemory()
   var lastKnown = LastKnownFilters()
+  /// Keys of the baseline's filters that were there at some time since this process began.
+  var othersSeen: Set<String> = []
   /// Of the plain files that this agent saw to, by name; nil inside for one that is not to be there.
   var plainDigests: [String: Digest?]?
   /// Nil for a process that only looks.
   var keptFiles: KeptFiles?
-  var keptBundle: KeptFiles?
+  var keptBundle: KeptBundle?
   /// Nil until `recover` or `restore`.
   var journal: Journal?
 

@@ -188,7 +188,7 @@ extension HostAgent {
       if let texts = expectedTexts(of: committed) { try store.keep(expected: texts, of: name) }
       try keepFound(known, name)
       if !known.taken.isEmpty { try store.keep(taken: known.taken, of: name) }
-      keepOthersBaseline(known.rules)
+      keepOthersBaseline(known.rules, isAccepted: bundle.manifest.grants.contains(.acceptOthers))
       try append(.committed(renewed, bundle.asInstalled, outcome))
     } catch {
       store.remove(name)
@@ -217,13 +217,12 @@ extension HostAgent {
     }
   }
 
-  /// What the save programs do not show. Where that cannot be read, what they do show decides.
+  /// What the save programs do not show; where that cannot be read it may be anything.
   private func isIntactInKernel(
     _ committed: CommittedBundle, _ rules: SideRules, _ saved: PerFamily<Ruleset>, _ programs: FirewallPrograms
   ) -> Bool {
-    guard programs.backend == .nft, let kernel = (try? firewall.nftables(sets: .ofNobodyKnown)) ?? nil else {
-      return true
-    }
+    guard programs.backend == .nft else { return true }
+    guard let kernel = (try? firewall.nftables(sets: .ofNobodyKnown)) ?? nil else { return false }
     return kernelDifferences(committed, rules, saved, kernel).isEmpty
   }
 

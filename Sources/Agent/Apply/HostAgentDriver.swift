@@ -70,7 +70,9 @@ extension HostAgent {
       case .answer(let outcome):
         disarmAfterEnd()
         if outcome.result == .committed, let rules = drive.targets.new?.rules {
-          keepOthersBaseline(drive.rehearsal?.committedDigests == nil ? rules : .nothing)
+          keepOthersBaseline(
+            drive.rehearsal?.committedDigests == nil ? rules : .nothing,
+            isAccepted: drive.rehearsal?.grants.contains(.acceptOthers) ?? false)
         }
         cleanUp()
         return .outcome(outcome)

@@ -25,7 +25,7 @@ extension HostAgent {
     // tries again, and refuses when it cannot.
     _ = try? captureGeneration0()
     cleanUp()
-    if let rules = try ledger().committed.flatMap({ sides[$0.accepted.manifest] })?.rules { keepOthersBaseline(rules) }
+    NotedFile.allCases.forEach(removeUnnoted)
     noteKeptFiles()
     settleSettings()
   }

@@ -11,7 +11,7 @@ extension HostAgent {
       let programs = try firewall.programs()
       try renewExpectation(programs)
       let ledger = try ledger()
-      let shown = try shown(ledger.committed, Family.allCases, programs)
+      let shown = try shownComplete(ledger.committed, programs)
       let families = PerFamily<FamilyReport> { family in
         let observed = shown.observed(family)
         return FamilyReport(
@@ -23,6 +23,9 @@ extension HostAgent {
       let owners = Set(Family.allCases.flatMap { shown.saved[$0].owners }).sorted()
       var found = shown.others
       found.tables.sort { ($0.family, $0.name) < ($1.family, $1.name) }
+      var others = found.report
+      let notes = [others.problem].compactMap(\.self) + (ledger.committed.map { lateNotes(since: $0) } ?? [])
+      if !notes.isEmpty { others.problem = cut(notes.joined(separator: "; ")) }
       return Report(
         nonce: nonce, host: host, fleet: fleet, time: clock.now(), bootID: facts.bootID,
         agentVersion: ProductVersion.current, architecture: facts.architecture, kernel: facts.kernel,
@@ -32,7 +35,7 @@ extension HostAgent {
         owners: owners, otherBackendRules: found.otherBackendRules,
         conflicts: facts.conflicts, degraded: ledger.degraded, managementSource: managementSource,
         settings: reported(shown.beside.settings), sshPorts: facts.listeningSSHPorts, leases: facts.leases,
-        others: found.report, renewal: renewal(ledger.committed, programs))
+        others: others, renewal: renewal(ledger.committed, programs))
     } catch {
       throw Refusal("report", error)
     }

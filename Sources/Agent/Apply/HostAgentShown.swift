@@ -8,6 +8,7 @@ struct Shown {
   let saved: PerFamily<Ruleset>
   let side: BundleSides.Side?
   let others: OtherFilters
+  let kernel: KernelReading
   let difference: HostDifference
 
   var beside: BesideRules { side?.beside ?? BesideRules() }
@@ -35,7 +36,7 @@ extension HostAgent {
     if committed != nil, side?.rules.isNothing != true {
       difference.kernel += others.unread.map { KernelDifference(family: .ipv4, place: "unreadable", words: $0) }
     }
-    return Shown(saved: saved, side: side, others: others, difference: difference)
+    return Shown(saved: saved, side: side, others: others, kernel: kernel, difference: difference)
   }
 
   /// It will be the same the next time: nobody can print them, or nobody can read what was printed.

@@ -22,7 +22,7 @@ extension JournalRecord {
   var mayMoveRules: Bool {
     switch self {
     case .applying, .committed, .rollingBack, .rolledBack, .safePolicy, .safePolicyIsWhole, .restored: true
-    case .snapshot, .staged, .armed, .applied, .abandoned, .localAct, .answered, .expectation: false
+    case .snapshot, .staged, .armed, .applied, .abandoned, .localAct, .answered, .expectation, .noted: false
     }
   }
 }
@@ -45,11 +45,13 @@ extension HostAgent {
         // Before this process looked first, the last change says how things were; before there was one, they were as
         // committed.
         let earlier = watch.seen ?? log.entries.last.map(Sighting.init(after:)) ?? sighting.asCommitted
-        for change in sighting.changes(since: earlier, hasActed: watch.hasActed, actors: actors) { log.append(change) }
+        // What this process finds first may have come before it, in another boot even.
+        let heard = watch.seen == nil ? nil : actors
+        for change in sighting.changes(since: earlier, hasActed: watch.hasActed, actors: heard) { log.append(change) }
         watch = WatchMemory(log: log, seen: sighting)
       }
       // Legacy tables announce nothing, whichever backend the host's own programs speak.
-      return programs.backend == .nft
+      return programs.backend == .nft && watch.seen?.isUnsettled != true
         && (isBare ?? Family.allCases.allSatisfy { (try? firewall.saveOtherBackend($0)?.isEmpty ?? true) ?? false })
     } catch {
       throw Refusal("look for changes", error)
@@ -73,7 +75,7 @@ extension HostAgent {
     try renewExpectation(programs)
     let ledger = try ledger()
     guard let committed = ledger.committed else { return nil }
-    let shown = try shown(committed, Family.allCases, programs)
+    let shown = try shownComplete(committed, programs)
     // Nobody saw then that all is as it was.
     if let stale = shown.others.stale, shown.others.unread.isEmpty { throw Reason(stale) }
     let families = PerFamily<Sighting.Side> { family in
@@ -85,8 +87,15 @@ extension HostAgent {
     var sighting = Sighting(
       families: families, serial: committed.accepted.serial, bootID: facts.bootID, programs: programs,
       time: clock.now())
+    sighting.isUnsettled = isUnsettled(shown)
     sighting.isOtherOfOurs = ledger.degraded != nil || ledger.isHeldSafe || ledger.open != nil
     return (sighting, shown.others)
+  }
+
+  /// Something is still to be written down, or may come up yet, though nobody announces it.
+  private func isUnsettled(_ shown: Shown) -> Bool {
+    shown.difference.others == [.noBaseline] || shown.difference.kernel.contains(.notNoted)
+      || shown.side.map { othersJudge($0.rules, shown.others).awaits(shown.others) } ?? false
   }
 
   private func differing(

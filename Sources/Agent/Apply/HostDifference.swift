@@ -44,6 +44,7 @@ struct HostDifference: Hashable {
   private func othersChains(_ family: Family, _ isExpected: Bool) -> [RuleChain] {
     let own = others.filter { $0.family == family }
     var chains: [RuleChain] = own.prefix(Self.shown).compactMap { other in
+      if let words = other.words { return isExpected ? nil : Self.chain(other.name, ["# \(words)"]) }
       guard let digest = isExpected ? other.before : other.now else {
         return isExpected ? nil : Self.chain(other.name, ["# it is gone, or no packet passes through it"])
       }
@@ -74,22 +75,24 @@ extension HostAgent {
     let beside = side?.beside ?? BesideRules()
     var difference = HostDifference(beside: differences(of: beside), disk: enrolledDifferences())
     guard let committed, let side else { return difference }
-    difference.disk += diskDifferences(committed) + journalDifference() + keptDifferences()
-    if let baseline = othersBaseline() {
-      difference.others = OthersJudge(rules: side.rules, baseline: baseline).differences(found)
-    }
-    if programs.backend == .nft, let kernel {
+    difference.disk += diskDifferences(committed) + journalDifference() + notedDifferences() + keptDifferences()
+    difference.others = othersJudge(side.rules, found).differences(found)
+    if programs.backend == .nft {
       difference.kernel = kernelDifferences(committed, side.rules, saved, kernel)
     }
     return difference
   }
 
+  /// - Parameter kernel: nil where nobody knows what it holds.
   func kernelDifferences(
-    _ committed: CommittedBundle, _ rules: SideRules, _ saved: PerFamily<Ruleset>,
-    _ kernel: NftablesState
+    _ committed: CommittedBundle, _ rules: SideRules, _ saved: PerFamily<Ruleset>, _ kernel: NftablesState?
   ) -> [KernelDifference] {
     var known: PerFamily<PrintedChains>?
-    let judge = KernelJudge(rules: rules, note: kernelNote(of: committed)) { family, table, chain in
+    let note = kernelNote(of: committed)
+    let isLoaded = (try? ledger()).map { $0.open == nil && $0.degraded == nil } ?? false
+    let unnoted: [KernelDifference] = note == nil && isLoaded && !rules.isNothing ? [.notNoted] : []
+    guard let kernel else { return unnoted }
+    let judge = KernelJudge(rules: rules, note: note) { family, table, chain in
       // Only a host on which something is wrong pays for this.
       let chains = known ?? self.printedChains(committed, rules, saved)
       known = chains
@@ -97,7 +100,7 @@ extension HostAgent {
       guard let expected = chains[family].expected[name] else { return false }
       return chains[family].found[name] == expected
     }
-    return judge.differences(kernel)
+    return judge.differences(kernel) + unnoted
   }
 
   private func printedChains(

@@ -5,9 +5,10 @@ internal import Wire
 // How the journal spells what its records hold.
 
 extension JournalRecord {
-  /// Two spellings of what a record may hold.
+  /// Spellings of what a record may hold, the oldest first.
   enum Form {
     case withoutConfirmation
+    case withoutNotes
     case current
   }
 
@@ -114,6 +115,34 @@ extension JournalRecord {
     return LocalAct(deed: deed, at: at, reason: try reader.text("reason", atMost: maximumText))
   }
 
+  static func write(_ value: NotedFile, to out: inout ByteWriter) {
+    switch value {
+    case .others: out.uint8(0)
+    case .kernel: out.uint8(1)
+    }
+  }
+
+  static func notedFile(_ reader: inout ByteReader) throws(ByteReader.Problem) -> NotedFile {
+    switch try reader.uint8("noted file") {
+    case 0: .others
+    case 1: .kernel
+    default: throw .malformed(field: "noted file")
+    }
+  }
+
+  static func write(_ value: NotedState, to out: inout ByteWriter) {
+    write(value.digest, to: &out) { digest, out in out.raw(digest.bytes) }
+    out.uint64(UInt64(bitPattern: value.at.secondsSinceEpoch))
+    out.bool(value.isLate)
+  }
+
+  static func notedState(_ reader: inout ByteReader) throws(ByteReader.Problem) -> NotedState {
+    var noted: Digest?
+    if try reader.bool("noted digest") { noted = try digest(&reader, "noted digest") }
+    let at = UTCTime(secondsSinceEpoch: Int64(bitPattern: try reader.uint64("time")))
+    return NotedState(digest: noted, at: at, isLate: try reader.bool("late"))
+  }
+
   static func write(_ value: InstalledRelease, to out: inout ByteWriter) {
     out.uint64(value.serial.value)
     out.raw(value.manifest.bytes)
@@ -190,6 +219,7 @@ extension JournalRecord {
     write(value.previous, to: &out, write)
     out.bool(value.safePolicyIsWhole)
     write(value.localAct, to: &out, write)
+    for file in NotedFile.allCases { write(value.noted[file], to: &out, write) }
   }
 
   static func ledger(_ reader: inout ByteReader, form: Form) throws(ByteReader.Problem) -> Ledger {
@@ -203,7 +233,7 @@ extension JournalRecord {
     guard count <= Ledger.maximumOutcomes else { throw .malformed(field: "outcomes") }
     for _ in 0..<count {
       let outcome = try outcome(&reader)
-      let nonce = form == .current ? try optional(&reader, "nonce", nonce) : nil
+      let nonce = form == .withoutConfirmation ? nil : try optional(&reader, "nonce", nonce)
       ledger.recorded.append(RecordedOutcome(outcome: outcome, nonce: nonce))
     }
     if try reader.bool("last failure") {
@@ -219,6 +249,8 @@ extension JournalRecord {
     ledger.previous = try optional(&reader, "previous", bundle)
     ledger.safePolicyIsWhole = try reader.bool("safe policy is whole")
     ledger.localAct = try optional(&reader, "local act", localAct)
+    if form == .withoutNotes { return ledger }
+    for file in NotedFile.allCases { ledger.noted[file] = try optional(&reader, "noted file", notedState) }
     return ledger
   }
 }

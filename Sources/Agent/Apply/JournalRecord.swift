@@ -36,6 +36,8 @@ package enum JournalRecord: Hashable, Sendable {
   case answered(Outcome)
   /// The committed bundle was rehearsed anew, since the host's programs changed.
   case expectation(Expectation)
+  /// A file that nothing signed covers was written, or is to be there no more.
+  case noted(NotedFile, NotedState)
 }
 
 extension JournalRecord {
@@ -47,7 +49,7 @@ extension JournalRecord {
     var out = ByteWriter()
     switch self {
     case .snapshot(let ledger):
-      out.uint8(15)
+      out.uint8(19)
       Self.write(ledger, to: &out)
     case .staged(let transaction):
       out.uint8(13)
@@ -94,6 +96,10 @@ extension JournalRecord {
     case .expectation(let expectation):
       out.uint8(12)
       Self.write(expectation, to: &out)
+    case .noted(let file, let state):
+      out.uint8(18)
+      Self.write(file, to: &out)
+      Self.write(state, to: &out)
     }
     return out.bytes
   }
@@ -129,9 +135,14 @@ extension JournalRecord {
     case 14:
       let floor = try Self.floor(&reader)
       self = .armed(floor, try Self.optional(&reader, "deadline", Self.deadline))
-    case 15: self = .snapshot(try Self.ledger(&reader, form: .current))
+    // As agents wrote it that noted nothing.
+    case 15: self = .snapshot(try Self.ledger(&reader, form: .withoutNotes))
     case 16: self = .localAct(try Self.localAct(&reader))
     case 17: self = .safePolicyIsWhole
+    case 18:
+      let file = try Self.notedFile(&reader)
+      self = .noted(file, try Self.notedState(&reader))
+    case 19: self = .snapshot(try Self.ledger(&reader, form: .current))
     default: throw .malformed(field: "record type")
     }
     try reader.end()

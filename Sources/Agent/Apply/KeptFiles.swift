@@ -3,8 +3,8 @@ internal import Release
 internal import Ruleset
 internal import Wire
 
-/// Files that the agent will go by later and that nothing signed covers: what others had before us, what was found, what
-/// was noted, who signed. They are compared with what they were when this agent started, or when it wrote them last.
+/// Files that the agent will go by later and that nothing signed covers: what others had before us, what enrolment
+/// brought, who signed. They are compared with what they were when this agent started, or when it wrote them last.
 ///
 /// Only in memory: a list on the disk would itself be one of them.
 struct KeptFiles {
@@ -35,20 +35,27 @@ struct KeptFiles {
   }
 }
 
+struct KeptBundle {
+  let name: BundleName
+  let files: KeptFiles
+}
+
 extension HostAgent {
   /// At the agent's start: as they are then is how they are to be.
   func noteKeptFiles() {
     let generation0 = Family.allCases.map { "\(BundleStore.generation0)/\(BundleFile.rules($0).fileName)" }
-    keptFiles = KeptFiles(
-      [EnrolledFiles.fileName, OthersBaseline.fileName, KernelNote.fileName] + generation0, on: state)
+    keptFiles = KeptFiles([EnrolledFiles.fileName] + generation0, on: state)
   }
 
   /// The agent wrote or removed it.
   func noteKept(_ name: String) { keptFiles?.note(name, on: state) }
 
-  /// What stands beside the signed files of the committed bundle.
+  /// What stands beside the signed files of the committed bundle, as it was committed: what somebody did to them since
+  /// stays a difference, whatever changes came to nothing meanwhile.
   func noteKeptBundle() {
-    keptBundle = journal?.ledger.committed.map { KeptFiles(store.besideSigned(of: $0.name), on: state) }
+    let name = journal?.ledger.committed?.name
+    guard keptBundle?.name != name else { return }
+    keptBundle = name.map { KeptBundle(name: $0, files: KeptFiles(store.besideSigned(of: $0), on: state)) }
   }
 
   /// No release puts these back: an agent that starts takes them as they are.
@@ -56,6 +63,6 @@ extension HostAgent {
 
   /// The next commit writes these anew.
   func keptBundleDifferences(_ committed: CommittedBundle) -> [DiskDifference] {
-    keptBundle?.differences(on: state, below: "\(BundleStore.bundles)/\(committed.name)/", as: "bundle/") ?? []
+    keptBundle?.files.differences(on: state, below: "\(BundleStore.bundles)/\(committed.name)/", as: "bundle/") ?? []
   }
 }

@@ -7,6 +7,10 @@ struct KernelDifference: Hashable {
   /// "filter/PCL-INPUT", or a table alone.
   let place: String
   let words: String
+
+  static let notNoted = KernelDifference(
+    family: .ipv4, place: "not-noted",
+    words: "how the kernel holds the rules is not known from when they were loaded: an apply loads them again")
 }
 
 /// Finds what iptables-save leaves out or misprints of the rules that a release answers for. On nft hosts only: the legacy

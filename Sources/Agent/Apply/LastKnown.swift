@@ -7,20 +7,30 @@ struct LastKnown<Value> {
   /// As long as software that sets its rules up may take. What cannot be read for longer may be anything.
   static var patience: Duration { .seconds(60) }
 
+  struct Reading {
+    /// What is there, or was a moment ago; nil when nobody knows.
+    let value: Value?
+    /// Nobody knows, and it is time to say so.
+    let isUnknown: Bool
+  }
+
   private var value: Value?
   private var unreadSince: BootTime?
 
-  /// - Returns: what is there, or was a moment ago; nil when nobody knows.
-  mutating func take(_ read: Result<Value, any Error>, at now: BootTime) -> Value? {
+  mutating func take(_ read: Result<Value, any Error>, at now: BootTime) -> Reading {
     guard case .success(let fresh) = read else {
       let since = unreadSince ?? now
       unreadSince = since
-      return now - since < Self.patience ? value : nil
+      let isUnknown = now - since >= Self.patience
+      return Reading(value: isUnknown ? nil : value, isUnknown: isUnknown)
     }
     value = fresh
     unreadSince = nil
-    return fresh
+    return Reading(value: fresh, isUnknown: false)
   }
+
+  /// - Parameter part: of what is known, what still holds.
+  mutating func keep(_ part: (Value) -> Value) { value = value.map(part) }
 }
 
 /// Of what filters packets on this host, besides what the host's own programs print.
@@ -28,6 +38,8 @@ struct LastKnownFilters {
   var kernel = LastKnown<NftablesState?>()
   /// What `kernel` was read with: digests of another scope are others.
   var scope = SetScope.ofNobodyKnown
+  /// Our own tables were changed since the kernel was read.
+  var isKernelPart = false
   var otherBackend = PerFamily(ipv4: LastKnown<[ForeignPart]?>(), ipv6: LastKnown<[ForeignPart]?>())
 }
 
@@ -35,7 +47,9 @@ struct LastKnownFilters {
 struct KernelReading {
   /// Nil where there is none, or nobody knows.
   let state: NftablesState?
-  let isKnown: Bool
+  /// What is not in there is not there.
+  let isWhole: Bool
+  let isUnknown: Bool
   /// Why it could not be read this time.
   let problem: (any Error)?
 }
@@ -49,13 +63,20 @@ extension HostAgent {
     let read: Result<NftablesState?, any Error> = Result { try firewall.nftables(sets: scope) }
     let known = lastKnown.kernel.take(read, at: bootClock.now())
     var problem: (any Error)?
-    if case .failure(let error) = read { problem = error }
-    return KernelReading(state: known ?? nil, isKnown: known != nil, problem: problem)
+    switch read {
+    case .success: lastKnown.isKernelPart = false
+    case .failure(let error): problem = error
+    }
+    return KernelReading(
+      state: known.value ?? nil, isWhole: known.value != nil && !lastKnown.isKernelPart, isUnknown: known.isUnknown,
+      problem: problem)
   }
 
-  /// After a load, when what was read before says nothing any more.
-  func readKernelAnew(for rules: SideRules) -> NftablesState? {
-    lastKnown.kernel = LastKnown()
-    return readKernel(for: rules).state
+  /// After a load of ours: what was read before of iptables' tables says nothing any more.
+  func forgetOwnTables() {
+    lastKnown.isKernelPart = true
+    lastKnown.kernel.keep { state in
+      state.map { NftablesState(generation: $0.generation, tables: $0.tables.filter { $0.iptablesFamily == nil }) }
+    }
   }
 }

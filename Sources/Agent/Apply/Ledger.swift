@@ -139,6 +139,8 @@ package struct Ledger: Hashable, Sendable {
   package internal(set) var safePolicyIsWhole = false
   /// The last thing root did at the console, until the next commit.
   package internal(set) var localAct: LocalAct?
+  /// Nothing for a file that was never written.
+  package internal(set) var noted: [NotedFile: NotedState] = [:]
 
   package init() {}
 
@@ -194,6 +196,7 @@ package struct Ledger: Hashable, Sendable {
     case .localAct(let act): localAct = act
     case .answered(let outcome): keep(outcome)
     case .expectation(let expectation): committed?.expectation = expectation
+    case .noted(let file, let state): noted[file] = state
     }
   }
 

@@ -26,7 +26,9 @@ struct OtherFilter: Hashable {
   let drops: Bool
 
   /// As remembered.
-  var key: String { "\(family)/\(name)" }
+  var key: String { Self.key(family, name) }
+
+  static func key(_ family: Family, _ name: String) -> String { "\(family)/\(name)" }
 
   /// What `name` begins with, for what is no table.
   static let otherBackend = "other-backend"
@@ -65,12 +67,15 @@ struct OtherFilters {
   var stale: String?
   /// What the release judges and nobody knows any more, and why.
   var unread: [String] = []
+  /// What is not in here is not there.
+  private(set) var isWhole = true
 
-  mutating func note(_ problem: String, isKnown: Bool, isJudged: Bool) {
+  mutating func note(_ problem: String, isUnknown: Bool, isWhole: Bool, isJudged: Bool) {
     let words = cut(SafeText.escape(problem))
     self.problem = words
+    self.isWhole = self.isWhole && isWhole
     guard isJudged else { return }
-    if isKnown { stale = words } else { unread.append(words) }
+    if isUnknown { unread.append(words) } else { stale = words }
   }
 
   mutating func take(_ state: NftablesState, backend: Backend) {

@@ -3,11 +3,8 @@ internal import Ruleset
 internal import Wire
 
 /// What else filtered packets when this host first ran a release of ours: that is how its owners wanted it. It is taken
-/// then, and never again while it is there; a host that gives our rules up forgets it.
+/// then, and anew only when a release says so; a host that gives our rules up forgets it.
 struct OthersBaseline: Hashable {
-  static let fileName = "others-found"
-  static let maximumSize = 1 << 20
-
   private var digests: [String: Digest]
 
   /// What no packet passes through filters nothing, and is as good as not there.
@@ -29,14 +26,22 @@ struct OthersBaseline: Hashable {
     }
   }
 
-  func encode() -> [UInt8] {
-    digests.sorted { $0.key < $1.key }.flatMap { Array("\($0.key) \($0.value)\n".utf8) }
+  /// Keys of what was there then, and is there.
+  func present(in found: [OtherFilter]) -> [String] {
+    found.filter { $0.isHooked && digests[$0.key] != nil }.map(\.key)
   }
 
-  /// Nil for what `encode` did not write: nobody knows then what was found.
+  func encode() -> [UInt8] {
+    let lines = [NotedFile.format] + digests.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+    return lines.flatMap { Array("\($0)\n".utf8) }
+  }
+
+  /// Nil for what `encode` did not write.
   init?(parsing bytes: [UInt8]) {
+    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+    guard lines.first.map(String.init) == NotedFile.format else { return nil }
     digests = [:]
-    for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+    for line in lines.dropFirst() {
       let words = line.split(separator: " ")
       guard words.count == 2, let digest = Digest(String(words[1])) else { return nil }
       digests[String(words[0])] = digest
@@ -52,20 +57,50 @@ struct OthersDifference: Hashable {
   /// Nil for what is gone, or switched off.
   let now: Digest?
   let drops: Bool
+  /// Said instead.
+  var words: String?
+
+  fileprivate var key: String { OtherFilter.key(family, name) }
+
+  static let noBaseline = OthersDifference(
+    family: .ipv4, name: "no-baseline", before: nil, now: nil, drops: false,
+    words: "what else filters packets was not written down yet: nobody can tell what is new")
 }
 
 /// Which of the others a release does not put up with.
 struct OthersJudge {
   let rules: SideRules
-  let baseline: OthersBaseline
+  /// Nil where none was taken yet.
+  let baseline: OthersBaseline?
+  /// Keys of the baseline's filters that were there at some time since the host started.
+  let seen: Set<String>
+  /// Everything that is started at boot has had its time.
+  let isPastBoot: Bool
 
   func differences(_ filters: OtherFilters) -> [OthersDifference] {
+    guard let baseline else { return mayMind ? [.noBaseline] : [] }
     let found = filters.all
     let changed = found.filter { $0.isHooked && baseline[$0] != $0.digest && isDrift($0) }.map {
       OthersDifference(family: $0.family, name: $0.name, before: baseline[$0], now: $0.digest, drops: $0.drops)
     }
+    return changed + missing(filters).filter { isPastBoot || seen.contains($0.key) }
+  }
+
+  /// Something of the baseline is not there, and may come yet.
+  func awaits(_ filters: OtherFilters) -> Bool { !isPastBoot && missing(filters).contains { !seen.contains($0.key) } }
+
+  private func missing(_ filters: OtherFilters) -> [OthersDifference] {
     // What nobody can read may still be there.
-    return filters.unread.isEmpty ? changed + baseline.gone(from: found).filter(isMissed) : changed
+    guard filters.isWhole, let baseline else { return [] }
+    return baseline.gone(from: filters.all).filter(isMissed)
+  }
+
+  private var mayMind: Bool {
+    switch rules {
+    case .nothing: false
+    case .exclusive: true
+    case .owned(let side): side.deniesForeign || !side.allowed.contains("*")
+    }
   }
 
   /// Software that is known takes its rules along when it stops.
@@ -95,29 +130,41 @@ struct OthersJudge {
 }
 
 extension HostAgent {
-  /// Nil where none was taken, or where it cannot be read: then nothing is judged by it.
+  /// Nil where none was taken yet. Of one that somebody edited or removed nobody knows what it held: nothing that is there
+  /// now counts as having been there then.
   func othersBaseline() -> OthersBaseline? {
-    ((try? state.read(OthersBaseline.fileName, atMost: OthersBaseline.maximumSize)) ?? nil)
-      .flatMap(OthersBaseline.init(parsing:))
+    isTampered(.others) ? OthersBaseline([]) : readNoted(.others).flatMap(OthersBaseline.init(parsing:))
   }
 
-  /// After a release was committed, where no deadline runs any more, and at the start of an agent that has a commit and no baseline, as after an upgrade.
-  /// Failing is no reason not to commit: the next of these tries again.
-  func keepOthersBaseline(_ rules: SideRules) {
-    defer { noteKept(OthersBaseline.fileName) }
-    guard case .nothing = rules else {
-      guard othersBaseline() == nil, let saved = try? savedRulesets(), let programs = try? firewall.programs() else {
-        return
-      }
-      // A later release may judge known software too.
-      guard let kernel = try? firewall.nftables(sets: .ofAll) else { return }
-      let reading = KernelReading(state: kernel, isKnown: true, problem: nil)
-      let found = otherFilters(beside: saved, rules, programs, kernel: reading)
-      guard found.problem == nil else { return }
-      try? state.replace(OthersBaseline.fileName, in: ".", with: OthersBaseline(found.all).encode())
-      return
-    }
-    try? state.remove(OthersBaseline.fileName)
+  /// After a release was committed, where no deadline runs any more. Failing is no reason not to commit: it is shown, and
+  /// tried again with the next look.
+  ///
+  /// - Parameter isAccepted: the release says that what is there now is as its owners want it.
+  func keepOthersBaseline(_ rules: SideRules, isAccepted: Bool) {
+    guard !rules.isNothing else { return forgetNoted(.others) }
+    guard isAccepted || othersBaseline() == nil, let saved = try? savedRulesets(),
+      let programs = try? firewall.programs()
+    else { return }
+    let isRenewal = !isAccepted && readNoted(.others) != nil
+    _ = takeOthersBaseline(beside: saved, rules, programs, isLate: isRenewal)
+  }
+
+  func takeOthersBaseline(
+    beside saved: PerFamily<Ruleset>, _ rules: SideRules, _ programs: FirewallPrograms, isLate: Bool
+  ) -> Bool {
+    // A later release may judge known software too.
+    guard let kernel = try? firewall.nftables(sets: .ofAll) else { return false }
+    let reading = KernelReading(state: kernel, isWhole: true, isUnknown: false, problem: nil)
+    let found = otherFilters(beside: saved, rules, programs, kernel: reading)
+    guard found.problem == nil else { return false }
+    do { try writeNoted(.others, OthersBaseline(found.all).encode(), isLate: isLate) } catch { return false }
+    return true
+  }
+
+  func othersJudge(_ rules: SideRules, _ found: OtherFilters) -> OthersJudge {
+    let baseline = othersBaseline()
+    othersSeen.formUnion(baseline?.present(in: found.all) ?? [])
+    return OthersJudge(rules: rules, baseline: baseline, seen: othersSeen, isPastBoot: isPastBoot)
   }
 
   /// - Parameters:
@@ -137,23 +184,24 @@ extension HostAgent {
     let areJudged = rules?.judgesOthers ?? true
     for family in Family.allCases {
       let read = Result { try otherBackend(family, programs) }
-      let known = lastKnown.otherBackend[family].take(read.map(\.parts), at: bootClock.now())
-      found.otherBackend[family] = known ?? nil
+      let reading = lastKnown.otherBackend[family].take(read.map(\.parts), at: bootClock.now())
+      found.otherBackend[family] = reading.value ?? nil
       switch read {
       case .success(let read): if !read.isBare { found.isOtherBackendBare = false }
       case .failure(let error):
         found.isOtherBackendBare = false
         found.note(
-          "read the other backend's \(family) rules: \(ErrorChain(error).message)", isKnown: known != nil,
-          isJudged: areJudged)
+          "read the other backend's \(family) rules: \(ErrorChain(error).message)", isUnknown: reading.isUnknown,
+          isWhole: reading.value != nil, isJudged: areJudged)
       }
       found.unprintedTables[family] = (try? firewall.unprintedTables(family)) ?? []
     }
     if let state = kernel.state { found.take(state, backend: programs.backend) }
     if let problem = kernel.problem {
       // On nft hosts ours are in there.
-      let isJudged = areJudged || programs.backend == .nft
-      found.note(ErrorChain(problem).message, isKnown: kernel.isKnown, isJudged: isJudged)
+      found.note(
+        ErrorChain(problem).message, isUnknown: kernel.isUnknown, isWhole: kernel.isWhole,
+        isJudged: areJudged || programs.backend == .nft)
     }
     return found
   }

@@ -6,8 +6,8 @@ extension Sighting {
   ///
   /// - Parameters:
   ///   - hasActed: the agent did something of its own in between.
-  ///   - actors: who asked the kernel for changes in between.
-  func changes(since earlier: Sighting, hasActed: Bool, actors: [HostChange.Actor]) -> [HostChange] {
+  ///   - actors: who asked the kernel for changes in between; nil where nobody listened all the time.
+  func changes(since earlier: Sighting, hasActed: Bool, actors: [HostChange.Actor]?) -> [HostChange] {
     let isMoved = Family.allCases.contains { families[$0].observed != earlier.families[$0].observed }
     guard isMoved || hasActed && differs != earlier.differs else { return [] }
     // The same rules in the words of other programs, or in those of another agent.
@@ -23,12 +23,13 @@ extension Sighting {
     return [loaded] + others(news ?? moved, since: earlier, actors)
   }
 
-  /// Who did it, and when, is known only of what nf_tables announces; the rest came at some time between two looks.
+  /// Who did it, and when, is known only of what nf_tables announces to who listens; the rest came at some time between
+  /// two looks.
   private func others(
-    _ chains: [HostChange.Chain], since earlier: Sighting, _ actors: [HostChange.Actor]
+    _ chains: [HostChange.Chain], since earlier: Sighting, _ actors: [HostChange.Actor]?
   ) -> [HostChange] {
-    let announced = chains.filter(isAnnounced)
-    let rest = chains.filter { !isAnnounced($0) }
+    let announced = actors == nil ? [] : chains.filter(isAnnounced)
+    let rest = actors == nil ? chains : chains.filter { !isAnnounced($0) }
     var changes: [HostChange] = []
     if !rest.isEmpty || announced.isEmpty {
       changes.append(change(.others, rest))
@@ -36,7 +37,7 @@ extension Sighting {
     }
     if !announced.isEmpty {
       changes.append(change(.others, announced))
-      changes[changes.endIndex - 1].actors = actors
+      changes[changes.endIndex - 1].actors = actors ?? []
     }
     return changes
   }
@@ -51,6 +52,8 @@ extension Sighting {
   private func isAnnounced(_ chain: HostChange.Chain) -> Bool {
     switch chain.table {
     case "disk", "ipset", "sysctl": false
+    case "others" where chain.chain == OthersDifference.noBaseline.name: false
+    case "kernel" where chain.chain == KernelDifference.notNoted.place: false
     case "others" where chain.chain.hasPrefix("\(OtherFilter.otherBackend)/"): backend == .legacy
     case "others" where !chain.chain.hasPrefix("\(OtherFilter.rules)/"): true
     default: backend == .nft

@@ -35,6 +35,8 @@ struct Sighting: Hashable {
   var backend: Backend?
   /// Something of ours that is not the committed release: the safe policy, or a change that did not end.
   var isOtherOfOurs = false
+  /// It is to be looked at again, whatever is announced.
+  var isUnsettled = false
 
   var differs: Bool { families.ipv4.differs || families.ipv6.differs }
 

@@ -108,6 +108,9 @@ struct GrantOptions: ParsableArguments {
   @Flag(help: "Move foreign rules that stand above ours and accept, below ours")
   var takeOver = false
 
+  @Flag(help: "What else filters packets there now is as it should be: from now on drift is what differs from that")
+  var acceptOthers = false
+
   @Option(help: "Wipe these owners' chains in exclusive mode: docker, calico, …; separated by commas")
   var evict: String?
 
@@ -121,6 +124,7 @@ struct GrantOptions: ParsableArguments {
     var grants: [Grant] = []
     if overrideLockout { grants.append(.overrideLockout) }
     if takeOver { grants.append(.takeOver) }
+    if acceptOthers { grants.append(.acceptOthers) }
     if let evict { grants += try Evictions.parse(evict) }
     return grants
   }

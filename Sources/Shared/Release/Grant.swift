@@ -9,6 +9,8 @@ package enum Grant: Hashable, Sendable {
   case takeOver
   /// Exclusive mode: the chains of this owner may be wiped.
   case evict(ForeignOwner)
+  /// What else filters packets on the host once it has committed is how its owners want it.
+  case acceptOthers
 
   /// As a manifest says it.
   package var text: String {
@@ -16,11 +18,12 @@ package enum Grant: Hashable, Sendable {
     case .overrideLockout: "override-lockout"
     case .takeOver: "take-over"
     case .evict(let owner): "evict:\(owner.rawValue)"
+    case .acceptOthers: "accept-others"
     }
   }
 
   package init?(_ text: String) {
-    let all: [Grant] = [.overrideLockout, .takeOver] + ForeignOwner.allCases.map(Grant.evict)
+    let all: [Grant] = [.overrideLockout, .takeOver, .acceptOthers] + ForeignOwner.allCases.map(Grant.evict)
     guard let grant = all.first(where: { $0.text == text }) else { return nil }
     self = grant
   }

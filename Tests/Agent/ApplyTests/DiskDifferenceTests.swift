@@ -63,6 +63,21 @@ import Wire
     #expect(try agent.isIntact())
   }
 
+  @Test func `a file beside the signed ones stays drift when a change comes to nothing`() throws {
+    let bundle = try #require(try host.ledger().committed?.name)
+    try host.disk.replace("bundles/\(bundle)/taken", in: "bundles/\(bundle)", with: Array("x\n".utf8))
+    let shown = try differences()
+    #expect(shown.count == 1)
+    host.firewall.rehearsalProblem = FirewallProblem(.refused, program: "restore", family: .ipv4, words: "no")
+    #expect(throws: Refusal.self) { try host.apply(agent, Beside.new) }
+    host.firewall.rehearsalProblem = nil
+    #expect(try differences() == shown)
+    let transaction = TransactionID.random()
+    _ = try ConfirmTests.begin(agent, Beside.new, transaction, from: host.connection())
+    #expect(try agent.cancel(transaction).result == .reverted)
+    #expect(try differences() == shown)
+  }
+
   @Test func `a proof that went is drift`() throws {
     let bundle = try #require(try host.ledger().committed?.name)
     try host.disk.remove("bundles/\(bundle)/proof")
@@ -77,8 +92,8 @@ import Wire
     #expect(throws: (any Error).self) { try host.agent().committedRules(try #require(try host.ledger().committed)) }
   }
 
-  @Test(arguments: [OthersBaseline.fileName, KernelNote.fileName, "generation-0/ipv4.rules", "generation-0/ipv6.rules"])
-  func `what the agent keeps to compare with or to go back to is drift when it changes or goes`(name: String) throws {
+  @Test(arguments: ["generation-0/ipv4.rules", "generation-0/ipv6.rules"])
+  func `what the agent would go back to is drift when it changes or goes`(name: String) throws {
     let family = name.contains("ipv6") ? Family.ipv6 : .ipv4
     #expect(try host.disk.read(name, atMost: 1 << 20) != nil)
     host.disk.tamper(name, Array("x\n".utf8))
@@ -87,11 +102,19 @@ import Wire
     #expect(try agent.differences(in: "disk", family) == ["-A \(name) # there is no such file"])
   }
 
-  @Test func `an agent that finds a commit and no baseline of the others takes one when it starts`() throws {
-    try host.disk.remove(OthersBaseline.fileName)
+  @Test(arguments: NotedFile.allCases)
+  func `what the agent compares with is drift when it changes or goes, for every agent that comes after`(
+    file: NotedFile
+  ) throws {
+    #expect(try host.disk.read(file.name, atMost: 1 << 20) != nil)
+    host.disk.tamper(file.name, Array("x\n".utf8))
+    #expect(try differences() == ["-A \(file.name) \(Digest(of: "x\n".utf8))"])
+    #expect(try host.recoveredAgent().differences(in: "disk", .ipv4) == differences())
+    try host.disk.remove(file.name)
+    #expect(try differences() == ["-A \(file.name) # there is no such file"])
     let later = try host.recoveredAgent()
-    #expect(later.othersBaseline() != nil)
-    #expect(try later.isIntact())
+    _ = try later.look(for: [])
+    #expect(try later.differences(in: "disk", .ipv4) == ["-A \(file.name) # there is no such file"])
   }
 
   @Test func `a journal that says something else is drift`() throws {

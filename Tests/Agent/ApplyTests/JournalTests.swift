@@ -24,6 +24,9 @@ import Wire
   static let nonce = Nonce(bytes: [UInt8](repeating: 9, count: 32))!
   static let act = LocalAct(deed: .rollback, at: SignedBundles.now, reason: "the console, at night")
 
+  static let note = NotedState(digest: digests[5], at: SignedBundles.now, isLate: true)
+  static let unwritten = NotedState(digest: nil, at: SignedBundles.now, isLate: false)
+
   static let records: [JournalRecord] = [
     .applied(transaction, nonce, deadline), .armed(accepted, nil), .safePolicyIsWhole, .localAct(act),
     .staged(
@@ -34,7 +37,8 @@ import Wire
     .committed(bundle, accepted, outcome(.committed)),
     .abandoned(transaction), .rollingBack(transaction, why: "ipv4 failed"), .rolledBack(outcome()),
     .safePolicy(why: "nothing loads", outcome(.failed)), .safePolicy(why: "boot", nil), .restored,
-    .answered(outcome(.unchanged)), .expectation(expectation), .snapshot(wholeLedger), .snapshot(Ledger()),
+    .answered(outcome(.unchanged)), .expectation(expectation), .noted(.others, note), .noted(.kernel, unwritten),
+    .snapshot(wholeLedger), .snapshot(Ledger()),
   ]
 
   static var wholeLedger: Ledger {
@@ -46,7 +50,7 @@ import Wire
         CommittedBundle(
           name: name, accepted: accepted, content: digests[5], at: SignedBundles.now, expectation: expectation),
         accepted, outcome(.committed)),
-      .staged(open), .applied(transaction, nonce, deadline),
+      .staged(open), .applied(transaction, nonce, deadline), .noted(.kernel, note), .noted(.others, unwritten),
     ] { ledger.replay(record) }
     return ledger
   }
@@ -64,15 +68,17 @@ import Wire
   }
 
   @Test func `what agents wrote that did not wait for confirmations is still read`() throws {
-    // A transaction without the five flags at its end, ARMED without a deadline, a snapshot without its last three.
+    // A transaction without the five flags at its end, ARMED without a deadline, a snapshot without its last five.
     let staged = [1] + JournalRecord.staged(Self.open).encode().dropFirst().dropLast(5)
     #expect(try JournalRecord(decoding: staged[...]) == .staged(Self.open))
     let armed = [2] + JournalRecord.armed(Self.accepted, nil).encode().dropFirst().dropLast(1)
     #expect(try JournalRecord(decoding: armed[...]) == .armed(Self.accepted, nil))
     var ledger = Ledger()
     ledger.replay(.armed(Self.accepted, nil))
-    let snapshot = [0] + JournalRecord.snapshot(ledger).encode().dropFirst().dropLast(3)
+    let snapshot = [0] + JournalRecord.snapshot(ledger).encode().dropFirst().dropLast(5)
     #expect(try JournalRecord(decoding: snapshot[...]) == .snapshot(ledger))
+    let unnoted = [15] + JournalRecord.snapshot(ledger).encode().dropFirst().dropLast(2)
+    #expect(try JournalRecord(decoding: unnoted[...]) == .snapshot(ledger))
   }
 
   @Test func `the checksum is CRC-32C`() {

@@ -96,17 +96,85 @@ import Wire
     #expect(try agent.report(.random(), managementSource: "").renewal == nil)
   }
 
-  @Test func `a note of an earlier load is never compared with a later one`() throws {
+  private func kernelFile() throws -> [UInt8]? { try host.disk.read(NotedFile.kernel.name, atMost: 1 << 20) }
+
+  private static let notNoted =
+    "-A not-noted # how the kernel holds the rules is not known from when they were loaded: an apply loads them again"
+
+  @Test func `a note of an earlier load is never compared with a later one, and one that is missing is taken later`()
+    throws
+  {
     try host.apply(agent, Modes.owned2)
-    host.firewall.nftablesProblem = FirewallProblem(.unavailable, program: "nf_tables", family: nil, words: "busy")
+    host.firewall.nftablesProblem = Self.busy
     try host.apply(agent, Modes.owned3)
-    #expect(try host.disk.read(KernelNote.fileName, atMost: 1 << 20) == nil)
+    #expect(try kernelFile() == nil)
     let report = try agent.report(.random(), managementSource: "")
     #expect(report.others?.problem == "nf_tables: busy")
-    // Nobody knows what there is.
-    #expect(try differences() == ["-A unreadable # nf_tables: busy"])
+    #expect(try differences() == [Self.notNoted])
+    // It is what it was to be as far as anybody can tell, and nobody can.
+    #expect(try host.apply(agent, Modes.owned3).result == .committed)
     host.firewall.nftablesProblem = nil
+    #expect(try !agent.look(for: []) || kernelFile() != nil)
+    #expect(try differences().isEmpty && agent.isIntact())
+    let words = "kernel-rules was not written until \(host.clock.now()): nobody can tell what came before"
+    #expect(try agent.report(.random(), managementSource: "").others?.problem == words)
+    #expect(try host.apply(agent, Modes.owned3).result == .unchanged)
+    host.firewall.distort = { table in
+      for index in table.chains.indices { table.chains[index].digest = Digest(of: "others".utf8) }
+    }
+    #expect(try !agent.isIntact())
+  }
+
+  @Test func `nothing is noted late of rules that somebody changed meanwhile`() throws {
+    host.firewall.nftablesProblem = Self.busy
+    try host.apply(agent, Modes.owned2)
+    host.firewall.nftablesProblem = nil
+    host.firewall.append("-A PCL:web -s 192.0.2.9/32 -j ACCEPT", to: "filter", .ipv4)
+    #expect(try !agent.look(for: []))
+    #expect(try differences() == [Self.notNoted] && kernelFile() == nil)
+    #expect(try host.apply(agent, Modes.owned2).result == .committed)
     #expect(try agent.isIntact())
+  }
+
+  @Test(arguments: [nil, "format 1\n", "content x\n"])
+  func `a note that somebody edited or removed is taken again by an apply, and by nothing else`(text: String?) throws {
+    try host.apply(agent, Modes.owned2)
+    let note = try #require(try kernelFile())
+    #expect(KernelNote(parsing: note)?.encode() == note)
+    for cut in 0..<note.count { _ = KernelNote(parsing: Array(note[..<cut])) }
+    if let text {
+      host.disk.tamper(NotedFile.kernel.name, Array(text.utf8))
+    } else {
+      try host.disk.remove(NotedFile.kernel.name)
+    }
+    let later = try host.recoveredAgent()
+    #expect(try !later.look(for: []))
+    #expect(try later.differences(in: "kernel", .ipv4) == [Self.notNoted])
+    #expect(try host.apply(later, Modes.owned2).result == .committed)
+    #expect(try kernelFile() == note && later.isIntact())
+  }
+
+  @Test func `a note of another format is taken anew, which is said`() throws {
+    try host.apply(agent, Modes.owned2)
+    let note = try #require(try kernelFile())
+    let old = Array(String(decoding: note, as: UTF8.self).dropFirst(NotedFile.format.count + 1).utf8)
+    host.disk.tamper(NotedFile.kernel.name, old)
+    let state = NotedState(digest: Digest(of: old), at: host.clock.now(), isLate: false)
+    let later = try host.recoveredAgent()
+    try later.append(.noted(.kernel, state))
+    #expect(try later.isIntact())
+    #expect(try kernelFile() == note)
+    let words = try #require(try later.report(.random(), managementSource: "").others?.problem)
+    #expect(words.hasPrefix("kernel-rules was not written until "))
+  }
+
+  @Test func `a host whose kernel nobody can read is not taken for one that needs nothing`() throws {
+    try host.apply(agent, Modes.owned2)
+    #expect(try host.apply(agent, Modes.owned2).result == .unchanged)
+    host.firewall.nftablesProblem = Self.busy
+    let before = host.firewall.loads
+    #expect(try host.apply(agent, Modes.owned2).result == .committed)
+    #expect(host.firewall.loads > before)
   }
 
   private static let busy = FirewallProblem(.unavailable, program: "nf_tables", family: nil, words: "busy")
@@ -142,6 +210,33 @@ import Wire
     #expect(try agent.isIntact())
     wait(2)
     #expect(try !agent.isIntact())
+  }
+
+  @Test func `an agent that has read nothing yet waits as long before it says so, and misses nobody meanwhile`() throws
+  {
+    host.firewall.otherTables = [OthersTests.table("guard")]
+    try host.apply(agent, Modes.owned2)
+    host.firewall.nftablesProblem = Self.busy
+    let later = try host.recoveredAgent()
+    #expect(try later.isIntact())
+    #expect(try later.report(.random(), managementSource: "").others?.problem == "nf_tables: busy")
+    wait(59)
+    #expect(try later.isIntact())
+    wait(2)
+    #expect(try later.differences(in: "kernel", .ipv4) == ["-A unreadable # nf_tables: busy"])
+    #expect(try later.differences(in: "others", .ipv4).isEmpty)
+  }
+
+  @Test func `a load of ours hides nothing of what others have`() throws {
+    try host.apply(agent, Modes.owned2)
+    host.firewall.otherTables = [OthersTests.table("evil")]
+    let others = try agent.differences(in: "others", .ipv4)
+    #expect(others.count == 1)
+    host.firewall.nftablesProblem = Self.busy
+    try host.apply(agent, Modes.owned3)
+    #expect(try agent.differences(in: "others", .ipv4) == others)
+    // Of our own what was read before says nothing any more.
+    #expect(try differences() == [Self.notNoted])
   }
 
   @Test(arguments: [
@@ -188,15 +283,6 @@ import Wire
       for index in table.chains.indices { table.chains[index].hook?.priority += 5 }
     }
     #expect(try differences().contains("-A filter/INPUT # the chain hangs at hook 1, priority 5, not at 1, 0"))
-  }
-
-  @Test func `a note that is damaged is none`() throws {
-    try host.apply(agent, Modes.owned2)
-    let note = try #require(try host.disk.read(KernelNote.fileName, atMost: 1 << 20))
-    #expect(KernelNote(parsing: note)?.encode() == note)
-    for cut in 0..<note.count { _ = KernelNote(parsing: Array(note[..<cut])) }
-    host.disk.tamper(KernelNote.fileName, Array("content sha256:00\n".utf8))
-    #expect(try host.recoveredAgent().isIntact())
   }
 }
 

@@ -221,19 +221,145 @@ import Wire
     #expect(try !agent.isIntact())
   }
 
-  @Test func `nothing is judged by a baseline that is damaged, which is drift itself until the agent starts again`()
-    throws
-  {
-    try host.apply(agent, Modes.owned2)
-    host.disk.tamper(OthersBaseline.fileName, Array("what is this\n".utf8))
-    host.firewall.otherTables = [Self.table("guard")]
-    #expect(try agent.differences(in: "others", .ipv4).isEmpty)
-    #expect(try agent.differences(in: "disk", .ipv4).count == 1)
-    let later = try host.recoveredAgent()
-    #expect(try later.isIntact())
-    host.firewall.otherTables = []
-    #expect(later.othersBaseline() != nil)
+  private func accepting(_ serial: UInt64) -> Modes.Bundle { Modes.bundle(serial, .owned, [.acceptOthers]) }
+
+  private func others(of agent: HostAgent) throws -> [String] {
+    try agent.differences(in: "others", .ipv4).map { String($0.prefix { $0 != ":" }) }
   }
+
+  @Test(arguments: [nil, "", "format 1\n", "what is this\n"])
+  func `who edits or removes the baseline hides nothing, until a release accepts what is there`(text: String?) throws {
+    host.firewall.otherTables = [Self.table("guard")]
+    try host.apply(agent, Modes.owned2)
+    host.firewall.otherTables.append(Self.table("evil"))
+    if let text {
+      host.disk.tamper(NotedFile.others.name, Array(text.utf8))
+    } else {
+      try host.disk.remove(NotedFile.others.name)
+    }
+    let shown = ["-A inet/evil sha256", "-A inet/guard sha256"]
+    #expect(try others(of: agent) == shown)
+    // Whatever comes: a restart, a look, a release with another content, the same one again.
+    let later = try host.recoveredAgent()
+    _ = try later.look(for: [])
+    #expect(try others(of: later) == shown)
+    try host.apply(later, Modes.owned3)
+    #expect(try others(of: later) == shown)
+    #expect(try host.apply(later, Modes.bundle(5, .owned)).result == .unchanged)
+    #expect(try others(of: later) == shown)
+    #expect(try later.differences(in: "disk", .ipv4).count == 1)
+    try host.apply(later, accepting(7))
+    #expect(try later.isIntact())
+    host.firewall.otherTables[1] = Self.table("evil", "y")
+    #expect(try others(of: try host.recoveredAgent()) == ["-A inet/evil sha256"])
+  }
+
+  @Test func `a release accepts what is there once, whether it changes the rules or not`() throws {
+    try host.apply(agent, Modes.owned2)
+    for (serial, result) in [(4, Outcome.Result.unchanged), (5, .committed)] as [(UInt64, Outcome.Result)] {
+      host.firewall.otherTables = [Self.table("guard", "\(serial)")]
+      #expect(try others(of: agent) == ["-A inet/guard sha256"])
+      #expect(try host.apply(agent, accepting(serial)).result == result)
+      #expect(try agent.isIntact())
+    }
+    #expect(try agent.report(.random(), managementSource: "").others?.problem == nil)
+    host.firewall.otherTables = []
+    #expect(try host.apply(agent, accepting(5)).result == .unchanged)
+    #expect(try others(of: agent).count == 1)
+  }
+
+  @Test func `a change that is taken back accepts nothing`() throws {
+    try host.apply(agent, Modes.owned2)
+    host.firewall.otherTables = [Self.table("guard")]
+    let transaction = TransactionID.random()
+    _ = try ConfirmTests.begin(agent, accepting(3), transaction, from: host.connection())
+    #expect(try agent.cancel(transaction).result == .reverted)
+    #expect(try others(of: agent) == ["-A inet/guard sha256"])
+  }
+
+  @Test func `a baseline that could not be taken is missed, and taken later, but not while the host starts`() throws {
+    host.firewall.otherTables = [Self.table("guard")]
+    host.firewall.nftablesProblem = Self.busy
+    try host.apply(agent, Modes.owned2)
+    #expect(try others(of: agent).first?.hasPrefix("-A no-baseline # ") == true)
+    host.cutPower()
+    _ = try host.agent().restore()
+    host.firewall.nftablesProblem = nil
+    let later = try host.recoveredAgent()
+    // It is looked at again although all is announced.
+    #expect(try !later.look(for: []))
+    #expect(try others(of: later).first?.hasPrefix("-A no-baseline # ") == true)
+    host.pass(.seconds(295))
+    #expect(try later.look(for: []))
+    #expect(try later.isIntact())
+    let words = try #require(try later.report(.random(), managementSource: "").others?.problem)
+    #expect(words.hasPrefix("others-found was not written until "))
+    host.firewall.otherTables = []
+    #expect(try others(of: later).count == 1)
+    host.firewall.otherTables = [Self.table("guard")]
+    // The next release says nothing of it any more.
+    host.clock.time = host.clock.time + 1
+    try host.apply(later, Modes.owned3)
+    #expect(try later.report(.random(), managementSource: "").others?.problem == nil)
+  }
+
+  @Test func `who allows everything needs no baseline`() throws {
+    host.firewall.nftablesProblem = Self.busy
+    try host.apply(
+      agent,
+      Result {
+        try SignedBundles.bundle(
+          serial: 2, ipv4: Modes.owned4, ipv6: Modes.owned6, mode: .owned, foreignAllowed: ["*"])
+      })
+    #expect(try others(of: agent).isEmpty)
+  }
+
+  @Test func `a baseline of another format is taken anew, which is said`() throws {
+    try host.apply(agent, Modes.owned2)
+    let old = Array("inet/guard \(Digest(of: "x".utf8))\n".utf8)
+    for isAtCommit in [false, true] {
+      host.disk.tamper(NotedFile.others.name, old)
+      try agent.append(.noted(.others, NotedState(digest: Digest(of: old), at: host.clock.now(), isLate: false)))
+      if isAtCommit { try host.apply(agent, Modes.owned3) }
+      #expect(try agent.isIntact())
+      let words = try #require(try agent.report(.random(), managementSource: "").others?.problem)
+      #expect(words.hasPrefix("others-found was not written until "))
+    }
+  }
+
+  @Test func `what an agent wrote that noted nothing is taken anew`() throws {
+    try host.apply(agent, Modes.owned2)
+    let journal = try Journal.read(from: host.disk)
+    var earlier = journal
+    earlier.noted = [:]
+    host.disk.tamper(Journal.fileName, Journal.frame(.snapshot(earlier)))
+    #expect(try host.recoveredAgent().isIntact())
+    #expect(Set(try host.ledger().noted.keys) == Set(NotedFile.allCases))
+  }
+
+  private static let busy = FirewallProblem(.unavailable, program: "nf_tables", family: nil, words: "busy")
+
+  @Test func `what comes up after the agent at boot is not missed before it had its time`() throws {
+    host.firewall.otherTables = [Self.table("guard"), Self.table("gate")]
+    try host.apply(agent, Modes.owned2)
+    host.firewall.otherTables = []
+    host.cutPower()
+    _ = try host.agent().restore()
+    let later = try host.recoveredAgent()
+    #expect(try !later.look(for: []))
+    #expect(try later.isIntact())
+    host.firewall.otherTables = [Self.table("guard")]
+    #expect(try later.isIntact())
+    // It was there, and is gone again.
+    host.firewall.otherTables = []
+    let gone = "# it is gone, or no packet passes through it"
+    #expect(try differences(of: later) == ["-A inet/guard \(gone)"])
+    host.pass(.seconds(295))
+    #expect(try later.look(for: []))
+    #expect(try differences(of: later) == ["-A inet/gate \(gone)", "-A inet/guard \(gone)"])
+  }
+
+  private func differences(of agent: HostAgent) throws -> [String] { try agent.differences(in: "others", .ipv4) }
 
   @Test(arguments: [
     (Manifest.Mode.owned, false, "guard", true), (.owned, false, "docker-bridges", false),

@@ -219,6 +219,27 @@ import Wire
     #expect(try self.news(of: try restarted(later)).isEmpty)
   }
 
+  @Test func `nobody is named for what the first look after a start or a boot finds, since it may have come before`()
+    throws
+  {
+    for isBoot in [false, true] {
+      let host = try FakeHost()
+      let agent = try host.recoveredAgent()
+      try host.apply(agent, Modes.owned2)
+      _ = try ConfirmTests.begin(agent, Modes.owned3, .random(), from: host.connection())
+      if isBoot {
+        host.cutPower()
+        _ = try host.agent().restore()
+      }
+      // It takes back what nobody confirmed.
+      let later = try host.recoveredAgent()
+      host.firewall.append("-A PCL:web -s 192.0.2.9/32 -j ACCEPT", to: "filter", .ipv4)
+      let news = try news(of: later, Self.writer)
+      #expect(news.last?.cause == .others && news.allSatisfy(\.actors.isEmpty))
+      #expect(news.last?.families.ipv4.differs == true)
+    }
+  }
+
   private func restarted(_ agent: HostAgent) throws -> HostAgent {
     try agent.keepChanges()
     return try host.recoveredAgent()

@@ -21,7 +21,7 @@ import Testing
   private static let rule = "-A INPUT -p tcp -m tcp --dport 8081 -j ACCEPT"
 
   @Test func everyGrantIsReadAsItIsWritten() throws {
-    let grants = [Grant.overrideLockout, .takeOver] + ForeignOwner.allCases.map(Grant.evict)
+    let grants = [Grant.overrideLockout, .takeOver, .acceptOthers] + ForeignOwner.allCases.map(Grant.evict)
     for grant in grants { #expect(Grant(grant.text) == grant) }
     let full = try Self.manifest(grants: grants.reversed(), forwardsForeign: true, foreignAllowed: [Self.rule, "*"])
     #expect(Set(full.grants) == Set(grants))

@@ -1,0 +1,116 @@
+package import Core
+internal import Release
+
+/// Files by which the agent judges later and that nothing signed covers. The journal has their digests: whoever edits or
+/// removes one hides nothing by it.
+package enum NotedFile: Hashable, Sendable, CaseIterable {
+  /// What else filtered packets when the host first ran a release of ours.
+  case others
+  /// Our rules in the kernel's own words.
+  case kernel
+
+  /// Longer ones are not ours.
+  static let maximumSize = 4 << 20
+  /// What stands in such a file is only comparable with what the same format makes.
+  static let format = "format 1"
+
+  var name: String {
+    switch self {
+    case .others: "others-found"
+    case .kernel: "kernel-rules"
+    }
+  }
+}
+
+/// What the journal says of one.
+package struct NotedState: Hashable, Sendable {
+  /// Nil where there is to be none: it could not be written yet, or is of no use any more.
+  package var digest: Digest?
+  package var at: UTCTime
+  /// It was to be written along with a change, and was only later.
+  package var isLate: Bool
+
+  package init(digest: Digest?, at: UTCTime, isLate: Bool) {
+    self.digest = digest
+    self.at = at
+    self.isLate = isLate
+  }
+}
+
+extension HostAgent {
+  private func noted(_ file: NotedFile) -> NotedState? { (try? ledger())?.noted[file] }
+
+  private func found(_ file: NotedFile) -> [UInt8]? {
+    (try? state.read(file.name, atMost: NotedFile.maximumSize)) ?? nil
+  }
+
+  /// Nil for anything but what the agent wrote.
+  func readNoted(_ file: NotedFile) -> [UInt8]? {
+    guard let digest = noted(file)?.digest, let content = found(file), Digest(of: content) == digest else { return nil }
+    return content
+  }
+
+  /// Whatever it is now, it must not be written anew from what the host holds: that would be somebody else's doing.
+  func isTampered(_ file: NotedFile) -> Bool { noted(file)?.digest != nil && readNoted(file) == nil }
+
+  /// - Parameter isLate: not along with the change that it belongs to.
+  func writeNoted(_ file: NotedFile, _ content: [UInt8], isLate: Bool) throws {
+    guard readNoted(file) != content else { return }
+    let digest = Digest(of: content)
+    try state.replace(file.name, in: ".", with: content)
+    guard noted(file)?.digest != digest else { return }
+    try append(.noted(file, NotedState(digest: digest, at: clock.now(), isLate: isLate)))
+  }
+
+  /// One that the journal still knows stays.
+  func forgetNoted(_ file: NotedFile) {
+    if noted(file)?.digest != nil {
+      try? append(.noted(file, NotedState(digest: nil, at: clock.now(), isLate: false)))
+    }
+    removeUnnoted(file)
+  }
+
+  /// One that an earlier agent wrote without noting it stays, for that agent.
+  func removeUnnoted(_ file: NotedFile) {
+    if let noted = noted(file), noted.digest == nil { try? state.remove(file.name) }
+  }
+
+  func notedDifferences() -> [DiskDifference] {
+    NotedFile.allCases.compactMap { file in
+      guard let noted = noted(file) else { return nil }
+      return DiskDifference(file.name, expected: noted.digest, found: found(file).map { Digest(of: $0) })
+    }
+  }
+
+  /// In words, until the next commit: what was written late holds what came in between.
+  func lateNotes(since committed: CommittedBundle) -> [String] {
+    NotedFile.allCases.compactMap { file in
+      guard let noted = noted(file), noted.isLate, noted.at >= committed.at else { return nil }
+      return "\(file.name) was not written until \(noted.at): nobody can tell what came before"
+    }
+  }
+}
+
+// MARK: - What could not be written when it was to be
+
+extension HostAgent {
+  /// Of the committed bundle; what is written here needs no repair, so that it is shown as done.
+  func shownComplete(_ committed: CommittedBundle?, _ programs: FirewallPrograms) throws -> Shown {
+    let shown = try shown(committed, Family.allCases, programs)
+    guard let committed, journal != nil, let ledger = try? ledger(), ledger.open == nil, ledger.degraded == nil,
+      let rules = shown.side?.rules, !rules.isNothing
+    else { return shown }
+    var isMore = false
+    // What others bring along comes up after us.
+    if othersBaseline() == nil, isPastBoot {
+      isMore = takeOthersBaseline(beside: shown.saved, rules, programs, isLate: true)
+    }
+    if noteKernelLate(shown, rules, committed, programs) { isMore = true }
+    return isMore ? try self.shown(committed, Family.allCases, programs) : shown
+  }
+
+  /// As long as software that is started at boot may take to set its rules up.
+  private static let boot = Duration.seconds(300)
+
+  var isPastBoot: Bool { bootClock.now() - BootTime(nanoseconds: 0) >= Self.boot }
+}
