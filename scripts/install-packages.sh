@@ -3,7 +3,7 @@
 set -eu
 packages='
   libssh-dev libsqlite3-dev pkg-config
-  iptables ipset nftables iproute2 util-linux
+  iptables ipset nftables iproute2 iputils-ping procps util-linux
   openssh-server openssh-client openssl
   debootstrap strace xxd
   python3-venv
