@@ -109,6 +109,7 @@ package struct Observation: Sendable {
     let desired = try await store?.desiredHosts() ?? [:]
     let withdrawn = Set(try await store?.withdrawn().keys.map(\.self) ?? [])
       .union(ForgottenWithdrawals.hosts(observations, released: desired))
+    let last = try await store?.lastSerial() ?? .none
     let now = workspace.clock.now()
     let awaiting = Dictionary(
       uniqueKeysWithValues: try await (store?.awaiting() ?? []).filter { $0.until > now }.map { ($0.host, $0) })
@@ -118,6 +119,11 @@ package struct Observation: Sendable {
         host.id, desired: desired[host.id], observation: observations[host.id] ?? HostObservation())
       if withdrawn.contains(host.id) {
         status.reasons.append("is withdrawn: has none of our rules until 'portcullis apply -l HOST --reinstate'")
+      }
+      if let serial = status.serial, serial > last {
+        status.reasons.append(
+          "release \(serial) is newer than any that this controller knows of: another one made it, or the state folder is "
+            + "an old backup")
       }
       if let change = awaiting[host.id] {
         status.reasons.append("release \(change.serial) waits for 'portcullis confirm' until \(change.until)")

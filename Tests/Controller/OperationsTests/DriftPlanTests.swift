@@ -141,6 +141,9 @@ struct DriftPlanTests {
       try await fleet.folder.store.record(reports: [ReceivedReport(report, receivedAt: FleetFolder.now)])
       let said = try await plan(fleet, .policies()).content.byHost[h1]
       #expect((said?.rules == nil ? "withdrawn" : nil) == mode)
+      let status = try await Observation(workspace: fleet.folder.workspace, limits: ContactLimits())
+        .statuses(try fleet.folder.workspace.inventory().hosts, store: fleet.folder.store)[0]
+      #expect(status.reasons.contains { $0.contains("newer than any") } == (mode != nil), "\(status.reasons)")
     }
   }
 
