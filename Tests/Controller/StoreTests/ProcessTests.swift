@@ -67,7 +67,7 @@ import Wire
     }
     let acknowledged = (try? Data(contentsOf: URL(fileURLWithPath: directory + "/acknowledged")).count) ?? 0
     let store = try scratch.open()
-    let known = try await store.knownDifferences(of: (1...acknowledged + 1).map { host($0) }).count
+    let known = try await store.differences(of: (1...acknowledged + 1).map { host($0) }).count
     let waivers = try await store.waivers()
     let events = try await store.events()
     print("killed after \(milliseconds) ms: \(acknowledged) acknowledged")
