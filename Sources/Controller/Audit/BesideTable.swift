@@ -13,8 +13,11 @@ package enum DriftSide: String, Hashable, Sendable, CaseIterable {
   case beside = "beside the rules"
 
   init(table: String) {
-    switch BesideTable(rawValue: table) {
-    case nil: self = .running
+    self = BesideTable(rawValue: table).map(DriftSide.init) ?? .running
+  }
+
+  init(_ table: BesideTable) {
+    switch table {
     case .disk: self = .disk
     case .ipset, .sysctl, .kernel, .others: self = .beside
     }
@@ -32,21 +35,37 @@ package enum DriftSide: String, Hashable, Sendable, CaseIterable {
 
 /// What differs beside the rules, in words.
 package enum BesideWords {
-  private struct Chain: Hashable {
+  struct Place: Hashable {
     let table: BesideTable
+    /// Safe to print.
     let name: String
+
+    var words: String { title(table) + name }
+  }
+
+  /// Where something differs, for an operator; nil for a chain of rules.
+  ///
+  /// - Parameter chain: safe to print.
+  package static func place(table: String, chain: String) -> String? {
+    BesideTable(rawValue: table).map { Place(table: $0, name: chain).words }
   }
 
   /// One sentence each, safe to print; the same of both families once.
   package static func of(_ diffs: PerFamily<RulesetDiff>) -> [String] {
-    var order: [Chain] = []
-    var sides: [Chain: (expected: [String], found: [String])] = [:]
+    var said: Set<String> = []
+    return byPlace(diffs).flatMap(\.words).filter { said.insert($0).inserted }
+  }
+
+  /// In their order.
+  static func byPlace(_ diffs: PerFamily<RulesetDiff>) -> [(place: Place, words: [String])] {
+    var order: [Place] = []
+    var sides: [Place: (expected: [String], found: [String])] = [:]
     for family in Family.allCases {
       for line in diffs[family].lines where line.isChange {
         guard let table = BesideTable(rawValue: line.table), let name = line.chain else { continue }
         let prefix = "-A \(SafeText.escape(name)) "
         guard line.text.hasPrefix(prefix) else { continue }
-        let chain = Chain(table: table, name: SafeText.escape(name))
+        let chain = Place(table: table, name: SafeText.escape(name))
         if sides[chain] == nil { order.append(chain) }
         let value = String(line.text.dropFirst(prefix.count))
         if line.kind == .removed {
@@ -56,11 +75,10 @@ package enum BesideWords {
         }
       }
     }
-    var said: Set<String> = []
-    return order.flatMap { words($0, sides[$0] ?? ([], [])) }.filter { said.insert($0).inserted }
+    return order.map { ($0, words($0, sides[$0] ?? ([], []))) }
   }
 
-  private static func words(_ chain: Chain, _ sides: (expected: [String], found: [String])) -> [String] {
+  private static func words(_ chain: Place, _ sides: (expected: [String], found: [String])) -> [String] {
     // A line that begins like a comment is what the host says instead of a value.
     let remarks = sides.found.filter { $0.hasPrefix("# ") }.map { String($0.dropFirst(2)) }
     let found = sides.found.filter { !$0.hasPrefix("# ") }
@@ -70,7 +88,7 @@ package enum BesideWords {
       return sides.expected.map { "ipset \(chain.name): \($0) is missing" }
         + found.map { "ipset \(chain.name): \($0) does not belong there" }
     case .sysctl, .kernel, .others, .disk:
-      let subject = chain.table == .sysctl ? chain.name : "\(title(chain.table))\(chain.name)"
+      let subject = chain.words
       if !remarks.isEmpty { return remarks.map { "\(subject): \($0)" } }
       switch (sides.expected.isEmpty, found.isEmpty) {
       case (false, false): return ["\(subject) is \(list(found)), and should be \(list(sides.expected))"]

@@ -19,8 +19,10 @@ package struct DifferingLines: Hashable, Sendable {
     let text: String
   }
 
-  /// In their order.
+  /// Rules, in their order.
   private var lines: [Line] = []
+  /// What differs beside the rules, in words.
+  private var beside: [BesideWords.Place: [String]] = [:]
 
   package init() {}
 
@@ -28,12 +30,13 @@ package struct DifferingLines: Hashable, Sendable {
   package init(_ drift: HostDrift?) {
     guard case .differs(let diffs)? = drift?.finding else { return }
     for family in Family.allCases {
-      for line in diffs[family].lines where line.kind == .added || line.kind == .removed {
+      for line in diffs[family].lines where line.isChange && BesideTable(rawValue: line.table) == nil {
         lines.append(
           Line(
             family: family, table: line.table, isAdded: line.kind == .added, text: String(line.shown.dropFirst())))
       }
     }
+    beside = Dictionary(BesideWords.byPlace(diffs).map { ($0.place, $0.words) }) { $0 + $1 }
   }
 
   package func moves(to later: DifferingLines) -> [Move] {
@@ -41,6 +44,13 @@ package struct DifferingLines: Hashable, Sendable {
     let new = Self.subtract(lines, from: later.lines).map { move($0, isAdded: $0.isAdded) }
     // A line that left one place for another counts as both.
     return gone + new
+  }
+
+  /// What changed beside the rules, one sentence each, safe to print.
+  package func besideMoves(to later: DifferingLines) -> [String] {
+    Set(beside.keys).union(later.beside.keys).filter { beside[$0] != later.beside[$0] }
+      .sorted { ($0.table.rawValue, $0.name) < ($1.table.rawValue, $1.name) }
+      .flatMap { later.beside[$0] ?? ["\($0.words) is as it should be again"] }
   }
 
   private func move(_ line: Line, isAdded: Bool) -> Move {

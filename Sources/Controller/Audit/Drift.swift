@@ -32,7 +32,7 @@ package struct HostDrift: Sendable {
     package let change: Change
   }
 
-  package let host: HostID
+  package private(set) var host: HostID
   package let finding: Finding
   /// Which chains, by family, table and name, safe to print.
   package let chains: [Chain]
@@ -104,6 +104,22 @@ package struct HostDrift: Sendable {
     self.init(host: host, .unreadable(why), key: Digest(of: "not compared \(why)".utf8))
   }
 
+  /// The same difference of another host; nil for what is none.
+  package func on(_ host: HostID) -> HostDrift? {
+    guard case .differs = finding else { return nil }
+    var other = self
+    other.host = host
+    return other
+  }
+
+  /// Only rules come from a line of a policy, and only those that are gone are asked where they came from.
+  package var hasSources: Bool {
+    guard case .differs(let diffs) = finding else { return false }
+    return Family.allCases.contains { family in
+      diffs[family].lines.contains { $0.kind == .removed && BesideTable(rawValue: $0.table) == nil }
+    }
+  }
+
   /// The same with the places in the policies that its missing rules come from.
   package func traced(_ source: (Family, DiffLine) -> SourceLocation?) -> HostDrift {
     guard case .differs(let diffs) = finding else { return self }
@@ -120,12 +136,7 @@ package struct HostDrift: Sendable {
 
   /// - Parameter why: in words for an operator, safe to print; equal for equal cases, so that hosts fold.
   package func untraced(because why: String) -> HostDrift {
-    // Only rules come from a line of a policy.
-    guard case .differs(let diffs) = finding,
-      Family.allCases.contains(where: { family in
-        diffs[family].lines.contains { $0.kind == .removed && BesideTable(rawValue: $0.table) == nil }
-      })
-    else { return self }
+    guard hasSources else { return self }
     var untraced = self
     untraced.untraced = why
     untraced.key = Digest(of: key.bytes + why.utf8)

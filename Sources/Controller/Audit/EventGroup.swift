@@ -66,7 +66,7 @@ extension HostEvent {
     func with(_ what: String, _ detail: String?) -> String { detail.map { "\(what): \($0)" } ?? what }
     let release = serial.map { "release \($0)" } ?? "a release"
     let change = "\(details.from ?? "?") → \(details.to ?? "?")"
-    let places = details.chains.map { $0.joined(separator: ", ") } ?? details.families?.joined(separator: ", ")
+    let places = (details.chains.map { $0.map(Self.place) } ?? details.families)?.joined(separator: ", ")
     return switch kind {
     case .enrolled: "enrolled" + (details.to.map { ", agent \($0)" } ?? "")
     case .removed: "removed from the fleet"
@@ -97,9 +97,22 @@ extension HostEvent {
     details.actors.map { ", by \($0.map(\.words).joined(separator: ", "))" } ?? ""
   }
 
-  /// When, by the host's own clock, and how far that is off.
+  /// What stands beside the rules is no chain of theirs, and of no family.
+  private static func place(_ chain: String) -> String {
+    let parts = chain.split(separator: " ", maxSplits: 1)
+    guard parts.count == 2, let slash = parts[1].firstIndex(of: "/") else { return chain }
+    let name = parts[1][parts[1].index(after: slash)...]
+    return BesideWords.place(table: String(parts[1][..<slash]), chain: String(name)) ?? chain
+  }
+
+  /// When, by a clock that is not ours to trust. One that goes right says nothing new of what was learnt at once.
   private var clock: String {
     guard let time = details.hostTime else { return "" }
-    return ", at \(time) by its clock" + (details.clockAhead.map { " (\(ClockSkew.words($0)))" } ?? "")
+    if let ahead = details.clockAhead { return ", at \(time) by its clock (\(ClockSkew.words(ahead)))" }
+    guard let happened = UTCTime(time), at - happened > Self.learntAtOnce else { return "" }
+    return ", at \(time)"
   }
+
+  /// In seconds.
+  private static let learntAtOnce: Int64 = 60
 }

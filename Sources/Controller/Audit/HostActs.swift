@@ -6,13 +6,18 @@ package struct PendingStatus: Hashable, Sendable {
   package let serial: Serial
   /// Until the host goes back by itself, by our own clock; 0 when that time is over.
   package let secondsLeft: Int64
+  /// The same as a moment.
+  package let until: UTCTime
   /// An operator is to confirm it, not the controller that applied it.
   package let isManual: Bool
 
-  /// - Parameter age: seconds since the host said so.
-  init(_ change: PendingChange, age: Int64) {
+  /// - Parameters:
+  ///   - received: when the host said so.
+  ///   - now: not before that, whatever our clock says.
+  init(_ change: PendingChange, received: UTCTime, now: UTCTime) {
     serial = change.serial
-    secondsLeft = max(0, Int64(change.millisecondsLeft) / 1000 - age)
+    until = received + Int64(change.millisecondsLeft) / 1000
+    secondsLeft = max(0, until - max(received, now))
     isManual = change.isManual
   }
 
@@ -21,7 +26,7 @@ package struct PendingStatus: Hashable, Sendable {
     guard secondsLeft > 0 else {
       return "release \(serial) was applied and not confirmed in time, as far as known: it has gone back by now"
     }
-    return "release \(serial) is applied and waits to be confirmed\(isManual ? " by hand" : ""), \(secondsLeft) s left"
+    return "release \(serial) is applied and waits to be confirmed\(isManual ? " by hand" : ""), until \(until)"
   }
 }
 

@@ -76,7 +76,9 @@ package struct StatusJudge: Sendable {
     let integrity = integrity(observation)
     let contact = contact(observation)
     let age = observation.lastReport.map { max(0, now - $0.receivedAt) }
-    let pending = report?.pending.map { PendingStatus($0, age: age ?? 0) }
+    let pending = observation.lastReport.flatMap { received in
+      received.report.pending.map { PendingStatus($0, received: received.receivedAt, now: now) }
+    }
     let localAct = report?.localAct.map(LocalStatus.init)
     return HostStatus(
       host: host, delivery: delivery.state, integrity: integrity.state, contact: contact.state,
@@ -166,18 +168,31 @@ package struct StatusJudge: Sendable {
     if let attempt = observation.lastAttempt, attempt.result == .committed, attempt.at > received.receivedAt {
       return (.unknown, "has not reported since the last apply")
     }
-    guard received.report.committed != nil else { return (.unknown, nil) }
-    var drifted: [Family] = []
-    for family in Family.allCases {
-      let facts = received.report.families[family]
-      guard let expected = facts.expected else { return (.unknown, "did not say what it expects in \(family)") }
-      if expected != facts.observed { drifted.append(family) }
+    // What a change that waits has loaded may stay or go back: its own words say until when.
+    guard received.report.committed != nil, received.report.pending == nil else { return (.unknown, nil) }
+    for family in Family.allCases where received.report.families[family].expected == nil {
+      return (.unknown, "did not say what it expects in \(family)")
     }
-    guard !drifted.isEmpty else { return (.intact, nil) }
-    let words =
-      "\(drifted.map(\.description).joined(separator: " and ")) \(drifted.count == 1 ? "differs" : "differ") "
-      + "from what was committed"
+    guard let words = Self.difference(received.report) else { return (.intact, nil) }
     return waived(observation, received.report, words) ?? (.drifted, words + ": 'portcullis drift' shows how")
+  }
+
+  /// In words, which sides differ; nil where none does. A family whose report lists something beside its rules differs
+  /// there, and its digest does not tell whether in the rules too.
+  private static func difference(_ report: Report) -> String? {
+    var subjects: [String] = []
+    var besides: Set<DriftSide> = []
+    var doubtful: [String] = []
+    for family in Family.allCases where report.families[family].expected != report.families[family].observed {
+      let sides = report.families[family].chains.compactMap { BesideTable(rawValue: $0.table).map(DriftSide.init) }
+      if sides.isEmpty { subjects.append("\(family)") } else { doubtful.append("\(family)") }
+      besides.formUnion(sides)
+    }
+    guard !subjects.isEmpty || !besides.isEmpty else { return nil }
+    subjects += DriftSide.allCases.filter(besides.contains).map { "what is \($0.rawValue)" }
+    let maybe = doubtful.isEmpty ? "" : ", and maybe the \(doubtful.joined(separator: " and ")) rules,"
+    return "\(subjects.joined(separator: " and "))\(maybe) "
+      + "\(subjects.count == 1 && doubtful.isEmpty ? "differs" : "differ") from what was committed"
   }
 
   /// Only the very difference that somebody answers for; nil where nobody does.

@@ -11,9 +11,10 @@ package struct DriftSides: Hashable, Sendable {
     self.observed = observed
   }
 
-  /// Nil where nothing differs, and where a host does not say what it expects.
+  /// Nil where nothing differs, where a host does not say what it expects, and while a change waits to be confirmed, which
+  /// is no drift.
   package init?(_ report: Report) {
-    guard let expected = report.families.map({ $1.expected }).whole() else { return nil }
+    guard report.pending == nil, let expected = report.families.map({ $1.expected }).whole() else { return nil }
     observed = report.families.map { $1.observed }
     self.expected = expected
     guard expected != observed else { return nil }
@@ -44,6 +45,19 @@ package struct KnownDifference: Hashable, Sendable {
 
   /// In bytes. A longer difference is asked for again.
   package static let bodyLimit = 1 << 20
+}
+
+/// The same without what it is in full, which is known by its digest.
+package struct DifferenceState: Hashable, Sendable {
+  package let sides: DriftSides
+  package let exact: Digest
+  package let body: Digest
+
+  package init(sides: DriftSides, exact: Digest, body: Digest) {
+    self.sides = sides
+    self.exact = exact
+    self.body = body
+  }
 }
 
 /// Since when a host differs as it does now, by our own clock.

@@ -169,7 +169,8 @@ package struct Timeline: Sendable {
 
   private var causeOfRestoring: HostEvent.Cause {
     if deed == .repaired { return .corrective }
-    if deed == .applied || deed == .cancelled || hasCommitted { return .intentional }
+    // Enrolling a host again puts back what an enrolment wrote.
+    if deed == .applied || deed == .cancelled || deed == .enrolled || hasCommitted { return .intentional }
     // An agent loads at boot what was committed, and goes back to it when a release fails.
     let hasGoneBack = report.lastFailure != nil && report.lastFailure != previous?.lastFailure
     return hasRebooted || hasGoneBack || previous?.degraded != nil ? .corrective : .external

@@ -1,3 +1,4 @@
+internal import Audit
 internal import Core
 internal import Inventory
 package import Operations
@@ -61,13 +62,22 @@ package struct ApplyDocument: Document {
   let withdrawn: [String]
   /// Those that were asked first, did not answer, and got nothing.
   let unreachable: [SilentHost]
+  /// Of a repair: who differs after it.
+  let stillDrifted: [StillDrifted]?
+  /// Of a repair: who did not say any more how it stands.
+  let notAsked: [String]?
   private let wereAsked: Bool
   /// Of those refused: they had something else than the plan was made against.
   private let stale: Int
 
-  private enum CodingKeys: CodingKey { case release, hosts, counts, leftOut, withdrawn, unreachable }
+  private enum CodingKeys: CodingKey {
+    case release, hosts, counts, leftOut, withdrawn, unreachable, stillDrifted, notAsked
+  }
 
-  package init(_ applied: Applying.Applied) {
+  /// - Parameter left: what a repair could not put back.
+  package init(_ applied: Applying.Applied, left: DriftRepair.Outcome? = nil) {
+    stillDrifted = left.map { StillDrifted.fold($0.differing) }
+    notAsked = left.map { $0.silent.map(\.description) }
     release = applied.release.map {
       Release(
         serial: $0.serial.value, statement: $0.statementDigest.description, expires: $0.expires.description,
@@ -106,7 +116,8 @@ package struct ApplyDocument: Document {
   package var records: [any Encodable] {
     Records.each("release", [release].compactMap(\.self)) + Records.each("host", hosts)
       + Records.hosts("left-out", leftOut) + Records.hosts("withdrawn", withdrawn)
-      + SilentHost.records(unreachable)
+      + SilentHost.records(unreachable) + Records.each("still-drifted", stillDrifted ?? [])
+      + Records.hosts("not-asked", notAsked ?? [])
   }
   package var summary: [String: Int] { counts }
 
@@ -116,6 +127,8 @@ package struct ApplyDocument: Document {
       left += "withdrawn, and left so until 'portcullis apply -l HOST --reinstate': \(Folding.fold(withdrawn))\n"
     }
     left += SilentHost.text(unreachable, style)
+    left += (stillDrifted ?? []).map { $0.text(style) }.joined()
+    if let notAsked, !notAsked.isEmpty { left += "did not say how they stand now: \(Folding.fold(notAsked))\n" }
     guard let release else {
       let every = leftOut.isEmpty ? "every host" : "every other host"
       return wereAsked

@@ -28,7 +28,8 @@ package struct ChangeRecord: Encodable, Sendable {
   /// By that clock too: what changed did so after that; null where `hostTime` says when.
   @ExplicitNull var hostSince: String?
   let hosts: [String]
-  /// "differs", "drifted", "waived", "as-committed", "released", "safe-policy", "forgotten", "lost" or "watched-again"
+  /// "differs", "drifted", "waived", "as-committed", "waits", "released", "safe-policy", "forgotten", "lost" or
+  /// "watched-again"
   let what: String
   /// "ours" or "others"; null where nothing changed.
   @ExplicitNull var cause: String?
@@ -40,6 +41,8 @@ package struct ChangeRecord: Encodable, Sendable {
   /// The lines that came (`+`) and went (`-`).
   let ipv4: [String]
   let ipv6: [String]
+  /// What changed beside the rules, in words.
+  let beside: [String]
   /// Why there is no more to tell.
   let detail: String
 
@@ -50,6 +53,7 @@ package struct ChangeRecord: Encodable, Sendable {
     actors = first.actors.map { Actor(name: SafeText.escape($0.name), process: $0.process) }
     ipv4 = first.moves.filter { $0.family == .ipv4 }.map(\.text)
     ipv6 = first.moves.filter { $0.family == .ipv6 }.map(\.text)
+    beside = first.beside
     var cause: String?
     var serial: UInt64?
     var chains: [Chain] = []
@@ -58,6 +62,11 @@ package struct ChangeRecord: Encodable, Sendable {
     switch first.event {
     case .heard: what = "heard"
     case .differs: what = first.isWaived ? "waived" : "differs"
+    case .waits(let waiting):
+      what = "waits"
+      cause = "ours"
+      serial = waiting.value
+      detail = first.until.map { "until \($0)" } ?? ""
     case .changed(let by, let families, let changed, let omitted):
       let differs = families.ipv4 || families.ipv6
       switch by {
@@ -118,7 +127,7 @@ package struct ChangeRecord: Encodable, Sendable {
       }
       if lines.count > Self.shownLines { text += "    … \(lines.count - Self.shownLines) more lines\n" }
     }
-    return text
+    return text + DiffText.cut(beside, style, indent: "  ")
   }
 
   private static let shownLines = 40
@@ -131,6 +140,7 @@ package struct ChangeRecord: Encodable, Sendable {
     case "waived": "differs as somebody waived it"
     case "heard": "answered"
     case "as-committed": "is as committed again"
+    case "waits": "release \(serial.map { "\($0)" } ?? "?") is loaded and waits to be confirmed"
     case "released": serial.map { "release \($0) is loaded" } ?? "our rules are loaded"
     case "safe-policy": "its agent loaded other rules than release \(serial.map { "\($0)" } ?? "?")"
     case "lost": "is not watched"
@@ -141,7 +151,9 @@ package struct ChangeRecord: Encodable, Sendable {
 
   private var chainWords: String {
     let named = chains.prefix(Self.shownChains).map {
-      "\($0.family == "ipv4" ? "IPv4" : "IPv6") \($0.table)/\($0.chain) \($0.change)"
+      // What stands beside the rules is no chain of theirs, and of no family.
+      BesideWords.place(table: $0.table, chain: $0.chain)
+        ?? "\($0.family == "ipv4" ? "IPv4" : "IPv6") \($0.table)/\($0.chain) \($0.change)"
     }
     let more = chains.count - named.count + omittedChains
     return named.joined(separator: ", ") + (more > 0 ? " and \(more) more" : "")

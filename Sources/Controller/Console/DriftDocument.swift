@@ -114,6 +114,14 @@ package struct DriftDocument: Document {
     }
   }
 
+  /// A change of ours is loaded there and waits to be confirmed.
+  package struct Waiting: Encodable, Sendable {
+    let host: String
+    let serial: UInt64
+    /// By this machine's clock.
+    let until: String
+  }
+
   let groups: [Group]
   /// Of one host that was asked for by its name: what led to what differs, the oldest first.
   let changes: [Change]?
@@ -123,6 +131,8 @@ package struct DriftDocument: Document {
   /// They differ, and somebody answers for it.
   let waived: Int
   let unreachable: [String]
+  /// Whether they differ is known when the change stays or went back.
+  let waiting: [Waiting]
   /// Nothing was committed there yet, so nothing can have drifted.
   let unknown: [String]
 
@@ -136,7 +146,12 @@ package struct DriftDocument: Document {
     intact = reached.count { $0.integrity == .intact }
     drifted = reached.count { $0.integrity == .drifted }
     waived = reached.count { $0.integrity == .waived }
-    unknown = reached.filter { $0.integrity == .unknown }.map(\.host.description)
+    waiting = reached.compactMap { status in
+      status.pending.map {
+        Waiting(host: status.host.description, serial: $0.serial.value, until: $0.until.description)
+      }
+    }
+    unknown = reached.filter { $0.integrity == .unknown && $0.pending == nil }.map(\.host.description)
   }
 
   /// Unreachable before drifted: a fleet that was not looked at is the greater worry.
@@ -144,19 +159,23 @@ package struct DriftDocument: Document {
 
   package var names: [String] { groups.flatMap(\.hosts).sorted() }
   package var records: [any Encodable] {
-    Records.each("group", groups) + Records.each("change", changes ?? []) + Records.hosts("unreachable", unreachable)
-      + Records.hosts("unknown", unknown)
+    Records.each("group", groups) + Records.each("change", changes ?? []) + Records.each("waiting", waiting)
+      + Records.hosts("unreachable", unreachable) + Records.hosts("unknown", unknown)
   }
   package var summary: [String: Int] {
     [
       "asked": asked, "intact": intact, "drifted": drifted, "waived": waived, "unreachable": unreachable.count,
-      "unknown": unknown.count,
+      "unknown": unknown.count, "waiting": waiting.count,
     ]
   }
 
   package func text(_ style: TextStyle) -> String {
     var text = groups.map { Self.text($0, style) }.joined() + changesText
     if !unreachable.isEmpty { text += "unreachable, not judged: \(Folding.fold(unreachable))\n" }
+    for (serial, changes) in Dictionary(grouping: waiting, by: \.serial).sorted(by: { $0.key < $1.key }) {
+      let until = changes.map(\.until).max() ?? "?"
+      text += "release \(serial) waits to be confirmed until \(until), not judged: \(Folding.fold(changes.map(\.host)))\n"
+    }
     if !unknown.isEmpty { text += "nothing committed yet, not judged: \(Folding.fold(unknown))\n" }
     let verdict = (drifted == 0 ? "no drift" : "\(drifted) drifted") + (waived == 0 ? "" : ", \(waived) waived")
     return text + "\(verdict); \(intact) of \(asked) intact\n" + (drifted == 0 ? "" : Self.advice)

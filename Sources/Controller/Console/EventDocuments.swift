@@ -23,9 +23,12 @@ package struct EventsDocument: Document {
 
   let since: String
   let events: [Event]
+  /// Older ones that nobody reads at once.
+  let leftOut: Int
 
-  package init(_ happened: [HostEvent], since: UTCTime) {
+  package init(_ happened: [HostEvent], since: UTCTime, leftOut: Int = 0) {
     self.since = since.description
+    self.leftOut = leftOut
     events = EventGroup.fold(happened, brief: { Brief.text($0, of: $1.description) }).map { group in
       Event(
         hosts: group.hosts.map(\.description), first: group.first.description, last: group.last.description,
@@ -39,6 +42,7 @@ package struct EventsDocument: Document {
   package var summary: [String: Int] {
     var counts = Dictionary(uniqueKeysWithValues: HostEvent.Cause.allCases.map { ($0.rawValue, 0) })
     for event in events { counts[event.cause, default: 0] += event.hosts.count }
+    if leftOut > 0 { counts["left_out"] = leftOut }
     return counts
   }
 
@@ -49,7 +53,13 @@ package struct EventsDocument: Document {
       table.add(
         [event.first] + (style.wide ? [event.last] : []) + [event.cause, Folding.fold(event.hosts), event.words])
     }
-    return table.text()
+    return LeftOut.text(leftOut) + table.text()
+  }
+}
+
+private enum LeftOut {
+  static func text(_ count: Int) -> String {
+    count == 0 ? "" : "\(count) older events are left out: --since and -l choose fewer\n"
   }
 }
 
@@ -70,9 +80,12 @@ package struct HistoryDocument: Document {
 
   let host: String
   let events: [Event]
+  /// Older ones that nobody reads at once.
+  let leftOut: Int
 
-  package init(_ host: HostID, _ history: [HostHistory.Entry]) {
+  package init(_ host: HostID, _ history: [HostHistory.Entry], leftOut: Int = 0) {
     self.host = host.description
+    self.leftOut = leftOut
     events = history.map { entry in
       Event(
         at: entry.event.at.description, event: entry.event.kind.rawValue, cause: entry.event.cause.rawValue,
@@ -92,6 +105,6 @@ package struct HistoryDocument: Document {
       let why = [event.actor.map { "by \($0)" }, event.reason].compactMap(\.self).joined(separator: ": ")
       table.add([event.at, event.cause, event.words, why])
     }
-    return table.text()
+    return LeftOut.text(leftOut) + table.text()
   }
 }

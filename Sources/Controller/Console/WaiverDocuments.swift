@@ -8,27 +8,32 @@ package struct WaiveDocument: Document {
   package static let kind = "Waive"
 
   let waived: [WaiversDocument.Entry]
-  /// Hosts that got none, and why.
+  /// Hosts that may differ and got none, and why.
   let leftOut: [String: String]
+  /// Nothing differs there.
+  let intact: [String]
   let unreachable: [String]
 
   package init(_ made: Waiving.Waived, now: UTCTime) {
     waived = made.waivers.map { WaiversDocument.Entry($0, now: now) }
     leftOut = Dictionary(uniqueKeysWithValues: made.leftOut.map { ($0.description, $1) })
+    intact = made.intact.map(\.description)
     unreachable = made.unreachable.map(\.description)
   }
 
-  /// Nothing to waive is what was asked for not done.
-  package var exitCode: Int32 { !unreachable.isEmpty ? 4 : waived.isEmpty ? 5 : 0 }
+  /// Nothing to waive is what was asked for not done; some of it is a finding.
+  package var exitCode: Int32 { !unreachable.isEmpty ? 4 : waived.isEmpty ? 5 : leftOut.isEmpty ? 0 : 2 }
 
   package var names: [String] { waived.map(\.host) }
   package var records: [any Encodable] {
     Records.each("waived", waived)
       + Records.each("left_out", leftOut.sorted { $0.key < $1.key }.map { ["host": $0.key, "why": $0.value] })
-      + Records.hosts("unreachable", unreachable)
+      + Records.hosts("intact", intact) + Records.hosts("unreachable", unreachable)
   }
   package var summary: [String: Int] {
-    ["waived": waived.count, "left_out": leftOut.count, "unreachable": unreachable.count]
+    [
+      "waived": waived.count, "left_out": leftOut.count, "intact": intact.count, "unreachable": unreachable.count,
+    ]
   }
 
   package func text(_ style: TextStyle) -> String {
@@ -38,8 +43,9 @@ package struct WaiveDocument: Document {
     }) {
       text += "left out, \(why): \(Folding.fold(hosts))\n"
     }
+    if !intact.isEmpty { text += "nothing differs: \(Folding.fold(intact))\n" }
     if !unreachable.isEmpty { text += "unreachable: \(Folding.fold(unreachable))\n" }
-    return text + "\(waived.count) waived\n"
+    return text + "\(waived.count) waived" + (leftOut.isEmpty ? "" : ", \(leftOut.count) left out") + "\n"
   }
 }
 

@@ -57,13 +57,11 @@ package struct DriftHunt: Sendable {
 
   /// As the policies were when the release was made that a host committed: the files may say something else by now.
   func traced(_ drifts: [HostDrift], _ store: FleetStore) async throws -> [HostDrift] {
-    let observations = try await store.observations()
+    let bundles = try await store.committedBundles(of: drifts.filter(\.hasSources).map(\.host))
     var known: [[Digest]: RuleOrigins] = [:]
     var traced: [HostDrift] = []
     for drift in drifts {
-      guard let committed = observations[drift.host]?.lastReport?.report.committed,
-        let bundle = try await store.bundle(for: drift.host, content: committed.content)
-      else {
+      guard let bundle = bundles[drift.host] else {
         traced.append(drift.untraced(because: "this controller does not have the release that was committed there"))
         continue
       }

@@ -1,7 +1,8 @@
-internal import Audit
+package import Audit
 package import Core
 package import Inventory
 internal import Policy
+package import Rollout
 package import Store
 internal import Wire
 
@@ -45,9 +46,9 @@ package struct DriftRepair: Sendable {
     let hunted = try await DriftHunt(workspace, limits: limits).hunt(hosts, store: store)
     let reached = hunted.statuses.filter { $0.contact != .unreachable }
     let drifted = reached.filter { $0.integrity == .drifted }
-    let waiting = drifted.filter { $0.pending != nil }.map(\.host)
-    let atConsole = asPoliciesSay ? drifted.filter { $0.pending == nil && $0.localAct != nil }.map(\.host) : []
-    let left = Set(drifted.map(\.host)).subtracting(waiting).subtracting(atConsole)
+    let waiting = reached.filter { $0.pending != nil }.map(\.host)
+    let atConsole = asPoliciesSay ? drifted.filter { $0.localAct != nil }.map(\.host) : []
+    let left = Set(drifted.map(\.host)).subtracting(atConsole)
     var chosen = hosts.filter { left.contains($0.id) }
     var leftAlone = LeftAlone()
     if asPoliciesSay { chosen = try await willing(chosen, store, &leftAlone) }
@@ -72,17 +73,47 @@ package struct DriftRepair: Sendable {
       resting: leftAlone.resting, givenUp: leftAlone.givenUp)
   }
 
-  private func keptBundles(of hosts: [InventoryHost], _ store: FleetStore) async throws -> Set<HostID> {
-    guard !hosts.isEmpty else { return [] }
-    let observations = try await store.observations()
-    var kept: Set<HostID> = []
-    for host in hosts {
-      guard let committed = observations[host.id]?.lastReport?.report.committed,
-        try await store.bundle(for: host.id, content: committed.content) != nil
-      else { continue }
-      kept.insert(host.id)
+  /// Asks those that took what they had committed whether they hold it now: a repair puts our own back, and takes
+  /// nothing away from others.
+  package func lookAfter(_ applied: Applying.Applied, store: FleetStore) async throws -> Outcome {
+    let repaired = Set(
+      applied.hosts.filter { if case .current = $0.result { true } else { false } }.map(\.host))
+    let hosts = try workspace.inventory().hosts.filter { repaired.contains($0.id) }
+    guard !hosts.isEmpty else { return Outcome(differing: [], silent: []) }
+    return Outcome(try await DriftHunt(workspace, limits: limits).hunt(hosts, store: store))
+  }
+
+  package struct Outcome: Sendable {
+    package struct Host: Hashable, Sendable {
+      package let host: HostID
+      /// Which still differ; none where nobody could tell.
+      package let sides: [DriftSide]
     }
-    return kept
+
+    /// What was put back is not all that differs there.
+    package let differing: [Host]
+    /// They did not answer any more.
+    package let silent: [HostID]
+
+    package init(differing: [Host], silent: [HostID]) {
+      self.differing = differing
+      self.silent = silent
+    }
+
+    init(_ found: DriftHunt.Found) {
+      let drifts = Dictionary(uniqueKeysWithValues: found.drifts.map { ($0.host, $0) })
+      silent = found.statuses.filter { $0.contact == .unreachable }.map(\.host)
+      differing = found.statuses.filter { $0.contact != .unreachable && $0.integrity == .drifted }.map { status in
+        guard case .differs(let diffs)? = drifts[status.host]?.finding else { return Host(host: status.host, sides: []) }
+        return Host(host: status.host, sides: DriftSide.all(diffs))
+      }
+    }
+
+    package var exitCode: ExitCode { !silent.isEmpty ? .someUnreachable : differing.isEmpty ? .done : .finding }
+  }
+
+  private func keptBundles(of hosts: [InventoryHost], _ store: FleetStore) async throws -> Set<HostID> {
+    Set(try await store.committedBundles(of: hosts.map(\.id)).keys)
   }
 
   private struct LeftAlone {

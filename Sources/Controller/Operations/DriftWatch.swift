@@ -9,19 +9,21 @@ internal import Wire
 package struct DriftWatch: Sendable {
   /// How hosts stood when the watch ended.
   package struct Ended: Sendable {
-    /// They differ from what they committed.
+    /// They differ from what they committed, and nobody answers for that.
     package var differing: Set<HostID> = []
     /// They are not watched.
     package var lost: Set<HostID>
     package var watched: Set<HostID>
     /// They were asked for, and are not enrolled.
     package var strangers: [HostID]
+    /// Whatever differs, with what it is where that is known.
+    var standing: [HostID: WatchedChange] = [:]
   }
 
   /// The same of several hosts within this time is said once. A line may be late by so much.
   private static let window = Duration.milliseconds(250)
 
-  private enum Arrival: Sendable {
+  enum Arrival: Sendable {
     case change(WatchedChange)
     case heard(HeardChanges)
     case windowEnds
@@ -51,11 +53,10 @@ package struct DriftWatch: Sendable {
     let (arrivals, sink) = AsyncStream.makeStream(of: Arrival.self)
     let sweep = Sweep(connector: try workspace.connector(), limits: limits)
     let gate = Gate(limits.parallel)
-    let waivers = Dictionary(uniqueKeysWithValues: try await store.waivers().map { ($0.host, $0) })
     let watches = watched.map { host in
       HostWatch(
         host: host.id, fleet: workspace.configuration.fleet, endpoint: endpoints.endpoint(of: host, as: .agent),
-        sweep: sweep, gate: gate, waiver: waivers[host.id], clock: workspace.clock, tell: { sink.yield(.change($0)) },
+        sweep: sweep, gate: gate, clock: workspace.clock, tell: { sink.yield(.change($0)) },
         heard: { if !$0.changes.entries.isEmpty { sink.yield(.heard($0)) } })
     }
     // Who never answers was never watched.
@@ -75,11 +76,19 @@ package struct DriftWatch: Sendable {
     return ended
   }
 
-  private func tell(
+  /// Judges by the waivers of the moment: one that is made while somebody watches counts from then on.
+  func tell(
     _ arrivals: AsyncStream<Arrival>, _ sink: AsyncStream<Arrival>.Continuation, _ ended: inout Ended,
     _ store: FleetStore, _ say: ([WatchedGroup]) throws -> Bool
   ) async throws {
+    var waivers: [HostID: Waiver] = [:]
     var together: [WatchedChange] = []
+    func sayTogether() async throws -> Bool {
+      await reread(&waivers, store)
+      let now = workspace.clock.now()
+      defer { together = [] }
+      return try say(WatchedGroup.fold(together.map { $0.judged(by: waivers, at: now) }))
+    }
     var heard: [HeardChanges] = []
     for await arrival in arrivals {
       switch arrival {
@@ -93,19 +102,29 @@ package struct DriftWatch: Sendable {
           sink.yield(.windowEnds)
         }
       case .windowEnds:
-        let isRead = try say(WatchedGroup.fold(together))
-        together = []
+        let isRead = try await sayTogether()
         await keep(&heard, store)
         guard isRead else { return }
       case .over:
-        if !together.isEmpty { _ = try say(WatchedGroup.fold(together)) }
+        if !together.isEmpty { _ = try await sayTogether() }
         await keep(&heard, store)
+        await reread(&waivers, store)
+        ended.judge(by: waivers, at: workspace.clock.now())
         return
       case .heard(let changes): heard.append(changes)
       }
     }
     await keep(&heard, store)
     try Task.checkCancellation()
+  }
+
+  /// A watch goes on where they cannot be read: those of before stand.
+  private func reread(_ waivers: inout [HostID: Waiver], _ store: FleetStore) async {
+    do {
+      waivers = Dictionary(uniqueKeysWithValues: try await store.waivers().map { ($0.host, $0) })
+    } catch {
+      workspace.told("warning: \(ErrorChain(error).line)")
+    }
   }
 
   /// A watch goes on where nothing can be written: the next sweep asks for the same again.
@@ -118,6 +137,10 @@ package struct DriftWatch: Sendable {
 }
 
 extension DriftWatch.Ended {
+  fileprivate mutating func judge(by waivers: [HostID: Waiver], at now: UTCTime) {
+    differing = Set(standing.values.filter { !$0.judged(by: waivers, at: now).isWaived }.map(\.host))
+  }
+
   fileprivate mutating func learn(_ change: WatchedChange) {
     switch change.event {
     case .heard(let differs):
@@ -125,12 +148,12 @@ extension DriftWatch.Ended {
       stands(change, differs)
     case .differs: stands(change, true)
     case .changed(_, let differs, _, _): stands(change, differs.ipv4 || differs.ipv6)
-    case .forgotten, .watchedAgain: break
+    case .waits, .forgotten, .watchedAgain: break
     case .lost: lost.insert(change.host)
     }
   }
 
   private mutating func stands(_ change: WatchedChange, _ differs: Bool) {
-    if differs && !change.isWaived { differing.insert(change.host) } else { differing.remove(change.host) }
+    standing[change.host] = differs ? change : nil
   }
 }

@@ -20,9 +20,16 @@ package enum HostHistory {
   }
 
   /// In the order in which we learnt of it.
-  package static func read(_ host: HostID, since: UTCTime?, store: FleetStore?) async throws -> [Entry] {
-    guard let store else { return [] }
-    let events = try await store.events(of: host, since: since)
+  /// - Returns: how many older ones were left out, besides.
+  package static func read(
+    _ host: HostID, since: UTCTime?, store: FleetStore?
+  ) async throws -> (entries: [Entry], leftOut: Int) {
+    guard let store else { return ([], 0) }
+    let (events, leftOut) = try await store.events(of: [host] as Set, since: since)
+    return (try await entries(events, store), leftOut)
+  }
+
+  private static func entries(_ events: [HostEvent], _ store: FleetStore) async throws -> [Entry] {
     guard events.contains(where: { $0.serial != nil }) else {
       return events.map { Entry(event: $0, actor: nil, reason: nil) }
     }

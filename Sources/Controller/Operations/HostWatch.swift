@@ -15,8 +15,8 @@ struct HostWatch: Sendable {
     var observed: PerFamily<Digest>?
     /// How far the host's clock is ahead of ours, in seconds.
     var ahead: Int64 = 0
-    /// What differs is what somebody waived.
-    var isWaived = false
+    /// As `HostDrift.exact`.
+    var difference: Digest?
     var isLost = false
     var pace = WatchPace()
   }
@@ -36,8 +36,6 @@ struct HostWatch: Sendable {
   let endpoint: HostEndpoint
   let sweep: Sweep
   let gate: Gate
-  /// What somebody answers for.
-  let waiver: Waiver?
   let clock: any WallClock
   let tell: @Sendable (WatchedChange) -> Void
   /// Hears the same as the agent said it.
@@ -72,8 +70,8 @@ struct HostWatch: Sendable {
     let description = "its agent cannot be watched: it is of an older version; enroll the host again to upgrade it"
   }
 
-  private func say(_ event: WatchedChange.Event, isWaived: Bool = false) {
-    tell(WatchedChange(host: host, at: clock.now(), event: event, isWaived: isWaived))
+  private func say(_ event: WatchedChange.Event, difference: Digest? = nil, until: UTCTime? = nil) {
+    tell(WatchedChange(host: host, at: clock.now(), event: event, difference: difference, until: until))
   }
 
   /// What a conversation has come to, for whoever waits for its end.
@@ -155,6 +153,11 @@ struct HostWatch: Sendable {
       say(.watchedAgain)
     }
     if isFirst { memory.told = missed.last } else { try await take(missed, &link, &memory) }
+    if let pending = report.pending {
+      // What it has loaded is no difference; whether it stays is told when that is known.
+      say(.waits(pending.serial), until: clock.now() + Int64(pending.millisecondsLeft) / 1000)
+      return say(.heard(differs: false))
+    }
     let observed = report.families.map { _, facts in facts.observed }
     let differs = report.families.map { _, facts in facts.expected.map { $0 != facts.observed } ?? false }
     if !isFirst, memory.observed != observed {
@@ -163,32 +166,40 @@ struct HostWatch: Sendable {
     }
     if memory.observed != observed { try await tellStanding(differs, isFirst: isFirst, report.time, &link, &memory) }
     memory.observed = observed
-    say(.heard(differs: differs.ipv4 || differs.ipv6), isWaived: memory.isWaived)
+    say(.heard(differs: differs.ipv4 || differs.ipv6), difference: memory.difference)
   }
 
   /// What its report says that no change said.
   private func tellStanding(
     _ differs: PerFamily<Bool>, isFirst: Bool, _ time: UTCTime, _ link: inout AgentLink, _ memory: inout Memory
   ) async throws {
-    let moves = try await learn(differs, &link, &memory)
-    let isNews = isFirst ? differs.ipv4 || differs.ipv6 : !moves.moves.isEmpty
+    let learnt = try await learn(differs, &link, &memory)
+    let isNews = isFirst ? differs.ipv4 || differs.ipv6 : !learnt.moves.isEmpty || !learnt.beside.isEmpty
     guard isNews else { return }
     let changed = WatchedChange.Event.changed(.others, families: differs, chains: [], omittedChains: 0)
     tell(
       WatchedChange(
-        host: host, at: clock.now(), event: isFirst ? .differs : changed, isWaived: memory.isWaived, hostTime: time,
-        moves: moves.moves, unread: moves.unread))
+        host: host, at: clock.now(), event: isFirst ? .differs : changed, difference: memory.difference,
+        hostTime: time, moves: learnt.moves, beside: learnt.beside, unread: learnt.unread))
   }
 
-  /// Reads what differs now. The lines that came and went since the last time, or why they are not known.
+  /// What came and went since the last time, or why that is not known.
+  private struct Learnt {
+    var moves: [DifferingLines.Move] = []
+    var beside: [String] = []
+    var unread: String?
+  }
+
+  /// Reads what differs now.
   private func learn(
     _ differs: PerFamily<Bool>, _ link: inout AgentLink, _ memory: inout Memory
-  ) async throws -> (moves: [DifferingLines.Move], unread: String?) {
+  ) async throws -> Learnt {
     let drift = try await drift(differs, &link)
     let lines = DifferingLines(drift)
     defer { memory.lines = lines }
-    memory.isWaived = drift?.exact.map { waiver?.covers($0, at: clock.now()) ?? false } ?? false
-    return (memory.lines.moves(to: lines), drift?.whyUnread)
+    memory.difference = drift?.exact
+    return Learnt(
+      moves: memory.lines.moves(to: lines), beside: memory.lines.besideMoves(to: lines), unread: drift?.whyUnread)
   }
 
   private func take(_ changes: Changes, _ link: inout AgentLink, _ memory: inout Memory) async throws {
@@ -200,7 +211,7 @@ struct HostWatch: Sendable {
     }
     if changes.omitted > 0 { say(.forgotten(changes.omitted)) }
     guard let last = changes.entries.last else { return }
-    let (moves, unread) = try await learn(last.families.map { _, side in side.differs }, &link, &memory)
+    let learnt = try await learn(last.families.map { _, side in side.differs }, &link, &memory)
     memory.observed = last.families.map { _, side in side.observed }
     for (index, entry) in changes.entries.enumerated() {
       // Not by its number: a host may say the same one twice.
@@ -211,8 +222,9 @@ struct HostWatch: Sendable {
           event: .changed(
             entry.cause, families: entry.families.map { _, side in side.differs }, chains: entry.chains,
             omittedChains: entry.omittedChains),
-          isWaived: isLast && memory.isWaived, hostTime: entry.time, hostSince: entry.since, actors: entry.actors,
-          moves: isLast ? moves : [], unread: isLast ? unread : nil))
+          difference: isLast ? memory.difference : nil, hostTime: entry.time, hostSince: entry.since,
+          actors: entry.actors, moves: isLast ? learnt.moves : [], beside: isLast ? learnt.beside : [],
+          unread: isLast ? learnt.unread : nil))
     }
   }
 

@@ -42,8 +42,10 @@ package struct Observation: Sendable {
   func refreshComparing(_ hosts: [InventoryHost], store: FleetStore) async throws -> [HostID: HostDrift] {
     var drifts: [HostID: HostDrift] = [:]
     var learnt: [KnownDifference] = []
-    let known = try await store.knownDifferences(of: hosts.map(\.id))
-    try await ask(hosts, store: store, .compared(known: known)) { host, answer in
+    let known = KnownDifferences(try await store.differences(of: hosts.map(\.id))) { digest in
+      try await store.difference(digest)
+    }
+    try await ask(hosts, store: store, .compared(known)) { host, answer in
       drifts[host] = answer.drift
       if let difference = answer.difference { learnt.append(difference) }
     } recorded: {

@@ -87,6 +87,7 @@ package struct Planning: Sendable {
 
     let running = try await runningTexts(hosts, observations, store)
     let released = try await store?.desiredHosts() ?? [:]
+    let waiting = WaitingChanges(observations.values.compactMap(\.lastReport), now: workspace.clock.now())
     let inputs = hosts.map { host in
       let said = content.byHost[host.id]
       let newest = released[host.id].flatMap { $0.content == said?.content ? nil : $0.serial }
@@ -95,7 +96,7 @@ package struct Planning: Sendable {
         desired: said?.desired,
         knowledge: knowledge(
           of: host.id, said?.desired, content, observations[host.id], running[host.id], refreshed?.texts[host.id],
-          unwanted: newest))
+          unwanted: newest, waiting))
     }
     let plan = try RolloutPlanner(fleet: workspace.configuration.fleet, serialBase: serialBase).plan(inputs)
     let surroundings = plan.touched.compactMap { host in
@@ -203,13 +204,15 @@ package struct Planning: Sendable {
   private func knowledge(
     of host: HostID, _ desired: DesiredBundle?, _ content: ReleaseContent, _ observation: HostObservation?,
     _ running: Running?,
-    _ difference: PerFamily<Sweep.Sides?>?, unwanted: Serial?
+    _ difference: PerFamily<Sweep.Sides?>?, unwanted: Serial?, _ waiting: WaitingChanges
   ) -> HostKnowledge {
     guard content.enrolled.contains(host) || content.uncovered.contains(host) else { return .notEnrolled }
     guard let report = observation?.lastReport?.report else { return .silent }
+    // What a change that waits has loaded is no drift.
     let hasDrifted =
       report.degraded != nil
-      || Family.allCases.contains { family in
+      || report.pending == nil
+      && Family.allCases.contains { family in
         let facts = report.families[family]
         return facts.expected != nil && facts.expected != facts.observed
       }
@@ -218,6 +221,7 @@ package struct Planning: Sendable {
       committed: report.committed, running: running?.rules, beside: running?.beside ?? .empty,
       hasDrifted: hasDrifted, drift: hasDrifted ? drift(difference) : nil, isDegraded: report.degraded != nil,
       unwanted: unwanted)
+    facts.waiting = waiting.words(of: report)
     if isWaived, report.degraded == nil { facts.waivedUntil = observation?.waiver?.lastDay }
     if report.committed == nil, let desired, let before = RulesBefore(report, difference, desired) {
       facts.hasThemAlready = before.areDesired

@@ -32,7 +32,7 @@ package struct Sweep: Sendable {
     case texts
     /// Compare them at once and let them go, so that the texts of many hosts are never in memory together. What is
     /// known of the very digests that a host reports is not asked for again.
-    case compared(known: [HostID: KnownDifference])
+    case compared(KnownDifferences)
   }
 
   /// In bytes. A longer text is not asked for again and not compared: working out the difference would take longer than
@@ -63,10 +63,11 @@ package struct Sweep: Sendable {
     _ endpoints: [(host: HostID, fleet: FleetID, endpoint: HostEndpoint)], differences: Differences,
     changes known: [HostID: KnownChanges]? = nil, finished: (HostID, Result) throws -> Void
   ) async rethrows {
+    let texts = SharedTexts()
     try await FanOut.each(endpoints, parallel: limits.parallel) { item in
       let deadline = ContinuousClock.now.advanced(by: limits.timeout)
       do {
-        return Result.answered(try await ask(item.host, item.fleet, item.endpoint, differences, known, deadline))
+        return Result.answered(try await ask(item.host, item.fleet, item.endpoint, differences, texts, known, deadline))
       } catch {
         return Result.unreachable(ErrorChain(error).line)
       }
@@ -76,13 +77,13 @@ package struct Sweep: Sendable {
   }
 
   private func ask(
-    _ host: HostID, _ fleet: FleetID, _ endpoint: HostEndpoint, _ differences: Differences,
+    _ host: HostID, _ fleet: FleetID, _ endpoint: HostEndpoint, _ differences: Differences, _ shared: SharedTexts,
     _ changes: [HostID: KnownChanges]?, _ deadline: ContinuousClock.Instant
   ) async throws -> Answer {
     var link = try await AgentLink.open(
       endpoint, over: connector, deadline: deadline, receivedBytes: Self.receivedBytes)
     do {
-      var answer = try await converse(&link, host, fleet, differences, isAll: changes == nil)
+      var answer = try await converse(&link, host, fleet, differences, shared, isAll: changes == nil)
       if let changes {
         let known = changes[host]
         if known?.giveCause(answer.report) ?? (DriftSides(answer.report) != nil) {
@@ -99,7 +100,8 @@ package struct Sweep: Sendable {
   }
 
   private func converse(
-    _ link: inout AgentLink, _ host: HostID, _ fleet: FleetID, _ differences: Differences, isAll: Bool
+    _ link: inout AgentLink, _ host: HostID, _ fleet: FleetID, _ differences: Differences, _ shared: SharedTexts,
+    isAll: Bool
   ) async throws -> Answer {
     let nonce = Nonce.random()
     try await link.askReport(nonce)
@@ -125,12 +127,12 @@ package struct Sweep: Sendable {
       return Answer(report: report, texts: PerFamily(ipv4: nil, ipv6: nil), drift: nil, difference: nil)
     case .texts:
       // Before our first rules there is nothing to expect: what is there is compared with what shall be.
-      let texts = try await texts(report, isBeforeUs: report.committed == nil, &link)
+      let texts = try await texts(report, isBeforeUs: report.committed == nil, shared, &link)
       return Answer(
         report: report, texts: texts.map { _, sides in sides?.isTooLong == true ? nil : sides }, drift: nil,
         difference: nil)
     case .compared(let known):
-      let (drift, difference) = try await compared(host, report, known[host], &link)
+      let (drift, difference) = try await compared(host, report, known, shared, &link)
       return Answer(report: report, texts: PerFamily(ipv4: nil, ipv6: nil), drift: drift, difference: difference)
     }
   }
@@ -160,30 +162,31 @@ package struct Sweep: Sendable {
   }
 
   private func compared(
-    _ host: HostID, _ report: Report, _ known: KnownDifference?, _ link: inout AgentLink
+    _ host: HostID, _ report: Report, _ known: KnownDifferences, _ shared: SharedTexts, _ link: inout AgentLink
   ) async throws -> (HostDrift?, KnownDifference?) {
-    let sides = DriftSides(report)
-    if let known, known.sides == sides, let drift = try? HostDrift(host: host, encoded: known.body) {
-      return (drift, nil)
-    }
-    let texts = try await texts(report, isBeforeUs: false, &link)
+    guard let sides = DriftSides(report) else { return (nil, nil) }
+    if let drift = await known.drift(of: host, sides) { return (drift, nil) }
+    let texts = try await texts(report, isBeforeUs: false, shared, &link)
     guard let drift = drift(of: host, texts) else { return (nil, nil) }
     // The host may have changed since it reported, or say what is not so.
     let agrees = Family.allCases.allSatisfy { family in
       texts[family].map { Digest(of: $0.observed) == report.families[family].observed } ?? true
     }
-    return (drift, agrees ? sides.flatMap { KnownDifference(drift, $0) } : nil)
+    return (drift, agrees ? KnownDifference(drift, sides) : nil)
   }
 
   /// Of the families that differ.
   private func texts(
-    _ report: Report, isBeforeUs: Bool, _ link: inout AgentLink
+    _ report: Report, isBeforeUs: Bool, _ shared: SharedTexts, _ link: inout AgentLink
   ) async throws -> PerFamily<Sides?> {
     var texts = PerFamily<Sides?>(ipv4: nil, ipv6: nil)
+    // What a change that waits has loaded is no difference.
+    guard isBeforeUs || report.pending == nil else { return texts }
     for family in Family.allCases {
       let facts = report.families[family]
       guard isBeforeUs || facts.expected.map({ $0 != facts.observed }) ?? false else { continue }
-      texts[family] = try await self.sides(of: family, isBeforeUs: isBeforeUs, &link)
+      texts[family] = try await self.sides(
+        of: family, isBeforeUs: isBeforeUs, shared: shared, reported: facts, &link)
       // One text that nobody will read is enough.
       if texts[family]?.isTooLong == true { break }
     }
@@ -202,8 +205,12 @@ package struct Sweep: Sendable {
       texts: texts.map { _, sides in DriftTexts(expected: sides?.expected ?? [], observed: sides?.observed ?? []) })
   }
 
-  func sides(of family: Family, isBeforeUs: Bool, _ link: inout AgentLink) async throws -> Sides {
-    func text(_ side: TextRequest.Side) async throws -> [UInt8] {
+  /// - Parameter reported: what another host served of the same digests is not asked for again; nil: it is in any case.
+  func sides(
+    of family: Family, isBeforeUs: Bool, shared: SharedTexts? = nil, reported: FamilyReport? = nil,
+    _ link: inout AgentLink
+  ) async throws -> Sides {
+    func ask(_ side: TextRequest.Side) async throws -> [UInt8] {
       let request = TextRequest(family: family, side: side)
       try await link.askText(request)
       switch try await link.next() {
@@ -213,8 +220,21 @@ package struct Sweep: Sendable {
         throw Reason("it answered another question")
       }
     }
-    let expected = isBeforeUs ? [] : try await text(.expected)
+    func text(_ side: TextRequest.Side, _ digest: Digest?) async throws -> [UInt8] {
+      guard let shared, let digest else { return try await ask(side) }
+      let name = SharedTexts.Name(family: family, digest: digest)
+      if case .text(let text) = await shared.look(for: name) { return text }
+      do {
+        let text = try await ask(side)
+        await shared.settle(name, text)
+        return text
+      } catch {
+        await shared.settle(name, nil)
+        throw error
+      }
+    }
+    let expected = isBeforeUs ? [] : try await text(.expected, reported?.expected)
     guard expected.count <= Self.comparedLimit else { return Sides(expected: expected, observed: []) }
-    return Sides(expected: expected, observed: try await text(.observed))
+    return Sides(expected: expected, observed: try await text(.observed, reported?.observed))
   }
 }

@@ -8,8 +8,10 @@ package import Store
 package struct Waiving: Sendable {
   package struct Waived: Sendable {
     package let waivers: [Waiver]
-    /// Hosts that got none, and why, in words for an operator.
+    /// Hosts that may differ and got none, and why, in words for an operator.
     package let leftOut: [HostID: String]
+    /// Nothing differs there.
+    package let intact: [HostID]
     package let unreachable: [HostID]
     /// What is to be waived, for whoever has to approve it.
     package var drifts: [HostDrift] = []
@@ -50,7 +52,7 @@ package struct Waiving: Sendable {
         kind: .usage)
     }
     let found = try await DriftHunt(workspace, limits: limits).hunt(hosts, store: store)
-    let known = try await store.knownDifferences(of: found.drifts.map(\.host)).mapValues(\.exact)
+    let known = try await store.differences(of: found.drifts.map(\.host)).mapValues(\.exact)
     return Self.sort(found, known: known, enrolled: Set(try await store.enrolments().keys)) { drift, exact in
       Waiver(
         host: drift.host, difference: exact, words: drift.summary, ends: start + 86_400, reason: reason,
@@ -65,6 +67,7 @@ package struct Waiving: Sendable {
     let drifts = Dictionary(uniqueKeysWithValues: found.drifts.map { ($0.host, $0) })
     var waivers: [Waiver] = []
     var leftOut: [HostID: String] = [:]
+    var intact: [HostID] = []
     for status in found.statuses where status.contact != .unreachable {
       guard enrolled.contains(status.host) else {
         leftOut[status.host] = "not enrolled, so that nobody asked"
@@ -74,10 +77,16 @@ package struct Waiving: Sendable {
         leftOut[status.host] = Self.degraded
         continue
       }
+      if let pending = status.pending {
+        leftOut[status.host] = "release \(pending.serial) waits there to be confirmed, which is no drift"
+        continue
+      }
+      guard status.integrity == .drifted || status.integrity == .waived else {
+        intact.append(status.host)
+        continue
+      }
       guard let drift = drifts[status.host], let exact = drift.exact else {
-        leftOut[status.host] =
-          status.integrity == .drifted
-          ? "what differs could not be compared, or was changed back" : "nothing differs"
+        leftOut[status.host] = "what differs could not be compared, or was changed back"
         continue
       }
       // Without it no report could tell that a difference is this one.
@@ -89,7 +98,7 @@ package struct Waiving: Sendable {
     }
     let chosen = Set(waivers.map(\.host))
     return Waived(
-      waivers: waivers, leftOut: leftOut, unreachable: found.statuses.filter { $0.contact == .unreachable }.map(\.host),
+      waivers: waivers, leftOut: leftOut, intact: intact, unreachable: found.statuses.filter { $0.contact == .unreachable }.map(\.host),
       drifts: found.drifts.filter { chosen.contains($0.host) },
       statuses: found.statuses.filter { chosen.contains($0.host) })
   }

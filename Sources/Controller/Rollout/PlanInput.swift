@@ -78,6 +78,8 @@ package struct HostFacts: Sendable {
   package var hasThemAlready = false
   /// What the kernel holds is not what was committed.
   package var hasDrifted: Bool
+  /// A change of ours that waits there to be confirmed, in words for an operator; equal for equal cases.
+  package var waiting: String?
   /// Until which day somebody answers for what differs; nil when nobody does.
   package var waivedUntil: String?
   /// For a drifted host, what was found and what belongs there, both in the host's own words. Nil when nobody asked.

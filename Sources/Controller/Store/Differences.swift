@@ -39,23 +39,26 @@ extension FleetStore {
   }
 
   /// By host, of those whose last difference is known.
-  package func knownDifferences(of hosts: [HostID]) async throws(Failure) -> [HostID: KnownDifference] {
+  package func differences(of hosts: [HostID]) async throws(Failure) -> [HostID: DifferenceState] {
     try await read("read what differed on \(hosts.count) hosts") { db in
-      let find = try db.cachedStatement(
-        sql: """
-          SELECT differences.*, texts.body AS text FROM differences JOIN texts ON texts.digest = differences.body
-          WHERE host = ?
-          """)
-      var known: [HostID: KnownDifference] = [:]
+      let find = try db.cachedStatement(sql: "SELECT * FROM differences WHERE host = ?")
+      var known: [HostID: DifferenceState] = [:]
       for host in hosts {
         guard let row = try Row.fetchOne(find, arguments: [host.description]) else { continue }
-        let body = try row.bytes("text")
-        // What was altered is asked for again.
-        guard Digest(of: body) == (try row.digest("body")) else { continue }
-        known[host] = KnownDifference(
-          host: host, sides: try Self.sides(row), exact: try row.digest("exact"), body: body)
+        known[host] = DifferenceState(
+          sides: try Self.sides(row), exact: try row.digest("exact"), body: try row.digest("body"))
       }
       return known
+    }
+  }
+
+  /// What differs, as `HostDrift.encoded`; nil for what is not there, or was altered: it is asked for again.
+  package func difference(_ digest: Digest) async throws(Failure) -> [UInt8]? {
+    try await read("read a difference") { db in
+      guard let body = try Data.fetchOne(db, sql: "SELECT body FROM texts WHERE digest = ?", arguments: [digest.column])
+      else { return nil }
+      let bytes = [UInt8](body)
+      return Digest(of: bytes) == digest ? bytes : nil
     }
   }
 

@@ -4,24 +4,42 @@ internal import Foundation
 internal import GRDB
 
 extension FleetStore {
+  /// Nobody reads more at once.
+  package static let eventsLimit = 100_000
+
   /// In the order in which we learnt of them.
   /// - Parameters:
-  ///   - host: nil for all.
+  ///   - hosts: nil for all.
   ///   - limit: the newest so many.
-  package func events(of host: HostID? = nil, since: UTCTime? = nil, limit: Int = 100_000) async throws(Failure)
-    -> [HostEvent]
-  {
-    try await read("read what happened") { db in
-      try Row.fetchAll(
+  /// - Returns: how many older ones were left out, besides.
+  package func events(
+    of hosts: Set<HostID>?, since: UTCTime? = nil, limit: Int = FleetStore.eventsLimit
+  ) async throws(Failure) -> (told: [HostEvent], leftOut: Int) {
+    try await read("read what happened") { db -> (told: [HostEvent], leftOut: Int) in
+      var condition = "(:since IS NULL OR at >= :since)"
+      var arguments: StatementArguments = ["since": since?.column]
+      if let hosts {
+        condition += " AND host IN (SELECT value FROM json_each(:hosts))"
+        let names = try JSONEncoder().encode(hosts.map(\.description))
+        arguments += ["hosts": String(decoding: names, as: UTF8.self)]
+      }
+      let events = try Row.fetchAll(
         db,
         sql: """
-          SELECT * FROM (
-            SELECT * FROM events WHERE (:host IS NULL OR host = :host) AND (:since IS NULL OR at >= :since)
-            ORDER BY id DESC LIMIT :limit)
-          ORDER BY id
-          """, arguments: ["host": host?.description, "since": since?.column, "limit": limit]
+          SELECT * FROM (SELECT * FROM events WHERE \(condition) ORDER BY id DESC LIMIT :limit) ORDER BY id
+          """, arguments: arguments + ["limit": limit]
       ).map(Self.event)
+      guard events.count == limit else { return (events, 0) }
+      let all = try Int.fetchOne(db, sql: "SELECT count(*) FROM events WHERE \(condition)", arguments: arguments) ?? 0
+      return (events, max(0, all - events.count))
     }
+  }
+
+  /// The same of one host, or of all.
+  package func events(
+    of host: HostID? = nil, since: UTCTime? = nil, limit: Int = FleetStore.eventsLimit
+  ) async throws(Failure) -> [HostEvent] {
+    try await events(of: host.map { Set([$0]) }, since: since, limit: limit).told
   }
 
   /// - Returns: how many were forgotten.

@@ -171,6 +171,24 @@ extension FleetStore {
     }
   }
 
+  /// By host, what its last report says it runs; those that are not kept any more are left out.
+  package func committedBundles(of hosts: [HostID]) async throws(Failure) -> [HostID: StoredBundle] {
+    guard !hosts.isEmpty else { return [:] }
+    return try await read("read what \(hosts.count) hosts committed") { db in
+      let find = try db.cachedStatement(
+        sql: """
+          SELECT bundles.* FROM latest_reports JOIN reports ON reports.id = latest_reports.report
+          JOIN bundles ON bundles.host = latest_reports.host AND bundles.content = reports.content
+          WHERE latest_reports.host = ? ORDER BY bundles.serial DESC LIMIT 1
+          """)
+      var bundles: [HostID: StoredBundle] = [:]
+      for host in hosts {
+        bundles[host] = try Row.fetchOne(find, arguments: [host.description]).map(Self.bundle)
+      }
+      return bundles
+    }
+  }
+
   /// What a host is sent, ready to go: statement, signatures, manifest, proof and rules.
   package func bundleFiles(for host: HostID, serial: Serial? = nil) async throws(Failure) -> [BundleFile: [UInt8]]? {
     try await read("read the bundle of \(host)") { db in

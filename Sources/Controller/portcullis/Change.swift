@@ -12,6 +12,8 @@ struct Change {
   let output: OutputOptions
   /// By a plan file.
   var isApproved = false
+  /// Of a repair: asks the hosts what is left of what differed.
+  var lookAfter: ((Applying.Applied, FleetStore) async throws -> DriftRepair.Outcome)?
 
   func carryOut(_ planned: Planning.Planned, _ applying: Applying, _ store: FleetStore) async throws -> Int32 {
     let document = PlanDocument(planned)
@@ -34,15 +36,31 @@ struct Change {
   ) async throws -> ActionEnd {
     let applied = try await applying.apply(
       planned, store: store, verb: verb, reason: approval.reason ?? "-", told: progress)
+    let left = await result { try await lookAfter?(applied, store) }
     try store.close()
-    try Terminal.print(ApplyDocument(applied), output)
+    try Terminal.print(ApplyDocument(applied, left: try? left.get()), output)
     if let failure = applied.recordingFailure {
       Terminal.complain(
         Failure(
           "record what came of it", because: failure,
           hint: "the hosts above are as shown; make room and run 'portcullis status --refresh'"))
     }
-    return ActionEnd(exitCode: applied.tally.exitCode.rawValue, release: applied.release?.serial)
+    var code = applied.tally.exitCode
+    do {
+      if code == .done, let left = try left.get() { code = left.exitCode }
+    } catch {
+      Terminal.complain(
+        Failure(
+          "look whether the hosts hold it now", because: error,
+          hint: "the hosts above are as shown; 'portcullis drift' asks again"))
+      code = .error
+    }
+    return ActionEnd(exitCode: code.rawValue, release: applied.release?.serial)
+  }
+
+  /// What fails after hosts were changed must not keep from the person what came of them.
+  private func result<Value>(_ work: () async throws -> Value) async -> Result<Value, any Error> {
+    do { return .success(try await work()) } catch { return .failure(error) }
   }
 
   /// On a terminal, one line that counts.

@@ -34,8 +34,8 @@ struct DriftRepairVerb: FleetVerb {
     let workspace = try open()
     let hosts = try readInventory(of: workspace).hosts(matching: target.limit)
     let store = try workspace.store()
-    let found = try await DriftRepair(workspace, limits: contact.value)
-      .find(hosts, asPoliciesSay: asPoliciesSay, store: store)
+    let repair = DriftRepair(workspace, limits: contact.value)
+    let found = try await repair.find(hosts, asPoliciesSay: asPoliciesSay, store: store)
     func say(_ words: String, _ hosts: [HostID]) {
       if !hosts.isEmpty { Terminal.say("\(words): \(Folding.fold(hosts.map(\.description)))") }
     }
@@ -59,10 +59,14 @@ struct DriftRepairVerb: FleetVerb {
         ActionDocument(DriftRepair.verb, target.limit, done: false, sentence: "nothing to repair"), output)
       return silent
     }
-    let code = try await Change(verb: DriftRepair.verb, approval: approval, output: output)
-      .carryOut(
-        planned, Applying(workspace, limits: contact.value, terms: confirmation.value, grants: granted), store)
-    return code == 0 ? silent : code
+    var change = Change(verb: DriftRepair.verb, approval: approval, output: output)
+    change.lookAfter = { applied, store in
+      guard !applied.tally.interrupted else { return .init(differing: [], silent: []) }
+      return try await repair.lookAfter(applied, store: store)
+    }
+    let code = try await change.carryOut(
+      planned, Applying(workspace, limits: contact.value, terms: confirmation.value, grants: granted), store)
+    return code == 0 || code == 2 && silent == 4 ? silent : code
   }
 }
 

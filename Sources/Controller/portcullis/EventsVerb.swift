@@ -31,10 +31,9 @@ struct EventsVerb: FleetVerb {
     let chosen =
       target.limit == "all" ? nil : Set(try readInventory(of: workspace).hosts(matching: target.limit).map(\.id))
     let store = try workspace.existingStore()
-    let events = try await store?.events(since: moment) ?? []
+    let events = try await store?.events(of: chosen, since: moment) ?? ([], 0)
     try store?.close()
-    try Terminal.print(
-      EventsDocument(events.filter { chosen?.contains($0.host) ?? true }, since: moment), output)
+    try Terminal.print(EventsDocument(events.told, since: moment, leftOut: events.leftOut), output)
     return 0
   }
 }
@@ -66,12 +65,12 @@ struct HistoryVerb: FleetVerb {
     let store = try workspace.existingStore()
     let history = try await HostHistory.read(id, since: moment, store: store)
     try store?.close()
-    if history.isEmpty, try workspace.inventory().host(named: host) == nil {
+    if history.entries.isEmpty, try workspace.inventory().host(named: host) == nil {
       throw Failure(
         "tell the history of \(id)", because: Reason("nothing is known of it, and it is not in the inventory"),
         kind: .usage)
     }
-    try Terminal.print(HistoryDocument(id, history), output)
+    try Terminal.print(HistoryDocument(id, history.entries, leftOut: history.leftOut), output)
     return 0
   }
 }

@@ -42,9 +42,8 @@ struct HeardChangeTests {
     ]).events.map(\.event)
     #expect(
       events.map(\.words) == [
-        "changed: ipv4 filter/INPUT, by iptables (process 4711), x\\u{1b}[2J (process 4711), "
-          + "at 2026-11-21T00:00:02Z by its clock",
-        "changed back: ipv4 filter/INPUT, by iptables (process 4711), at 2026-11-21T00:00:03Z by its clock",
+        "changed: ipv4 filter/INPUT, by iptables (process 4711), x\\u{1b}[2J (process 4711)",
+        "changed back: ipv4 filter/INPUT, by iptables (process 4711)",
       ])
     #expect(events.allSatisfy { $0.cause == .external && $0.at == start + 60 && $0.kind == .changed })
   }
@@ -59,8 +58,25 @@ struct HeardChangeTests {
   ) throws {
     // The least of all numbers has no opposite.
     let event = try #require(heard([change(1, "now")], ahead: ahead == .min ? .min + 1 : ahead).events.first?.event)
-    #expect(event.words.hasSuffix("by its clock" + (words ?? "")))
+    #expect(event.words.hasSuffix(words.map { ", at 2026-11-21T00:00:01Z by its clock" + $0 } ?? "filter/INPUT"))
     #expect(event.at == start + 60)
+  }
+
+  @Test func `what was learnt late says when it was, by a clock that goes right`() throws {
+    var event = try #require(heard([change(1, "now")]).events.first?.event)
+    event.at = start + 3600
+    #expect(event.words.hasSuffix(", at 2026-11-21T00:00:01Z"))
+  }
+
+  @Test func `what stands beside the rules is told by its side, and not as a chain of rules`() throws {
+    var event = try #require(heard([change(1, "now")]).events.first?.event)
+    event.details.chains = [
+      "ipv4 disk/bundle/manifest", "ipv4 others/inet/guard", "ipv4 sysctl/net.ipv4.ip_forward", "ipv6 filter/INPUT",
+      "…",
+    ]
+    #expect(
+      event.words == "changed: on disk, bundle/manifest, beside ours, inet/guard, net.ipv4.ip_forward, "
+        + "ipv6 filter/INPUT, …")
   }
 
   @Test func `the same change has the same origin however often it is told, and no other has`() {

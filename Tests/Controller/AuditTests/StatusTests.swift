@@ -35,6 +35,39 @@ struct StatusTests {
     #expect(status(makeReport(expected: PerFamily(ipv4: "a", ipv6: nil))).integrity == .unknown)
   }
 
+  @Test func `a change that waits to be confirmed is no drift, and is told with its end`() {
+    let pending = PendingChange(
+      transaction: TransactionID(bytes: [UInt8](repeating: 2, count: 16))!, manifest: wanted, serial: Serial(9),
+      millisecondsLeft: 300_000, isManual: true)
+    let waiting = status(makeReport(observed: PerFamily(ipv4: "x", ipv6: "b"), pending: pending))
+    #expect(waiting.integrity == .unknown && waiting.concern == .pending)
+    #expect(
+      waiting.reasons.contains("release 9 is applied and waits to be confirmed by hand, until 2026-11-21T00:20:00Z"))
+    #expect(!waiting.reasons.contains { $0.contains("differ") })
+    #expect(DriftSides(makeReport(observed: PerFamily(ipv4: "x", ipv6: "b"), pending: pending)) == nil)
+    #expect(DriftSides(makeReport(observed: PerFamily(ipv4: "x", ipv6: "b"))) != nil)
+  }
+
+  @Test(
+    arguments: [
+      ([:], "ipv4 and ipv6 differ from what was committed"),
+      ([.ipv4: ["disk"]], "ipv6 and what is on disk, and maybe the ipv4 rules, differ from what was committed"),
+      (
+        [.ipv4: ["filter", "others", "disk"], .ipv6: ["sysctl"]],
+        "what is on disk and what is beside the rules, and maybe the ipv4 and ipv6 rules, differ from what was committed"
+      ),
+      ([.ipv4: ["filter"]], "ipv4 and ipv6 differ from what was committed"),
+    ] as [([Family: [String]], String)])
+  func `status says which side moved`(tables: [Family: [String]], words: String) {
+    var report = makeReport(observed: PerFamily(ipv4: "x", ipv6: "x"))
+    for family in Family.allCases {
+      report.families[family].chains = (tables[family] ?? []).map {
+        ChainDigest(table: $0, chain: "c", digest: other)
+      }
+    }
+    #expect(status(report).reasons == ["\(words): 'portcullis drift' shows how"])
+  }
+
   @Test func `a host that cannot be reached keeps what it last said`() {
     let drifted = makeReport(observed: PerFamily(ipv4: "x", ipv6: "b"))
     for (report, integrity) in [(makeReport(), Integrity.intact), (drifted, .drifted)] {

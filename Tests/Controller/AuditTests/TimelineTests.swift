@@ -51,6 +51,9 @@ struct Told: Sendable, CustomTestStringConvertible {
     Told("drift that our repair ended", before: drifts, deed: .repaired, ["restored corrective"]) {
       $0.families.ipv4.observed = Digest(of: "a".utf8)
     },
+    Told("drift that enrolling again put right", before: drifts, deed: .enrolled, ["restored intentional"]) {
+      $0.families.ipv4.observed = Digest(of: "a".utf8)
+    },
     Told("drift that a reboot ended", before: drifts, ["rebooted external", "restored corrective"]) {
       $0.bootID = "another"
       $0.families.ipv4.observed = Digest(of: "a".utf8)

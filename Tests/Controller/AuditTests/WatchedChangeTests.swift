@@ -34,6 +34,26 @@ struct DifferingLinesTests {
     #expect(added.moves(to: added).isEmpty)
   }
 
+  @Test func `what is beside the rules is told in words, and no line of a rule`() {
+    func on(_ digest: String) -> DifferingLines {
+      DifferingLines(
+        HostDrift(
+          host: HostID("web1")!,
+          texts: PerFamily { _ in
+            DriftTexts(
+              expected: Array((Self.committed + "*disk\n:trust - [0:0]\n-A trust sha256:aa\nCOMMIT\n").utf8),
+              observed: Array((Self.committed + "*disk\n:trust - [0:0]\n-A trust \(digest)\nCOMMIT\n").utf8))
+          }))
+    }
+    let intact = lines(Self.committed)
+    let (moved, elsewhere) = (on("sha256:bb"), on("sha256:cc"))
+    #expect(intact.moves(to: moved).isEmpty)
+    #expect(intact.besideMoves(to: moved) == ["on disk, trust is sha256:bb, and should be sha256:aa"])
+    #expect(moved.besideMoves(to: elsewhere) == ["on disk, trust is sha256:cc, and should be sha256:aa"])
+    #expect(moved.besideMoves(to: intact) == ["on disk, trust is as it should be again"])
+    #expect(moved.besideMoves(to: moved).isEmpty)
+  }
+
   @Test func `the same line twice counts twice`() {
     let once = lines(Self.committed.replacing("COMMIT", with: "-A INPUT -p icmp -j ACCEPT\nCOMMIT"))
     let twice = lines(

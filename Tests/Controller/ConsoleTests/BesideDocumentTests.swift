@@ -43,7 +43,7 @@ struct BesideDocumentTests {
     #expect((full["pending"] as? [String: Any])?["seconds_left"] as? Int == 43)
     #expect((full["local_act"] as? [String: Any])?["deed"] as? String == "safe")
     let text = StatusDocument([status(Self.report())]).text(TextStyle())
-    #expect(text.contains("release 9 is applied and waits to be confirmed, 43 s left"))
+    #expect(text.contains("release 9 is applied and waits to be confirmed, until 2026-11-21T00:00:43Z"))
     #expect(text.contains("safe policy loaded at the console by root at 2026-11-21T00:00:00Z: drill"))
     let bare = try #require((object(StatusDocument([status(nil)]))["hosts"] as? [[String: Any]])?.first)
     #expect(bare["pending"] is NSNull && bare["local_act"] is NSNull && (bare["owners"] as? [String])?.isEmpty == true)

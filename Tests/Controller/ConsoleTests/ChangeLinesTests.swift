@@ -72,6 +72,34 @@ struct ChangeLinesTests {
     #expect(record.text(TextStyle()).hasSuffix("and 2 more  at some time since 2026-11-21T13:47:30Z of its clock\n"))
   }
 
+  @Test func `what stands beside the rules is told in words, and a change that waits as that`() throws {
+    let change = WatchedChange(
+      host: HostID("web1")!, at: UTCTime("2026-11-21T14:02:31Z")!,
+      event: .changed(
+        .others, families: PerFamily(ipv4: true, ipv6: false),
+        chains: [HostChange.Chain(family: .ipv4, table: "disk", chain: "bundle/manifest", change: .added)],
+        omittedChains: 0), beside: ["on disk, bundle/manifest is sha256:bb, and should be sha256:aa"])
+    #expect(
+      ChangeRecord(try #require(WatchedGroup.fold([change]).first)).text(TextStyle()) == """
+        2026-11-21T14:02:31Z  web1  drifted  on disk, bundle/manifest
+          on disk, bundle/manifest is sha256:bb, and should be sha256:aa
+
+        """)
+    let waits = ["web1", "web2"].enumerated().map { number, host in
+      WatchedChange(
+        host: HostID(host)!, at: UTCTime("2026-11-21T14:02:31Z")!, event: .waits(Serial(13)),
+        until: UTCTime("2026-11-21T14:05:00Z")! + Int64(number))
+    }
+    let groups = WatchedGroup.fold(waits)
+    #expect(groups.count == 1)
+    #expect(
+      ChangeRecord(groups[0]).text(TextStyle()) == """
+        2026-11-21T14:02:31Z  web[1-2]  2 hosts  release 13 is loaded and waits to be confirmed
+          until 2026-11-21T14:05:00Z
+
+        """)
+  }
+
   @Test(arguments: HostileTextTests.hostile)
   func `nothing that a host says moves the terminal`(text: String) throws {
     let hostile = try group(changed(chain: text), name: text, moves: drift("-A INPUT -j ACCEPT"))

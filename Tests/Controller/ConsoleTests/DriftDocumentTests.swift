@@ -2,6 +2,7 @@ import Audit
 import Core
 import Foundation
 import Testing
+import Wire
 
 @testable import Console
 
@@ -29,6 +30,30 @@ struct DriftDocumentTests {
     let group = try #require(document.groups.first)
     #expect(group.ipv4Sources == [nil, nil, nil, "policies/\u{1b}web.yaml:7", nil], "\(group)")
     #expect(group.ipv6Sources.count == group.ipv6.count)
+  }
+
+  @Test func `a change that waits is told apart from drift, and from hosts of which nothing is known`() throws {
+    let now = UTCTime("2026-11-21T14:00:00Z")!
+    let statuses = [("web1", 60_000), ("web2", 63_000), ("web3", nil)].map { name, left in
+      var report = BesideDocumentTests.report()
+      report.host = HostID(name)!
+      report.pending = left.map {
+        PendingChange(
+          transaction: TransactionID(bytes: [UInt8](repeating: 2, count: 16))!, manifest: Digest(of: []),
+          serial: Serial(13), millisecondsLeft: UInt32($0 as Int), isManual: true)
+      }
+      return StatusJudge(now: now).judge(
+        report.host, desired: nil, observation: HostObservation(lastReport: ReceivedReport(report, receivedAt: now)))
+    }
+    let document = DriftDocument([], statuses: statuses)
+    #expect(
+      document.text(TextStyle()) == """
+        release 13 waits to be confirmed until 2026-11-21T14:01:03Z, not judged: web[1-2]
+        nothing committed yet, not judged: web3
+        no drift; 0 of 3 intact
+
+        """)
+    #expect(document.exitCode == 0 && document.summary["waiting"] == 2 && document.summary["unknown"] == 1)
   }
 
   @Test func `where the lines are not known, that is said`() {

@@ -37,7 +37,7 @@ struct GoldenTranscriptTests {
       try Golden.compare(EventsDocument(try await fleet.store.events(since: since), since: since), "events", [format])
     }
     for host in ["web0003", "app0061", "edge095"] {
-      let history = try await HostHistory.read(HostID(host)!, since: nil, store: fleet.store)
+      let history = try await HostHistory.read(HostID(host)!, since: nil, store: fleet.store).entries
       try Golden.compare(HistoryDocument(HostID(host)!, history), "history-\(host)", [.text, .json])
     }
   }

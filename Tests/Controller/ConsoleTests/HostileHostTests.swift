@@ -77,7 +77,7 @@ struct HostileHostTests {
     #expect(Set(events.map(\.kind)).isSuperset(of: [.drifted, .console, .programsChanged, .unreachable]))
     try Self.expectPlain(EventsDocument(events, since: Self.now))
     try Self.expectPlain(
-      HistoryDocument(Self.host, try await HostHistory.read(Self.host, since: nil, store: store)))
+      HistoryDocument(Self.host, try await HostHistory.read(Self.host, since: nil, store: store).entries))
     for event in events { #expect(SafeText.escape(event.words) == event.words) }
   }
 

@@ -166,12 +166,12 @@ struct HostHistoryTests {
     try await record(serial, 1)
     try await record(nil, 2)
     try await record(Serial(99), 3)
-    let history = try await HostHistory.read(HostID("h1")!, since: nil, store: store)
+    let history = try await HostHistory.read(HostID("h1")!, since: nil, store: store).entries
     #expect(history.map(\.event.serial) == [serial, serial, Serial(99)])
     // What others did is not the author's, although his release is named.
     #expect(history.map(\.event.kind) == [.committed, .emptied, .committed])
     #expect(history.map(\.actor) == ["alice", nil, nil] && history.map(\.reason) == ["INC-42", nil, nil])
-    #expect(try await HostHistory.read(HostID("h2")!, since: nil, store: store).isEmpty)
-    #expect(try await HostHistory.read(HostID("h1")!, since: nil, store: nil).isEmpty)
+    #expect(try await HostHistory.read(HostID("h2")!, since: nil, store: store).entries.isEmpty)
+    #expect(try await HostHistory.read(HostID("h1")!, since: nil, store: nil).entries.isEmpty)
   }
 }

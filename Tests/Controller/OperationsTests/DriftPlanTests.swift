@@ -46,6 +46,24 @@ struct DriftPlanTests {
     #expect(repair.content.byHost[h1]?.content == committed && manifest.contentDigest != committed)
   }
 
+  @Test func `a change that waits to be confirmed is nothing to put right, and is told with its end`() async throws {
+    let fleet = try await DriftTraceTests.fleet(hosts: ["h1", "h2"])
+    let now = fleet.folder.workspace.clock.now()
+    for (host, seconds) in [("h1", Int64(0)), ("h2", 3)] {
+      var report = try #require(try await fleet.folder.store.observations()[HostID(host)!]?.lastReport?.report)
+      report.pending = PendingChange(
+        transaction: TransactionID(bytes: [UInt8](repeating: 2, count: 16))!, manifest: Digest(of: []),
+        serial: Serial(9), millisecondsLeft: 300_000, isManual: true)
+      try await fleet.folder.store.record(reports: [ReceivedReport(report, receivedAt: now + seconds)])
+    }
+    for change in [Planning.Change.policies(), .committed] {
+      let planned = try await plan(fleet, change).plan.hosts
+      #expect(planned.map(\.action) == [.unchanged, .unchanged])
+      let words = "runs what it should; release 9 waits there to be confirmed, until \(now + 303) at the latest"
+      #expect(planned.map(\.reason) == [words, words])
+    }
+  }
+
   private func refused(_ planned: Planning.Planned, _ fleet: DriftTraceTests.Fleet) async throws -> String {
     let error = await #expect(throws: Failure.self) {
       try await Applying(fleet.folder.workspace, limits: ContactLimits())

@@ -1,11 +1,13 @@
 import Audit
 import Core
-import Operations
+import Foundation
 import Ruleset
 import Synchronization
 import Testing
 import Transport
 import Wire
+
+@testable import Operations
 
 /// An agent behind no network: it speaks the real protocol, and serves these texts.
 private struct DriftedHosts: HostConnector {
@@ -13,8 +15,13 @@ private struct DriftedHosts: HostConnector {
   let asked: Asked
   /// The digests that it reports are those of its texts.
   var isHonest = false
+  /// A change waits there to be confirmed.
+  var isPending = false
 
-  final class Asked: Sendable { let texts = Mutex(0) }
+  final class Asked: Sendable {
+    let texts = Mutex(0)
+    let bytes = Mutex(0)
+  }
 
   func connect(
     to endpoint: HostEndpoint, limits: ConnectionLimits
@@ -66,7 +73,14 @@ private final class DriftedChannel: HostChannel {
       case .send(let message): state.out.append(message.encode())
       case .report(let nonce):
         var report = FleetFolder.report(host.description, nonce: nonce, drifted: true)
+        if owner.isPending {
+          report.pending = PendingChange(
+            transaction: TransactionID(bytes: [UInt8](repeating: 2, count: 16))!, manifest: Digest(of: []),
+            serial: Serial(9), millisecondsLeft: 60_000, isManual: true)
+        }
         if owner.isHonest {
+          report.committed = Committed(
+            serial: Serial(1), manifest: Digest(of: []), content: Digest(of: []), at: FleetFolder.now)
           for family in Family.allCases {
             report.families[family].expected = Digest(of: owner.texts(host, .expected))
             report.families[family].observed = Digest(of: owner.texts(host, .observed))
@@ -76,7 +90,11 @@ private final class DriftedChannel: HostChannel {
       case .text(let request):
         owner.asked.texts.withLock { $0 += 1 }
         perform(state.session.textReady(.success(owner.texts(host, request.side))), &state)
-        while let piece = state.session.nextPiece() { state.out.append(piece.encode()) }
+        while let piece = state.session.nextPiece() {
+          let bytes = piece.encode()
+          owner.asked.bytes.withLock { $0 += bytes.count }
+          state.out.append(bytes)
+        }
       case .check, .apply, .confirm, .cancel, .local, .observe, .watch, .close: break
       }
     }
@@ -118,7 +136,7 @@ struct DriftSweepTests {
 
   @Test func `drift is compared as a host answers, and its texts are not kept`() async throws {
     let host = DriftedHosts(texts: { _, side in Self.text(side == .expected ? 3 : 4) }, asked: .init())
-    let answers = await sweep(["a", "b"], .compared(known: [:]), host)
+    let answers = await sweep(["a", "b"], .compared(.none), host)
     for answer in answers.values {
       #expect(answer.texts.ipv4 == nil && answer.texts.ipv6 == nil)
       guard let drift = answer.drift, case .differs(let diffs) = drift.finding else {
@@ -139,7 +157,7 @@ struct DriftSweepTests {
     #expect(huge.count > Sweep.comparedLimit)
     let host = DriftedHosts(
       texts: { name, side in name.description == "evil" ? huge : Self.text(side == .expected ? 3 : 4) }, asked: .init())
-    let answers = await sweep(["evil", "a"], .compared(known: [:]), host)
+    let answers = await sweep(["evil", "a"], .compared(.none), host)
     guard let evil = answers[HostID("evil")!]?.drift, case .unreadable(let why) = evil.finding else {
       Issue.record("compared")
       return
@@ -159,35 +177,93 @@ struct DriftSweepTests {
   {
     let host = DriftedHosts(
       texts: { _, side in Self.text(side == .expected ? 3 : 4) }, asked: .init(), isHonest: true)
-    let first = try #require(await sweep(["a"], .compared(known: [:]), host)[HostID("a")!])
+    let first = try #require(await sweep(["a"], .compared(.none), host)[HostID("a")!])
     let known = try #require(first.difference)
     #expect(host.asked.texts.withLock { $0 } == 4)
-    let again = try #require(await sweep(["a"], .compared(known: [HostID("a")!: known]), host)[HostID("a")!])
+    let again = try #require(await sweep(["a"], knowing(known), host)[HostID("a")!])
     #expect(host.asked.texts.withLock { $0 } == 4)
     #expect(again.drift?.exact == first.drift?.exact && again.drift?.key == first.drift?.key)
     #expect(again.difference == nil)
     let changed = DriftedHosts(
       texts: { _, side in Self.text(side == .expected ? 3 : 5) }, asked: .init(), isHonest: true)
-    let other = try #require(await sweep(["a"], .compared(known: [HostID("a")!: known]), changed)[HostID("a")!])
+    let other = try #require(await sweep(["a"], knowing(known), changed)[HostID("a")!])
     #expect(changed.asked.texts.withLock { $0 } == 4)
     #expect(other.drift?.exact != first.drift?.exact && other.difference?.exact == other.drift?.exact)
     // What is known of another host is nothing known of this one.
-    _ = await sweep(["b"], .compared(known: [HostID("a")!: known]), host)
+    _ = await sweep(["b"], knowing(known), host)
     #expect(host.asked.texts.withLock { $0 } == 8)
   }
 
   @Test func `texts that are not those of the report are shown and not remembered`() async throws {
     let host = DriftedHosts(texts: { _, side in Self.text(side == .expected ? 3 : 4) }, asked: .init())
-    let answer = try #require(await sweep(["a"], .compared(known: [:]), host)[HostID("a")!])
+    let answer = try #require(await sweep(["a"], .compared(.none), host)[HostID("a")!])
     #expect(answer.drift?.exact != nil && answer.difference == nil)
   }
 
   @Test func `what is kept of a difference and cannot be read is asked for again`() async throws {
     let host = DriftedHosts(
       texts: { _, side in Self.text(side == .expected ? 3 : 4) }, asked: .init(), isHonest: true)
-    let known = try #require(await sweep(["a"], .compared(known: [:]), host)[HostID("a")!]?.difference)
+    let known = try #require(await sweep(["a"], .compared(.none), host)[HostID("a")!]?.difference)
     let broken = KnownDifference(host: known.host, sides: known.sides, exact: known.exact, body: [9])
-    let again = try #require(await sweep(["a"], .compared(known: [known.host: broken]), host)[HostID("a")!])
+    let again = try #require(await sweep(["a"], knowing(broken), host)[HostID("a")!])
     #expect(again.difference == known)
+  }
+
+  /// As the store would have it.
+  private func knowing(_ known: KnownDifference) -> Sweep.Differences {
+    let body = Digest(of: known.body)
+    return .compared(
+      KnownDifferences([known.host: DifferenceState(sides: known.sides, exact: known.exact, body: body)]) {
+        $0 == body ? known.body : nil
+      })
+  }
+
+  @Test func `a difference that hosts share is read once, and only where one of them reports it again`() async throws {
+    let host = DriftedHosts(texts: { _, side in Self.text(side == .expected ? 3 : 4) }, asked: .init(), isHonest: true)
+    let known = try #require(await sweep(["a"], .compared(.none), host)[HostID("a")!]?.difference)
+    let body = Digest(of: known.body)
+    let state = DifferenceState(sides: known.sides, exact: known.exact, body: body)
+    let reads = Asked()
+    let differences = KnownDifferences(
+      Dictionary(uniqueKeysWithValues: ["a", "b", "c"].map { (HostID($0)!, state) })
+        .merging([HostID("d")!: DifferenceState(sides: known.sides, exact: known.exact, body: Digest(of: [1]))]) { $1 }
+    ) { digest in
+      reads.digests.withLock { $0.append(digest) }
+      return known.body
+    }
+    for name in ["a", "b", "c", "a"] {
+      let drift = await differences.drift(of: HostID(name)!, known.sides)
+      #expect(drift?.host.description == name && drift?.exact == known.exact)
+    }
+    #expect(reads.digests.withLock { $0 } == [body])
+  }
+
+  private final class Asked: Sendable { let digests = Mutex<[Digest]>([]) }
+
+  @Test func `a change that waits to be confirmed is no difference to ask for`() async throws {
+    let host = DriftedHosts(
+      texts: { _, side in Self.text(side == .expected ? 3 : 4) }, asked: .init(), isHonest: true, isPending: true)
+    #expect(await sweep(["a"], .compared(.none), host)[HostID("a")!]?.drift == nil)
+    #expect(await sweep(["a"], .texts, host)[HostID("a")!]?.texts.ipv4 == nil)
+    #expect(host.asked.texts.withLock { $0 } == 0)
+  }
+
+  /// The figures stand in docs/adr/0014-texts-are-shared.md.
+  @Test func `fifty hosts with one line more in ten thousand rules send their texts once`() async throws {
+    let (expected, observed) = (Self.text(10_000), Self.text(10_001))
+    let host = DriftedHosts(
+      texts: { _, side in side == .expected ? expected : observed }, asked: .init(), isHonest: true)
+    let names = (1...50).map { "h\($0)" }
+    let answers = await sweep(names, .texts, host)
+    #expect(answers.count == 50 && answers.values.allSatisfy { $0.texts.ipv6?.observed == observed })
+    let (texts, bytes) = (host.asked.texts.withLock { $0 }, host.asked.bytes.withLock { $0 })
+    print("50 hosts, one line in 10,000 rules: \(texts) texts of \(bytes) bytes, \(50 * bytes) if each sent its own")
+    #expect(texts == 4 && bytes < 2 * (expected.count + observed.count) + 4096)
+    // The other 49 differ alone.
+    let mixed = DriftedHosts(
+      texts: { name, side in side == .expected ? expected : Self.text(name.description == "h1" ? 3 : 4) },
+      asked: .init(), isHonest: true)
+    #expect(await sweep(names, .texts, mixed)[HostID("h1")!]?.texts.ipv4?.observed == Self.text(3))
+    #expect(mixed.asked.texts.withLock { $0 } == 6)
   }
 }

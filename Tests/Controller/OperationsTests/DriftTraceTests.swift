@@ -122,6 +122,22 @@ struct DriftTraceTests {
     #expect(DriftGroup.fold([alike[0], elsewhere]).map(\.hosts.count) == [1, 1])
   }
 
+  @Test func `what has no rule gone needs no release to say where it came from`() async throws {
+    let fleet = try await Self.fleet()
+    let added = HostDrift(
+      host: HostID("h1")!,
+      texts: PerFamily { _ in
+        DriftTexts(
+          expected: Array("*filter\n:INPUT DROP [0:0]\nCOMMIT\n".utf8),
+          observed: Array("*filter\n:INPUT DROP [0:0]\n-A INPUT -p gre -j ACCEPT\nCOMMIT\n".utf8))
+      })
+    #expect(!added.hasSources && (try fleet.drift("h1")).hasSources)
+    let traced = try await fleet.traced([added])[0]
+    #expect(traced.key == added.key && traced.untraced == nil)
+    let bundles = try await fleet.folder.store.committedBundles(of: [HostID("h1")!, HostID("h9")!])
+    #expect(bundles.keys.map(\.description) == ["h1"])
+  }
+
   @Test func `where nobody knows the line, that is said`() async throws {
     let fleet = try await Self.fleet(isTraced: false)
     let old = try await fleet.traced([try fleet.drift("h1")])[0]

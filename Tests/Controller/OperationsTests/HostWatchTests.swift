@@ -1,5 +1,6 @@
 import Audit
 import Core
+import Store
 import Synchronization
 import Testing
 import Transport
@@ -39,13 +40,13 @@ struct HostWatchTests {
 
   /// What is told until there is enough of it.
   private static func watch(
-    _ agents: FakeAgents, waiver: Waiver? = nil, until count: Int, isHeard: Bool = false
+    _ agents: FakeAgents, until count: Int, isHeard: Bool = false
   ) async -> [WatchedChange] {
     let (told, sink) = AsyncStream.makeStream(of: WatchedChange.self)
     let watch = HostWatch(
       host: host, fleet: FleetID("lab")!, endpoint: HostEndpoint(name: "h001", addresses: [], user: "portcullis"),
       sweep: Sweep(connector: agents, limits: ContactLimits(parallel: 1, timeout: patience)), gate: Gate(1),
-      waiver: waiver, clock: SystemClock()
+      clock: SystemClock()
     ) { sink.yield($0) }
     let task = Task {
       await watch.run()
@@ -138,10 +139,80 @@ struct HostWatchTests {
         made: UTCTime(secondsSinceEpoch: 0))
     }
     let agents = Self.rebooted(before: true, after: true)
-    let waived = await Self.watch(agents, waiver: waiver(try #require(drift.exact)), until: 2, isHeard: true)
-    #expect(waived.map(\.isWaived) == [true, true] && waived.map(\.event) == [.differs, .heard(differs: true)])
-    let other = await Self.watch(agents, waiver: waiver(Digest(of: [7])), until: 1)
-    #expect(other.map(\.isWaived) == [false])
+    let told = await Self.watch(agents, until: 2, isHeard: true)
+    #expect(told.map(\.event) == [.differs, .heard(differs: true)])
+    func judged(_ difference: Digest) -> [Bool] {
+      told.map { $0.judged(by: [Self.host: waiver(difference)], at: SystemClock().now()).isWaived }
+    }
+    #expect(judged(try #require(drift.exact)) == [true, true] && judged(Digest(of: [7])) == [false, false])
+  }
+
+  @Test func `a change that waits to be confirmed is told as that, and what is loaded is no drift`() async {
+    let agents = FakeAgents { _, message in
+      switch message {
+      case .hello: return Self.hello()
+      case .report(let nonce):
+        var report = Self.report(nonce, differs: true)
+        report.pending = PendingChange(
+          transaction: TransactionID(bytes: [UInt8](repeating: 2, count: 16))!, manifest: Digest(of: []),
+          serial: Serial(13), millisecondsLeft: 60_000, isManual: true)
+        return .report(report)
+      case .watch(.max, 0): return .changes(Changes(last: 5))
+      case .watch:
+        var loaded = Self.change(6, differs: false)
+        loaded.cause = .ours(Serial(13))
+        return .changes(Changes(entries: [loaded], last: 6))
+      // Nobody has to ask for its texts.
+      default: return nil
+      }
+    }
+    let told = await Self.watch(agents, until: 3, isHeard: true)
+    #expect(told.prefix(2).map(\.event) == [.waits(Serial(13)), .heard(differs: false)])
+    #expect(told.first?.until.map { $0 > SystemClock().now() } == true)
+    guard case .changed(.ours(Serial(13)), _, _, _)? = told.last?.event else {
+      Issue.record("\(told)")
+      return
+    }
+  }
+
+  private final class Said: Sendable { let waived = Mutex<[Bool]>([]) }
+
+  @Test func `a waiver that is made while somebody watches counts from then on, also for what stands`() async throws {
+    let fleet = try FleetFolder(policy: FleetFolder.bothHalves)
+    let (store, workspace) = (fleet.store, fleet.workspace)
+    let (arrivals, sink) = AsyncStream.makeStream(of: DriftWatch.Arrival.self)
+    let said = Said()
+    let watching = Task {
+      var ended = DriftWatch.Ended(lost: [], watched: [Self.host], strangers: [])
+      try await DriftWatch(workspace, limits: ContactLimits()).tell(arrivals, sink, &ended, store) { groups in
+        said.waived.withLock { $0 += groups.map(\.first.isWaived) }
+        return true
+      }
+      return ended
+    }
+    func differs(_ host: HostID) async throws {
+      let count = said.waived.withLock { $0.count }
+      sink.yield(
+        .change(WatchedChange(host: host, at: SystemClock().now(), event: .differs, difference: Digest(of: [7]))))
+      while said.waived.withLock({ $0.count }) == count { try await Task.sleep(for: .milliseconds(10)) }
+    }
+    func waive(_ host: HostID) async throws {
+      try await store.save(waivers: [
+        Waiver(
+          host: host, difference: Digest(of: [7]), words: "", ends: SystemClock().now() + 3600, reason: "r", actor: "a",
+          made: UTCTime(secondsSinceEpoch: 0))
+      ])
+    }
+    let others = [HostID("h002")!, HostID("h003")!]
+    try await differs(Self.host)
+    for host in others { try await differs(host) }
+    try await waive(Self.host)
+    try await differs(Self.host)
+    try await waive(others[0])
+    sink.yield(.over)
+    #expect(try await watching.value.differing == [others[1]])
+    #expect(said.waived.withLock { $0 } == [false, false, false, true])
+    _ = fleet
   }
 
   @Test func `an agent that does not know the question is told of once, and left alone`() async {

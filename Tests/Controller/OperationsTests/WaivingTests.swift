@@ -1,5 +1,7 @@
 import Audit
+import Console
 import Core
+import Rollout
 import Testing
 import Wire
 
@@ -14,11 +16,18 @@ struct WaivingTests {
       texts: PerFamily { _ in DriftTexts(expected: text(""), observed: text("-A INPUT \(rule) -j ACCEPT\n")) })
   }
 
-  private func status(_ host: String, drifted: Bool = true, degraded: String? = nil) -> HostStatus {
+  private func status(
+    _ host: String, drifted: Bool = true, degraded: String? = nil, isPending: Bool = false
+  ) -> HostStatus {
     var report = FleetFolder.report(host, drifted: drifted)
     report.committed = Committed(
       serial: Serial(1), manifest: Digest(of: []), content: Digest(of: []), at: FleetFolder.now)
     report.degraded = degraded
+    if isPending {
+      report.pending = PendingChange(
+        transaction: TransactionID(bytes: [UInt8](repeating: 2, count: 16))!, manifest: Digest(of: []),
+        serial: Serial(9), millisecondsLeft: 60_000, isManual: true)
+    }
     var observation = HostObservation()
     observation.lastReport = ReceivedReport(report, receivedAt: FleetFolder.now)
     return StatusJudge(now: FleetFolder.now + 1).judge(HostID(host)!, desired: nil, observation: observation)
@@ -47,8 +56,42 @@ struct WaivingTests {
     #expect(
       waived.leftOut == [
         HostID("h2")!: Waiving.degraded, HostID("h3")!: "not enrolled, so that nobody asked",
-        HostID("h4")!: "nothing differs",
       ])
+    #expect(waived.intact.map(\.description) == ["h4"])
+    // Some of what was asked for was not done.
+    #expect(WaiveDocument(waived, now: FleetFolder.now).exitCode == 2)
+    let whole = sort([drift("h1", "-i lo")], [status("h1"), status("h4", drifted: false)], enrolled: ["h1", "h4"])
+    #expect(WaiveDocument(whole, now: FleetFolder.now).exitCode == 0)
+  }
+
+  @Test func `a change that waits to be confirmed is nothing to waive`() {
+    let waits = sort([], [status("h1", isPending: true)], enrolled: ["h1"])
+    #expect(waits.leftOut == [HostID("h1")!: "release 9 waits there to be confirmed, which is no drift"])
+  }
+
+  @Test func `what a repair could not put back is named by its sides`() {
+    var gone = status("h3")
+    gone.contact = .unreachable
+    let disk = HostDrift(
+      host: HostID("h4")!,
+      texts: PerFamily { _ in
+        DriftTexts(expected: [], observed: Array("*disk\n:trust - [0:0]\n-A trust sha256:bb\nCOMMIT\n".utf8))
+      })
+    let outcome = DriftRepair.Outcome(
+      DriftHunt.Found(
+        drifts: [drift("h1", "-i lo"), disk],
+        statuses: [status("h1"), status("h2", drifted: false), gone, status("h4"), status("h5")]))
+    #expect(outcome.differing.map(\.host.description) == ["h1", "h4", "h5"])
+    #expect(outcome.differing.map(\.sides) == [[.running], [.disk], []])
+    #expect(outcome.silent.map(\.description) == ["h3"] && outcome.exitCode == .someUnreachable)
+    #expect(DriftRepair.Outcome(differing: outcome.differing, silent: []).exitCode == .finding)
+    let applied = Applying.Applied(
+      release: nil, hosts: [], tally: RunTally(), awaiting: [], withdrawn: [], leftOut: [], unreachable: nil)
+    let text = ApplyDocument(applied, left: outcome).text(TextStyle())
+    #expect(text.contains("still drifted (running rules): h1\n  hint: somebody changes the running rules back"))
+    #expect(text.contains("still drifted (on disk): h4\n  hint: a repair writes our rules only"))
+    #expect(text.contains("still drifted: h5\n  hint: portcullis drift -l h5"))
+    #expect(text.hasSuffix("did not say how they stand now: h3\n"))
   }
 
   @Test func `differences that are not the same are several, whether or not one was waived before`() {

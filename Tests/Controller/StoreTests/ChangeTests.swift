@@ -98,7 +98,7 @@ struct ChangeTests {
     // Another host has the same.
     try await store.remember([makeDifference(host(2), "49"), makeDifference(host(1), "50")])
     #expect(try await texts() == 2)
-    #expect(try await store.knownDifferences(of: [host(1), host(2)]).count == 2)
+    #expect(try await store.differences(of: [host(1), host(2)]).count == 2)
   }
 
   @Test func `an alarm is told once after each repair`() async throws {

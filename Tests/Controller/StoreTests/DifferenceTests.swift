@@ -29,25 +29,30 @@ struct DifferenceTests {
     let store = try Scratch().open()
     let first = try known(1, "-i lo")
     try await store.remember([first, try known(2, "-i lo"), try known(3, "-i eth0")])
-    let back = try await store.knownDifferences(of: (0..<5).map(host))
-    #expect(back.count == 3 && back[host(1)] == first)
-    #expect(try HostDrift(host: host(1), encoded: back[host(1)]!.body).exact == drift(1, "-i lo").exact)
+    let back = try await store.differences(of: (0..<5).map(host))
+    func state(_ known: KnownDifference) -> DifferenceState {
+      DifferenceState(sides: known.sides, exact: known.exact, body: Digest(of: known.body))
+    }
+    #expect(back.count == 3 && back[host(1)] == state(first))
+    let body = try #require(try await store.difference(back[host(1)]!.body))
+    #expect(try HostDrift(host: host(1), encoded: body).exact == drift(1, "-i lo").exact)
     #expect(try await store.read("count") { try Int.fetchOne($0, sql: "SELECT count(*) FROM texts") } == 2)
     let later = try known(1, "-i eth9")
     try await store.remember([later])
-    #expect(try await store.knownDifferences(of: [host(1)]) == [host(1): later])
+    #expect(try await store.differences(of: [host(1)]) == [host(1): state(later)])
     // What nobody names any more goes, what somebody does stays.
     try await store.remember([try known(2, "-i eth9")])
     try await store.pruneBundles(keepingReleases: 1)
     #expect(try await store.read("count") { try Int.fetchOne($0, sql: "SELECT count(*) FROM texts") } == 2)
-    #expect(try await store.knownDifferences(of: (0..<5).map(host)).count == 3)
+    #expect(try await store.differences(of: (0..<5).map(host)).count == 3)
   }
 
   @Test func `a text that was altered is as good as none`() async throws {
     let store = try Scratch().open()
     try await store.remember([try known(1, "-i lo")])
     try await store.write("alter") { try $0.execute(sql: "UPDATE texts SET body = zeroblob(4)") }
-    #expect(try await store.knownDifferences(of: [host(1)]).isEmpty)
+    let body = try #require(try await store.differences(of: [host(1)])[host(1)]).body
+    for digest in [body, Digest(of: [])] { #expect(try await store.difference(digest) == nil) }
   }
 
   @Test func `a waiver is one for a host, and an observation has both`() async throws {
@@ -82,7 +87,7 @@ struct DifferenceTests {
     ])
     try await store.removeEnrolment(of: host(1), at: start)
     #expect(try await store.waivers().isEmpty)
-    #expect(try await store.knownDifferences(of: [host(1)]).isEmpty)
+    #expect(try await store.differences(of: [host(1)]).isEmpty)
   }
 
   @Test func `what a verb brought to hosts is told by when it began, also where it failed there`() async throws {

@@ -110,6 +110,12 @@ struct EventTests {
     await #expect(throws: Failure.self) { try await store.write("alter") { try $0.execute(sql: "DELETE FROM events") } }
     #expect(try await store.events(since: start + 30).count == 1)
     #expect(try await store.events(limit: 1) == [all[3]])
+    // Of whom nobody asked is not among those that are left out, and nothing is left out unsaid.
+    try await store.record(reports: [received(drifted(host(2), "0"), 40)])
+    let own = try await store.events(of: [host(1), host(3)] as Set, limit: 1)
+    #expect(own.told == [all[3]] && own.leftOut == 1)
+    #expect(try await store.events(of: [host(1)] as Set, limit: 2).leftOut == 0)
+    #expect(try await store.events(of: nil as Set<HostID>?, limit: 2).leftOut == 1)
     // Reports of the time are still what the next is compared with.
     try await store.pruneEvents(before: start + 1000)
     try await store.record(reports: [received(drifted(host(1), "3"), 2000)])

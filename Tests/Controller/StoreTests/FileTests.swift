@@ -154,7 +154,7 @@ struct FileTests {
     let numbers = (0..<200).map { host($0) }
     return [
       try await store.events().count, try await store.waivers().count,
-      try await store.knownDifferences(of: numbers).count,
+      try await store.differences(of: numbers).count,
     ]
   }
 

@@ -49,7 +49,7 @@ import Wire
     }
     let acknowledged = acknowledged(in: directory)
     let store = try scratch.open()
-    let known = try await store.knownDifferences(of: (1...acknowledged + 1).map { host($0) }).count
+    let known = try await store.differences(of: (1...acknowledged + 1).map { host($0) }).count
     let waivers = try await store.waivers()
     let events = try await store.events()
     print("killed after \(milliseconds) ms: \(acknowledged) acknowledged")
