@@ -63,6 +63,23 @@ package struct Serial: Hashable, Sendable, Comparable, CustomStringConvertible {
   package static func < (a: Serial, b: Serial) -> Bool { a.value < b.value }
 }
 
+/// The number of a lockdown or unlock order within its fleet: one row for both kinds. It never goes back on any host.
+package struct Epoch: Hashable, Sendable, Comparable, CustomStringConvertible {
+  /// As for `Serial`: a stolen lockdown key must not be able to end all unlocking.
+  package static let maximumStep: UInt64 = 1 << 20
+
+  /// No order yet.
+  package static let none = Epoch(0)
+
+  package let value: UInt64
+
+  package init(_ value: UInt64) { self.value = value }
+
+  package var next: Epoch? { value == .max ? nil : Epoch(value + 1) }
+  package var description: String { String(value) }
+  package static func < (a: Epoch, b: Epoch) -> Bool { a.value < b.value }
+}
+
 /// The two halves of every ruleset.
 package enum Family: String, Hashable, Sendable, CaseIterable, Comparable, CustomStringConvertible {
   case ipv4

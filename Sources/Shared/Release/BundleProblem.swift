@@ -13,18 +13,7 @@ package enum BundleProblem: Error, Hashable, Sendable {
   case surplusFile(BundleFile)
   case tooLarge(BundleFile, size: Int)
   case malformed(FormatProblem)
-  /// A signature file that is no signature accepted here.
-  case malformedSignature(BundleFile, SSHFormatProblem)
-  /// A well-formed signature by a known key that does not verify.
-  case badSignature(BundleFile, principal: String)
-  case unknownKey(BundleFile, fingerprint: String)
-  case otherNamespace(BundleFile, found: String, wanted: String)
-  /// The key may sign, but not releases.
-  case keyForOtherPurposes(BundleFile, principal: String, namespaces: [String], wanted: String)
-  case expiredKey(BundleFile, principal: String, end: UTCTime, now: UTCTime)
-  case keyNotYetValid(BundleFile, principal: String, start: UTCTime, now: UTCTime)
-  /// All valid signatures together are by too few people.
-  case tooFewSigners([String], threshold: Int)
+  case signatures(SignatureProblem)
   case otherFleet(found: FleetID, expected: FleetID)
   case otherHost(found: HostID, expected: HostID)
   case olderSerial(found: Serial, installed: Serial)
@@ -41,10 +30,14 @@ package enum BundleProblem: Error, Hashable, Sendable {
     switch self {
     case .missingFile, .surplusFile, .malformed, .manifestDisagrees: .malformed
     case .tooLarge: .tooLarge
-    case .malformedSignature, .badSignature, .tooFewSigners, .notInRelease, .fileDiffers: .badSignature
-    case .unknownKey: .unknownKey
-    case .expiredKey, .keyNotYetValid: .expiredKey
-    case .otherNamespace, .keyForOtherPurposes: .otherNamespace
+    case .notInRelease, .fileDiffers: .badSignature
+    case .signatures(let problem):
+      switch problem.kind {
+      case .badSignature, .tooFewSigners: .badSignature
+      case .unknownKey: .unknownKey
+      case .expiredKey: .expiredKey
+      case .otherNamespace: .otherNamespace
+      }
     case .otherFleet: .otherFleet
     case .otherHost: .otherHost
     case .olderSerial: .olderSerial
@@ -62,23 +55,7 @@ extension BundleProblem: CustomStringConvertible {
     case .surplusFile(let file): "the bundle must not have \(file.fileName)"
     case .tooLarge(let file, let size): "\(file.fileName) has \(size) bytes, more than the \(file.maximumSize) allowed"
     case .malformed(let problem): problem.description
-    case .malformedSignature(let file, let problem): "\(file.fileName) is not a signature accepted here: \(problem)"
-    case .badSignature(let file, let principal):
-      "\(file.fileName) is not \(principal)'s signature over this release statement: one of the two was changed"
-    case .unknownKey(let file, let fingerprint):
-      "\(file.fileName) was made with the key \(fingerprint), which this host's allowed_signers does not know"
-    case .otherNamespace(let file, let found, let wanted):
-      "\(file.fileName) was made for '\(SafeText.escape(found))', not for '\(wanted)'"
-    case .keyForOtherPurposes(let file, let principal, let namespaces, let wanted):
-      "\(file.fileName) was made with a key of \(principal), who may sign \(namespaces.joined(separator: ", ")) "
-        + "but not \(wanted)"
-    case .expiredKey(let file, let principal, let end, let now):
-      "\(file.fileName) was made with a key of \(principal) that ended at \(end); this host's clock says \(now)"
-    case .keyNotYetValid(let file, let principal, let start, let now):
-      "\(file.fileName) was made with a key of \(principal) that begins at \(start); this host's clock says \(now)"
-    case .tooFewSigners(let principals, let threshold):
-      "the release needs the signatures of \(threshold) people and has those of \(principals.count)"
-        + (principals.isEmpty ? "" : " (\(principals.joined(separator: ", ")))")
+    case .signatures(let problem): problem.description
     case .otherFleet(let found, let expected): "the release is for fleet \(found); this host belongs to \(expected)"
     case .otherHost(let found, let expected): "the bundle is for host \(found); this host is \(expected)"
     case .olderSerial(let found, let installed):

@@ -51,6 +51,8 @@ package struct Manifest: Hashable, Sendable {
   package let sets: File?
   /// Nil when the bundle has no kernel settings.
   package let sysctl: File?
+  /// The lockdown profiles staged with the rules, sorted by name.
+  package let profiles: [ProfileEntry]
 
   /// In bytes.
   package static let maximumForeignRuleLength = 1024
@@ -60,7 +62,7 @@ package struct Manifest: Hashable, Sendable {
     fleet: FleetID, host: HostID, serial: Serial, grants: [Grant] = [], mode: Mode, forwardsForeign: Bool = false,
     deniesForeign: Bool = false, foreignAllowed: [String] = [], labels: [String], sources: [String],
     files: PerFamily<File>?,
-    sets: File? = nil, sysctl: File? = nil
+    sets: File? = nil, sysctl: File? = nil, profiles: [ProfileEntry] = []
   ) throws(FormatProblem) {
     func refuse(_ reason: String) -> FormatProblem { FormatProblem(Self.file, reason) }
     guard serial > .none else { throw refuse("serial 0 means that there is no release; the first is 1") }
@@ -83,6 +85,14 @@ package struct Manifest: Hashable, Sendable {
     guard mode != .withdrawn || sets == nil && sysctl == nil else {
       throw refuse("mode withdrawn has neither ipsets nor kernel settings")
     }
+    guard mode != .withdrawn || profiles.isEmpty else { throw refuse("mode withdrawn has no lockdown profiles") }
+    guard profiles.count <= ProfileEntry.maximumCount else {
+      throw refuse("\(profiles.count) lockdown profiles, more than the \(ProfileEntry.maximumCount) allowed")
+    }
+    let profiles = profiles.sorted { $0.name < $1.name }
+    for (profile, next) in zip(profiles, profiles.dropFirst()) where profile.name == next.name {
+      throw refuse("two lockdown profiles have the name \(profile.name)")
+    }
     for (name, file) in Self.named(files, sets, sysctl) {
       guard (0...name.maximumSize).contains(file.size) else {
         throw refuse("\(name.fileName) has \(file.size) bytes, more than the \(name.maximumSize) allowed")
@@ -101,6 +111,7 @@ package struct Manifest: Hashable, Sendable {
     self.files = files
     self.sets = sets
     self.sysctl = sysctl
+    self.profiles = profiles
     let size = encode().count
     guard size <= BundleFile.manifest.maximumSize else {
       throw refuse(
@@ -139,11 +150,12 @@ package struct Manifest: Hashable, Sendable {
     lines += labels.map { "label \($0)" }
     lines += sources.map { "source \($0)" }
     lines += named.map { "file \($0.name.fileName) \($0.file.size) \($0.file.digest)" }
+    lines += profiles.map { "lockdown \($0.text)" }
     return lines.flatMap { Array($0.utf8) + [UInt8(ascii: "\n")] }
   }
 
   /// Letters, digits and `._-+/:=@`, so that a label is one word wherever it is shown.
-  private static func fault(inLabel label: String) -> String? {
+  static func fault(inLabel label: String) -> String? {
     guard (1...maximumLabelLength).contains(label.utf8.count) else {
       return "a label has \(label.utf8.count) bytes; 1 to \(maximumLabelLength) are allowed"
     }

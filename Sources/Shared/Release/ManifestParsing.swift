@@ -9,7 +9,7 @@ extension Manifest {
     let hostText = try lines.value(of: "host")
     guard let host = HostID(hostText) else { throw lines.problem("'\(hostText)' is not a host's name") }
     let serial = Serial(try lines.unsigned("serial"))
-    let grants = try sortedValues(of: "grant", in: &lines).map { (text) throws(FormatProblem) in
+    let grants = try lines.sortedValues(of: "grant").map { (text) throws(FormatProblem) in
       guard let grant = Grant(text) else { throw lines.problem("grant '\(text)' is not known here") }
       return grant
     }
@@ -25,52 +25,60 @@ extension Manifest {
     guard foreignText == nil || foreignText == "deny" else {
       throw lines.problem("foreign '\(foreignText ?? "")' is not deny")
     }
-    let foreignAllowed = try sortedValues(of: "foreign-allow", in: &lines)
-    let labels = try sortedValues(of: "label", in: &lines)
-    let sources = try sortedValues(of: "source", in: &lines)
+    let foreignAllowed = try lines.sortedValues(of: "foreign-allow")
+    let labels = try lines.sortedValues(of: "label")
+    let sources = try lines.sortedValues(of: "source")
     let files: PerFamily<File>? =
       mode == .withdrawn
       ? nil
       : try PerFamily { (family) throws(FormatProblem) in
         let name = BundleFile.rules(family).fileName
-        return try entry(try lines.value(of: "file \(name)"), name, lines)
+        return try entry(try lines.value(of: "file \(name)"), in: "file \(name)", lines)
       }
     let sets = try optionalEntry(of: .sets, in: &lines)
     let sysctl = try optionalEntry(of: .sysctl, in: &lines)
+    let profiles = try lines.sortedValues(of: "lockdown").map { (text) throws(FormatProblem) in try profile(text, lines)
+    }
     try lines.end()
     return try Manifest(
       fleet: fleet, host: host, serial: serial, grants: grants, mode: mode, forwardsForeign: forwardText != nil,
       deniesForeign: foreignText != nil, foreignAllowed: foreignAllowed, labels: labels, sources: sources, files: files,
       sets: sets,
-      sysctl: sysctl)
-  }
-
-  private static func sortedValues(of key: String, in lines: inout StrictLines) throws(FormatProblem) -> [String] {
-    var values: [String] = []
-    while let value = lines.optionalValue(of: key) {
-      if let last = values.last, !last.utf8.lexicographicallyPrecedes(value.utf8) {
-        throw lines.problem(last == value ? "\(key) '\(value)' stands twice" : "\(key) '\(value)' is out of order")
-      }
-      values.append(value)
-    }
-    return values
+      sysctl: sysctl, profiles: profiles)
   }
 
   private static func optionalEntry(
     of file: BundleFile, in lines: inout StrictLines
   ) throws(FormatProblem) -> File? {
     guard let value = lines.optionalValue(of: "file \(file.fileName)") else { return nil }
-    return try entry(value, file.fileName, lines)
+    return try entry(value, in: "file \(file.fileName)", lines)
   }
 
-  private static func entry(_ value: String, _ name: String, _ lines: StrictLines) throws(FormatProblem) -> File {
+  private static func entry(_ value: String, in key: String, _ lines: StrictLines) throws(FormatProblem) -> File {
     let words = value.split(separator: " ", omittingEmptySubsequences: false)
     guard words.count == 2, let number = CanonicalNumber.parse(words[0]), let size = Int(exactly: number) else {
-      throw lines.problem("a 'file \(name)' line has a size in bytes and a digest")
+      throw lines.problem("a '\(key)' line has a size in bytes and a digest")
     }
     guard let digest = Digest(String(words[1])) else {
       throw lines.problem("'\(words[1])' is not sha256: and 64 hexadecimal digits")
     }
     return File(size: size, digest: digest)
+  }
+
+  private static func profile(_ value: String, _ lines: StrictLines) throws(FormatProblem) -> ProfileEntry {
+    let words = value.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+    guard words.count == 6 else {
+      throw lines.problem("a 'lockdown' line has a name, a rank, and each family's size in bytes and digest")
+    }
+    guard let name = ProfileName(words[0]) else { throw lines.problem("'\(words[0])' is not a profile's name") }
+    guard let number = CanonicalNumber.parse(words[1]), let rank = LockRank(number) else {
+      throw lines.problem("'\(words[1])' is not a rank, which is 0 to \(LockRank.maximum)")
+    }
+    let files = PerFamily(ipv4: words[2...3], ipv6: words[4...5])
+    return try ProfileEntry(
+      name: name, rank: rank,
+      files: files.map { (_, words) throws(FormatProblem) in
+        try entry(words.joined(separator: " "), in: "lockdown", lines)
+      })
   }
 }

@@ -3,9 +3,6 @@ package import Core
 /// What is signed: one small text that binds every host's manifest, through a Merkle root, to one serial of one fleet.
 /// One signature, and so one touch of a hardware key, covers the whole fleet, and no host learns another's rules.
 package struct ReleaseStatement: Hashable, Sendable {
-  /// In bytes of printable ASCII.
-  package static let maximumReasonLength = 512
-
   package let fleet: FleetID
   package let serial: Serial
   package let issued: UTCTime
@@ -23,17 +20,12 @@ package struct ReleaseStatement: Hashable, Sendable {
   ) throws(FormatProblem) {
     func refuse(_ reason: String) -> FormatProblem { FormatProblem(Self.file, reason) }
     guard serial > .none else { throw refuse("serial 0 means that there is no release; the first is 1") }
-    for (name, time) in [("issued", issued), ("expires", expires)] where UTCTime(time.description) != time {
-      throw refuse("'\(name)' lies outside the years 1970 to 9999")
+    for (name, time) in [("issued", issued), ("expires", expires)] {
+      if let fault = SignedWords.fault(inTime: time) { throw refuse("'\(name)' \(fault)") }
     }
     guard issued < expires else { throw refuse("it expires (\(expires)) before it is issued (\(issued))") }
     guard hosts > 0 else { throw refuse("a release needs at least one host") }
-    guard (1...Self.maximumReasonLength).contains(reason.utf8.count) else {
-      throw refuse("the reason has \(reason.utf8.count) bytes; 1 to \(Self.maximumReasonLength) are allowed")
-    }
-    guard reason.utf8.allSatisfy(ASCII.isPrintable), reason.utf8.first != 0x20, reason.utf8.last != 0x20 else {
-      throw refuse("the reason must be one line of printable ASCII without spaces around it")
-    }
+    if let fault = SignedWords.fault(inReason: reason) { throw refuse(fault) }
     self.fleet = fleet
     self.serial = serial
     self.issued = issued

@@ -60,6 +60,18 @@ struct StrictLines {
     return String(decoding: line.dropFirst(prefix.count), as: UTF8.self)
   }
 
+  /// The values of the next lines that have this key: sorted by bytes, each once.
+  mutating func sortedValues(of key: String) throws(FormatProblem) -> [String] {
+    var values: [String] = []
+    while let value = optionalValue(of: key) {
+      if let last = values.last, !last.utf8.lexicographicallyPrecedes(value.utf8) {
+        throw problem(last == value ? "\(key) '\(value)' stands twice" : "\(key) '\(value)' is out of order")
+      }
+      values.append(value)
+    }
+    return values
+  }
+
   /// The next line whole, or nil at the end.
   mutating func whole() -> String? {
     guard index < lines.count else { return nil }

@@ -191,52 +191,11 @@ package struct BundleVerifier: Sendable {
     return false
   }
 
-  /// Signatures that do not count (by a key this host does not know yet, say, while keys are exchanged) do no harm as
-  /// long as enough others do; when too few do, the first one's fault is reported.
   private func signers(of bundle: UnverifiedBundle, now: UTCTime) throws(BundleProblem) -> [String] {
-    var principals = Set<String>()
-    var first: BundleProblem?
-    for (index, signature) in bundle.signatures.enumerated() {
-      do throws(BundleProblem) {
-        principals.insert(try signer(signature, .signature(index), over: bundle.statement, now: now))
-      } catch {
-        first = first ?? error
-      }
-      // Further signatures could change nothing but the work done.
-      if principals.count >= threshold { break }
-    }
-    let sorted = principals.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-    guard sorted.count >= threshold else { throw first ?? .tooFewSigners(sorted, threshold: threshold) }
-    return sorted
-  }
-
-  private func signer(
-    _ text: [UInt8], _ file: BundleFile, over statement: [UInt8], now: UTCTime
-  ) throws(BundleProblem) -> String {
-    func wellFormed<Value>(_ read: () throws(SSHFormatProblem) -> Value) throws(BundleProblem) -> Value {
-      do throws(SSHFormatProblem) { return try read() } catch { throw .malformedSignature(file, error) }
-    }
-    let wanted = SigningNamespace.release.rawValue
-    let signature = try wellFormed { () throws(SSHFormatProblem) in try SSHSignature.parse(armored: text) }
-    let signer: AllowedSigner
-    switch allowedSigners.signer(of: signature.key.blob, namespace: wanted, at: now) {
-    case .signer(let found): signer = found
-    case .unknownKey: throw .unknownKey(file, fingerprint: signature.key.fingerprint)
-    case .otherNamespace(let found):
-      throw .keyForOtherPurposes(file, principal: found.principal, namespaces: found.namespaces, wanted: wanted)
-    case .notYetValid(let found):
-      throw .keyNotYetValid(file, principal: found.principal, start: found.validAfter ?? now, now: now)
-    case .expired(let found):
-      throw .expiredKey(file, principal: found.principal, end: found.validBefore ?? now, now: now)
-    }
-    let verdict = try wellFormed { () throws(SSHFormatProblem) in
-      try signature.verify(message: statement, namespace: wanted)
-    }
-    switch verdict {
-    case .valid: return signer.principal
-    case .invalid: throw .badSignature(file, principal: signer.principal)
-    case .otherNamespace(let found): throw .otherNamespace(file, found: found, wanted: wanted)
-    }
+    let check = SignatureCheck(allowedSigners: allowedSigners, namespace: .release, threshold: threshold)
+    let text = SignedText(
+      name: BundleFile.statement.fileName, bytes: bundle.statement, signatures: bundle.signatures)
+    do throws(SignatureProblem) { return try check.principals(of: text, now: now) } catch { throw .signatures(error) }
   }
 }
 

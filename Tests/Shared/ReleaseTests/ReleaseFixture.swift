@@ -14,6 +14,15 @@ enum ReleaseFixture {
     PerFamily { rules($0, host, note) }
   }
 
+  static let profileRules = PerFamily(
+    ipv4: Array("*mangle\nCOMMIT\n".utf8), ipv6: Array("*mangle\n\nCOMMIT\n".utf8))
+
+  static func profile(_ name: String, rank: UInt16) throws -> ProfileEntry {
+    try ProfileEntry(
+      name: ProfileName(name)!, rank: LockRank(rank)!,
+      files: profileRules.map { _, content in Manifest.File(describing: content) })
+  }
+
   static func manifest(
     _ host: String, serial: UInt64 = 42, fleet: FleetID = fleet, mode: Manifest.Mode = .exclusive, note: String = "",
     labels: [String] = [], sources: [String] = []

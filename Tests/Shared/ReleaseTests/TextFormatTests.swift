@@ -34,6 +34,9 @@ import Testing
   static let beside =
     manifest + "file sets 8388608 sha256:\(zero)\nfile sysctl 65536 sha256:\(zero)\n"
   static let onlySettings = manifest + "file sysctl 24 sha256:\(zero)\n"
+  static let locking =
+    beside + "lockdown isolate 30 812 sha256:\(zero) 1020 sha256:\(zero)\n"
+    + "lockdown no-egress 10 1 sha256:\(zero) 262144 sha256:\(zero)\n"
   static let withdrawn = """
     portcullis-manifest 1
     fleet example
@@ -53,14 +56,14 @@ import Testing
   private static func reencode(_ text: [UInt8], as kind: String) throws -> [UInt8] {
     switch kind {
     case "statement": try ReleaseStatement.parse(text).encode()
-    case "manifest": try Manifest.parse(text).encode()
+    case "manifest", "locking": try Manifest.parse(text).encode()
     default: try InclusionProof.parse(text).encode()
     }
   }
 
   static let valid = [
     ("statement", statement), ("manifest", manifest), ("manifest", withdrawn), ("proof", proof), ("manifest", beside),
-    ("manifest", onlySettings),
+    ("manifest", onlySettings), ("manifest", locking),
   ]
 
   @Test(arguments: valid) func whatIsReadIsWrittenAgainByteByByte(_ kind: String, _ text: String) throws {
@@ -165,6 +168,20 @@ import Testing
     Edit("manifest", "file ipv6.rules 0 sha256:\(zero)\n", "", "the text ends where a 'file ipv6.rules' line"),
     Edit("manifest", "file ipv6.rules 0", "file ipv5.rules 0", "a 'file ipv6.rules …' line must stand here"),
     Edit("manifest", "file ipv4.rules 120 sha256:0", "file ipv4.rules 120 sha256:F", "not sha256:"),
+    Edit("locking", "lockdown isolate 30", "lockdown Isolate 30", "'Isolate' is not a profile's name"),
+    Edit("locking", "lockdown isolate 30", "lockdown isolate 030", "'030' is not a rank, which is 0 to 1000"),
+    Edit("locking", "lockdown isolate 30", "lockdown isolate 1001", "'1001' is not a rank"),
+    Edit("locking", "lockdown isolate 30", "lockdown isolate 65566", "'65566' is not a rank"),
+    Edit("locking", "lockdown isolate 30", "lockdown isolate  30", "has a name, a rank, and each family's size"),
+    Edit("locking", " 812 sha256:", " 0812 sha256:", "a 'lockdown' line has a size in bytes and a digest"),
+    Edit("locking", " 812 sha256:", " 0 sha256:", "isolate has 0 bytes of ipv4 rules; 1 to 262144"),
+    Edit("locking", " 262144 sha256:", " 262145 sha256:", "no-egress has 262145 bytes of ipv6 rules"),
+    Edit("locking", " 812 sha256:0", " 812 sha256:F", "not sha256:"),
+    Edit("locking", " 1020 sha256:\(zero)\n", "\n", "has a name, a rank, and each family's size"),
+    Edit("locking", "lockdown no-egress 10", "lockdown a-first 10", "is out of order"),
+    Edit("locking", "lockdown no-egress 10", "lockdown isolate 31", "two lockdown profiles have the name isolate"),
+    Edit("locking", "mode owned", "mode withdrawn", "unexpected line 'file ipv4.rules"),
+    Edit("locking", "lockdown no-egress", "note x\nlockdown no-egress", "unexpected line 'note x'"),
     Edit("proof", "leaf 2", "leaf 3", "leaf 3 does not lie in a tree of 3"),
     Edit("proof", "leaf 2", "leaf 02", "not a canonical number"),
     Edit("proof", "leaf 2", "leaf 1", "leaf 1 of 3 takes 2 digests, not 1"),
@@ -175,7 +192,9 @@ import Testing
   ]
 
   @Test(arguments: refused) func anyOtherSpellingIsRefusedByLineAndReason(_ edit: Edit) throws {
-    let texts = ["statement": Self.statement, "manifest": Self.manifest, "proof": Self.proof]
+    let texts = [
+      "statement": Self.statement, "manifest": Self.manifest, "proof": Self.proof, "locking": Self.locking,
+    ]
     let original = try #require(texts[edit.kind])
     // Bytes, because Characters join a line feed with what stands before it.
     let text = replacingFirst(Array(edit.old.utf8), with: Array(edit.new.utf8), in: Array(original.utf8))
@@ -252,6 +271,24 @@ import Testing
     #expect(first.contentDigest != (try ReleaseFixture.manifest("h2", serial: 1)).contentDigest)
     #expect(first.contentDigest != (try ReleaseFixture.manifest("h1", serial: 1, labels: ["web"])).contentDigest)
     #expect(first.contentDigest != Digest(of: first.encode()))
+  }
+
+  @Test func profilesArePartOfTheContentSortedByNameAndAtMostEight() throws {
+    func manifest(_ names: [String], rank: UInt16 = 30, mode: Manifest.Mode = .owned) throws -> Manifest {
+      let plain = try ReleaseFixture.manifest("h1", mode: mode)
+      return try Manifest(
+        fleet: plain.fleet, host: plain.host, serial: plain.serial, mode: mode, labels: [], sources: [],
+        files: plain.files, profiles: names.map { try ReleaseFixture.profile($0, rank: rank) })
+    }
+    #expect(try manifest(["b", "a-b", "a"]).profiles.map(\.name.description) == ["a", "a-b", "b"])
+    let digests =
+      try [[], ["a"], ["b"]].map { try manifest($0).contentDigest } + [manifest(["a"], rank: 31).contentDigest]
+    #expect(Set(digests).count == digests.count)
+    let names = (1...9).map { "p\($0)" }
+    #expect(throws: Never.self) { try manifest(Array(names.dropLast())) }
+    #expect(throws: FormatProblem.self) { try manifest(names) }
+    #expect(throws: FormatProblem.self) { try manifest(["a", "a"]) }
+    #expect(throws: FormatProblem.self) { try manifest(["a"], mode: .withdrawn) }
   }
 
   @Test func labelsAndSourcesAreSortedAndOnce() throws {
