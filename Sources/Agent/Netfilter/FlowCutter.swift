@@ -1,0 +1,80 @@
+package import Apply
+internal import Core
+internal import Glibc
+package import Ruleset
+
+/// Ends old TCP connections that a lockdown does not keep, by deleting what the kernel remembers of them. Their next
+/// packets have no SYN, and are dropped by the lockdown's rules, which must be loaded before.
+///
+/// One by one, not all at once: a kernel told not to pick up connections midway (`nf_conntrack_tcp_loose`) would cut
+/// management too. And never UDP or ICMP: their entry is the only record of who began, without which the host's next
+/// packet passes for a new flow of its own.
+package struct FlowCutter {
+  /// Asked for in one go. Were all of them refused, the answers would still fit the socket's buffer.
+  private static let batchSize = 100
+
+  private let kept: KeptFlows
+  private let end: Int
+  /// Its own, as the listing goes on meanwhile: of a long table only one batch is ever held.
+  private let deletions: NetlinkSocket
+  private var batch: [NetlinkMessage] = []
+  private var cut = 0
+  private var failed: (count: Int, errno: Int32) = (0, 0)
+
+  /// - Parameters:
+  ///   - patterns: of both families; flows of a family that has none are all cut.
+  ///   - limit: for everything; what was cut until then stays so.
+  /// - Returns: how many were cut. Connections that ended by themselves meanwhile do not count, and are no error.
+  package static func cut(sparing patterns: [FlowPattern], within limit: Duration) throws(FirewallProblem) -> Int {
+    do throws(SystemCallError) {
+      var cutter = try FlowCutter(sparing: patterns, within: limit)
+      try cutter.run()
+      guard cutter.failed.count == 0 else {
+        let total = cutter.failed.count + cutter.cut
+        throw .of("cut \(cutter.failed.count) of \(total) TCP flows", "", errno: cutter.failed.errno)
+      }
+      return cutter.cut
+    } catch {
+      throw FirewallProblem(kind(error.errno), program: "ctnetlink", family: nil, words: error.description)
+    }
+  }
+
+  private init(sparing patterns: [FlowPattern], within limit: Duration) throws(SystemCallError) {
+    kept = KeptFlows(patterns)
+    end = monotonicMilliseconds() + Int(limit / .milliseconds(1))
+    deletions = try NetlinkSocket(NetlinkSocket.netfilter)
+  }
+
+  private mutating func run() throws(SystemCallError) {
+    let listing = try NetlinkSocket(NetlinkSocket.netfilter)
+    var problem: SystemCallError?
+    _ = try listing.dump(
+      ConntrackMessages.all, "list tracked connections", of: ConntrackMessages.entry, until: end
+    ) { reply in
+      guard let flow = TrackedFlow(reply), !kept.spare(flow.original), !kept.spare(flow.translated) else { return true }
+      batch.append(ConntrackMessages.deletion(of: flow))
+      guard batch.count == Self.batchSize else { return true }
+      do throws(SystemCallError) { try delete() } catch { problem = error }
+      return problem == nil
+    }
+    if let problem { throw problem }
+    if !batch.isEmpty { try delete() }
+  }
+
+  private mutating func delete() throws(SystemCallError) {
+    let problems = try deletions.tryAll(batch, "delete tracked connections", until: end)
+    cut += batch.count - problems.count
+    let serious = problems.filter { $0 != ENOENT }
+    if let errno = serious.first { failed = (failed.count + serious.count, errno) }
+    batch.removeAll(keepingCapacity: true)
+  }
+
+  /// A kernel without conntrack's netlink says EINVAL for a part it does not know.
+  static func kind(_ errno: Int32) -> FirewallProblem.Kind {
+    switch errno {
+    case EPROTONOSUPPORT, EAFNOSUPPORT, EINVAL, EPERM: .unavailable
+    case ETIMEDOUT: .timedOut
+    default: .refused
+    }
+  }
+}
