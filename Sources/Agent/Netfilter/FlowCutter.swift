@@ -10,6 +10,7 @@ package import Ruleset
 /// management too. And never UDP or ICMP: their entry is the only record of who began, without which the host's next
 /// packet passes for a new flow of its own.
 package struct FlowCutter {
+  private static let program = "ctnetlink"
   /// Asked for in one go. Were all of them refused, the answers would still fit the socket's buffer.
   private static let batchSize = 100
 
@@ -17,35 +18,42 @@ package struct FlowCutter {
   private let end: Int
   /// Its own, as the listing goes on meanwhile: of a long table only one batch is ever held.
   private let deletions: NetlinkSocket
-  private var batch: [NetlinkMessage] = []
-  private var cut = 0
-  private var failed: (count: Int, errno: Int32) = (0, 0)
+  var batch: [NetlinkMessage] = []
+  private(set) var cut = 0
+  private var refused: (count: Int, errno: Int32) = (0, 0)
 
   /// - Parameters:
   ///   - patterns: of both families; flows of a family that has none are all cut.
   ///   - limit: for everything; what was cut until then stays so.
   /// - Returns: how many were cut. Connections that ended by themselves meanwhile do not count, and are no error.
   package static func cut(sparing patterns: [FlowPattern], within limit: Duration) throws(FirewallProblem) -> Int {
+    var cutter: FlowCutter
     do throws(SystemCallError) {
-      var cutter = try FlowCutter(sparing: patterns, within: limit)
+      cutter = try FlowCutter(sparing: patterns, within: limit)
       try cutter.run()
-      guard cutter.failed.count == 0 else {
-        let total = cutter.failed.count + cutter.cut
-        throw .of("cut \(cutter.failed.count) of \(total) TCP flows", "", errno: cutter.failed.errno)
-      }
-      return cutter.cut
     } catch {
-      throw FirewallProblem(kind(error.errno), program: "ctnetlink", family: nil, words: error.description)
+      throw FirewallProblem(kind(error.errno), program: program, family: nil, words: error.description)
     }
+    if let failure = cutter.failure { throw failure }
+    return cutter.cut
   }
 
-  private init(sparing patterns: [FlowPattern], within limit: Duration) throws(SystemCallError) {
+  /// What the kernel did not give up, though everything else was cut.
+  var failure: FirewallProblem? {
+    guard refused.count > 0 else { return nil }
+    let what = "delete \(refused.count) of \(refused.count + cut) tracked connections"
+    return FirewallProblem(
+      .refused, program: Self.program, family: nil,
+      words: SystemCallError.of(what, "", errno: refused.errno).description)
+  }
+
+  init(sparing patterns: [FlowPattern], within limit: Duration) throws(SystemCallError) {
     kept = KeptFlows(patterns)
     end = monotonicMilliseconds() + Int(limit / .milliseconds(1))
     deletions = try NetlinkSocket(NetlinkSocket.netfilter)
   }
 
-  private mutating func run() throws(SystemCallError) {
+  mutating func run() throws(SystemCallError) {
     let listing = try NetlinkSocket(NetlinkSocket.netfilter)
     var problem: SystemCallError?
     _ = try listing.dump(
@@ -65,7 +73,7 @@ package struct FlowCutter {
     let problems = try deletions.tryAll(batch, "delete tracked connections", until: end)
     cut += batch.count - problems.count
     let serious = problems.filter { $0 != ENOENT }
-    if let errno = serious.first { failed = (failed.count + serious.count, errno) }
+    if let errno = serious.first { refused = (refused.count + serious.count, errno) }
     batch.removeAll(keepingCapacity: true)
   }
 

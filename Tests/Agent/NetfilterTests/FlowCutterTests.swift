@@ -229,6 +229,32 @@ import Wire
     }
   }
 
+  @Test func `a connection that ended by itself is no error, one that the kernel does not give up is, after the rest`()
+    throws
+  {
+    try inNamespace {
+      let table = try Table()
+      try table.fill([Table.entry("192.0.2.7", 40000, "192.0.2.1", 22)])
+      let gone = ConntrackMessages.deletion(of: try #require(try table.flows().first))
+      #expect(try FlowCutter.cut(sparing: [], within: .seconds(5)) == 1)
+      try table.fill([Table.entry("192.0.2.7", 40001, "192.0.2.1", 22)])
+      var cutter = try FlowCutter(sparing: [], within: .seconds(5))
+      cutter.batch = [gone]
+      try cutter.run()
+      #expect(cutter.cut == 1 && cutter.failure == nil)
+
+      try table.fill([Table.entry("192.0.2.7", 40002, "192.0.2.1", 22)])
+      var broken = gone
+      broken.payload[0] = 255
+      cutter = try FlowCutter(sparing: [], within: .seconds(5))
+      cutter.batch = [broken]
+      try cutter.run()
+      #expect(cutter.cut == 1 && cutter.failure?.kind == .refused)
+      #expect(cutter.failure?.words.hasPrefix("delete 1 of 2 tracked connections") == true)
+      #expect(try table.left().isEmpty)
+    }
+  }
+
   @Test func `when time is over it says so`() throws {
     try inNamespace {
       let table = try Table()

@@ -40,7 +40,7 @@ enum LockShape {
           "\(place): it must end in one of \(targets.sorted().joined(separator: ", "))", line: rule.line)
       }
       // A set's members can be changed by whoever may change sets.
-      guard SetName.named(in: rule.text).isEmpty, !parts.contains(where: { $0.isMatch("set") }) else {
+      guard !parts.contains(where: { $0.isMatch("set") }) else {
         throw LockLayer.Refused("\(place): it names an ipset", line: rule.line)
       }
       if index < line, target == "RETURN", let fault = looseness(parts) {
