@@ -42,8 +42,8 @@ import Testing
     ("-p 6 -m tcp --dport 22 -j RETURN", "192.0.2.1 40000 > 198.51.100.1 22", true),
     // What is not understood counts as met.
     ("-s 192.0.2.1/32 -p tcp -m mark --mark 0x1 -j RETURN", "192.0.2.1 40000 > 198.51.100.1 22", true),
-    ("-p tcp ! -s 192.0.2.1/32 -m tcp --dport 22 -j RETURN", "192.0.2.1 40000 > 198.51.100.1 22", true),
-    ("-p tcp -d 198.51.100.1 -m tcp ! --dport 22 -j RETURN", "192.0.2.1 40000 > 198.51.100.1 22", true),
+    ("-p tcp ! -s 192.0.2.1/32 -m tcp --dport 22 -j RETURN", "192.0.2.2 40000 > 198.51.100.1 22", true),
+    ("-p tcp -d 198.51.100.1 -m tcp ! --dport 22 -j RETURN", "192.0.2.1 40000 > 198.51.100.1 23", true),
     ("-p tcp -d 198.51.100.1 -m multiport --ports 23 -j RETURN", "192.0.2.1 40000 > 198.51.100.1 22", true),
     ("-i lo -j RETURN", "127.0.0.1 40000 > 127.0.0.2 80", true), ("-i lo -j RETURN", "10.0.0.1 4 > 10.0.0.1 80", true),
     ("-i lo -j RETURN", "127.0.0.1 40000 > 10.0.0.1 80", false), ("-i lo -j RETURN", "10.0.0.1 4 > 10.0.0.2 80", false),
