@@ -59,7 +59,7 @@ package struct FlowCutter {
     _ = try listing.dump(
       ConntrackMessages.all, "list tracked connections", of: ConntrackMessages.entry, until: end
     ) { reply in
-      guard let flow = TrackedFlow(reply), !kept.spare(flow.original), !kept.spare(flow.translated) else { return true }
+      guard let flow = TrackedFlow(reply), !isKept(flow) else { return true }
       batch.append(ConntrackMessages.deletion(of: flow))
       guard batch.count == Self.batchSize else { return true }
       do throws(SystemCallError) { try delete() } catch { problem = error }
@@ -67,6 +67,10 @@ package struct FlowCutter {
     }
     if let problem { throw problem }
     if !batch.isEmpty { try delete() }
+  }
+
+  private func isKept(_ flow: TrackedFlow) -> Bool {
+    kept.spare(flow.original) || flow.translated != flow.original && kept.spare(flow.translated)
   }
 
   private mutating func delete() throws(SystemCallError) {

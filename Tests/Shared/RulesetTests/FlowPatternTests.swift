@@ -28,6 +28,9 @@ import Testing
     ("-s 192.0.2.1/32 -p tcp -m tcp --dport 22 -j RETURN", "192.0.2.2 40000 > 198.51.100.1 22", false),
     // The storage that the host asks, seen from its side.
     ("-s 192.0.2.1/32 -p tcp -m tcp --sport 2049 -j RETURN", "192.0.2.1 2049 > 198.51.100.1 700", true),
+    ("-s 192.0.2.0/24 -p tcp -m tcp --sport 2049 -j RETURN", "192.0.2.1 2049 > 198.51.100.1 700", true),
+    ("-s 192.0.2.0/24 -p tcp -m tcp --dport 22 -j RETURN", "192.0.2.1 40000 > 198.51.100.1 22", true),
+    ("-d 192.0.2.1/32 -p tcp -j RETURN", "192.0.2.1 2049 > 198.51.100.1 700", true),
     // The port is on the wrong side.
     ("-s 192.0.2.1/32 -p tcp -m tcp --dport 22 -j RETURN", "192.0.2.1 22 > 198.51.100.1 80", false),
     ("-d 10.0.0.0/8 -p tcp -m tcp --dport 1000:2000 -j RETURN", "192.0.2.1 5 > 10.1.2.3 2000", true),

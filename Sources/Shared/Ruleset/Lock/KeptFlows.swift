@@ -1,13 +1,20 @@
-/// Flow patterns, to be asked about a hundred thousand flows: those that name one port are looked at only for flows
-/// that have it.
+/// Flow patterns, to be asked about a hundred thousand flows: those that name one address, or one port, are looked at
+/// only for flows that have it.
 package struct KeptFlows: Sendable {
-  private var byPort: [UInt16: [FlowPattern]] = [:]
+  private enum End: Hashable {
+    case address(AddressPrefix)
+    case port(UInt16)
+  }
+
+  private var filed: [End: [FlowPattern]] = [:]
   private var others: [FlowPattern] = []
 
   package init(_ patterns: [FlowPattern]) {
     for pattern in patterns {
-      if let port = Self.only(pattern.destinationPorts) ?? Self.only(pattern.sourcePorts) {
-        byPort[port, default: []].append(pattern)
+      let address = [pattern.source, pattern.destination].compactMap { $0 }.first(where: \.isOneAddress)
+      let port = Self.only(pattern.destinationPorts) ?? Self.only(pattern.sourcePorts)
+      if let end = address.map(End.address) ?? port.map(End.port) {
+        filed[end, default: []].append(pattern)
       } else {
         others.append(pattern)
       }
@@ -15,9 +22,12 @@ package struct KeptFlows: Sendable {
   }
 
   package func spare(_ tuple: FlowTuple) -> Bool {
-    byPort[tuple.destinationPort]?.contains { $0.spares(tuple) } ?? false
-      || byPort[tuple.sourcePort]?.contains { $0.spares(tuple) } ?? false || others.contains { $0.spares(tuple) }
+    isSpared(tuple, by: .address(tuple.source)) || isSpared(tuple, by: .address(tuple.destination))
+      || isSpared(tuple, by: .port(tuple.destinationPort)) || isSpared(tuple, by: .port(tuple.sourcePort))
+      || others.contains { $0.spares(tuple) }
   }
+
+  private func isSpared(_ tuple: FlowTuple, by end: End) -> Bool { filed[end]?.contains { $0.spares(tuple) } ?? false }
 
   private static func only(_ ports: [ClosedRange<UInt16>]?) -> UInt16? {
     guard let ports, ports.count == 1, ports[0].count == 1 else { return nil }
