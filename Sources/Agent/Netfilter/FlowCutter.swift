@@ -10,7 +10,6 @@ package import Ruleset
 /// management too. And never UDP or ICMP: their entry is the only record of who began, without which the host's next
 /// packet passes for a new flow of its own.
 package struct FlowCutter {
-  private static let program = "ctnetlink"
   /// Asked for in one go. Were all of them refused, the answers would still fit the socket's buffer.
   private static let batchSize = 100
 
@@ -28,11 +27,11 @@ package struct FlowCutter {
   /// - Returns: how many were cut. Connections that ended by themselves meanwhile do not count, and are no error.
   package static func cut(sparing patterns: [FlowPattern], within limit: Duration) throws(FirewallProblem) -> Int {
     var cutter: FlowCutter
-    do throws(SystemCallError) {
-      cutter = try FlowCutter(sparing: patterns, within: limit)
-      try cutter.run()
-    } catch {
-      throw FirewallProblem(kind(error.errno), program: program, family: nil, words: error.description)
+    do throws(SystemCallError) { cutter = try FlowCutter(sparing: patterns, within: limit) } catch {
+      throw problem(kind(error.errno), error.description)
+    }
+    do throws(SystemCallError) { try cutter.run() } catch {
+      throw problem(kind(error.errno), "\(error), after \(cutter.cut) were cut")
     }
     if let failure = cutter.failure { throw failure }
     return cutter.cut
@@ -42,9 +41,11 @@ package struct FlowCutter {
   var failure: FirewallProblem? {
     guard refused.count > 0 else { return nil }
     let what = "delete \(refused.count) of \(refused.count + cut) tracked connections"
-    return FirewallProblem(
-      .refused, program: Self.program, family: nil,
-      words: SystemCallError.of(what, "", errno: refused.errno).description)
+    return Self.problem(.refused, SystemCallError.of(what, "", errno: refused.errno).description)
+  }
+
+  private static func problem(_ kind: FirewallProblem.Kind, _ words: String) -> FirewallProblem {
+    FirewallProblem(kind, program: "ctnetlink", family: nil, words: words)
   }
 
   init(sparing patterns: [FlowPattern], within limit: Duration) throws(SystemCallError) {

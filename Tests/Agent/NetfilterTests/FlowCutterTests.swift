@@ -128,6 +128,7 @@ import Wire
       try table.fill([ConntrackTable.entry("192.0.2.7", 40000, "192.0.2.1", 22)])
       let problem = #expect(throws: FirewallProblem.self) { try FlowCutter.cut(sparing: [], within: .zero) }
       #expect(problem?.kind == .timedOut)
+      #expect(problem?.description.hasSuffix(", after 0 were cut") == true, "\(problem.debugDescription)")
       #expect(problem?.program == "ctnetlink")
     }
   }
@@ -186,6 +187,26 @@ import Wire
       #expect(!other.lives(within: 300))
       // Nor does its own retransmission bring it back.
       #expect(try ConntrackTable().flows().count == 1)
+    }
+  }
+
+  @Test(arguments: Backend.allCases)
+  func `a kept connection lives where the kernel picks up none midway, as its entry is spared`(backend: Backend) throws
+  {
+    try onRealHost(backend) { real in
+      _ = try SignedBundles.run("/usr/sbin/ip", ["link", "set", "lo", "up"])
+      _ = try real.run("iptables", "-A", "INPUT", "-m", "conntrack", "--ctstate", "INVALID", "-j", "DROP")
+      let loose = Descriptor(
+        takingOwnershipOf: open("/proc/sys/net/netfilter/nf_conntrack_tcp_loose", O_WRONLY | O_CLOEXEC))
+      try #require(write(loose.raw, "0", 1) == 1)
+      let kept = try Connection(try #require(IPAddress("127.0.0.1")), 22)
+      let mine = ["-p tcp -m tcp --dport 22 -j RETURN", "-p tcp -m tcp --sport 22 -j RETURN"]
+      let layer = try Self.layer(.ipv4, input: mine, output: mine)
+      _ = try SignedBundles.run("\(real.programs)/iptables-restore", ["--noflush"], input: layer.first)
+      #expect(try FlowCutter.cut(sparing: FlowPattern.patterns(layer), within: .seconds(5)) == 0)
+      #expect(kept.lives(within: 2000))
+      #expect(try FlowCutter.cut(sparing: [], within: .seconds(5)) == 1)
+      #expect(!kept.lives(within: 300))
     }
   }
 }
