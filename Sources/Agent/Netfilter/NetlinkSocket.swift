@@ -57,6 +57,33 @@ final class NetlinkSocket {
     throw .of(what, "", errno: ETIMEDOUT)
   }
 
+  /// Asks for many changes in one go, of which each is made or refused by itself, and returns when the kernel has tried
+  /// all.
+  ///
+  /// - Parameter end: of all patience, by the monotonic clock.
+  /// - Returns: the error number of each that was refused.
+  func tryAll(_ messages: [NetlinkMessage], _ what: String, until end: Int) throws(SystemCallError) -> [Int32] {
+    guard var last = messages.last else { return [] }
+    // Refusals are told unasked; they come before the answer to the last one.
+    last.flags |= NetlinkMessage.Flag.acknowledge
+    let first = sequence + 1
+    let bytes = (messages.dropLast() + [last]).flatMap { message in
+      sequence += 1
+      return message.encode(sequence: sequence)
+    }
+    guard uninterrupted({ send(descriptor.raw, bytes, bytes.count, 0) }) == bytes.count else { throw .last(what, "") }
+    var refused: [Int32] = []
+    while monotonicMilliseconds() < end {
+      for reply in try receive(within: max(1, min(1000, end - monotonicMilliseconds())), what)
+      where reply.type == 2 && (first...sequence).contains(reply.sequence) {
+        let code = reply.number(at: 0, as: Int32.self) ?? 0
+        if code != 0 { refused.append(-code) }
+        if reply.sequence == sequence { return refused }
+      }
+    }
+    throw .of(what, "", errno: ETIMEDOUT)
+  }
+
   /// Sends a request with NLM_F_DUMP and hands over each answer as it comes, until `take` has enough.
   ///
   /// - Parameters:

@@ -32,6 +32,14 @@ package struct AddressPrefix: Hashable, Sendable, Comparable, CustomStringConver
     guard bits & ~Self.mask(length) == 0 else { return nil }
   }
 
+  /// One address by its bytes, 4 or 16, in network order.
+  package init?(bytes: some Collection<UInt8>) {
+    guard bytes.count == 4 || bytes.count == 16 else { return nil }
+    family = bytes.count == 4 ? .ipv4 : .ipv6
+    length = bytes.count * 8
+    bits = bytes.reduce(0) { $0 << 8 | UInt128($1) } << UInt128(128 - length)
+  }
+
   /// Made here, not by `inet_ntop`: libraries spell an address in different ways, and both sides of the wire, as well as the
   /// names of sets, need one.
   package var description: String {
@@ -44,6 +52,9 @@ package struct AddressPrefix: Hashable, Sendable, Comparable, CustomStringConver
 
   package var isWhole: Bool { length == 0 }
   package var isOneAddress: Bool { length == family.addressBits }
+
+  /// 127.0.0.0/8 and ::1.
+  package var isLoopback: Bool { family == .ipv4 ? length >= 8 && bits >> 120 == 127 : isOneAddress && bits == 1 }
 
   /// How many bits a mask of this form leaves alone: 24 of `255.255.255.0`. Nil for masks with holes, and for prefixes.
   package var maskLength: Int? {
