@@ -17,7 +17,8 @@ package struct KnownChanges: Hashable, Sendable {
   /// Whether this report gives cause to ask who changed the host: it differs from what it committed, or from what it
   /// said before.
   package func giveCause(_ report: Report) -> Bool {
-    report.committed != nil && report.pending == nil && (DriftSides(report) != nil || report.families.map { $1.observed } != observed)
+    report.committed != nil && report.pending == nil
+      && (DriftSides(report) != nil || report.families.map { $1.observed } != observed)
   }
 }
 

@@ -174,7 +174,8 @@ package struct DriftDocument: Document {
     if !unreachable.isEmpty { text += "unreachable, not judged: \(Folding.fold(unreachable))\n" }
     for (serial, changes) in Dictionary(grouping: waiting, by: \.serial).sorted(by: { $0.key < $1.key }) {
       let until = changes.map(\.until).max() ?? "?"
-      text += "release \(serial) waits to be confirmed until \(until), not judged: \(Folding.fold(changes.map(\.host)))\n"
+      text +=
+        "release \(serial) waits to be confirmed until \(until), not judged: \(Folding.fold(changes.map(\.host)))\n"
     }
     if !unknown.isEmpty { text += "nothing committed yet, not judged: \(Folding.fold(unknown))\n" }
     let verdict = (drifted == 0 ? "no drift" : "\(drifted) drifted") + (waived == 0 ? "" : ", \(waived) waived")

@@ -128,7 +128,8 @@ package struct StatusDocument: Document {
         otherBackend: Host.OtherBackend(status.others),
         foreignSets: status.others?.sets ?? [],
         pending: status.pending.map {
-          Host.Pending(serial: $0.serial.value, secondsLeft: $0.secondsLeft, until: $0.until.description, manual: $0.isManual)
+          Host.Pending(
+            serial: $0.serial.value, secondsLeft: $0.secondsLeft, until: $0.until.description, manual: $0.isManual)
         },
         localAct: status.localAct.map {
           Host.LocalAct(deed: $0.name, at: $0.at.description, reason: $0.reason)

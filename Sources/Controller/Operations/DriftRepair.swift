@@ -104,7 +104,9 @@ package struct DriftRepair: Sendable {
       let drifts = Dictionary(uniqueKeysWithValues: found.drifts.map { ($0.host, $0) })
       silent = found.statuses.filter { $0.contact == .unreachable }.map(\.host)
       differing = found.statuses.filter { $0.contact != .unreachable && $0.integrity == .drifted }.map { status in
-        guard case .differs(let diffs)? = drifts[status.host]?.finding else { return Host(host: status.host, sides: []) }
+        guard case .differs(let diffs)? = drifts[status.host]?.finding else {
+          return Host(host: status.host, sides: [])
+        }
         return Host(host: status.host, sides: DriftSide.all(diffs))
       }
     }

@@ -212,10 +212,10 @@ package struct Planning: Sendable {
     let hasDrifted =
       report.degraded != nil
       || report.pending == nil
-      && Family.allCases.contains { family in
-        let facts = report.families[family]
-        return facts.expected != nil && facts.expected != facts.observed
-      }
+        && Family.allCases.contains { family in
+          let facts = report.families[family]
+          return facts.expected != nil && facts.expected != facts.observed
+        }
     let isWaived = workspace.judge().judge(host, desired: nil, observation: observation ?? .init()).integrity == .waived
     var facts = HostFacts(
       committed: report.committed, running: running?.rules, beside: running?.beside ?? .empty,

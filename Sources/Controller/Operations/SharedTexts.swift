@@ -1,7 +1,7 @@
 internal import Core
 
 /// Texts that hosts of one sweep have in common: each is asked for once, of the first host that has it, and believed of the
-/// others because it hashes to what they report (docs/adr/0014-texts-are-shared.md).
+/// others because it hashes to what they report (docs/adr/0015-texts-are-shared.md).
 actor SharedTexts {
   struct Name: Hashable, Sendable {
     let family: Family

@@ -98,7 +98,8 @@ package struct Waiving: Sendable {
     }
     let chosen = Set(waivers.map(\.host))
     return Waived(
-      waivers: waivers, leftOut: leftOut, intact: intact, unreachable: found.statuses.filter { $0.contact == .unreachable }.map(\.host),
+      waivers: waivers, leftOut: leftOut, intact: intact,
+      unreachable: found.statuses.filter { $0.contact == .unreachable }.map(\.host),
       drifts: found.drifts.filter { chosen.contains($0.host) },
       statuses: found.statuses.filter { chosen.contains($0.host) })
   }

@@ -52,7 +52,8 @@ package struct RolloutPlanner: Sendable {
   private static func planned(_ input: PlanInput, _ comparison: inout Comparison) -> PlannedHost {
     func host(_ action: PlanAction, _ reason: String, _ facts: HostFacts?, _ found: Comparison.Finding) -> PlannedHost {
       PlannedHost(
-        host: input.host, action: action, reason: ([reason] + [facts?.waiting].compactMap(\.self)).joined(separator: "; "),
+        host: input.host, action: action,
+        reason: ([reason] + [facts?.waiting].compactMap(\.self)).joined(separator: "; "),
         mode: input.desired?.mode, desired: input.desired?.content,
         committed: facts?.committed, difference: found.difference, differenceKey: found.key, compared: found.compared)
     }

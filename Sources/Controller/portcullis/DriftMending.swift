@@ -5,6 +5,7 @@ import Import
 import Inventory
 import Operations
 import Policy
+import Rollout
 import Store
 
 struct DriftRepairVerb: FleetVerb {

@@ -31,7 +31,7 @@ struct EventsVerb: FleetVerb {
     let chosen =
       target.limit == "all" ? nil : Set(try readInventory(of: workspace).hosts(matching: target.limit).map(\.id))
     let store = try workspace.existingStore()
-    let events = try await store?.events(of: chosen, since: moment) ?? ([], 0)
+    let events = try await store?.events(of: chosen, since: moment) ?? (told: [], leftOut: 0)
     try store?.close()
     try Terminal.print(EventsDocument(events.told, since: moment, leftOut: events.leftOut), output)
     return 0

@@ -39,10 +39,12 @@ struct DifferingLinesTests {
       DifferingLines(
         HostDrift(
           host: HostID("web1")!,
-          texts: PerFamily { _ in
-            DriftTexts(
-              expected: Array((Self.committed + "*disk\n:trust - [0:0]\n-A trust sha256:aa\nCOMMIT\n").utf8),
-              observed: Array((Self.committed + "*disk\n:trust - [0:0]\n-A trust \(digest)\nCOMMIT\n").utf8))
+          texts: PerFamily { family in
+            func text(_ digest: String) -> [UInt8] {
+              let disk = "*disk\n:trust - [0:0]\n-A trust \(digest)\nCOMMIT\n"
+              return Array((Self.committed + (family == .ipv4 ? disk : "")).utf8)
+            }
+            return DriftTexts(expected: text("sha256:aa"), observed: text(digest))
           }))
     }
     let intact = lines(Self.committed)

@@ -110,7 +110,7 @@ struct HostileHostTests {
       try Self.expectPlain(WaiversDocument([waiver], now: Self.now))
       try Self.expectPlain(
         WaiveDocument(
-          Waiving.Waived(waivers: [waiver], leftOut: [:], unreachable: []), now: Self.now))
+          Waiving.Waived(waivers: [waiver], leftOut: [:], intact: [], unreachable: []), now: Self.now))
 
       // A policy of it is plain too, or there is none.
       let added = try AddedRules(diffs)

@@ -248,7 +248,7 @@ struct DriftSweepTests {
     #expect(host.asked.texts.withLock { $0 } == 0)
   }
 
-  /// The figures stand in docs/adr/0014-texts-are-shared.md.
+  /// The figures stand in docs/adr/0015-texts-are-shared.md.
   @Test func `fifty hosts with one line more in ten thousand rules send their texts once`() async throws {
     let (expected, observed) = (Self.text(10_000), Self.text(10_001))
     let host = DriftedHosts(
