@@ -40,7 +40,9 @@ struct ForeignSoftwareTests {
     let state = try ForeignState(ipv4: parts[0], ipv6: parts[1])
     #expect(state.lines.count { $0.contains(" -j f2b-sshd") || $0.contains(" -j DOCKER-USER") } == 4)
     for text in parts {
-      #expect(try Ruleset.parse(save: Array(text.utf8), file: "save").owners == ForeignSoftware.allCases.map(\.owner).sorted())
+      #expect(
+        try Ruleset.parse(save: Array(text.utf8), file: "save").owners == ForeignSoftware.allCases.map(\.owner).sorted()
+      )
     }
   }
 }
