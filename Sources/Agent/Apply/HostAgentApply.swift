@@ -89,6 +89,12 @@ extension HostAgent {
     }
   }
 
+  /// What was accepted is what there was then: whoever brings the same bundle once more accepts nothing anew.
+  private func grants(of bundle: VerifiedBundle, _ ledger: Ledger) -> [Grant] {
+    let isRepeat = bundle.asInstalled == ledger.committed?.accepted
+    return bundle.manifest.grants.filter { !isRepeat || $0 != .acceptOthers }
+  }
+
   /// Everything the change may need, on disk and in memory, before it begins.
   private func drive(
     to bundle: VerifiedBundle, _ plan: OpenTransaction, _ terms: ConfirmationTerms,
@@ -127,7 +133,8 @@ extension HostAgent {
         try requireEvictable(target, saved, old: old ?? .nothing, grants: manifest.grants)
       }
       let rehearsal = RehearsalPlan(
-        terms: terms, paths: knockPaths(sources: manifest.sources, from: connection), grants: manifest.grants,
+        terms: terms, paths: knockPaths(sources: manifest.sources, from: connection),
+        grants: grants(of: bundle, ledger),
         live: new.rules.isExclusive ? nil : saved, isFirst: isFirst,
         committedDigests: committedDigests)
       return Drive(

@@ -142,6 +142,8 @@ extension HostAgent {
   /// - Parameter isAccepted: the release says that what is there now is as its owners want it.
   func keepOthersBaseline(_ rules: SideRules, isAccepted: Bool) {
     guard !rules.isNothing else { return forgetNoted(.others) }
+    // Whatever happens to the new one, the old one is not to be gone by any more.
+    if isAccepted { forgetNoted(.others) }
     guard isAccepted || othersBaseline() == nil, let saved = try? savedRulesets(),
       let programs = try? firewall.programs()
     else { return }

@@ -16,7 +16,7 @@ package struct StillDrifted: Encodable, Sendable {
       return StillDrifted(
         hosts: hosts, sides: sides.map(\.rawValue),
         hints: sides.isEmpty
-          ? ["portcullis drift -l \(Folding.fold(hosts)) shows what"] : sides.map { hint($0, Folding.fold(hosts)) })
+          ? ["portcullis drift -l '\(Folding.fold(hosts))' shows what"] : sides.map { hint($0, Folding.fold(hosts)) })
     }.sorted { $0.hosts[0] < $1.hosts[0] }
   }
 
@@ -28,8 +28,8 @@ package struct StillDrifted: Encodable, Sendable {
       "a repair writes our rules only: portcullis enroll '\(hosts)' puts back what an enrolment wrote; what else differs on "
         + "disk is removed on the host, or waived"
     case .beside:
-      "a repair takes nothing away from others: remove it on the host, say 'foreign: allow' in the policy, or waive it "
-        + "(portcullis drift waive)"
+      "settings and sets that are other again were set back by somebody on the host; a repair takes nothing away from "
+        + "others: remove it there, accept it (drift repair --accept-others), or waive it (drift waive)"
     }
   }
 

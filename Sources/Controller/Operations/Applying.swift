@@ -74,14 +74,12 @@ package struct Applying: Sendable {
         leftOut: Self.leftOut(planned), unreachable: silent)
     }
     try await requireCommitted(planned.putBack, store)
-    let releasedBefore = try await store.desiredHosts()
     let release = try await Releasing(workspace: workspace, store: store)
       .make(
         planned.content, above: planned.floor, after: planned.lastSerial, reason: reason, grants: grants, to: delivered)
     let run = try await store.beginRun(
       verb: verb, actor: Actor.name, reason: reason, serial: release.serial, at: workspace.clock.now())
-    let couriers = try await couriers(
-      planned.plan.touched, planned.content, release, after: releasedBefore, store)
+    let couriers = try await couriers(planned.plan.touched, planned.content, release, store)
 
     var hosts: [Host] = []
     var reports: [ReceivedReport] = []
@@ -162,9 +160,10 @@ package struct Applying: Sendable {
   }
 
   private func couriers(
-    _ hosts: [PlannedHost], _ content: ReleaseContent, _ release: StoredRelease,
-    after before: [HostID: DesiredHost], _ store: FleetStore
+    _ hosts: [PlannedHost], _ content: ReleaseContent, _ release: StoredRelease, _ store: FleetStore
   ) async throws -> [Courier] {
+    let released = try await store.contents(
+      releasedAbove: Dictionary(uniqueKeysWithValues: hosts.map { ($0.host, $0.committed?.serial ?? .none) }))
     let inventory = try workspace.inventory()
     let endpoints = Endpoints(inventory: inventory, configuration: workspace.configuration)
     let connector = try workspace.connector()
@@ -180,7 +179,7 @@ package struct Applying: Sendable {
           target: .init(
             host: host, fleet: workspace.configuration.fleet, transaction: .random(), manifest: Digest(of: manifest),
             premise: Premise(
-              committed: planned.committed, released: before[host]?.content, content: said.content), terms: terms),
+              committed: planned.committed, released: released[host] ?? [], content: said.content), terms: terms),
           files: files, timeout: limits.timeout,
           source: { [traces = said.traces] in traces?[$0.family].source(line: $0.line) }))
     }

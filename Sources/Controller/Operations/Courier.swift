@@ -24,7 +24,11 @@ struct Courier: Sendable {
   /// Ends in time, whatever the host does: within the timeout, or some time after the host must have gone back by itself.
   func deliver() async -> Delivered {
     let afterwards = Mutex<Report?>(nil)
-    let result = await run { report in afterwards.withLock { $0 = report } }
+    let (host, fleet) = (target.host, target.fleet)
+    let result = await run { report in
+      // A host speaks for itself alone.
+      if report.host == host, report.fleet == fleet { afterwards.withLock { $0 = report } }
+    }
     return Delivered(result: result, report: afterwards.withLock { $0 })
   }
 

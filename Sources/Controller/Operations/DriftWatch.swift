@@ -104,18 +104,21 @@ package struct DriftWatch: Sendable {
       case .windowEnds:
         let isRead = try await sayTogether()
         await keep(&heard, store)
-        guard isRead else { return }
+        guard isRead else { return await judge(&ended, &waivers, store) }
       case .over:
         if !together.isEmpty { _ = try await sayTogether() }
         await keep(&heard, store)
-        await reread(&waivers, store)
-        ended.judge(by: waivers, at: workspace.clock.now())
-        return
+        return await judge(&ended, &waivers, store)
       case .heard(let changes): heard.append(changes)
       }
     }
     await keep(&heard, store)
     try Task.checkCancellation()
+  }
+
+  private func judge(_ ended: inout Ended, _ waivers: inout [HostID: Waiver], _ store: FleetStore) async {
+    await reread(&waivers, store)
+    ended.judge(by: waivers, at: workspace.clock.now())
   }
 
   /// A watch goes on where they cannot be read: those of before stand.

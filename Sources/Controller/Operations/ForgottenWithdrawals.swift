@@ -10,14 +10,14 @@ internal import Wire
 enum ForgottenWithdrawals {
   private static let nothing = Ruleset().digest
 
-  /// - Parameter released: what is remembered of later releases counts more.
-  static func hosts(_ observations: [HostID: HostObservation], released: [HostID: DesiredHost]) -> Set<HostID> {
-    Set(
-      observations.filter { host, known in
-        guard let report = known.lastReport?.report, let committed = report.committed,
-          committed.serial > released[host]?.serial ?? .none
-        else { return false }
-        return Family.allCases.allSatisfy { report.families[$0].expected == nothing }
-      }.keys)
+  /// - Parameter store: knows what it released itself, and what of that was a withdrawal. Numbers tell nothing: a later
+  ///   release for anybody has one of every host.
+  static func hosts(_ observations: [HostID: HostObservation], _ store: FleetStore?) async throws -> Set<HostID> {
+    let bare = observations.filter { _, known in
+      guard let report = known.lastReport?.report, report.committed != nil else { return false }
+      return Family.allCases.allSatisfy { report.families[$0].expected == nothing }
+    }
+    guard let store, !bare.isEmpty else { return Set(bare.keys) }
+    return Set(bare.keys).subtracting(try await store.committedBundles(of: Array(bare.keys)).keys)
   }
 }

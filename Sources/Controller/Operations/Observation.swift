@@ -110,7 +110,7 @@ package struct Observation: Sendable {
     let observations = try await store?.observations() ?? [:]
     let desired = try await store?.desiredHosts() ?? [:]
     let withdrawn = Set(try await store?.withdrawn().keys.map(\.self) ?? [])
-      .union(ForgottenWithdrawals.hosts(observations, released: desired))
+      .union(try await ForgottenWithdrawals.hosts(observations, store))
     let last = try await store?.lastSerial() ?? .none
     let now = workspace.clock.now()
     let awaiting = Dictionary(

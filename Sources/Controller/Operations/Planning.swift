@@ -126,7 +126,7 @@ package struct Planning: Sendable {
       where content.byHost[host] != nil && !reinstated.contains(host) {
         content.byHost[host] = try .withdrawing(Manifest.parse(bundle.manifest))
       }
-      let forgotten = ForgottenWithdrawals.hosts(observations, released: try await store?.desiredHosts() ?? [:])
+      let forgotten = try await ForgottenWithdrawals.hosts(observations, store)
       for host in forgotten.subtracting(reinstated) {
         // A policy that leaves everything open expects nothing either.
         guard let draft = drafts.byHost[host],

@@ -206,6 +206,7 @@ package struct Sweep: Sendable {
   }
 
   /// - Parameter reported: what another host served of the same digests is not asked for again; nil: it is in any case.
+  ///   What is expected beside the rules is in no digest of a report: who differs there sends that side itself.
   func sides(
     of family: Family, isBeforeUs: Bool, shared: SharedTexts? = nil, reported: FamilyReport? = nil,
     _ link: inout AgentLink
@@ -233,7 +234,10 @@ package struct Sweep: Sendable {
         throw error
       }
     }
-    let expected = isBeforeUs ? [] : try await text(.expected, reported?.expected)
+    let isPlain = reported.map {
+      $0.omittedChains == 0 && !$0.chains.contains { BesideTable(rawValue: $0.table) != nil }
+    }
+    let expected = isBeforeUs ? [] : try await text(.expected, isPlain == true ? reported?.expected : nil)
     guard expected.count <= Self.comparedLimit else { return Sides(expected: expected, observed: []) }
     return Sides(expected: expected, observed: try await text(.observed, reported?.observed))
   }

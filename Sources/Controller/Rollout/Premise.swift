@@ -6,13 +6,12 @@ package import Wire
 package struct Premise: Hashable, Sendable {
   /// Nil when nothing was, or when the host had never said.
   package let committed: Committed?
-  /// What we last released for it, serial apart: it may have come there although the answer was lost. Nil when we never
-  /// did.
-  package let released: Digest?
+  /// What we released for it since then, serials apart: it may have come there although the answer was lost.
+  package let released: Set<Digest>
   /// What it is to get, serial apart: a retry finds what it brought itself.
   package let content: Digest
 
-  package init(committed: Committed?, released: Digest?, content: Digest) {
+  package init(committed: Committed?, released: Set<Digest>, content: Digest) {
     self.committed = committed
     self.released = released
     self.content = content
@@ -20,7 +19,8 @@ package struct Premise: Hashable, Sendable {
 
   /// Why the host must not get what was planned; nil when it may. One that has nothing at all loses nothing by it.
   func objection(to found: Committed?) -> String? {
-    guard let found, ![content, released, committed?.content].contains(found.content) else { return nil }
+    guard let found, found.content != content, found.content != committed?.content, !released.contains(found.content)
+    else { return nil }
     let planned = committed.map { "over release \($0.serial)" } ?? "for a host of which no release was known"
     return "it has committed release \(found.serial), which this plan, made \(planned), knows nothing of"
   }

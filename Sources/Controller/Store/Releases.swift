@@ -189,6 +189,21 @@ extension FleetStore {
     }
   }
 
+  /// What each host was released since its own release, serials apart.
+  package func contents(releasedAbove hosts: [HostID: Serial]) async throws(Failure) -> [HostID: Set<Digest>] {
+    try await read("read what \(hosts.count) hosts were released") { db in
+      let find = try db.cachedStatement(sql: "SELECT DISTINCT content FROM bundles WHERE host = ? AND serial > ?")
+      var contents: [HostID: Set<Digest>] = [:]
+      for (host, serial) in hosts {
+        contents[host] = Set(
+          try Row.fetchAll(find, arguments: [host.description, try serial.column()]).map { row in
+            try row.digest("content")
+          })
+      }
+      return contents
+    }
+  }
+
   /// What a host is sent, ready to go: statement, signatures, manifest, proof and rules.
   package func bundleFiles(for host: HostID, serial: Serial? = nil) async throws(Failure) -> [BundleFile: [UInt8]]? {
     try await read("read the bundle of \(host)") { db in

@@ -268,6 +268,24 @@ import Wire
     #expect(try others(of: agent).count == 1)
   }
 
+  @Test func `who brings the bundle of an acceptance once more accepts nothing`() throws {
+    try host.apply(agent, accepting(3))
+    host.firewall.otherTables = [Self.table("evil")]
+    host.firewall.append("-A PCL-INPUT -p tcp -m tcp --dport 8081 -j ACCEPT", to: "filter", .ipv4)
+    #expect(try host.apply(agent, accepting(3)).result == .committed)
+    #expect(try others(of: agent) == ["-A inet/evil sha256"])
+  }
+
+  @Test func `what was accepted and could not be written down then is taken when it can`() throws {
+    try host.apply(agent, Modes.owned2)
+    host.firewall.otherTables = [Self.table("vendor")]
+    host.firewall.nftablesProblem = Self.busy
+    #expect(try host.apply(agent, accepting(3)).result == .committed)
+    host.firewall.nftablesProblem = nil
+    _ = try agent.look(for: [])
+    #expect(try agent.isIntact())
+  }
+
   @Test func `a change that is taken back accepts nothing`() throws {
     try host.apply(agent, Modes.owned2)
     host.firewall.otherTables = [Self.table("guard")]

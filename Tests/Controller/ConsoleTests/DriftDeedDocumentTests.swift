@@ -22,7 +22,7 @@ struct DriftDeedDocumentTests {
     let text = ApplyDocument(applied, left: outcome).text(TextStyle())
     #expect(text.contains("still drifted (running rules): h1\n  hint: somebody changes the running rules back"))
     #expect(text.contains("still drifted (on disk): h4\n  hint: a repair writes our rules only"))
-    #expect(text.contains("still drifted: h5\n  hint: portcullis drift -l h5"))
+    #expect(text.contains("still drifted: h5\n  hint: portcullis drift -l 'h5'"))
     #expect(text.hasSuffix("did not say how they stand now: h3\n"))
   }
 

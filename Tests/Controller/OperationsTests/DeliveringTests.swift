@@ -67,7 +67,7 @@ private func courier(_ agents: FakeAgents, _ terms: ConfirmationTerms = .standar
     connector: agents, endpoint: HostEndpoint(name: "h001", addresses: [], user: "portcullis"),
     target: .init(
       host: h001, fleet: lab, transaction: transaction, manifest: digest,
-      premise: Premise(committed: nil, released: nil, content: digest), terms: terms),
+      premise: Premise(committed: nil, released: [], content: digest), terms: terms),
     files: [.manifest: manifest], timeout: patience, source: { _ in nil })
 }
 
@@ -119,6 +119,24 @@ struct DeliveringTests {
     guard case .stale = delivered.result else { return #expect(Bool(false), "\(delivered.result)") }
     #expect(delivered.report?.committed?.content == others)
     #expect(agents.connections { if case .stage = $0 { true } else { false } }.isEmpty)
+  }
+
+  @Test(arguments: [(HostID("other")!, lab), (h001, FleetID("other")!)]) func `no host says anything of another`(
+    host: HostID, fleet: FleetID
+  ) async {
+    let good = goodHost()
+    let answer = good.state.withLock { $0.answer }
+    let agents = FakeAgents { connection, message in
+      // The report that follows the confirmation, which is over a connection of its own.
+      guard connection == 2, case .report(let nonce) = message else { return answer(connection, message) }
+      var said = report(nonce, committed: digest)
+      said.host = host
+      said.fleet = fleet
+      return .report(said)
+    }
+    let delivered = await courier(agents).deliver()
+    #expect(delivered.result == .current(touched: true, warnings: ["the knock was undecided"]))
+    #expect(delivered.report == nil)
   }
 
   @Test func `an interrupted run still confirms what a host applied`() async {

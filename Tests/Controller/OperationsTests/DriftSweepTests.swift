@@ -17,6 +17,10 @@ private struct DriftedHosts: HostConnector {
   var isHonest = false
   /// A change waits there to be confirmed.
   var isPending = false
+  /// What was rehearsed, where what is served has more: the report's digest is of this.
+  var plain: [UInt8]?
+  /// They differ beside the rules.
+  var beside: Set<String> = []
 
   final class Asked: Sendable {
     let texts = Mutex(0)
@@ -82,7 +86,12 @@ private final class DriftedChannel: HostChannel {
           report.committed = Committed(
             serial: Serial(1), manifest: Digest(of: []), content: Digest(of: []), at: FleetFolder.now)
           for family in Family.allCases {
-            report.families[family].expected = Digest(of: owner.texts(host, .expected))
+            report.families[family].expected = Digest(of: owner.plain ?? owner.texts(host, .expected))
+            if owner.beside.contains(host.description) {
+              report.families[family].chains = [
+                ChainDigest(table: "sysctl", chain: "net.ipv4.ip_forward", digest: Digest(of: [1]))
+              ]
+            }
             report.families[family].observed = Digest(of: owner.texts(host, .observed))
           }
         }
@@ -246,6 +255,26 @@ struct DriftSweepTests {
     #expect(await sweep(["a"], .compared(.none), host)[HostID("a")!]?.drift == nil)
     #expect(await sweep(["a"], .texts, host)[HostID("a")!]?.texts.ipv4 == nil)
     #expect(host.asked.texts.withLock { $0 } == 0)
+  }
+
+  @Test func `what is expected beside the rules is asked of each host, whatever others sent`() async throws {
+    let beside = Array("*sysctl\n:net.ipv4.ip_forward - [0:0]\n-A net.ipv4.ip_forward 0\nCOMMIT\n".utf8)
+    let moved = Array("*sysctl\n:net.ipv4.ip_forward - [0:0]\n-A net.ipv4.ip_forward 1\nCOMMIT\n".utf8)
+    let rules = Self.text(3)
+    let host = DriftedHosts(
+      texts: { name, side in
+        switch (name.description, side) {
+        case ("plain", .expected): rules
+        case ("plain", .observed): Self.text(4)
+        case (_, .expected): rules + beside
+        case (_, .observed): rules + moved
+        }
+      }, asked: .init(), isHonest: true, plain: rules, beside: ["moved"])
+    for names in [["plain", "moved"], ["moved", "plain"]] {
+      let answers = await sweep(names, .texts, host)
+      #expect(answers[HostID("moved")!]?.texts.ipv4?.expected == rules + beside)
+      #expect(answers[HostID("plain")!]?.texts.ipv4?.expected == rules)
+    }
   }
 
   /// The figures stand in docs/adr/0015-texts-are-shared.md.

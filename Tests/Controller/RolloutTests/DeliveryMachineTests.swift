@@ -235,7 +235,7 @@ struct DeliveryMachineTests {
   ) {
     var target = target
     target.premise = Premise(
-      committed: makeReport(nonce(0), manifest: planned).committed, released: lastReleased, content: wanted)
+      committed: makeReport(nonce(0), manifest: planned).committed, released: [lastReleased], content: wanted)
     var machine = DeliveryMachine(target: target, deadline: .seconds(60)) { nonce(9) }
     _ = machine.start()
     _ = machine.handle(.connected, at: .seconds(1))

@@ -17,7 +17,7 @@ let older = Digest(of: "older".utf8)
 let lastReleased = Digest(of: "last released".utf8)
 let theirBundle = Digest(of: "another controller's".utf8)
 /// In these tests a manifest's digest stands for its content, too.
-let premise = Premise(committed: makeReport(nonce(0), manifest: older).committed, released: nil, content: wanted)
+let premise = Premise(committed: makeReport(nonce(0), manifest: older).committed, released: [], content: wanted)
 let target = DeliveryMachine.Target(host: h001, fleet: fleet, transaction: ours, manifest: wanted, premise: premise)
 let hello = AgentHello(version: ProtocolVersion.current, agentVersion: "0.1.0", host: h001, fleet: fleet)
 

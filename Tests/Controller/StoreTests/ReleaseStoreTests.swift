@@ -70,6 +70,15 @@ struct ReleaseStoreTests {
     #expect(files.count == 7)
   }
 
+  @Test func `what a host was released since its own release is known, whoever that was meant for`() async throws {
+    let serials = [try await save(rules: "a"), try await save(rules: "b"), try await save(rules: "c")]
+    func content(_ number: Int, _ rules: String) -> Digest { Digest(of: "content \(number) \(rules)".utf8) }
+    let since = try await store.contents(releasedAbove: [host(1): serials[0], host(2): .none, host(3): serials[2]])
+    #expect(since[host(1)] == [content(1, "b"), content(1, "c")])
+    #expect(since[host(2)] == [content(2, "a"), content(2, "b"), content(2, "c")])
+    #expect(since[host(3)] == [])
+  }
+
   @Test func `files beside the rules are kept, handed out, and forgotten with their bundles`() async throws {
     let extra = [Array("sets".utf8), Array("sysctl".utf8)]
     func save(_ beside: Bool) async throws -> Serial {

@@ -48,12 +48,14 @@ struct NftablesBuilder {
   init(_ scope: SetScope) { self.scope = scope }
 
   /// Whose elements are to be taken before the rules. Those of a table all are, or none is, so that the next reading finds
-  /// the same: first of the tables that ours may be in, then of those that have the fewest.
+  /// the same: first of the tables that ours may be in, then of those that have the fewest. What known software keeps comes
+  /// last, since it is asked for in some readings only.
   mutating func setsToTake(atMost limit: Int) -> [Set] {
     func rank(_ key: TableKey, _ sets: [Set]) -> (Int, Int, UInt8, String) {
       let name = NftablesMessages.text(key.name)
       let isIptables = [NftablesFamily.ipv4.rawValue, NftablesFamily.ipv6.rawValue].contains(key.family)
-      return (isIptables && BuiltInChains.chains(of: name) != nil ? 0 : 1, sets.count, key.family, name)
+      let isOurs = isIptables && BuiltInChains.chains(of: name) != nil
+      return (isOurs ? 0 : TableOwner(ofTable: name) == nil ? 1 : 2, sets.count, key.family, name)
     }
     var chosen: [Set] = []
     for (table, sets) in setsThatTell.sorted(by: { rank($0.key, $0.value) < rank($1.key, $1.value) }) {
