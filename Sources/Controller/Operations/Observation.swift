@@ -127,7 +127,8 @@ package struct Observation: Sendable {
           "release \(serial) is newer than any that this controller knows of: another one made it, or the state folder is "
             + "an old backup")
       }
-      if let change = awaiting[host.id] {
+      // What the host itself says of it is newer.
+      if let change = awaiting[host.id], status.pending == nil {
         status.reasons.append("release \(change.serial) waits for 'portcullis confirm' until \(change.until)")
       }
       return status
