@@ -40,6 +40,7 @@ extension HostAgent {
       let programs = try firewall.programs()
       var log = changes
       var isBare: Bool?
+      let isEnrolledAnew = try state.read(EnrolledFiles.unseenFileName, atMost: 1 << 10) != nil
       if let (sighting, others) = try sighting(programs) {
         isBare = others.isOtherBackendBare
         // Before this process looked first, the last change says how things were; before there was one, they were as
@@ -47,9 +48,12 @@ extension HostAgent {
         let earlier = watch.seen ?? log.entries.last.map(Sighting.init(after:)) ?? sighting.asCommitted
         // What this process finds first may have come before it, in another boot even.
         let heard = watch.seen == nil ? nil : actors
-        for change in sighting.changes(since: earlier, hasActed: watch.hasActed, actors: heard) { log.append(change) }
+        let changes = sighting.changes(
+          since: earlier, hasActed: watch.hasActed, isEnrolledAnew: isEnrolledAnew, actors: heard)
+        for change in changes { log.append(change) }
         watch = WatchMemory(log: log, seen: sighting)
       }
+      if isEnrolledAnew { try state.remove(EnrolledFiles.unseenFileName) }
       // Legacy tables announce nothing, whichever backend the host's own programs speak.
       return programs.backend == .nft && watch.seen?.isUnsettled != true
         && (isBare ?? Family.allCases.allSatisfy { (try? firewall.saveOtherBackend($0)?.isEmpty ?? true) ?? false })

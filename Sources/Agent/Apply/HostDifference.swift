@@ -27,7 +27,7 @@ struct HostDifference: Hashable {
     let own = kernel.filter { $0.family == family }
     let places = Dictionary(grouping: own.prefix(Self.shown), by: \.place)
     var chains = places.keys.sorted().map { Self.chain($0, (places[$0] ?? []).map { "# \($0.words)" }) }
-    if own.count > Self.shown { chains.append(Self.chain("and-others", ["# \(own.count - Self.shown) more places"])) }
+    if let rest = Self.rest(own, "more places", { "\($0.place) \($0.words)" }) { chains.append(rest) }
     return chains
   }
 
@@ -50,10 +50,18 @@ struct HostDifference: Hashable {
       }
       return Self.chain(other.name, ["\(digest)" + (!isExpected && other.drops ? " # it may drop packets" : "")])
     }
-    if own.count > Self.shown, !isExpected {
-      chains.append(Self.chain("and-others", ["# \(own.count - Self.shown) more"]))
+    let rest = Self.rest(own, "more") { other in
+      "\(other.name) \(other.words ?? other.now.map { "\($0)" } ?? "gone")"
     }
+    if let rest, !isExpected { chains.append(rest) }
     return chains
+  }
+
+  /// Those that are counted only. By their digest, since any other difference is drift, also one that is not shown.
+  private static func rest<Part>(_ all: [Part], _ what: String, _ words: (Part) -> String) -> RuleChain? {
+    guard all.count > shown else { return nil }
+    let rest = all.dropFirst(shown).map(words)
+    return chain("and-others", ["# \(rest.count) \(what), by digest \(Digest(of: rest.joined(separator: "\n").utf8))"])
   }
 
   private static func chain(_ name: String, _ lines: [String]) -> RuleChain {

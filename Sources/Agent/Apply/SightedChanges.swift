@@ -6,14 +6,21 @@ extension Sighting {
   ///
   /// - Parameters:
   ///   - hasActed: the agent did something of its own in between.
+  ///   - isEnrolledAnew: an enrolment put back what enrolments write.
   ///   - actors: who asked the kernel for changes in between; nil where nobody listened all the time.
-  func changes(since earlier: Sighting, hasActed: Bool, actors: [HostChange.Actor]?) -> [HostChange] {
+  func changes(
+    since earlier: Sighting, hasActed: Bool, isEnrolledAnew: Bool = false, actors: [HostChange.Actor]?
+  ) -> [HostChange] {
     let isMoved = Family.allCases.contains { families[$0].observed != earlier.families[$0].observed }
     guard isMoved || hasActed && differs != earlier.differs else { return [] }
     // The same rules in the words of other programs, or in those of another agent.
     if programs != earlier.programs, bootID == earlier.bootID, !hasActed, !differs, !earlier.differs { return [] }
     let moved = movedChains(since: earlier)
-    guard hasActed || bootID != earlier.bootID else { return others(moved, since: earlier, actors) }
+    guard hasActed || bootID != earlier.bootID else {
+      let own = isEnrolledAnew ? putBack(moved, since: earlier) : nil
+      let rest = moved.filter { own?.chains.contains($0) != true }
+      return [own].compactMap(\.self) + (own == nil || !rest.isEmpty ? others(rest, since: earlier, actors) : [])
+    }
     if !differs || isOtherOfOurs { return [change(.ours(serial), moved)] }
     let news = newlyDiffering(since: earlier)
     if news?.isEmpty == true { return [change(.oursBesides(serial), moved)] }
@@ -21,6 +28,14 @@ extension Sighting {
     var loaded = change(.ours(serial), [])
     loaded.families = families.map { _, side in HostChange.Side(observed: side.expected, differs: false) }
     return [loaded] + others(news ?? moved, since: earlier, actors)
+  }
+
+  /// What an enrolment did. After a start of the agent nobody knows which chains moved; what differs still did before.
+  private func putBack(_ moved: [HostChange.Chain], since earlier: Sighting) -> HostChange? {
+    let files = moved.filter { $0.table == "disk" && $0.change == .removed }
+    let isKnown = Family.allCases.allSatisfy { earlier.families[$0].chains != nil }
+    guard isKnown ? !files.isEmpty : earlier.differs else { return nil }
+    return change(differs ? .oursBesides(serial) : .ours(serial), files)
   }
 
   /// Who did it, and when, is known only of what nf_tables announces to who listens; the rest came at some time between

@@ -8,8 +8,14 @@ struct EnrolmentNote {
   let request: EnrolmentRequest
 
   func write() throws {
+    try announce()
     try HostFiles.write(
       EnrolledFiles(try files()).encode(), to: "\(paths.state)/\(EnrolledFiles.fileName)", mode: 0o600)
+  }
+
+  /// Files are about to be put back, or were.
+  func announce() throws {
+    try HostFiles.write([], to: "\(paths.state)/\(EnrolledFiles.unseenFileName)", mode: 0o600)
   }
 
   private func files() throws -> [EnrolledFiles.File] {

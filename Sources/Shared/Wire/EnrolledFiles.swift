@@ -16,6 +16,9 @@ package struct EnrolledFiles: Hashable, Sendable {
 
   /// In the agent's state.
   package static let fileName = "enrolled"
+  /// Beside it, empty: made by an enrolment and taken away by the agent's next look. What is as enrolled again by then is
+  /// the enrolment's doing.
+  package static let unseenFileName = "enrolled-unseen"
   /// In bytes.
   package static let maximumSize = 16 << 10
 

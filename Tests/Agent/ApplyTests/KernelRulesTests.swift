@@ -37,6 +37,21 @@ import Wire
       looksUpVerdict: looksUpVerdict, calls: calls)
   }
 
+  @Test func `what is counted only is another difference too when it changes`() {
+    func digests(_ last: String) -> [Digest] {
+      let difference = HostDifference(
+        kernel: (0..<1500).map { .init(family: .ipv4, place: "filter/PCL-\($0)", words: $0 == 1400 ? last : "-") },
+        others: (0..<1500).map {
+          .init(
+            family: .ipv4, name: "inet/t\($0)", before: nil, now: Digest(of: ($0 == 1400 ? last : "-").utf8),
+            drops: false)
+        })
+      return difference.tables(.ipv4, expected: false, of: BesideRules()).map { Ruleset(tables: [$0]).digest }
+    }
+    #expect(digests("one") == digests("one"))
+    #expect(zip(digests("one"), digests("two")).allSatisfy { $0 != $1 } && digests("one").count == 2)
+  }
+
   @Test func `a clean host shows nothing, in any mode`() throws {
     for bundle in [Modes.owned2, Modes.exclusive3, Modes.withdrawn4] {
       try host.apply(agent, bundle)

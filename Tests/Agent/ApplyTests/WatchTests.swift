@@ -107,6 +107,62 @@ import Wire
     #expect(news.last?.chains == [.init(family: .ipv4, table: "filter", chain: "INPUT", change: .changed)])
   }
 
+  /// As `enroll` does: the daemon starts again, which it need not have done before it looks.
+  private func enrollAnew() throws {
+    try host.disk.replace(EnrolledFiles.unseenFileName, in: ".", with: [])
+    try enroll()
+  }
+
+  @Test(arguments: [false, true]) func `what an enrolment puts back is nobody else's doing`(isStarted: Bool) throws {
+    try enroll()
+    try host.apply(agent, Samples.old)
+    _ = try agent.look(for: [])
+    edit("b\n")
+    #expect(try news(of: agent).map(\.cause) == [.others])
+    try enrollAnew()
+    let later = isStarted ? try restarted(agent) : agent
+    let news = try news(of: later)
+    #expect(news.map(\.cause) == [.ours(Serial(7))] && news.first?.families.ipv4.differs == false)
+    // Once.
+    edit("b\n")
+    edit("a\n")
+    #expect(try self.news(of: later).isEmpty)
+    edit("b\n")
+    #expect(try self.news(of: later).map(\.cause) == [.others])
+    edit("a\n")
+    #expect(try self.news(of: later).map(\.cause) == [.others])
+  }
+
+  @Test(arguments: [false, true]) func `an enrolment answers for its files alone`(isStarted: Bool) throws {
+    try enroll()
+    try host.apply(agent, Samples.old)
+    _ = try agent.look(for: [])
+    edit("b\n")
+    tamper()
+    _ = try agent.look(for: [])
+    try enrollAnew()
+    // What stays is not undone.
+    let later = isStarted ? try restarted(agent) : agent
+    #expect(try news(of: later).map(\.cause) == [.oursBesides(Serial(7))])
+    try enrollAnew()
+    tamper(.ipv6)
+    let news = try news(of: later, Self.writer)
+    #expect(news.map(\.cause) == [.others] && news.first?.actors == [Self.writer])
+  }
+
+  @Test(arguments: [false, true]) func `what came while a host was enrolled is somebody's`(isStarted: Bool) throws {
+    try enroll()
+    try host.apply(agent, Samples.old)
+    let intact = host.firewall.kernel
+    tamper()
+    _ = try agent.look(for: [])
+    host.firewall.kernel = intact
+    _ = try agent.look(for: [])
+    try enrollAnew()
+    tamper()
+    #expect(try news(of: isStarted ? try restarted(agent) : agent).map(\.cause) == [.others])
+  }
+
   @Test func `what nobody announces has no maker, and came at some time since the last look`() throws {
     try enroll()
     try host.apply(agent, Samples.old)

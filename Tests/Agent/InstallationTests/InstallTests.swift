@@ -37,6 +37,7 @@ struct InstallTests {
       #expect(host.mode(path) == mode, "\(path)")
     }
     #expect(!host.exists(paths.newAgent) && !host.exists(paths.previousAgent))
+    #expect(host.exists(paths.state + "/enrolled-unseen"))
     let enrolled = try #require(EnrolledFiles(parsing: Array((host.text(paths.state + "/enrolled") ?? "").utf8)))
     let programs = "usr/local/lib/portcullis"
     #expect(
