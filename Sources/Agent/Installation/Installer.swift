@@ -55,14 +55,15 @@ package struct Installer {
     let captured = try rules.captureGenerationZero()
     let services = ServiceManager(paths: paths, runner: runner)
     let note = EnrolmentNote(paths: paths, service: services.kind, request: request)
+    let before = note.read()
     // A new daemon compares with it from the beginning.
     try note.write()
     try startOrGoBack(services, note)
     // By now systemd has its links.
-    try note.write()
+    let noted = try note.write()
     return InstallationAnswer(
       service: services.kind, generationZero: captured ? .captured : .kept, upgraded: upgraded,
-      conflicts: rules.conflicts())
+      conflicts: rules.conflicts(), dropIns: noted.newDropIns(since: before))
   }
 
   /// What the controller sent must be what runs here, whatever happened on the way or on the disk.
