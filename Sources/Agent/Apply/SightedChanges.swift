@@ -8,15 +8,16 @@ extension Sighting {
   ///   - hasActed: the agent did something of its own in between.
   ///   - actors: who asked the kernel for changes in between; nil where nobody listened all the time.
   func changes(since earlier: Sighting, hasActed: Bool, actors: [HostChange.Actor]?) -> [HostChange] {
-    let isMoved = Family.allCases.contains { families[$0].observed != earlier.families[$0].observed }
+    let isMoved = Family.allCases.contains { families[$0].isMoved(since: earlier.families[$0]) }
     guard isMoved || hasActed && differs != earlier.differs else { return [] }
     // The same rules in the words of other programs, or in those of another agent.
     if programs != earlier.programs, bootID == earlier.bootID, !hasActed, !differs, !earlier.differs { return [] }
     let moved = movedChains(since: earlier)
     guard hasActed || bootID != earlier.bootID else { return others(moved, since: earlier, actors) }
-    if !differs || isOtherOfOurs { return [change(.ours(serial), moved)] }
+    let isSaidToDiffer = Family.allCases.contains { families[$0].asReported.differs }
+    if !isSaidToDiffer || isOtherOfOurs { return [change(.ours(serial), moved)] }
     let news = newlyDiffering(since: earlier)
-    if news?.isEmpty == true { return [change(.oursBesides(serial), moved)] }
+    if !differs || news?.isEmpty == true { return [change(.oursBesides(serial), moved)] }
     // What we load is read back before it is committed: whatever is different now came later, and from somebody else.
     var loaded = change(.ours(serial), [])
     loaded.families = families.map { _, side in HostChange.Side(observed: side.expected, differs: false) }
@@ -52,10 +53,9 @@ extension Sighting {
   private func isAnnounced(_ chain: HostChange.Chain) -> Bool {
     switch chain.table {
     case "disk", "ipset", "sysctl": false
-    case "others" where chain.chain == OthersDifference.noBaseline.name: false
-    case "kernel" where chain.chain == KernelDifference.notNoted.place: false
     case "others" where chain.chain.hasPrefix("\(OtherFilter.otherBackend)/"): backend == .legacy
-    case "others" where !chain.chain.hasPrefix("\(OtherFilter.rules)/"): true
+    case "others" where ![OtherFilter.rules, OtherFilter.policy].contains(where: { chain.chain.hasPrefix("\($0)/") }):
+      true
     default: backend == .nft
     }
   }
