@@ -83,10 +83,12 @@ extension HostAgent {
     // Nobody saw then that all is as it was.
     if let stale = shown.others.stale, shown.others.unread.isEmpty { throw Reason(stale) }
     let families = PerFamily<Sighting.Side> { family in
-      let observed = shown.observed(family)
+      let held = shown.observedWithoutNotes(family)
+      let digest = held.digest
       return Sighting.Side(
-        observed: observed.digest, expected: committed.expectation.digests[family], chains: Dictionary(of: observed),
-        differing: differing(observed, from: committed, family, shown))
+        observed: shown.difference.hasNotes ? shown.observed(family).digest : digest, held: digest,
+        expected: committed.expectation.digests[family], chains: Dictionary(of: held),
+        differing: differing(held, from: committed, family, shown))
     }
     var sighting = Sighting(
       families: families, serial: committed.accepted.serial, bootID: facts.bootID, programs: programs,
@@ -98,7 +100,7 @@ extension HostAgent {
 
   /// Something is still to be written down, or may come up yet, though nobody announces it.
   private func isUnsettled(_ shown: Shown) -> Bool {
-    shown.difference.others == [.noBaseline] || shown.difference.kernel.contains(.notNoted)
+    shown.difference.kernel.contains(.notNoted)
       || shown.side.map { othersJudge($0.rules, shown.others).awaits(shown.others) } ?? false
   }
 

@@ -11,6 +11,16 @@ struct HostDifference: Hashable {
   var disk: [DiskDifference] = []
   var others: [OthersDifference] = []
 
+  var hasNotes: Bool { kernel.contains(.notNoted) || others.contains(.noBaseline) }
+
+  /// But for what tells only that the agent has not written down yet what it compares with.
+  var withoutNotes: HostDifference {
+    var without = self
+    without.kernel.removeAll { $0 == .notNoted }
+    without.others.removeAll { $0 == .noBaseline }
+    return without
+  }
+
   /// Lines of one table; the rest is counted.
   private static let shown = 1000
 

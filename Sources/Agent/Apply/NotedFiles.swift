@@ -1,5 +1,6 @@
 package import Core
 internal import Release
+internal import Wire
 
 /// Files by which the agent judges later and that nothing signed covers. The journal has their digests: whoever edits or
 /// removes one hides nothing by it.
@@ -20,6 +21,9 @@ package enum NotedFile: Hashable, Sendable, CaseIterable {
     case .kernel: "kernel-rules"
     }
   }
+
+  /// Where a new one stands until the journal has its digest.
+  var newName: String { "\(name).new" }
 }
 
 /// What the journal says of one.
@@ -41,8 +45,14 @@ extension HostAgent {
   private func noted(_ file: NotedFile) -> NotedState? { (try? ledger())?.noted[file] }
 
   private func found(_ file: NotedFile) -> [UInt8]? {
-    (try? state.read(file.name, atMost: NotedFile.maximumSize)) ?? nil
+    let placed = read(file.name)
+    guard let digest = noted(file)?.digest, placed.map({ Digest(of: $0) }) != digest, let new = read(file.newName),
+      Digest(of: new) == digest
+    else { return placed }
+    return new
   }
+
+  private func read(_ name: String) -> [UInt8]? { (try? state.read(name, atMost: NotedFile.maximumSize)) ?? nil }
 
   /// Nil for anything but what the agent wrote.
   func readNoted(_ file: NotedFile) -> [UInt8]? {
@@ -53,13 +63,29 @@ extension HostAgent {
   /// Whatever it is now, it must not be written anew from what the host holds: that would be somebody else's doing.
   func isTampered(_ file: NotedFile) -> Bool { noted(file)?.digest != nil && readNoted(file) == nil }
 
+  /// The new file is durable before the journal has its digest, and the old one is there until then: wherever this is cut
+  /// short, one of the two is what the journal says.
+  ///
   /// - Parameter isLate: not along with the change that it belongs to.
   func writeNoted(_ file: NotedFile, _ content: [UInt8], isLate: Bool) throws {
     guard readNoted(file) != content else { return }
+    try placeNoted(file)
     let digest = Digest(of: content)
-    try state.replace(file.name, in: ".", with: content)
-    guard noted(file)?.digest != digest else { return }
-    try append(.noted(file, NotedState(digest: digest, at: clock.now(), isLate: isLate)))
+    try state.remove(file.newName)
+    try state.create(file.newName, content)
+    try state.sync(file.newName)
+    try state.sync(".")
+    if noted(file)?.digest != digest {
+      try append(.noted(file, NotedState(digest: digest, at: clock.now(), isLate: isLate)))
+    }
+    try placeNoted(file)
+  }
+
+  /// Gives a new file its name once the journal knows it.
+  func placeNoted(_ file: NotedFile) throws {
+    guard let digest = noted(file)?.digest, let new = read(file.newName), Digest(of: new) == digest else { return }
+    try state.rename(file.newName, to: file.name)
+    try state.sync(".")
   }
 
   /// One that the journal still knows stays.
@@ -72,7 +98,9 @@ extension HostAgent {
 
   /// One that an earlier agent wrote without noting it stays, for that agent.
   func removeUnnoted(_ file: NotedFile) {
-    if let noted = noted(file), noted.digest == nil { try? state.remove(file.name) }
+    guard let noted = noted(file), noted.digest == nil else { return }
+    try? state.remove(file.name)
+    try? state.remove(file.newName)
   }
 
   func notedDifferences() -> [DiskDifference] {
@@ -86,7 +114,7 @@ extension HostAgent {
   func lateNotes(since committed: CommittedBundle) -> [String] {
     NotedFile.allCases.compactMap { file in
       guard let noted = noted(file), noted.isLate, noted.at >= committed.at else { return nil }
-      return "\(file.name) was not written until \(noted.at): nobody can tell what came before"
+      return "\(file.name) \(OthersProblem.late.phrase) \(noted.at): nobody can tell what came before"
     }
   }
 }
@@ -112,5 +140,5 @@ extension HostAgent {
   /// As long as software that is started at boot may take to set its rules up.
   private static let boot = Duration.seconds(300)
 
-  var isPastBoot: Bool { bootClock.now() - BootTime(nanoseconds: 0) >= Self.boot }
+  var isPastBoot: Bool { bootClock.now() - facts.started >= Self.boot }
 }

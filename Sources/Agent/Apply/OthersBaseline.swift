@@ -6,17 +6,34 @@ internal import Wire
 /// then, and anew only when a release says so; a host that gives our rules up forgets it.
 struct OthersBaseline: Hashable {
   private var digests: [String: Digest]
+  /// Otherwise an earlier agent wrote it: policies were part of their owners' rules.
+  private let hasPoliciesApart: Bool
+
+  private static let format = "format 2"
+  /// Of a policy that was ours then: nobody knows what others would have set.
+  private static let ours = Digest(of: "ours".utf8)
 
   /// What no packet passes through filters nothing, and is as good as not there.
-  init(_ found: [OtherFilter]) {
-    digests = Dictionary(found.filter(\.isHooked).map { ($0.key, $0.digest) }) { first, _ in first }
+  init(_ found: OtherFilters) {
+    hasPoliciesApart = true
+    digests = Dictionary(
+      found.all(policiesApart: true).filter(\.isHooked).map { ($0.key, $0.digest) }
+    ) { first, _ in first }
+    for key in found.ownPolicyKeys { digests[key] = Self.ours }
   }
 
   subscript(filter: OtherFilter) -> Digest? { digests[filter.key] }
 
+  /// Those that can be compared with it.
+  func comparable(_ found: OtherFilters) -> [OtherFilter] {
+    let own = found.ownPolicyKeys
+    return found.all(policiesApart: hasPoliciesApart).filter { !own.contains($0.key) && digests[$0.key] != Self.ours }
+  }
+
   /// What was found then, and filters nothing any more.
-  func gone(from found: [OtherFilter]) -> [OthersDifference] {
-    let present = Set(found.filter(\.isHooked).map(\.key))
+  func gone(from found: OtherFilters) -> [OthersDifference] {
+    let present = Set(comparable(found).filter(\.isHooked).map(\.key)).union(found.ownPolicyKeys)
+    let digests = digests.filter { $0.value != Self.ours }
     return digests.filter { !present.contains($0.key) }.sorted { $0.key < $1.key }.compactMap { key, digest in
       let family = Family.allCases.first { key.hasPrefix("\($0)/") }
       return family.map {
@@ -26,20 +43,26 @@ struct OthersBaseline: Hashable {
     }
   }
 
-  /// Keys of what was there then, and is there.
-  func present(in found: [OtherFilter]) -> [String] {
-    found.filter { $0.isHooked && digests[$0.key] != nil }.map(\.key)
+  /// Keys of what is as it was then.
+  func unchanged(in found: OtherFilters) -> [String] {
+    comparable(found).filter { $0.isHooked && digests[$0.key] == $0.digest }.map(\.key)
   }
 
   func encode() -> [UInt8] {
-    let lines = [NotedFile.format] + digests.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+    let lines =
+      [hasPoliciesApart ? Self.format : NotedFile.format]
+      + digests.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
     return lines.flatMap { Array("\($0)\n".utf8) }
   }
 
   /// Nil for what `encode` did not write.
   init?(parsing bytes: [UInt8]) {
     let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
-    guard lines.first.map(String.init) == NotedFile.format else { return nil }
+    switch lines.first.map(String.init) {
+    case Self.format: hasPoliciesApart = true
+    case NotedFile.format: hasPoliciesApart = false
+    default: return nil
+    }
     digests = [:]
     for line in lines.dropFirst() {
       let words = line.split(separator: " ")
@@ -72,27 +95,39 @@ struct OthersJudge {
   let rules: SideRules
   /// Nil where none was taken yet.
   let baseline: OthersBaseline?
-  /// Keys of the baseline's filters that were there at some time since the host started.
+  /// Keys of the baseline's filters that were as they are in it at some time since the host started.
   let seen: Set<String>
   /// Everything that is started at boot has had its time.
   let isPastBoot: Bool
 
   func differences(_ filters: OtherFilters) -> [OthersDifference] {
-    guard let baseline else { return mayMind ? [.noBaseline] : [] }
-    let found = filters.all
-    let changed = found.filter { $0.isHooked && baseline[$0] != $0.digest && isDrift($0) }.map {
-      OthersDifference(family: $0.family, name: $0.name, before: baseline[$0], now: $0.digest, drops: $0.drops)
-    }
-    return changed + missing(filters).filter { isPastBoot || seen.contains($0.key) }
+    // Nobody is late who waits for what comes up at boot.
+    guard baseline != nil else { return mayMind && isPastBoot ? [.noBaseline] : [] }
+    return unlike(filters).filter { !mayBeUnfinished($0) }
   }
 
-  /// Something of the baseline is not there, and may come yet.
-  func awaits(_ filters: OtherFilters) -> Bool { !isPastBoot && missing(filters).contains { !seen.contains($0.key) } }
+  /// It may be another after some time, though nobody announces it.
+  func awaits(_ filters: OtherFilters) -> Bool {
+    baseline == nil ? !rules.isNothing : unlike(filters).contains(where: mayBeUnfinished)
+  }
+
+  /// Software that is started at boot sets its filters up one by one. What is of no baseline nobody waits for.
+  private func mayBeUnfinished(_ difference: OthersDifference) -> Bool {
+    !isPastBoot && difference.before != nil && !seen.contains(difference.key)
+  }
+
+  private func unlike(_ filters: OtherFilters) -> [OthersDifference] {
+    guard let baseline else { return [] }
+    let changed = baseline.comparable(filters).filter { $0.isHooked && baseline[$0] != $0.digest && isDrift($0) }.map {
+      OthersDifference(family: $0.family, name: $0.name, before: baseline[$0], now: $0.digest, drops: $0.drops)
+    }
+    return changed + missing(filters)
+  }
 
   private func missing(_ filters: OtherFilters) -> [OthersDifference] {
     // What nobody can read may still be there.
     guard filters.isWhole, let baseline else { return [] }
-    return baseline.gone(from: filters.all).filter(isMissed)
+    return baseline.gone(from: filters).filter(isMissed)
   }
 
   private var mayMind: Bool {
@@ -107,7 +142,7 @@ struct OthersJudge {
   private func isMissed(_ gone: OthersDifference) -> Bool {
     let words = gone.name.split(separator: "/", maxSplits: 1).map(String.init)
     guard words.count == 2 else { return false }
-    let isRules = words[0] == OtherFilter.rules
+    let isRules = [OtherFilter.rules, OtherFilter.policy].contains(words[0])
     let isChains = isRules || words[0] == OtherFilter.otherBackend
     let isKnown = isChains ? ForeignOwner(rawValue: words[1]) != nil : TableOwner(ofTable: words[1]) != nil
     return switch rules {
@@ -133,18 +168,19 @@ extension HostAgent {
   /// Nil where none was taken yet. Of one that somebody edited or removed nobody knows what it held: nothing that is there
   /// now counts as having been there then.
   func othersBaseline() -> OthersBaseline? {
-    isTampered(.others) ? OthersBaseline([]) : readNoted(.others).flatMap(OthersBaseline.init(parsing:))
+    isTampered(.others) ? OthersBaseline(OtherFilters()) : readNoted(.others).flatMap(OthersBaseline.init(parsing:))
   }
 
   /// After a release was committed, where no deadline runs any more. Failing is no reason not to commit: it is shown, and
-  /// tried again with the next look.
+  /// tried again with the next look. So is what comes too early after a boot: half of what software sets up would be taken
+  /// for how its owners want it.
   ///
   /// - Parameter isAccepted: the release says that what is there now is as its owners want it.
   func keepOthersBaseline(_ rules: SideRules, isAccepted: Bool) {
     guard !rules.isNothing else { return forgetNoted(.others) }
     // Whatever happens to the new one, the old one is not to be gone by any more.
     if isAccepted { forgetNoted(.others) }
-    guard isAccepted || othersBaseline() == nil, let saved = try? savedRulesets(),
+    guard isPastBoot, isAccepted || othersBaseline() == nil, let saved = try? savedRulesets(),
       let programs = try? firewall.programs()
     else { return }
     let isRenewal = !isAccepted && readNoted(.others) != nil
@@ -155,17 +191,17 @@ extension HostAgent {
     beside saved: PerFamily<Ruleset>, _ rules: SideRules, _ programs: FirewallPrograms, isLate: Bool
   ) -> Bool {
     // A later release may judge known software too.
-    guard let kernel = try? firewall.nftables(sets: .ofAll) else { return false }
+    guard case .success(let kernel) = Result(catching: { try firewall.nftables(sets: .ofAll) }) else { return false }
     let reading = KernelReading(state: kernel, isWhole: true, isUnknown: false, problem: nil)
     let found = otherFilters(beside: saved, rules, programs, kernel: reading)
     guard found.problem == nil else { return false }
-    do { try writeNoted(.others, OthersBaseline(found.all).encode(), isLate: isLate) } catch { return false }
+    do { try writeNoted(.others, OthersBaseline(found).encode(), isLate: isLate) } catch { return false }
     return true
   }
 
   func othersJudge(_ rules: SideRules, _ found: OtherFilters) -> OthersJudge {
     let baseline = othersBaseline()
-    othersSeen.formUnion(baseline?.present(in: found.all) ?? [])
+    othersSeen.formUnion(baseline?.unchanged(in: found) ?? [])
     return OthersJudge(rules: rules, baseline: baseline, seen: othersSeen, isPastBoot: isPastBoot)
   }
 
@@ -179,6 +215,11 @@ extension HostAgent {
     var found = OtherFilters()
     // In tables that are wholly ours what nobody known has is ours, or shows as drift.
     let isWhole = rules?.isExclusive ?? false
+    for family in Family.allCases {
+      let own = rules?.policyChains(family) ?? [:]
+      found.ownPolicies[family] = Set(own.flatMap { table, chains in chains.map { "\(table)/\($0)" } })
+      found.policies[family] = saved[family].foreignPolicies(besidePolicies: own)
+    }
     found.parts = saved.map { family, saved in
       saved.foreignParts(besidePolicies: rules?.policyChains(family) ?? [:]).filter { $0.owner != nil || !isWhole }
     }

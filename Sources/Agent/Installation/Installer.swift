@@ -47,6 +47,7 @@ package struct Installer {
     try HostFiles.makeDirectory(paths.trust, mode: 0o755)
     let services = ServiceManager(paths: paths, runner: runner)
     let note = EnrolmentNote(paths: paths, service: services.kind, request: request)
+    let before = note.read()
     try note.announce()
     try HostFiles.link(paths.bridge, to: "portcullis-agent")
     let upgraded = try placeExecutable(request.agent)
@@ -60,10 +61,10 @@ package struct Installer {
     try note.write()
     try startOrGoBack(services, note)
     // By now systemd has its links.
-    try note.write()
+    let noted = try note.write()
     return InstallationAnswer(
       service: services.kind, generationZero: captured ? .captured : .kept, upgraded: upgraded,
-      conflicts: rules.conflicts())
+      conflicts: rules.conflicts(), dropIns: noted.newDropIns(since: before))
   }
 
   /// What the controller sent must be what runs here, whatever happened on the way or on the disk.

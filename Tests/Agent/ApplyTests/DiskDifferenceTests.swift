@@ -161,10 +161,18 @@ import Wire
     let later = try host.recoveredAgent()
     #expect(try later.isIntact())
     host.facts.files[path] = Array("[Service]\nExecStartPre=/tmp/x\n".utf8)
-    #expect(try later.differences(in: "disk", .ipv4) == ["-A \(path) \(Digest(of: host.facts.files[path] ?? []))"])
+    func words(_ verb: String, _ path: String) -> String {
+      "-A \(path) # it \(verb) since the enrolment, and changes how services are started "
+        + "(\(Digest(of: host.facts.files[path] ?? []))): if it is the distribution's, enroll the host anew; if not, remove "
+        + "it and run systemctl daemon-reload"
+    }
+    #expect(try later.differences(in: "disk", .ipv4) == [words("changed", path)])
+    host.facts.files[path] = nil
+    #expect(try later.differences(in: "disk", .ipv4) == ["-A \(path) # there is no such file"])
     host.facts.files[path] = Array("[Service]\n".utf8)
-    host.facts.files["etc/systemd/system/service.d/x.conf"] = []
-    #expect(try later.differences(in: "disk", .ipv4).count == 1)
+    let other = "etc/systemd/system/service.d/x.conf"
+    host.facts.files[other] = []
+    #expect(try later.differences(in: "disk", .ipv4) == [words("came", other)])
   }
 
   @Test func `a file by which somebody changes how systemd starts us is told in words, and is another when it changes`()

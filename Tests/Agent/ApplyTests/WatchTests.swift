@@ -1,4 +1,5 @@
 import Core
+import Release
 import Testing
 import Wire
 
@@ -258,6 +259,40 @@ import Wire
     tamper()
     let news = try news(of: try host.recoveredAgent())
     #expect(news.map(\.cause) == [.others] && news.first?.families.ipv4.differs == true)
+  }
+
+  private func tamperWithOurs() { host.firewall.append("-A PCL:web -s 192.0.2.9/32 -j ACCEPT", to: "filter", .ipv4) }
+
+  private static let ours = HostChange.Chain(family: .ipv4, table: "filter", chain: "PCL:web", change: .changed)
+
+  @Test func `what the agent has not written down is nobody's doing, whether that comes or goes`() throws {
+    host.firewall.unreadableScope = .ofAll
+    try host.apply(agent, Modes.owned3)
+    #expect(try news(of: agent, Self.writer).isEmpty && !agent.isIntact())
+    try host.apply(agent, Modes.bundle(4, .owned))
+    #expect(try news(of: agent, Self.writer).map(\.cause) == [.oursBesides(Serial(4))])
+    tamperWithOurs()
+    let news = try news(of: agent, Self.writer)
+    #expect(news.map(\.chains) == [[Self.ours]] && news.map(\.actors) == [[Self.writer]])
+    let later = try restarted(agent)
+    #expect(try self.news(of: later, Self.writer).isEmpty)
+    host.firewall.unreadableScope = nil
+    #expect(try self.news(of: later, Self.writer).isEmpty)
+    #expect(try later.differences(in: "others", .ipv4).isEmpty)
+  }
+
+  @Test func `what an agent began to miss after its last look is nobody's doing for the next one`() throws {
+    try host.apply(agent, Modes.owned2)
+    _ = try agent.look(for: [])
+    tamperWithOurs()
+    #expect(try news(of: agent, Self.writer).map(\.chains) == [[Self.ours]])
+    let later = try restarted(agent)
+    host.firewall.unreadableScope = .ofAll
+    later.forgetNoted(.others)
+    #expect(try news(of: later, Self.writer).isEmpty)
+    #expect(try !later.differences(in: "others", .ipv4).isEmpty)
+    let report = try later.report(.random(), managementSource: "")
+    #expect(report.families.ipv4.chains.contains { $0.chain == "no-baseline" } && !later.isBehind)
   }
 
   @Test func `after a boot the rules are ours again`() throws {

@@ -7,6 +7,8 @@ package struct ForeignPart: Hashable, Sendable {
   package let rules: Int
   /// Of his chains, of the rules elsewhere that call them or name his bridges, and of policies other than ACCEPT.
   package let digest: Digest
+  /// The same without policies; nil where there is nothing else.
+  package let digestBesidePolicies: Digest?
 }
 
 extension Ruleset {
@@ -24,7 +26,7 @@ extension Ruleset {
         if chain.policy == nil { parts[owner, default: Part()].add(chain.declaration.utf8, table.name) }
         if let policy = chain.policy, policy != "ACCEPT", ours[table.name]?.contains(chain.name) != true {
           let setter = idioms.ownerOfPolicy(of: chain.name, table.name)
-          parts[setter, default: Part()].add("\(chain.name) \(policy)".utf8, table.name)
+          parts[setter, default: Part()].addPolicy("\(chain.name) \(policy)".utf8, table.name)
         }
         for rule in chain.rules where !rule.callsOurs {
           let caller =
@@ -36,15 +38,41 @@ extension Ruleset {
         }
       }
     }
-    return parts.map { ForeignPart(owner: $0.key, rules: $0.value.rules, digest: $0.value.content.finish()) }
-      .sorted { ($0.owner?.rawValue ?? "~") < ($1.owner?.rawValue ?? "~") }
+    return parts.map { owner, part in
+      ForeignPart(
+        owner: owner, rules: part.rules, digest: part.content.finish(),
+        digestBesidePolicies: part.isOnlyPolicies ? nil : part.besidePolicies.finish())
+    }.sorted { ($0.owner?.rawValue ?? "~") < ($1.owner?.rawValue ?? "~") }
+  }
+
+  /// Policies other than ACCEPT that are not ours, by table and chain: `filter/FORWARD`.
+  package func foreignPolicies(besidePolicies ours: [String: Set<String>]) -> [String: String] {
+    var found: [String: String] = [:]
+    for table in tables {
+      for chain in table.chains {
+        guard let policy = chain.policy, policy != "ACCEPT", ours[table.name]?.contains(chain.name) != true else {
+          continue
+        }
+        found["\(table.name)/\(chain.name)"] = policy
+      }
+    }
+    return found
   }
 
   private struct Part {
     var rules = 0
     var content = DigestBuilder()
+    var besidePolicies = DigestBuilder()
+    var isOnlyPolicies = true
 
     mutating func add(_ line: some Sequence<UInt8>, _ table: String) {
+      let line = Array("\(table) ".utf8) + Array(line) + [newline]
+      content.update(line)
+      besidePolicies.update(line)
+      isOnlyPolicies = false
+    }
+
+    mutating func addPolicy(_ line: some Sequence<UInt8>, _ table: String) {
       content.update(Array("\(table) ".utf8) + Array(line) + [newline])
     }
   }
