@@ -75,7 +75,9 @@ extension HostAgent {
     let beside = side?.beside ?? BesideRules()
     var difference = HostDifference(beside: differences(of: beside), disk: enrolledDifferences())
     guard let committed, let side else { return difference }
-    difference.disk += diskDifferences(committed) + journalDifference() + notedDifferences() + keptDifferences()
+    difference.disk += diskDifferences(committed) + journalDifference() + notedDifferences()
+    let kept = keptDifferences()
+    difference.disk += kept + unknownEnrolment().filter { unknown in !kept.contains { $0.name == unknown.name } }
     difference.others = othersJudge(side.rules, found).differences(found)
     if programs.backend == .nft {
       difference.kernel = kernelDifferences(committed, side.rules, saved, kernel)

@@ -16,6 +16,8 @@ package struct EnrolledFiles: Hashable, Sendable {
 
   /// In the agent's state.
   package static let fileName = "enrolled"
+  /// What every enrolment puts on a host.
+  package static let agentPath = "usr/local/lib/portcullis/portcullis-agent"
   /// In bytes.
   package static let maximumSize = 16 << 10
 
