@@ -26,6 +26,8 @@ extension HostAgent {
     _ = try? captureGeneration0()
     cleanUp()
     NotedFile.allCases.forEach(removeUnnoted)
+    // Until it has its name it is read under the other one.
+    NotedFile.allCases.forEach { try? settleNoted($0) }
     noteKeptFiles()
     settleSettings()
   }

@@ -92,7 +92,8 @@ extension HostAgent {
     var known: PerFamily<PrintedChains>?
     let note = kernelNote(of: committed)
     let isLoaded = (try? ledger()).map { $0.open == nil && $0.degraded == nil } ?? false
-    let unnoted: [KernelDifference] = note == nil && isLoaded && !rules.isNothing ? [.notNoted] : []
+    let isMissed = note == nil && isPromised(.kernel)
+    let unnoted: [KernelDifference] = isMissed && isLoaded && !rules.isNothing ? [.notNoted] : []
     guard let kernel else { return unnoted }
     let judge = KernelJudge(rules: rules, note: note) { family, table, chain in
       // Only a host on which something is wrong pays for this.

@@ -11,7 +11,7 @@ package enum NotedFile: Hashable, Sendable, CaseIterable {
 
   /// Longer ones are not ours.
   static let maximumSize = 4 << 20
-  /// What stands in such a file is only comparable with what the same format makes.
+  /// What stands in such a file is only comparable with what the same format makes. That of `others` went on from here.
   static let format = "format 1"
 
   var name: String {
@@ -20,6 +20,7 @@ package enum NotedFile: Hashable, Sendable, CaseIterable {
     case .kernel: "kernel-rules"
     }
   }
+  var nextName: String { "\(name).next" }
 }
 
 /// What the journal says of one.
@@ -40,8 +41,15 @@ package struct NotedState: Hashable, Sendable {
 extension HostAgent {
   private func noted(_ file: NotedFile) -> NotedState? { (try? ledger())?.noted[file] }
 
+  private func read(_ name: String) -> [UInt8]? { (try? state.read(name, atMost: NotedFile.maximumSize)) ?? nil }
+
+  /// Where the agent died between writing the journal and giving a new file its name, that one counts.
   private func found(_ file: NotedFile) -> [UInt8]? {
-    (try? state.read(file.name, atMost: NotedFile.maximumSize)) ?? nil
+    let content = read(file.name)
+    guard let digest = noted(file)?.digest, content.map({ Digest(of: $0) }) != digest,
+      let next = read(file.nextName), Digest(of: next) == digest
+    else { return content }
+    return next
   }
 
   /// Nil for anything but what the agent wrote.
@@ -61,6 +69,36 @@ extension HostAgent {
     guard noted(file)?.digest != digest else { return }
     try append(.noted(file, NotedState(digest: digest, at: clock.now(), isLate: isLate)))
   }
+
+  /// One that an agent wrote which noted nothing.
+  func readUnnoted(_ file: NotedFile) -> [UInt8]? { noted(file) == nil ? found(file) : nil }
+
+  /// In place of the one that the journal knows, which says no less: at no moment is there none that it knows.
+  func rewriteNoted(_ file: NotedFile, _ content: [UInt8]) throws {
+    guard let noted = noted(file), let present = readNoted(file), present != content else { return }
+    try settleNoted(file)
+    try state.replace(file.nextName, in: ".", with: content)
+    try append(.noted(file, NotedState(digest: Digest(of: content), at: noted.at, isLate: noted.isLate)))
+    try settleNoted(file)
+  }
+
+  /// Gives a new file its name.
+  func settleNoted(_ file: NotedFile) throws {
+    guard let digest = noted(file)?.digest, let next = read(file.nextName), Digest(of: next) == digest else { return }
+    try state.rename(file.nextName, to: file.name)
+    try state.sync(".")
+  }
+
+  /// There is to be one, and it cannot be written yet.
+  func promiseNoted(_ file: NotedFile) {
+    if noted(file).map({ $0.digest != nil }) ?? true {
+      try? append(.noted(file, NotedState(digest: nil, at: clock.now(), isLate: false)))
+    }
+    removeUnnoted(file)
+  }
+
+  /// Whether there is one, or is to be. Earlier agents noted nothing.
+  func isPromised(_ file: NotedFile) -> Bool { noted(file) != nil }
 
   /// One that the journal still knows stays.
   func forgetNoted(_ file: NotedFile) {
@@ -102,9 +140,14 @@ extension HostAgent {
     else { return shown }
     var isMore = false
     // What others bring along comes up after us.
-    if othersBaseline() == nil, isPastBoot {
-      isMore = takeOthersBaseline(beside: shown.saved, rules, programs, isLate: true)
+    if isPastBoot {
+      if othersBaseline() == nil {
+        isMore = takeOthersBaseline(beside: shown.saved, rules, programs, isLate: true)
+      } else {
+        settleOthers(shown, rules, programs)
+      }
     }
+    if shown.difference.others.contains(where: \.isOfRules), renewOthers(programs) { isMore = true }
     if noteKernelLate(shown, rules, committed, programs) { isMore = true }
     return isMore ? try self.shown(committed, Family.allCases, programs) : shown
   }

@@ -19,6 +19,8 @@ struct OtherFilter: Hashable {
   /// One word.
   let name: String
   let digest: Digest
+  /// Of the words that were printed, where there are any: as earlier agents took it down.
+  var asPrinted: Digest?
   /// Software that is known keeps it, and changes it when it likes.
   let isKnown: Bool
   /// Packets pass through it.
@@ -33,6 +35,10 @@ struct OtherFilter: Hashable {
   /// What `name` begins with, for what is no table.
   static let otherBackend = "other-backend"
   static let rules = "rules"
+
+  static func name(of part: ForeignPart, in place: String = rules) -> String {
+    "\(place)/\(part.owner?.rawValue ?? "others")"
+  }
 
   /// A word of a rule's line, whatever somebody called his table; other texts give other words.
   static func word(_ text: String, atMost limit: Int = 56) -> String {
@@ -160,8 +166,8 @@ struct OtherFilters {
         + parts[family].map { (OtherFilter.Kind.rules, OtherFilter.rules, $0) }
       all += parts.map { kind, name, part in
         OtherFilter(
-          kind: kind, family: family, name: "\(name)/\(part.owner?.rawValue ?? "others")", digest: part.digest,
-          isKnown: part.owner != nil, isHooked: true, drops: true)
+          kind: kind, family: family, name: OtherFilter.name(of: part, in: name), digest: part.digest,
+          asPrinted: part.asPrinted, isKnown: part.owner != nil, isHooked: true, drops: true)
       }
       func unprinted(_ kind: OtherFilter.Kind, _ name: String, _ content: some Sequence<UInt8>) -> OtherFilter {
         OtherFilter(
