@@ -42,6 +42,18 @@ struct DiskDifference: Hashable {
       : "somebody changed how our service is started \(file): remove this file and run systemctl daemon-reload, or waive it"
   }
 
+  static let unknownEnrolment = DiskDifference(
+    name: EnrolledFiles.fileName,
+    words: "what an enrolment put on this host is not known any more: portcullis enroll writes it down again")
+
+  private init(name: String, words: String) {
+    family = .ipv4
+    self.name = name
+    expected = nil
+    found = nil
+    self.words = words
+  }
+
   static func chain(_ path: String) -> String { OtherFilter.word(path, atMost: 200) }
 }
 
@@ -127,9 +139,7 @@ extension HostAgent {
   /// What enrolment brought: whom this host trusts, who it is, its agent, who may log in to it, what starts it. Enrolling
   /// again mends it, but for files of others by which systemd starts it otherwise.
   func enrolledDifferences() -> [DiskDifference] {
-    guard let text = (try? state.read(EnrolledFiles.fileName, atMost: EnrolledFiles.maximumSize)) ?? nil,
-      let enrolled = EnrolledFiles(parsing: text)
-    else { return [] }
+    guard let enrolled = enrolledText().flatMap(EnrolledFiles.init(parsing:)) else { return [] }
     let changed = enrolled.files.compactMap { file in
       let found = facts.digest(ofFile: file.path)
       // What is gone changes nothing any more.
@@ -143,4 +153,16 @@ extension HostAgent {
   }
 
   private static let maximumDropIns = 64
+
+  private func enrolledText() -> [UInt8]? {
+    (try? state.read(EnrolledFiles.fileName, atMost: EnrolledFiles.maximumSize)) ?? nil
+  }
+
+  /// Without the note nobody compares what enrolment brought: an agent that starts must not take that for no difference.
+  func unknownEnrolment() -> [DiskDifference] {
+    guard let text = enrolledText() else {
+      return facts.digest(ofFile: EnrolledFiles.agentPath) == nil ? [] : [.unknownEnrolment]
+    }
+    return EnrolledFiles(parsing: text) == nil ? [.unknownEnrolment] : []
+  }
 }

@@ -93,7 +93,9 @@ extension HostAgent {
     let beside = side?.beside ?? BesideRules()
     var difference = HostDifference(beside: differences(of: beside), disk: enrolledDifferences())
     guard let committed, let side else { return difference }
-    difference.disk += diskDifferences(committed) + journalDifference() + notedDifferences() + keptDifferences()
+    difference.disk += diskDifferences(committed) + journalDifference() + notedDifferences()
+    let kept = keptDifferences()
+    difference.disk += kept + unknownEnrolment().filter { unknown in !kept.contains { $0.name == unknown.name } }
     difference.others = othersJudge(side.rules, found).differences(found)
     if programs.backend == .nft {
       difference.kernel = kernelDifferences(committed, side.rules, saved, kernel)
@@ -108,7 +110,8 @@ extension HostAgent {
     var known: PerFamily<PrintedChains>?
     let note = kernelNote(of: committed)
     let isLoaded = (try? ledger()).map { $0.open == nil && $0.degraded == nil } ?? false
-    let unnoted: [KernelDifference] = note == nil && isLoaded && !rules.isNothing ? [.notNoted] : []
+    let isMissed = note == nil && isPromised(.kernel)
+    let unnoted: [KernelDifference] = isMissed && isLoaded && !rules.isNothing ? [.notNoted] : []
     guard let kernel else { return unnoted }
     let judge = KernelJudge(rules: rules, note: note) { family, table, chain in
       // Only a host on which something is wrong pays for this.

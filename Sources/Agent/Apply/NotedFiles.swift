@@ -12,7 +12,7 @@ package enum NotedFile: Hashable, Sendable, CaseIterable {
 
   /// Longer ones are not ours.
   static let maximumSize = 4 << 20
-  /// What stands in such a file is only comparable with what the same format makes.
+  /// What stands in such a file is only comparable with what the same format makes. That of `others` went on from here.
   static let format = "format 1"
 
   var name: String {
@@ -44,6 +44,9 @@ package struct NotedState: Hashable, Sendable {
 extension HostAgent {
   private func noted(_ file: NotedFile) -> NotedState? { (try? ledger())?.noted[file] }
 
+  private func read(_ name: String) -> [UInt8]? { (try? state.read(name, atMost: NotedFile.maximumSize)) ?? nil }
+
+  /// Where the agent died between writing the journal and giving a new file its name, that one counts.
   private func found(_ file: NotedFile) -> [UInt8]? {
     let placed = read(file.name)
     guard let digest = noted(file)?.digest, placed.map({ Digest(of: $0) }) != digest, let new = read(file.newName),
@@ -51,8 +54,6 @@ extension HostAgent {
     else { return placed }
     return new
   }
-
-  private func read(_ name: String) -> [UInt8]? { (try? state.read(name, atMost: NotedFile.maximumSize)) ?? nil }
 
   /// Nil for anything but what the agent wrote.
   func readNoted(_ file: NotedFile) -> [UInt8]? {
@@ -63,21 +64,27 @@ extension HostAgent {
   /// Whatever it is now, it must not be written anew from what the host holds: that would be somebody else's doing.
   func isTampered(_ file: NotedFile) -> Bool { noted(file)?.digest != nil && readNoted(file) == nil }
 
-  /// The new file is durable before the journal has its digest, and the old one is there until then: wherever this is cut
-  /// short, one of the two is what the journal says.
-  ///
   /// - Parameter isLate: not along with the change that it belongs to.
   func writeNoted(_ file: NotedFile, _ content: [UInt8], isLate: Bool) throws {
     guard readNoted(file) != content else { return }
+    try replaceNoted(file, content, NotedState(digest: Digest(of: content), at: clock.now(), isLate: isLate))
+  }
+
+  /// In place of the one that the journal knows, which says no less.
+  func rewriteNoted(_ file: NotedFile, _ content: [UInt8]) throws {
+    guard let noted = noted(file), let present = readNoted(file), present != content else { return }
+    try replaceNoted(file, content, NotedState(digest: Digest(of: content), at: noted.at, isLate: noted.isLate))
+  }
+
+  /// The new file is durable before the journal has its digest, and the old one is there until then: wherever this is cut
+  /// short, one of the two is what the journal says.
+  private func replaceNoted(_ file: NotedFile, _ content: [UInt8], _ next: NotedState) throws {
     try placeNoted(file)
-    let digest = Digest(of: content)
     try state.remove(file.newName)
     try state.create(file.newName, content)
     try state.sync(file.newName)
     try state.sync(".")
-    if noted(file)?.digest != digest {
-      try append(.noted(file, NotedState(digest: digest, at: clock.now(), isLate: isLate)))
-    }
+    if noted(file)?.digest != next.digest { try append(.noted(file, next)) }
     try placeNoted(file)
   }
 
@@ -87,6 +94,20 @@ extension HostAgent {
     try state.rename(file.newName, to: file.name)
     try state.sync(".")
   }
+
+  /// One that an agent wrote which noted nothing.
+  func readUnnoted(_ file: NotedFile) -> [UInt8]? { noted(file) == nil ? found(file) : nil }
+
+  /// There is to be one, and it cannot be written yet.
+  func promiseNoted(_ file: NotedFile) {
+    if noted(file).map({ $0.digest != nil }) ?? true {
+      try? append(.noted(file, NotedState(digest: nil, at: clock.now(), isLate: false)))
+    }
+    removeUnnoted(file)
+  }
+
+  /// Whether there is one, or is to be. Earlier agents noted nothing.
+  func isPromised(_ file: NotedFile) -> Bool { noted(file) != nil }
 
   /// One that the journal still knows stays.
   func forgetNoted(_ file: NotedFile) {
@@ -130,9 +151,14 @@ extension HostAgent {
     else { return shown }
     var isMore = false
     // What others bring along comes up after us.
-    if othersBaseline() == nil, isPastBoot {
-      isMore = takeOthersBaseline(beside: shown.saved, rules, programs, isLate: true)
+    if isPastBoot {
+      if othersBaseline() == nil {
+        isMore = takeOthersBaseline(beside: shown.saved, rules, programs, isLate: true)
+      } else {
+        settleOthers(shown, rules, programs)
+      }
     }
+    if shown.difference.others.contains(where: \.isOfRules), renewOthers(programs) { isMore = true }
     if noteKernelLate(shown, rules, committed, programs) { isMore = true }
     return isMore ? try self.shown(committed, Family.allCases, programs) : shown
   }

@@ -19,6 +19,8 @@ struct OtherFilter: Hashable {
   /// One word.
   let name: String
   let digest: Digest
+  /// Of the words that were printed, where there are any: as earlier agents took it down.
+  var asPrinted: Digest?
   /// Software that is known keeps it, and changes it when it likes.
   let isKnown: Bool
   /// Packets pass through it.
@@ -34,6 +36,10 @@ struct OtherFilter: Hashable {
   static let otherBackend = "other-backend"
   static let rules = "rules"
   static let policy = "policy"
+
+  static func name(of part: ForeignPart, in place: String = rules) -> String {
+    "\(place)/\(part.owner?.rawValue ?? "others")"
+  }
 
   /// A word of a rule's line, whatever somebody called his table; other texts give other words.
   static func word(_ text: String, atMost limit: Int = 56) -> String {
@@ -182,11 +188,11 @@ struct OtherFilters {
       let parts =
         (otherBackend[family] ?? []).map { (OtherFilter.Kind.otherBackend, OtherFilter.otherBackend, $0) }
         + parts[family].map { (OtherFilter.Kind.rules, OtherFilter.rules, $0) }
-      all += parts.compactMap { kind, name, part in
+      all += parts.compactMap { kind, place, part in
         (policiesApart && kind == .rules ? part.digestBesidePolicies : part.digest).map {
           OtherFilter(
-            kind: kind, family: family, name: "\(name)/\(part.owner?.rawValue ?? "others")", digest: $0,
-            isKnown: part.owner != nil, isHooked: true, drops: true)
+            kind: kind, family: family, name: OtherFilter.name(of: part, in: place), digest: $0,
+            asPrinted: part.asPrinted, isKnown: part.owner != nil, isHooked: true, drops: true)
         }
       }
       if policiesApart {

@@ -19,6 +19,8 @@ package struct EnrolledFiles: Hashable, Sendable {
   /// Beside it, empty: made by an enrolment and taken away by the agent's next look. What is as enrolled again by then is
   /// the enrolment's doing.
   package static let unseenFileName = "enrolled-unseen"
+  /// What every enrolment puts on a host.
+  package static let agentPath = "usr/local/lib/portcullis/portcullis-agent"
   /// In bytes.
   package static let maximumSize = 16 << 10
   /// Of every service; more are told as they are.

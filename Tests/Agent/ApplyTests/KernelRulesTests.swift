@@ -151,6 +151,25 @@ import Wire
     #expect(try agent.isIntact())
   }
 
+  @Test func `an upgrade from an agent that noted nothing adds no difference to what differs, and notes later`() throws
+  {
+    try host.apply(agent, Modes.owned2)
+    host.firewall.append("-A PCL:web -s 192.0.2.9/32 -j ACCEPT", to: "filter", .ipv4)
+    let before = try agent.report(.random(), managementSource: "").families.ipv4.observed
+    var earlier = try Journal.read(from: host.disk)
+    earlier.noted = [:]
+    host.disk.tamper(Journal.fileName, Journal.frame(.snapshot(earlier)))
+    try host.disk.remove(NotedFile.kernel.name)
+    let later = try host.recoveredAgent()
+    #expect(try later.report(.random(), managementSource: "").families.ipv4.observed == before)
+    try Modes.settle(
+      String(decoding: host.firewall.save(.ipv4), as: UTF8.self).replacing(Self.added, with: ""), on: host)
+    #expect(try later.isIntact())
+    #expect(try kernelFile() != nil)
+  }
+
+  private static let added = "-A PCL:web -s 192.0.2.9/32 -j ACCEPT\n"
+
   @Test(arguments: [nil, "format 1\n", "content x\n"])
   func `a note that somebody edited or removed is taken again by an apply, and by nothing else`(text: String?) throws {
     try host.apply(agent, Modes.owned2)

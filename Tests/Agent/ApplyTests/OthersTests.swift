@@ -392,29 +392,6 @@ import Wire
     #expect(try others(of: agent).isEmpty)
   }
 
-  @Test func `a baseline of another format is taken anew, which is said`() throws {
-    try host.apply(agent, Modes.owned2)
-    let old = Array("inet/guard \(Digest(of: "x".utf8))\n".utf8)
-    for isAtCommit in [false, true] {
-      host.disk.tamper(NotedFile.others.name, old)
-      try agent.append(.noted(.others, NotedState(digest: Digest(of: old), at: host.clock.now(), isLate: false)))
-      if isAtCommit { try host.apply(agent, Modes.owned3) }
-      #expect(try agent.isIntact())
-      let words = try #require(try agent.report(.random(), managementSource: "").others?.problem)
-      #expect(words.hasPrefix("others-found was not written until "))
-    }
-  }
-
-  @Test func `what an agent wrote that noted nothing is taken anew`() throws {
-    try host.apply(agent, Modes.owned2)
-    let journal = try Journal.read(from: host.disk)
-    var earlier = journal
-    earlier.noted = [:]
-    host.disk.tamper(Journal.fileName, Journal.frame(.snapshot(earlier)))
-    #expect(try host.recoveredAgent().isIntact())
-    #expect(Set(try host.ledger().noted.keys) == Set(NotedFile.allCases))
-  }
-
   private static let busy = FirewallProblem(.unavailable, program: "nf_tables", family: nil, words: "busy")
 
   @Test(arguments: [false, true])

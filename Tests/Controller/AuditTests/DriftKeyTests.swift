@@ -49,6 +49,15 @@ struct DriftKeyTests {
     #expect(Set(all.map(\.exact)).count == all.count)
   }
 
+  @Test func `what other programs print of the same rule is exactly the same difference`() {
+    let base = filter("-i lo -j ACCEPT")
+    func added(_ rule: String) -> HostDrift { drift("a", from: base, to: filter("-i lo -j ACCEPT", rule)) }
+    #expect(added("-p vrrp -j ACCEPT").exact == added("-p 112 -j ACCEPT").exact)
+    #expect(added("-p vrrp -j ACCEPT").exact != added("-p 113 -j ACCEPT").exact)
+    // What is shown are the words of each.
+    #expect(added("-p vrrp -j ACCEPT").key != added("-p 112 -j ACCEPT").key)
+  }
+
   @Test func `lines beside the rules have no order`() {
     func sets(_ members: [String]) -> String {
       filter("-i lo -j ACCEPT") + "*ipset\n:PCL-1 - [0:0]\n" + members.map { "-A PCL-1 \($0)\n" }.joined() + "COMMIT\n"

@@ -6,9 +6,12 @@ package struct ForeignPart: Hashable, Sendable {
   package let owner: ForeignOwner?
   package let rules: Int
   /// Of his chains, of the rules elsewhere that call them or name his bridges, and of policies other than ACCEPT.
+  /// Whichever version of the programs printed them.
   package let digest: Digest
   /// The same without policies; nil where there is nothing else.
   package let digestBesidePolicies: Digest?
+  /// Of the very words that were printed.
+  package let asPrinted: Digest
 }
 
 extension Ruleset {
@@ -33,16 +36,12 @@ extension Ruleset {
             owner ?? (owned.isEmpty ? nil : RuleShape(rule).called.flatMap { owned[$0] })
             ?? idioms.owner(of: rule, in: chain.name, table.name)
             ?? (chain.policy == nil ? nil : ForeignChains.owner(ofBan: rule))
-          parts[caller, default: Part()].add(rule.bytes, table.name)
-          parts[caller, default: Part()].rules += 1
+          parts[caller, default: Part()].add(rule, table.name)
         }
       }
     }
-    return parts.map { owner, part in
-      ForeignPart(
-        owner: owner, rules: part.rules, digest: part.content.finish(),
-        digestBesidePolicies: part.isOnlyPolicies ? nil : part.besidePolicies.finish())
-    }.sorted { ($0.owner?.rawValue ?? "~") < ($1.owner?.rawValue ?? "~") }
+    return parts.map { ForeignPart($0.value, of: $0.key) }
+      .sorted { ($0.owner?.rawValue ?? "~") < ($1.owner?.rawValue ?? "~") }
   }
 
   /// Policies other than ACCEPT that are not ours, by table and chain: `filter/FORWARD`.
@@ -58,22 +57,52 @@ extension Ruleset {
     }
     return found
   }
+}
 
-  private struct Part {
-    var rules = 0
-    var content = DigestBuilder()
-    var besidePolicies = DigestBuilder()
-    var isOnlyPolicies = true
+private struct Part {
+  var rules = 0
+  var content = DigestBuilder()
+  /// Nil as long as it is the same.
+  var printed: DigestBuilder?
+  /// Nil as long as there is nothing else than policies.
+  var besidePolicies: DigestBuilder?
 
-    mutating func add(_ line: some Sequence<UInt8>, _ table: String) {
-      let line = Array("\(table) ".utf8) + Array(line) + [newline]
-      content.update(line)
-      besidePolicies.update(line)
-      isOnlyPolicies = false
-    }
+  mutating func add(_ line: some Sequence<UInt8>, _ table: String) {
+    let line = Self.line(line, table)
+    content.update(line)
+    printed?.update(line)
+    besidePolicies = besidePolicies ?? DigestBuilder()
+    besidePolicies?.update(line)
+  }
 
-    mutating func addPolicy(_ line: some Sequence<UInt8>, _ table: String) {
-      content.update(Array("\(table) ".utf8) + Array(line) + [newline])
-    }
+  mutating func addPolicy(_ line: some Sequence<UInt8>, _ table: String) {
+    let line = Self.line(line, table)
+    content.update(line)
+    printed?.update(line)
+  }
+
+  mutating func add(_ rule: Rule, _ table: String) {
+    rules += 1
+    let plain = rule.inPlainWords
+    if plain != rule, printed == nil { printed = content }
+    let line = Self.line(plain.bytes, table)
+    content.update(line)
+    besidePolicies = besidePolicies ?? DigestBuilder()
+    besidePolicies?.update(line)
+    printed?.update(Self.line(rule.bytes, table))
+  }
+
+  private static func line(_ line: some Sequence<UInt8>, _ table: String) -> [UInt8] {
+    Array("\(table) ".utf8) + Array(line) + [newline]
+  }
+}
+
+extension ForeignPart {
+  fileprivate init(_ part: Part, of owner: ForeignOwner?) {
+    self.owner = owner
+    rules = part.rules
+    digest = part.content.finish()
+    digestBesidePolicies = part.besidePolicies?.finish()
+    asPrinted = (part.printed ?? part.content).finish()
   }
 }
