@@ -146,7 +146,8 @@ import Wire
     let lines = found.map { "\($0.family)/rules/\($0.ownerWord ?? "others") \($0.digest)" }
     let old = Array((["format 1"] + lines).map { $0 + "\n" }.joined().utf8)
     try agent.writeNoted(.others, old, isLate: false)
-    #expect(OthersBaseline(parsing: old)?.encode() == old)
+    let read = try #require(OthersBaseline(parsing: old))
+    #expect(OthersBaseline(parsing: read.encode()) == read)
     #expect(try agent.isIntact())
     host.firewall.setPolicy("ACCEPT", of: "FORWARD", "filter", .ipv4)
     #expect(try !differences(of: agent).isEmpty)

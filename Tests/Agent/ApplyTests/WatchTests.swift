@@ -116,6 +116,7 @@ import Wire
 
   @Test(arguments: [false, true]) func `what an enrolment puts back is nobody else's doing`(isStarted: Bool) throws {
     try enroll()
+    let agent = try host.recoveredAgent()
     try host.apply(agent, Samples.old)
     _ = try agent.look(for: [])
     edit("b\n")
@@ -123,7 +124,8 @@ import Wire
     try enrollAnew()
     let later = isStarted ? try restarted(agent) : agent
     let news = try news(of: later)
-    #expect(news.map(\.cause) == [.ours(Serial(7))] && news.first?.families.ipv4.differs == false)
+    #expect(news.map(\.cause) == [.ours(Serial(7))])
+    #expect(news.first?.families.ipv4.differs == false)
     // Once.
     edit("b\n")
     edit("a\n")
@@ -136,6 +138,7 @@ import Wire
 
   @Test(arguments: [false, true]) func `an enrolment answers for its files alone`(isStarted: Bool) throws {
     try enroll()
+    let agent = try host.recoveredAgent()
     try host.apply(agent, Samples.old)
     _ = try agent.look(for: [])
     edit("b\n")
@@ -153,6 +156,7 @@ import Wire
 
   @Test(arguments: [false, true]) func `what came while a host was enrolled is somebody's`(isStarted: Bool) throws {
     try enroll()
+    let agent = try host.recoveredAgent()
     try host.apply(agent, Samples.old)
     let intact = host.firewall.kernel
     tamper()
@@ -161,7 +165,8 @@ import Wire
     _ = try agent.look(for: [])
     try enrollAnew()
     tamper()
-    #expect(try news(of: isStarted ? try restarted(agent) : agent).map(\.cause) == [.others])
+    let news = try news(of: isStarted ? try restarted(agent) : agent)
+    #expect(news.map(\.cause) == [.others])
   }
 
   @Test func `what nobody announces has no maker, and came at some time since the last look`() throws {
