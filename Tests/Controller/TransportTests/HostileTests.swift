@@ -174,6 +174,17 @@ extension Servers {
     var behind: HostEndpoint { inner.endpoint(jump: .via(bastion.endpoint("bastion"))) }
     var bastionLogins: Int { bastion.log.components(separatedBy: "Accepted publickey").count - 1 }
 
+    @Test func aReaderThatIsSlowerThanItsHostMissesNothingBehindABastion() async throws {
+      let connection = try await connector().connect(to: behind, limits: ConnectionLimits())
+      let channel = try await connection.run("head -c 20000000 /dev/zero", deadline: soon(60))
+      var count = 0
+      while let piece = try await channel.read() {
+        count += piece.count
+        try await Task.sleep(for: .milliseconds(40))
+      }
+      #expect(count == 20_000_000)
+    }
+
     @Test func hostsBehindOneBastionShareItsConnection() async throws {
       let before = bastionLogins
       let connector = try connector()
