@@ -11,7 +11,7 @@ import Wire
 @Suite struct DeathTests {
   @Test(arguments: [SIGHUP, SIGTERM, SIGKILL])
   func `a bridge that a signal kills after the answer changes nothing`(signal: Int32) async throws {
-    let operations = FakeOperations(waits: .seconds(20))
+    let operations = FakeOperations(waits: .seconds(4000))
     let daemon = try RunningDaemon(operations)
     defer { daemon.stop() }
     let socket = daemon.socket
