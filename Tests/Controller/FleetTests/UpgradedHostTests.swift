@@ -15,7 +15,7 @@ extension FleetSuite {
         "/usr/bin/tar", ["-C", folder.deletingLastPathComponent, "-c", folder.lastPathComponent])
       let unpacked = try await lab.exec(host, "/usr/bin/tar", "-x", "-C", "/usr/local/lib", input: .bytes(packed.bytes))
       try #require(unpacked.status == 0, "\(unpacked)")
-      try await lab.shell(host, "sed -i 's|\(userlands)|\(onHosts)|g' \(onHosts)/*/sbin/*-multi")
+      try await lab.shell(host, "sed -i 's|[^ :=]*/userlands/|\(onHosts)/|g' \(onHosts)/*/sbin/*-multi")
     }
 
     /// The host's iptables are those of this Debian release from now on, with the backend that it has.
