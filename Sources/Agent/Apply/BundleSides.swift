@@ -38,6 +38,7 @@ struct BundleSides {
     let manifest = bundle.manifest
     let rulesets = try bundle.rules?.map { (family, text) throws(Refusal) in try parse(text, family) }
     if let rulesets { try requireNamed(rulesets, by: beside.sets) }
+    try judge(bundle.profiles)
     return Side(rules: try rules(manifest, rulesets), beside: beside)
   }
 
@@ -49,6 +50,23 @@ struct BundleSides {
       return beside
     } catch {
       throw Refusal(code: .malformed, detail: cut(error.description))
+    }
+  }
+
+  /// One that could open something, or would not do what it says, is refused in calm, not when it is ordered.
+  private static func judge(_ profiles: [StagedProfile]) throws(Refusal) {
+    for (index, profile) in profiles.enumerated() {
+      for family in Family.allCases {
+        do throws(LockLayer.Refused) {
+          _ = try LockLayer(parsing: profile.rules[family], family)
+        } catch {
+          // Without a place: those of the host's own rules are shown in the policies' files.
+          let file = BundleFile.lockdown(index, family).fileName
+          throw Refusal(
+            code: .rulesDoNotParse,
+            detail: cut("\(file) (profile \(profile.entry.name)): \(SafeText.escape("\(error)"))"))
+        }
+      }
     }
   }
 

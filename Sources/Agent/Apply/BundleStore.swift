@@ -106,7 +106,7 @@ package struct BundleStore {
     var files: [BundleFile: [UInt8]] = [:]
     let all =
       [.statement, .manifest, .proof, .sets, .sysctl] + Family.allCases.map(BundleFile.rules)
-      + (0..<BundleFile.maximumSignatures).map(BundleFile.signature)
+      + (0..<BundleFile.maximumSignatures).map(BundleFile.signature) + BundleFile.lockdowns
     for file in all {
       files[file] = try disk.read("\(Self.bundles)/\(name)/\(file.fileName)", atMost: file.maximumSize)
     }

@@ -6,10 +6,10 @@ package enum WireLimit {
   package static let frame = 1 << 20
   /// A piece of a staged file or of a text: small enough that a connection needs little memory for its share.
   package static let piece = 256 << 10
-  /// Statement, manifest, proof, two rule files, sets, settings, and the signatures.
-  package static let stagedFiles = 7 + BundleFile.maximumSignatures
+  /// Statement, manifest, proof, two rule files, sets, settings, the signatures, and two rule files of each profile.
+  package static let stagedFiles = 7 + BundleFile.maximumSignatures + 2 * BundleFile.maximumProfiles
   /// All files of one bundle: a little more than the sum of what each may have.
-  package static let stagedBytes = 25 << 20
+  package static let stagedBytes = 29 << 20
   /// The whole of one text.
   package static let text = 16 << 20
   /// Chains in one family of a report, and the bytes their list takes. Two such lists and the rest fit one frame.

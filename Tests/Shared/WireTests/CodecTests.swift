@@ -103,6 +103,8 @@ import Wire
     ("a seventeenth signature", [StagedFile(file: .signature(16), size: 1)]),
     ("a manifest over 64 KiB", [StagedFile(file: .manifest, size: 64 << 10 + 1)]),
     ("rules over 8 MiB", [StagedFile(file: .rules(.ipv6), size: 8 << 20 + 1)]),
+    ("a profile over 256 KiB", [StagedFile(file: .lockdown(0, .ipv4), size: 256 << 10 + 1)]),
+    ("a ninth profile", [StagedFile(file: .lockdown(8, .ipv4), size: 1)]),
     ("a size of 4 GiB", [StagedFile(file: .rules(.ipv4), size: .max)]),
   ]
 
@@ -112,7 +114,10 @@ import Wire
     #expect(throws: WireProblem.self, "\(Self.tooMuch[index].0)") { try ControllerMessage(frame: frame) }
   }
 
-  @Test(arguments: [(7, 0), (0, 1), (2, 1), (3, 9), (4, 2), (5, 1), (6, 1), (255, 255)] as [(UInt8, UInt8)])
+  @Test(
+    arguments: [
+      (8, 0), (0, 1), (2, 1), (3, 9), (4, 2), (5, 1), (6, 1), (7, 16), (255, 255),
+    ] as [(UInt8, UInt8)])
   func `a file that does not exist is refused`(role: UInt8, index: UInt8) {
     let payload = transaction.bytes + [1, role, index, 0, 0, 0, 1]
     #expect(throws: WireProblem.malformed(.stage, .malformed(field: "role of file"))) {

@@ -18,12 +18,14 @@ import Wire
           StagedFile(file: .manifest, size: 256), StagedFile(file: .proof, size: 71),
           StagedFile(file: .rules(.ipv4), size: 8 << 20), StagedFile(file: .rules(.ipv6), size: 1),
           StagedFile(file: .sets, size: 2), StagedFile(file: .sysctl, size: 3),
+          StagedFile(file: .lockdown(0, .ipv4), size: 4), StagedFile(file: .lockdown(7, .ipv6), size: 256 << 10),
         ]),
       hex([
-        "length": "00000042", "type": "02", "transaction": tx, "files": "08",
+        "length": "0000004e", "type": "02", "transaction": tx, "files": "0a",
         "statement": "00 00 00000009", "signature 3": "01 03 00000136", "manifest": "02 00 00000100",
         "proof": "03 00 00000047", "ipv4.rules": "04 00 00800000", "ipv6.rules": "04 01 00000001",
         "sets": "05 00 00000002", "sysctl": "06 00 00000003",
+        "lockdown.0.ipv4": "07 00 00000004", "lockdown.7.ipv6": "07 0f 00040000",
       ])
     ),
     (.data([1, 2, 3]), hex(["length": "00000004", "type": "03", "piece": "010203"])),

@@ -89,7 +89,7 @@ extension Random {
   mutating func stagedFiles() -> [StagedFile] {
     let files: [BundleFile] =
       [.statement, .manifest, .proof, .rules(.ipv4), .rules(.ipv6), .sets, .sysctl]
-      + (0..<BundleFile.maximumSignatures).map { .signature($0) }
+      + (0..<BundleFile.maximumSignatures).map { .signature($0) } + BundleFile.lockdowns
     return files.shuffled(using: &self).prefix(Int.random(in: 1...files.count, using: &self)).map {
       StagedFile(file: $0, size: .random(in: 1...$0.maximumSize, using: &self))
     }

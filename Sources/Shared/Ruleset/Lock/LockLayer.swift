@@ -45,6 +45,18 @@ package struct LockLayer: Hashable, Sendable {
     }
   }
 
+  /// The text of a profile: whoever wrote or signed it, it is read by the strict grammar of rules before its shape is
+  /// looked at.
+  package init(parsing text: [UInt8], _ family: Family) throws(Refused) {
+    let profile: Ruleset
+    do throws(Diagnostics) {
+      profile = try Ruleset.parse(policy: text, file: "lockdown", family: family)
+    } catch {
+      throw Refused(error.all[0].message, line: error.all[0].location.line)
+    }
+    try self.init(profile, family)
+  }
+
   // MARK: Texts
 
   /// Fills the chains anew and leaves the hooks as they are.
