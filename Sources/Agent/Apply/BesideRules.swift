@@ -46,11 +46,12 @@ struct BesideDifference: Hashable {
   }
 
   private static func observed(_ difference: SetDifference) -> [String] {
-    switch difference.kind {
-    case .members(_, let extra): extra
+    let held = difference.held.map { [HeldRemark.text($0)] } ?? []
+    return switch difference.kind {
+    case .members(_, let extra): held + extra
     case .absent: ["# there is no such set"]
-    case .otherType: ["# the set is of another type"]
-    case .otherOptions: ["# the set has other options"]
+    case .otherType: ["# the set is of another type"] + held
+    case .otherOptions: ["# the set has other options"] + held
     case .unreadable(let why): ["# the set cannot be read: \(quotable(why))"]
     }
   }

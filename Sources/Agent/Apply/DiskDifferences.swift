@@ -25,15 +25,33 @@ struct DiskDifference: Hashable {
     self.found = found
   }
 
-  /// A file by which systemd starts our units otherwise than when this host was enrolled.
-  init(dropIn path: String, _ found: Digest?) {
+  /// A file by which systemd starts our units otherwise than when this host was enrolled. Nil where it is as it was.
+  ///
+  /// - Parameter expected: nil for one that was not there.
+  init?(dropIn path: String, expected: Digest?, _ found: Digest?) {
+    guard expected == nil || expected != found else { return nil }
     family = .ipv4
     name = Self.chain(path)
-    expected = nil
+    self.expected = expected
     self.found = found
     let file = found.map { "(\($0))" } ?? "(it cannot be read)"
     words =
-      "somebody changed how our service is started \(file): remove this file and run systemctl daemon-reload, or waive it"
+      UnitDirectories.isOfEveryService(path)
+      ? "it \(expected == nil ? "came" : "changed") since the enrolment, and changes how services are started \(file): "
+        + "if it is the distribution's, enroll the host anew; if not, remove it and run systemctl daemon-reload"
+      : "somebody changed how our service is started \(file): remove this file and run systemctl daemon-reload, or waive it"
+  }
+
+  static let unknownEnrolment = DiskDifference(
+    name: EnrolledFiles.fileName,
+    words: "what an enrolment put on this host is not known any more: portcullis enroll writes it down again")
+
+  private init(name: String, words: String) {
+    family = .ipv4
+    self.name = name
+    expected = nil
+    found = nil
+    self.words = words
   }
 
   static func chain(_ path: String) -> String { OtherFilter.word(path, atMost: 200) }
@@ -125,16 +143,30 @@ extension HostAgent {
   /// What enrolment brought: whom this host trusts, who it is, its agent, who may log in to it, what starts it. Enrolling
   /// again mends it, but for files of others by which systemd starts it otherwise.
   func enrolledDifferences() -> [DiskDifference] {
-    guard let text = (try? state.read(EnrolledFiles.fileName, atMost: EnrolledFiles.maximumSize)) ?? nil,
-      let enrolled = EnrolledFiles(parsing: text)
-    else { return [] }
+    guard let enrolled = enrolledText().flatMap(EnrolledFiles.init(parsing:)) else { return [] }
     let changed = enrolled.files.compactMap { file in
-      DiskDifference(DiskDifference.chain(file.path), expected: file.digest, found: facts.digest(ofFile: file.path))
+      let found = facts.digest(ofFile: file.path)
+      // What is gone changes nothing any more.
+      return UnitDirectories.isOfEveryService(file.path) && found != nil
+        ? DiskDifference(dropIn: file.path, expected: file.digest, found)
+        : DiskDifference(DiskDifference.chain(file.path), expected: file.digest, found: found)
     }
     let noted = Set(enrolled.files.map(\.path))
     let dropIns = facts.dropIns.filter { !noted.contains($0) }.sorted().prefix(Self.maximumDropIns)
-    return changed + dropIns.map { DiskDifference(dropIn: $0, facts.digest(ofFile: $0)) }
+    return changed + dropIns.compactMap { DiskDifference(dropIn: $0, expected: nil, facts.digest(ofFile: $0)) }
   }
 
   private static let maximumDropIns = 64
+
+  private func enrolledText() -> [UInt8]? {
+    (try? state.read(EnrolledFiles.fileName, atMost: EnrolledFiles.maximumSize)) ?? nil
+  }
+
+  /// Without the note nobody compares what enrolment brought: an agent that starts must not take that for no difference.
+  func unknownEnrolment() -> [DiskDifference] {
+    guard let text = enrolledText() else {
+      return facts.digest(ofFile: EnrolledFiles.agentPath) == nil ? [] : [.unknownEnrolment]
+    }
+    return EnrolledFiles(parsing: text) == nil ? [.unknownEnrolment] : []
+  }
 }

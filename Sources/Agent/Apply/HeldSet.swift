@@ -40,7 +40,7 @@ struct HeldSet {
   func difference(from set: AddressSet) -> SetDifference? {
     let wantedType: [Substring] = ["hash:net", "family", Self.family(set.family)]
     guard type == wantedType else {
-      return SetDifference(family: set.family, name: set.name, kind: otherwise(wantedType))
+      return SetDifference(family: set.family, name: set.name, kind: otherwise(wantedType), held: digest)
     }
     let missing = set.elements.filter { !members.contains($0) }
     guard !missing.isEmpty || members.count != set.elements.count || !others.isEmpty else { return nil }
@@ -49,8 +49,26 @@ struct HeldSet {
       family: set.family, name: set.name,
       kind: .members(
         missing: missing.map(\.description),
-        extra: extra + others.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }))
+        extra: extra + others.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }), held: digest)
   }
+
+  /// Of all that it holds, in whichever order it was printed.
+  private var digest: Digest {
+    let texts = members.map(\.description) + others.map(Self.lasting)
+    let lines = [type.joined(separator: " ")] + texts.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    return Digest(of: lines.flatMap { Array("\($0)\n".utf8) })
+  }
+
+  /// Without what changes by itself.
+  private static func lasting(_ member: String) -> String {
+    var words = member.split(separator: " ", omittingEmptySubsequences: false)
+    while let index = words.firstIndex(where: moving.contains) {
+      words.removeSubrange(index..<min(index + 2, words.count))
+    }
+    return words.joined(separator: " ")
+  }
+
+  private static let moving: Set<Substring> = ["timeout", "packets", "bytes"]
 
   /// Nil when it is made for observations, whatever it holds: the kernel fills it. How it makes room is not printed by
   /// every version.
@@ -81,6 +99,8 @@ struct SetDifference: Hashable {
   let family: Family
   let name: String
   let kind: Kind
+  /// All that it holds; nil where it is not there, cannot be read, or is the kernel's to fill.
+  var held: Digest?
 }
 
 /// A kernel setting that is not what the bundle says.

@@ -26,8 +26,10 @@ package final class HostAgent: AgentOperations {
   var sides = BundleSides()
   var watch = WatchMemory()
   var lastKnown = LastKnownFilters()
-  /// Keys of the baseline's filters that were there at some time since this process began.
+  /// Keys of the baseline's filters that were as they are in it at some time since this process began.
   var othersSeen: Set<String> = []
+  /// By which the baseline was rehearsed, whatever came of it.
+  var othersRenewalTried: FirewallPrograms?
   /// Of the plain files that this agent saw to, by name; nil inside for one that is not to be there.
   var plainDigests: [String: Digest?]?
   /// Nil for a process that only looks.

@@ -25,7 +25,11 @@ extension HostAgent {
     // tries again, and refuses when it cannot.
     _ = try? captureGeneration0()
     cleanUp()
-    NotedFile.allCases.forEach(removeUnnoted)
+    for file in NotedFile.allCases {
+      removeUnnoted(file)
+      // Where it cannot be renamed it counts all the same.
+      try? placeNoted(file)
+    }
     noteKeptFiles()
     settleSettings()
   }

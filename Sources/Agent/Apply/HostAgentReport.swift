@@ -25,7 +25,7 @@ extension HostAgent {
       found.tables.sort { ($0.family, $0.name) < ($1.family, $1.name) }
       var others = found.report
       let notes = [others.problem].compactMap(\.self) + (ledger.committed.map { lateNotes(since: $0) } ?? [])
-      if !notes.isEmpty { others.problem = cut(notes.joined(separator: "; ")) }
+      if !notes.isEmpty { others.problem = cut(notes.joined(separator: OthersProblem.separator)) }
       return Report(
         nonce: nonce, host: host, fleet: fleet, time: clock.now(), bootID: facts.bootID,
         agentVersion: ProductVersion.current, architecture: facts.architecture, kernel: facts.kernel,

@@ -20,8 +20,15 @@ struct Shown {
   /// In exclusive mode, and before the first commit, everything the save program prints is observed: a table that the
   /// bundle does not declare and that is not empty is drift.
   func observed(_ family: Family) -> Ruleset {
-    (side?.rules.observed(saved[family], family) ?? saved[family]).adding(tables(family, expected: false))
+    own(family).adding(tables(family, expected: false))
   }
+
+  /// But for what only tells of the agent itself, which is nobody's doing.
+  func observedWithoutNotes(_ family: Family) -> Ruleset {
+    own(family).adding(difference.withoutNotes.tables(family, expected: false, of: beside))
+  }
+
+  private func own(_ family: Family) -> Ruleset { side?.rules.observed(saved[family], family) ?? saved[family] }
 }
 
 extension HostAgent {

@@ -40,6 +40,7 @@ extension HostAgent {
       let programs = try firewall.programs()
       var log = changes
       var isBare: Bool?
+      let isEnrolledAnew = try state.read(EnrolledFiles.unseenFileName, atMost: 1 << 10) != nil
       if let (sighting, others) = try sighting(programs) {
         isBare = others.isOtherBackendBare
         // Before this process looked first, the last change says how things were; before there was one, they were as
@@ -47,9 +48,12 @@ extension HostAgent {
         let earlier = watch.seen ?? log.entries.last.map(Sighting.init(after:)) ?? sighting.asCommitted
         // What this process finds first may have come before it, in another boot even.
         let heard = watch.seen == nil ? nil : actors
-        for change in sighting.changes(since: earlier, hasActed: watch.hasActed, actors: heard) { log.append(change) }
+        let changes = sighting.changes(
+          since: earlier, hasActed: watch.hasActed, isEnrolledAnew: isEnrolledAnew, actors: heard)
+        for change in changes { log.append(change) }
         watch = WatchMemory(log: log, seen: sighting)
       }
+      if isEnrolledAnew { try state.remove(EnrolledFiles.unseenFileName) }
       // Legacy tables announce nothing, whichever backend the host's own programs speak.
       return programs.backend == .nft && watch.seen?.isUnsettled != true
         && (isBare ?? Family.allCases.allSatisfy { (try? firewall.saveOtherBackend($0)?.isEmpty ?? true) ?? false })
@@ -79,10 +83,12 @@ extension HostAgent {
     // Nobody saw then that all is as it was.
     if let stale = shown.others.stale, shown.others.unread.isEmpty { throw Reason(stale) }
     let families = PerFamily<Sighting.Side> { family in
-      let observed = shown.observed(family)
+      let held = shown.observedWithoutNotes(family)
+      let digest = held.digest
       return Sighting.Side(
-        observed: observed.digest, expected: committed.expectation.digests[family], chains: Dictionary(of: observed),
-        differing: differing(observed, from: committed, family, shown))
+        observed: shown.difference.hasNotes ? shown.observed(family).digest : digest, held: digest,
+        expected: committed.expectation.digests[family], chains: Dictionary(of: held),
+        differing: differing(held, from: committed, family, shown))
     }
     var sighting = Sighting(
       families: families, serial: committed.accepted.serial, bootID: facts.bootID, programs: programs,
@@ -94,7 +100,7 @@ extension HostAgent {
 
   /// Something is still to be written down, or may come up yet, though nobody announces it.
   private func isUnsettled(_ shown: Shown) -> Bool {
-    shown.difference.others == [.noBaseline] || shown.difference.kernel.contains(.notNoted)
+    shown.difference.kernel.contains(.notNoted)
       || shown.side.map { othersJudge($0.rules, shown.others).awaits(shown.others) } ?? false
   }
 

@@ -11,6 +11,16 @@ struct HostDifference: Hashable {
   var disk: [DiskDifference] = []
   var others: [OthersDifference] = []
 
+  var hasNotes: Bool { kernel.contains(.notNoted) || others.contains(.noBaseline) }
+
+  /// But for what tells only that the agent has not written down yet what it compares with.
+  var withoutNotes: HostDifference {
+    var without = self
+    without.kernel.removeAll { $0 == .notNoted }
+    without.others.removeAll { $0 == .noBaseline }
+    return without
+  }
+
   /// Lines of one table; the rest is counted.
   private static let shown = 1000
 
@@ -27,7 +37,7 @@ struct HostDifference: Hashable {
     let own = kernel.filter { $0.family == family }
     let places = Dictionary(grouping: own.prefix(Self.shown), by: \.place)
     var chains = places.keys.sorted().map { Self.chain($0, (places[$0] ?? []).map { "# \($0.words)" }) }
-    if own.count > Self.shown { chains.append(Self.chain("and-others", ["# \(own.count - Self.shown) more places"])) }
+    if let rest = Self.rest(own, "more places", { "\($0.place) \($0.words)" }) { chains.append(rest) }
     return chains
   }
 
@@ -50,10 +60,18 @@ struct HostDifference: Hashable {
       }
       return Self.chain(other.name, ["\(digest)" + (!isExpected && other.drops ? " # it may drop packets" : "")])
     }
-    if own.count > Self.shown, !isExpected {
-      chains.append(Self.chain("and-others", ["# \(own.count - Self.shown) more"]))
+    let rest = Self.rest(own, "more") { other in
+      "\(other.name) \(other.words ?? other.now.map { "\($0)" } ?? "gone")"
     }
+    if let rest, !isExpected { chains.append(rest) }
     return chains
+  }
+
+  /// Those that are counted only. By their digest, since any other difference is drift, also one that is not shown.
+  private static func rest<Part>(_ all: [Part], _ what: String, _ words: (Part) -> String) -> RuleChain? {
+    guard all.count > shown else { return nil }
+    let rest = all.dropFirst(shown).map(words)
+    return chain("and-others", ["# \(rest.count) \(what), by digest \(Digest(of: rest.joined(separator: "\n").utf8))"])
   }
 
   private static func chain(_ name: String, _ lines: [String]) -> RuleChain {
@@ -75,7 +93,9 @@ extension HostAgent {
     let beside = side?.beside ?? BesideRules()
     var difference = HostDifference(beside: differences(of: beside), disk: enrolledDifferences())
     guard let committed, let side else { return difference }
-    difference.disk += diskDifferences(committed) + journalDifference() + notedDifferences() + keptDifferences()
+    difference.disk += diskDifferences(committed) + journalDifference() + notedDifferences()
+    let kept = keptDifferences()
+    difference.disk += kept + unknownEnrolment().filter { unknown in !kept.contains { $0.name == unknown.name } }
     difference.others = othersJudge(side.rules, found).differences(found)
     if programs.backend == .nft {
       difference.kernel = kernelDifferences(committed, side.rules, saved, kernel)
@@ -90,7 +110,8 @@ extension HostAgent {
     var known: PerFamily<PrintedChains>?
     let note = kernelNote(of: committed)
     let isLoaded = (try? ledger()).map { $0.open == nil && $0.degraded == nil } ?? false
-    let unnoted: [KernelDifference] = note == nil && isLoaded && !rules.isNothing ? [.notNoted] : []
+    let isMissed = note == nil && isPromised(.kernel)
+    let unnoted: [KernelDifference] = isMissed && isLoaded && !rules.isNothing ? [.notNoted] : []
     guard let kernel else { return unnoted }
     let judge = KernelJudge(rules: rules, note: note) { family, table, chain in
       // Only a host on which something is wrong pays for this.

@@ -4,6 +4,8 @@ package import Core
 package protocol HostFacts: AnyObject {
   /// From /proc/sys/kernel/random/boot_id.
   var bootID: String { get }
+  /// When this host began to start: a container starts later than the machine that it is on.
+  var started: BootTime { get }
   /// As `uname -m` prints it.
   var architecture: String { get }
   /// As `uname -r` prints it.

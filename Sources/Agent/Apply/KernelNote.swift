@@ -67,11 +67,11 @@ extension HostAgent {
     if programs?.backend != .legacy { forgetOwnTables() }
     guard let content, programs?.backend == .nft else { return forgetNoted(.kernel) }
     let kernel = readKernel(for: rules)
-    guard kernel.problem == nil, let state = kernel.state else { return forgetNoted(.kernel) }
+    guard kernel.problem == nil, let state = kernel.state else { return promiseNoted(.kernel) }
     do {
       try writeNoted(.kernel, KernelNote(content: content, rules: rules, state).encode(), isLate: false)
     } catch {
-      forgetNoted(.kernel)
+      promiseNoted(.kernel)
     }
   }
 
@@ -80,7 +80,8 @@ extension HostAgent {
     _ shown: Shown, _ rules: SideRules, _ committed: CommittedBundle, _ programs: FirewallPrograms
   ) -> Bool {
     guard programs.backend == .nft, !isTampered(.kernel), kernelNote(of: committed) == nil,
-      shown.kernel.problem == nil, let kernel = shown.kernel.state, shown.difference.kernel == [.notNoted],
+      shown.kernel.problem == nil, let kernel = shown.kernel.state,
+      shown.difference.kernel.allSatisfy({ $0 == .notNoted }),
       Family.allCases.allSatisfy({
         rules.observed(shown.saved[$0], $0).digest == committed.expectation.digests[$0]
       })

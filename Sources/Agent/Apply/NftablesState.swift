@@ -36,10 +36,12 @@ package struct NftablesTable: Hashable, Sendable {
   package var objects: Digest
   /// So many of its sets were to be looked into that none was.
   package var unreadSets: Int
+  /// So many of its sets have too many members to compare.
+  package var largeSets: Int
 
   package init(
     family: NftablesFamily, name: String, isDormant: Bool = false, chains: [NftablesChain],
-    objects: Digest = Digest(of: []), unreadSets: Int = 0
+    objects: Digest = Digest(of: []), unreadSets: Int = 0, largeSets: Int = 0
   ) {
     self.family = family
     self.name = name
@@ -47,6 +49,7 @@ package struct NftablesTable: Hashable, Sendable {
     self.chains = chains
     self.objects = objects
     self.unreadSets = unreadSets
+    self.largeSets = largeSets
   }
 
   /// Chains, rules and objects, but neither handles nor counters: what `nft -s list table` would show.

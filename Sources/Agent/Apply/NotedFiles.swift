@@ -1,5 +1,6 @@
 package import Core
 internal import Release
+internal import Wire
 
 /// Files by which the agent judges later and that nothing signed covers. The journal has their digests: whoever edits or
 /// removes one hides nothing by it.
@@ -11,7 +12,7 @@ package enum NotedFile: Hashable, Sendable, CaseIterable {
 
   /// Longer ones are not ours.
   static let maximumSize = 4 << 20
-  /// What stands in such a file is only comparable with what the same format makes.
+  /// What stands in such a file is only comparable with what the same format makes. That of `others` went on from here.
   static let format = "format 1"
 
   var name: String {
@@ -20,6 +21,9 @@ package enum NotedFile: Hashable, Sendable, CaseIterable {
     case .kernel: "kernel-rules"
     }
   }
+
+  /// Where a new one stands until the journal has its digest.
+  var newName: String { "\(name).new" }
 }
 
 /// What the journal says of one.
@@ -40,8 +44,15 @@ package struct NotedState: Hashable, Sendable {
 extension HostAgent {
   private func noted(_ file: NotedFile) -> NotedState? { (try? ledger())?.noted[file] }
 
+  private func read(_ name: String) -> [UInt8]? { (try? state.read(name, atMost: NotedFile.maximumSize)) ?? nil }
+
+  /// Where the agent died between writing the journal and giving a new file its name, that one counts.
   private func found(_ file: NotedFile) -> [UInt8]? {
-    (try? state.read(file.name, atMost: NotedFile.maximumSize)) ?? nil
+    let placed = read(file.name)
+    guard let digest = noted(file)?.digest, placed.map({ Digest(of: $0) }) != digest, let new = read(file.newName),
+      Digest(of: new) == digest
+    else { return placed }
+    return new
   }
 
   /// Nil for anything but what the agent wrote.
@@ -56,11 +67,47 @@ extension HostAgent {
   /// - Parameter isLate: not along with the change that it belongs to.
   func writeNoted(_ file: NotedFile, _ content: [UInt8], isLate: Bool) throws {
     guard readNoted(file) != content else { return }
-    let digest = Digest(of: content)
-    try state.replace(file.name, in: ".", with: content)
-    guard noted(file)?.digest != digest else { return }
-    try append(.noted(file, NotedState(digest: digest, at: clock.now(), isLate: isLate)))
+    try replaceNoted(file, content, NotedState(digest: Digest(of: content), at: clock.now(), isLate: isLate))
   }
+
+  /// In place of the one that the journal knows, which says no less.
+  func rewriteNoted(_ file: NotedFile, _ content: [UInt8]) throws {
+    guard let noted = noted(file), let present = readNoted(file), present != content else { return }
+    try replaceNoted(file, content, NotedState(digest: Digest(of: content), at: noted.at, isLate: noted.isLate))
+  }
+
+  /// The new file is durable before the journal has its digest, and the old one is there until then: wherever this is cut
+  /// short, one of the two is what the journal says.
+  private func replaceNoted(_ file: NotedFile, _ content: [UInt8], _ next: NotedState) throws {
+    try placeNoted(file)
+    try state.remove(file.newName)
+    try state.create(file.newName, content)
+    try state.sync(file.newName)
+    try state.sync(".")
+    if noted(file)?.digest != next.digest { try append(.noted(file, next)) }
+    try placeNoted(file)
+  }
+
+  /// Gives a new file its name once the journal knows it.
+  func placeNoted(_ file: NotedFile) throws {
+    guard let digest = noted(file)?.digest, let new = read(file.newName), Digest(of: new) == digest else { return }
+    try state.rename(file.newName, to: file.name)
+    try state.sync(".")
+  }
+
+  /// One that an agent wrote which noted nothing.
+  func readUnnoted(_ file: NotedFile) -> [UInt8]? { noted(file) == nil ? found(file) : nil }
+
+  /// There is to be one, and it cannot be written yet.
+  func promiseNoted(_ file: NotedFile) {
+    if noted(file).map({ $0.digest != nil }) ?? true {
+      try? append(.noted(file, NotedState(digest: nil, at: clock.now(), isLate: false)))
+    }
+    removeUnnoted(file)
+  }
+
+  /// Whether there is one, or is to be. Earlier agents noted nothing.
+  func isPromised(_ file: NotedFile) -> Bool { noted(file) != nil }
 
   /// One that the journal still knows stays.
   func forgetNoted(_ file: NotedFile) {
@@ -72,7 +119,9 @@ extension HostAgent {
 
   /// One that an earlier agent wrote without noting it stays, for that agent.
   func removeUnnoted(_ file: NotedFile) {
-    if let noted = noted(file), noted.digest == nil { try? state.remove(file.name) }
+    guard let noted = noted(file), noted.digest == nil else { return }
+    try? state.remove(file.name)
+    try? state.remove(file.newName)
   }
 
   func notedDifferences() -> [DiskDifference] {
@@ -86,7 +135,7 @@ extension HostAgent {
   func lateNotes(since committed: CommittedBundle) -> [String] {
     NotedFile.allCases.compactMap { file in
       guard let noted = noted(file), noted.isLate, noted.at >= committed.at else { return nil }
-      return "\(file.name) was not written until \(noted.at): nobody can tell what came before"
+      return "\(file.name) \(OthersProblem.late.phrase) \(noted.at): nobody can tell what came before"
     }
   }
 }
@@ -102,9 +151,14 @@ extension HostAgent {
     else { return shown }
     var isMore = false
     // What others bring along comes up after us.
-    if othersBaseline() == nil, isPastBoot {
-      isMore = takeOthersBaseline(beside: shown.saved, rules, programs, isLate: true)
+    if isPastBoot {
+      if othersBaseline() == nil {
+        isMore = takeOthersBaseline(beside: shown.saved, rules, programs, isLate: true)
+      } else {
+        settleOthers(shown, rules, programs)
+      }
     }
+    if shown.difference.others.contains(where: \.isOfRules), renewOthers(programs) { isMore = true }
     if noteKernelLate(shown, rules, committed, programs) { isMore = true }
     return isMore ? try self.shown(committed, Family.allCases, programs) : shown
   }
@@ -112,5 +166,5 @@ extension HostAgent {
   /// As long as software that is started at boot may take to set its rules up.
   private static let boot = Duration.seconds(300)
 
-  var isPastBoot: Bool { bootClock.now() - BootTime(nanoseconds: 0) >= Self.boot }
+  var isPastBoot: Bool { bootClock.now() - facts.started >= Self.boot }
 }

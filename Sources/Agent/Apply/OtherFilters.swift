@@ -19,6 +19,8 @@ struct OtherFilter: Hashable {
   /// One word.
   let name: String
   let digest: Digest
+  /// Of the words that were printed, where there are any: as earlier agents took it down.
+  var asPrinted: Digest?
   /// Software that is known keeps it, and changes it when it likes.
   let isKnown: Bool
   /// Packets pass through it.
@@ -33,6 +35,11 @@ struct OtherFilter: Hashable {
   /// What `name` begins with, for what is no table.
   static let otherBackend = "other-backend"
   static let rules = "rules"
+  static let policy = "policy"
+
+  static func name(of part: ForeignPart, in place: String = rules) -> String {
+    "\(place)/\(part.owner?.rawValue ?? "others")"
+  }
 
   /// A word of a rule's line, whatever somebody called his table; other texts give other words.
   static func word(_ text: String, atMost limit: Int = 56) -> String {
@@ -50,6 +57,10 @@ struct OtherFilters {
   var tables: [OthersReport.Table] = []
   /// In the tables that ours are in, or are to be in.
   var parts = PerFamily<[ForeignPart]>(ipv4: [], ipv6: [])
+  /// Of built-in chains there, other than ACCEPT, and nobody of ours: `filter/FORWARD`.
+  var policies = PerFamily<[String: String]>(ipv4: [:], ipv6: [:])
+  /// Of built-in chains there, that our release sets.
+  var ownPolicies = PerFamily<Set<String>>(ipv4: [], ipv6: [])
   /// Nil where the other backend has no programs here.
   var otherBackend = PerFamily<[ForeignPart]?>(ipv4: nil, ipv6: nil)
   /// Tables of the other backend that no program here prints.
@@ -61,6 +72,8 @@ struct OtherFilters {
   var isOtherBackendBare = true
   /// nft tables that have too many sets to look into.
   private var crowdedTables: [String] = []
+  /// nft tables that have sets with too many members.
+  private var largeSets: [String] = []
   /// Why some of it could not be read.
   var problem: String?
   /// Why some of what the release judges is taken to be what it was a moment ago.
@@ -80,9 +93,9 @@ struct OtherFilters {
 
   mutating func take(_ state: NftablesState, backend: Backend) {
     for table in state.tables {
-      if table.unreadSets > 0 {
-        crowdedTables.append("\(table.family.word) \(OtherFilter.word(table.name)) has \(table.unreadSets)")
-      }
+      let name = "\(table.family.word) \(OtherFilter.word(table.name))"
+      if table.unreadSets > 0 { crowdedTables.append("\(name) has \(table.unreadSets)") }
+      if table.largeSets > 0 { largeSets.append("\(name) has \(table.largeSets)") }
       // What their programs print of iptables' tables is looked at in their words.
       guard let family = table.iptablesFamily, backend == .nft || otherBackend[family] != nil else {
         tables.append(Self.table(table))
@@ -123,20 +136,27 @@ struct OtherFilters {
         }
       },
       otherBackend: otherBackend.map { _, parts in parts.flatMap { $0.isEmpty ? nil : Self.digest(of: $0) } },
-      sets: sets, problem: problem ?? unprintedWords ?? crowdedWords)
+      sets: sets, problem: problem ?? unprintedWords ?? crowdedWords ?? largeWords)
   }
 
   private var crowdedWords: String? {
-    guard !crowdedTables.isEmpty else { return nil }
-    let tables = crowdedTables.joined(separator: ", ")
-    return cut("too many sets without names, and maps of verdicts, to compare what is in them: \(tables)")
+    Self.uncompared("too many sets without names, and maps of verdicts", of: crowdedTables)
+  }
+
+  private var largeWords: String? {
+    Self.uncompared("sets without names, or maps of verdicts, with too many members", of: largeSets)
+  }
+
+  private static func uncompared(_ what: String, of tables: [String]) -> String? {
+    guard !tables.isEmpty else { return nil }
+    return cut("\(what), \(OthersProblem.crowded.phrase): \(tables.joined(separator: ", "))")
   }
 
   private var unprintedWords: String? {
     let names = Family.allCases.flatMap { family in unprintedTables[family].map { "\(family) \($0)" } }
     guard !names.isEmpty else { return nil }
     return cut(
-      SafeText.escape("no program on this host prints the other backend's tables: \(names.joined(separator: ", "))"))
+      SafeText.escape("\(OthersProblem.unprinted.phrase): \(names.joined(separator: ", "))"))
   }
 
   private static func digest(of parts: [ForeignPart]) -> Digest {
@@ -147,21 +167,40 @@ struct OtherFilters {
     Family.allCases.reduce(0) { $0 + (otherBackend[$1] ?? []).reduce(0) { $0 + $1.rules } }
   }
 
-  var all: [OtherFilter] {
+  /// Keys of those that are ours, and nobody else's to set.
+  var ownPolicyKeys: Set<String> {
+    Set(
+      Family.allCases.flatMap { family in
+        ownPolicies[family].map { OtherFilter.key(family, "\(OtherFilter.policy)/\($0)") }
+      })
+  }
+
+  /// - Parameter policiesApart: a policy is one of its own, so that a release of ours may take it over; otherwise it is part
+  ///   of its owner's rules.
+  func all(policiesApart: Bool) -> [OtherFilter] {
     var all = tables.map { table in
       OtherFilter(
         kind: .table, family: table.family == NftablesFamily.ipv6.word ? .ipv6 : .ipv4,
-        name: "\(table.family)/\(table.name)", digest: table.digest, isKnown: table.owner != nil,
+        name: "\(table.family)/\(table.name)", digest: table.digest, isKnown: table.ownerWord != nil,
         isHooked: table.isHooked, drops: table.drops)
     }
     for family in Family.allCases {
       let parts =
         (otherBackend[family] ?? []).map { (OtherFilter.Kind.otherBackend, OtherFilter.otherBackend, $0) }
         + parts[family].map { (OtherFilter.Kind.rules, OtherFilter.rules, $0) }
-      all += parts.map { kind, name, part in
-        OtherFilter(
-          kind: kind, family: family, name: "\(name)/\(part.owner?.rawValue ?? "others")", digest: part.digest,
-          isKnown: part.owner != nil, isHooked: true, drops: true)
+      all += parts.compactMap { kind, place, part in
+        (policiesApart && kind == .rules ? part.digestBesidePolicies : part.digest).map {
+          OtherFilter(
+            kind: kind, family: family, name: OtherFilter.name(of: part, in: place), digest: $0,
+            asPrinted: part.asPrinted, isKnown: part.owner != nil, isHooked: true, drops: true)
+        }
+      }
+      if policiesApart {
+        all += policies[family].sorted { $0.key < $1.key }.map { place, policy in
+          OtherFilter(
+            kind: .rules, family: family, name: "\(OtherFilter.policy)/\(place)", digest: Digest(of: policy.utf8),
+            isKnown: false, isHooked: true, drops: true)
+        }
       }
       func unprinted(_ kind: OtherFilter.Kind, _ name: String, _ content: some Sequence<UInt8>) -> OtherFilter {
         OtherFilter(

@@ -1,231 +1,165 @@
 internal import Core
 internal import Ruleset
-internal import Wire
 
 /// What else filtered packets when this host first ran a release of ours: that is how its owners wanted it. It is taken
 /// then, and anew only when a release says so; a host that gives our rules up forgets it.
 struct OthersBaseline: Hashable {
-  private var digests: [String: Digest]
-
-  /// What no packet passes through filters nothing, and is as good as not there.
-  init(_ found: [OtherFilter]) {
-    digests = Dictionary(found.filter(\.isHooked).map { ($0.key, $0.digest) }) { first, _ in first }
+  private struct Entry: Hashable {
+    var digest: Digest
+    /// Of the words that were printed: an earlier agent took it down.
+    var isAsPrinted = false
   }
 
-  subscript(filter: OtherFilter) -> Digest? { digests[filter.key] }
+  private var entries: [String: Entry]
+  /// Otherwise an earlier agent took it down: policies were part of their owners' rules.
+  private let hasPoliciesApart: Bool
+  /// The rules of others that were there then; nil where nobody knows their words.
+  private(set) var rules: OthersRules?
+
+  /// Of a policy that was ours then: nobody knows what others would have set.
+  private static let ours = Entry(digest: Digest(of: "ours".utf8))
+
+  /// What no packet passes through filters nothing, and is as good as not there.
+  init(_ found: OtherFilters, rules: OthersRules? = nil) {
+    hasPoliciesApart = true
+    entries = Dictionary(
+      found.all(policiesApart: true).filter(\.isHooked).map { ($0.key, Entry(digest: $0.digest)) }
+    ) { first, _ in first }
+    for key in found.ownPolicyKeys { entries[key] = Self.ours }
+    self.rules = rules
+  }
+
+  subscript(filter: OtherFilter) -> Digest? { entries[filter.key]?.digest }
+
+  /// Those that can be compared with it.
+  func comparable(_ found: OtherFilters) -> [OtherFilter] {
+    let own = found.ownPolicyKeys
+    return found.all(policiesApart: hasPoliciesApart).filter { !own.contains($0.key) && entries[$0.key] != Self.ours }
+  }
+
+  /// Whether it is as it was.
+  func holds(_ filter: OtherFilter) -> Bool {
+    guard let entry = entries[filter.key] else { return false }
+    return entry.digest == (entry.isAsPrinted ? filter.asPrinted ?? filter.digest : filter.digest)
+  }
 
   /// What was found then, and filters nothing any more.
-  func gone(from found: [OtherFilter]) -> [OthersDifference] {
-    let present = Set(found.filter(\.isHooked).map(\.key))
-    return digests.filter { !present.contains($0.key) }.sorted { $0.key < $1.key }.compactMap { key, digest in
+  func gone(from found: OtherFilters) -> [OthersDifference] {
+    let present = Set(comparable(found).filter(\.isHooked).map(\.key)).union(found.ownPolicyKeys)
+    let missing = entries.filter { $0.value != Self.ours && !present.contains($0.key) }
+    return missing.sorted { $0.key < $1.key }.compactMap { key, entry in
       let family = Family.allCases.first { key.hasPrefix("\($0)/") }
       return family.map {
         OthersDifference(
-          family: $0, name: String(key.dropFirst("\($0)/".count)), before: digest, now: nil, drops: false)
+          family: $0, name: String(key.dropFirst("\($0)/".count)), before: entry.digest, now: nil, drops: false)
       }
     }
   }
 
-  /// Keys of what was there then, and is there.
-  func present(in found: [OtherFilter]) -> [String] {
-    found.filter { $0.isHooked && digests[$0.key] != nil }.map(\.key)
+  /// Keys of what is as it was then.
+  func unchanged(in found: OtherFilters) -> [String] {
+    comparable(found).filter { $0.isHooked && holds($0) }.map(\.key)
   }
+
+  // MARK: - Renewal
+
+  /// What an earlier agent took down by its words, by what it means, where it is still what it was.
+  ///
+  /// - Parameter rules: of others, as they are now.
+  func settled(by found: OtherFilters, rules: () -> OthersRules?) -> OthersBaseline {
+    guard entries.values.contains(where: \.isAsPrinted) else { return self }
+    let filters = comparable(found)
+    var settled = self
+    for filter in filters where holds(filter) { settled.entries[filter.key] = Entry(digest: filter.digest) }
+    let isAsThen =
+      filters.allSatisfy { $0.kind != .rules || holds($0) } && !gone(from: found).contains(where: \.isOfRules)
+    if isAsThen { settled.rules = rules() }
+    return settled
+  }
+
+  /// The same rules of others, as other programs print them.
+  func renewed(by now: PerFamily<Ruleset>, rules: OthersRules) -> OthersBaseline {
+    var renewed = self
+    for (key, digest) in now.othersDigests(policiesApart: hasPoliciesApart) where entries[key] != nil {
+      renewed.entries[key] = Entry(digest: digest)
+    }
+    renewed.rules = rules
+    return renewed
+  }
+
+  /// Without what the file of an earlier format does not have: that was known to be new. Of what it has, and is gone, it is
+  /// still known that it was there.
+  ///
+  /// - Parameter found: all there is, hooked or not.
+  func restricted(to earlier: EarlierOthers, _ found: OtherFilters) -> OthersBaseline {
+    var restricted = self
+    restricted.entries = entries.filter { earlier.digests[$0.key] != nil || EarlierOthers.isUnlookedFor($0.key) }
+    let present = Set([true, false].flatMap { found.all(policiesApart: $0).map(\.key) })
+    for (key, digest) in earlier.digests where !present.contains(key) {
+      restricted.entries[key] = Entry(digest: digest)
+    }
+    if restricted.entries != entries { restricted.rules = nil }
+    return restricted
+  }
+
+  // MARK: - On disk
+
+  /// What is known by the words that programs print.
+  private static func isWorded(_ key: String) -> Bool {
+    [OtherFilter.rules, OtherFilter.otherBackend].contains { key.contains("/\($0)/") }
+  }
+
+  private static let format = "format 2"
+  private static let formatWithin = "format 2 policies-within"
+  private static let asPrinted = "as-printed"
 
   func encode() -> [UInt8] {
-    let lines = [NotedFile.format] + digests.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-    return lines.flatMap { Array("\($0)\n".utf8) }
+    let lines =
+      [hasPoliciesApart ? Self.format : Self.formatWithin]
+      + entries.sorted { $0.key < $1.key }.map { key, entry in
+        "\(key) \(entry.digest)" + (entry.isAsPrinted ? " \(Self.asPrinted)" : "")
+      }
+    return lines.flatMap { Array("\($0)\n".utf8) } + (rules?.encode() ?? [])
   }
 
-  /// Nil for what `encode` did not write.
+  /// Nil for what `encode` did not write, now or when digests were of the printed words.
   init?(parsing bytes: [UInt8]) {
-    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
-    guard lines.first.map(String.init) == NotedFile.format else { return nil }
-    digests = [:]
-    for line in lines.dropFirst() {
+    var rest = bytes[...]
+    func line() -> ArraySlice<UInt8> { rest.prefix { $0 != OthersRules.newline } }
+    let format = String(decoding: line(), as: UTF8.self)
+    let isEarlier = format == NotedFile.format
+    guard [NotedFile.format, Self.format, Self.formatWithin].contains(format) else { return nil }
+    hasPoliciesApart = format == Self.format
+    rest = rest.dropFirst(line().count + 1)
+    entries = [:]
+    while !rest.isEmpty, !rest.starts(with: OthersRules.heading.utf8) {
+      let words = String(decoding: line(), as: UTF8.self).split(separator: " ")
+      rest = rest.dropFirst(line().count + 1)
+      let isMarked = words.count == 3 && words[2] == Self.asPrinted
+      guard words.count == 2 || isMarked, let digest = Digest(String(words[1])) else { return nil }
+      let key = String(words[0])
+      entries[key] = Entry(digest: digest, isAsPrinted: isMarked || isEarlier && Self.isWorded(key))
+    }
+    guard !rest.isEmpty else { return }
+    guard let rules = OthersRules(parsing: rest) else { return nil }
+    self.rules = rules
+  }
+}
+
+/// What an agent wrote before such files named their format. Its digests are not comparable with those of now.
+struct EarlierOthers {
+  private(set) var digests: [String: Digest] = [:]
+
+  init?(parsing bytes: [UInt8]) {
+    for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
       let words = line.split(separator: " ")
       guard words.count == 2, let digest = Digest(String(words[1])) else { return nil }
       digests[String(words[0])] = digest
     }
   }
-}
 
-struct OthersDifference: Hashable {
-  let family: Family
-  let name: String
-  /// Nil for what was not there.
-  let before: Digest?
-  /// Nil for what is gone, or switched off.
-  let now: Digest?
-  let drops: Bool
-  /// Said instead.
-  var words: String?
-
-  fileprivate var key: String { OtherFilter.key(family, name) }
-
-  static let noBaseline = OthersDifference(
-    family: .ipv4, name: "no-baseline", before: nil, now: nil, drops: false,
-    words: "what else filters packets was not written down yet: nobody can tell what is new")
-}
-
-/// Which of the others a release does not put up with.
-struct OthersJudge {
-  let rules: SideRules
-  /// Nil where none was taken yet.
-  let baseline: OthersBaseline?
-  /// Keys of the baseline's filters that were there at some time since the host started.
-  let seen: Set<String>
-  /// Everything that is started at boot has had its time.
-  let isPastBoot: Bool
-
-  func differences(_ filters: OtherFilters) -> [OthersDifference] {
-    guard let baseline else { return mayMind ? [.noBaseline] : [] }
-    let found = filters.all
-    let changed = found.filter { $0.isHooked && baseline[$0] != $0.digest && isDrift($0) }.map {
-      OthersDifference(family: $0.family, name: $0.name, before: baseline[$0], now: $0.digest, drops: $0.drops)
-    }
-    return changed + missing(filters).filter { isPastBoot || seen.contains($0.key) }
-  }
-
-  /// Something of the baseline is not there, and may come yet.
-  func awaits(_ filters: OtherFilters) -> Bool { !isPastBoot && missing(filters).contains { !seen.contains($0.key) } }
-
-  private func missing(_ filters: OtherFilters) -> [OthersDifference] {
-    // What nobody can read may still be there.
-    guard filters.isWhole, let baseline else { return [] }
-    return baseline.gone(from: filters.all).filter(isMissed)
-  }
-
-  private var mayMind: Bool {
-    switch rules {
-    case .nothing: false
-    case .exclusive: true
-    case .owned(let side): side.deniesForeign || !side.allowed.contains("*")
-    }
-  }
-
-  /// Software that is known takes its rules along when it stops.
-  private func isMissed(_ gone: OthersDifference) -> Bool {
-    let words = gone.name.split(separator: "/", maxSplits: 1).map(String.init)
-    guard words.count == 2 else { return false }
-    let isRules = words[0] == OtherFilter.rules
-    let isChains = isRules || words[0] == OtherFilter.otherBackend
-    let isKnown = isChains ? ForeignOwner(rawValue: words[1]) != nil : TableOwner(ofTable: words[1]) != nil
-    return switch rules {
-    case .nothing: false
-    case .exclusive: !isRules && !isKnown
-    case .owned(let side) where side.deniesForeign: true
-    case .owned(let side): !isRules && !isKnown && !side.allowed.contains("*")
-    }
-  }
-
-  private func isDrift(_ filter: OtherFilter) -> Bool {
-    switch rules {
-    case .nothing: false
-    // What else is in the tables themselves shows there.
-    case .exclusive: filter.kind != .rules
-    case .owned(let side) where side.deniesForeign: true
-    case .owned(let side): filter.kind != .rules && !filter.isKnown && !side.allowed.contains("*")
-    }
-  }
-}
-
-extension HostAgent {
-  /// Nil where none was taken yet. Of one that somebody edited or removed nobody knows what it held: nothing that is there
-  /// now counts as having been there then.
-  func othersBaseline() -> OthersBaseline? {
-    isTampered(.others) ? OthersBaseline([]) : readNoted(.others).flatMap(OthersBaseline.init(parsing:))
-  }
-
-  /// After a release was committed, where no deadline runs any more. Failing is no reason not to commit: it is shown, and
-  /// tried again with the next look.
-  ///
-  /// - Parameter isAccepted: the release says that what is there now is as its owners want it.
-  func keepOthersBaseline(_ rules: SideRules, isAccepted: Bool) {
-    guard !rules.isNothing else { return forgetNoted(.others) }
-    // Whatever happens to the new one, the old one is not to be gone by any more.
-    if isAccepted { forgetNoted(.others) }
-    guard isAccepted || othersBaseline() == nil, let saved = try? savedRulesets(),
-      let programs = try? firewall.programs()
-    else { return }
-    let isRenewal = !isAccepted && readNoted(.others) != nil
-    _ = takeOthersBaseline(beside: saved, rules, programs, isLate: isRenewal)
-  }
-
-  func takeOthersBaseline(
-    beside saved: PerFamily<Ruleset>, _ rules: SideRules, _ programs: FirewallPrograms, isLate: Bool
-  ) -> Bool {
-    // A later release may judge known software too.
-    guard let kernel = try? firewall.nftables(sets: .ofAll) else { return false }
-    let reading = KernelReading(state: kernel, isWhole: true, isUnknown: false, problem: nil)
-    let found = otherFilters(beside: saved, rules, programs, kernel: reading)
-    guard found.problem == nil else { return false }
-    do { try writeNoted(.others, OthersBaseline(found.all).encode(), isLate: isLate) } catch { return false }
-    return true
-  }
-
-  func othersJudge(_ rules: SideRules, _ found: OtherFilters) -> OthersJudge {
-    let baseline = othersBaseline()
-    othersSeen.formUnion(baseline?.present(in: found.all) ?? [])
-    return OthersJudge(rules: rules, baseline: baseline, seen: othersSeen, isPastBoot: isPastBoot)
-  }
-
-  /// - Parameters:
-  ///   - saved: what the save programs print; families that do not matter may be empty.
-  ///   - rules: ours; nil while there are none.
-  func otherFilters(
-    beside saved: PerFamily<Ruleset>, _ rules: SideRules?, _ programs: FirewallPrograms,
-    kernel: KernelReading
-  ) -> OtherFilters {
-    var found = OtherFilters()
-    // In tables that are wholly ours what nobody known has is ours, or shows as drift.
-    let isWhole = rules?.isExclusive ?? false
-    found.parts = saved.map { family, saved in
-      saved.foreignParts(besidePolicies: rules?.policyChains(family) ?? [:]).filter { $0.owner != nil || !isWhole }
-    }
-    found.sets = Set(Family.allCases.flatMap { SetName.foreign(in: saved[$0]) }).sorted()
-    let areJudged = rules?.judgesOthers ?? true
-    for family in Family.allCases {
-      let read = Result { try otherBackend(family, programs) }
-      let reading = lastKnown.otherBackend[family].take(read.map(\.parts), at: bootClock.now())
-      found.otherBackend[family] = reading.value ?? nil
-      switch read {
-      case .success(let read): if !read.isBare { found.isOtherBackendBare = false }
-      case .failure(let error):
-        found.isOtherBackendBare = false
-        found.note(
-          "read the other backend's \(family) rules: \(ErrorChain(error).message)", isUnknown: reading.isUnknown,
-          isWhole: reading.value != nil, isJudged: areJudged)
-      }
-      found.unprintedTables[family] = (try? firewall.unprintedTables(family)) ?? []
-    }
-    if let state = kernel.state { found.take(state, backend: programs.backend) }
-    if let problem = kernel.problem {
-      // On nft hosts ours are in there.
-      found.note(
-        ErrorChain(problem).message, isUnknown: kernel.isUnknown, isWhole: kernel.isWhole,
-        isJudged: areJudged || programs.backend == .nft)
-    }
-    return found
-  }
-
-  private struct OtherBackend {
-    /// Nil where its programs are not here, or cannot print what there is in nf_tables: the kernel's own words then stand
-    /// for it.
-    let parts: [ForeignPart]?
-    /// Its programs print nothing, not even a table.
-    let isBare: Bool
-  }
-
-  private func otherBackend(_ family: Family, _ programs: FirewallPrograms) throws -> OtherBackend {
-    do {
-      guard let saved = try firewall.saveOtherBackend(family) else { return OtherBackend(parts: nil, isBare: true) }
-      if programs.backend == .legacy, Self.unspeakableTable(saved) != nil {
-        return OtherBackend(parts: nil, isBare: false)
-      }
-      return OtherBackend(parts: try parse(saved: saved, family).foreignParts(), isBare: saved.isEmpty)
-    } catch {
-      if programs.backend == .legacy, Self.isUnreadable(error) { return OtherBackend(parts: nil, isBare: false) }
-      throw error
-    }
+  /// Agents looked for this only later, or not by itself.
+  static func isUnlookedFor(_ key: String) -> Bool {
+    key.hasSuffix("/unprinted") || key.contains("/\(OtherFilter.policy)/")
   }
 }

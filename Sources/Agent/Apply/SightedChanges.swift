@@ -6,22 +6,40 @@ extension Sighting {
   ///
   /// - Parameters:
   ///   - hasActed: the agent did something of its own in between.
+  ///   - isEnrolledAnew: an enrolment put back what enrolments write.
   ///   - actors: who asked the kernel for changes in between; nil where nobody listened all the time.
-  func changes(since earlier: Sighting, hasActed: Bool, actors: [HostChange.Actor]?) -> [HostChange] {
-    let isMoved = Family.allCases.contains { families[$0].observed != earlier.families[$0].observed }
+  func changes(
+    since earlier: Sighting, hasActed: Bool, isEnrolledAnew: Bool = false, actors: [HostChange.Actor]?
+  ) -> [HostChange] {
+    let isMoved = Family.allCases.contains { families[$0].isMoved(since: earlier.families[$0]) }
     guard isMoved || hasActed && differs != earlier.differs else { return [] }
     // The same rules in the words of other programs, or in those of another agent.
     if programs != earlier.programs, bootID == earlier.bootID, !hasActed, !differs, !earlier.differs { return [] }
     let moved = movedChains(since: earlier)
-    guard hasActed || bootID != earlier.bootID else { return others(moved, since: earlier, actors) }
-    if !differs || isOtherOfOurs { return [change(.ours(serial), moved)] }
+    guard hasActed || bootID != earlier.bootID else {
+      let own = isEnrolledAnew ? putBack(moved, since: earlier) : nil
+      let rest = moved.filter { own?.chains.contains($0) != true }
+      return [own].compactMap(\.self) + (own == nil || !rest.isEmpty ? others(rest, since: earlier, actors) : [])
+    }
+    if !isSaidToDiffer || isOtherOfOurs { return [change(.ours(serial), moved)] }
     let news = newlyDiffering(since: earlier)
-    if news?.isEmpty == true { return [change(.oursBesides(serial), moved)] }
+    if !differs || news?.isEmpty == true { return [change(.oursBesides(serial), moved)] }
     // What we load is read back before it is committed: whatever is different now came later, and from somebody else.
     var loaded = change(.ours(serial), [])
     loaded.families = families.map { _, side in HostChange.Side(observed: side.expected, differs: false) }
     return [loaded] + others(news ?? moved, since: earlier, actors)
   }
+
+  /// What an enrolment did. After a start of the agent nobody knows which chains moved; what differs still did before.
+  private func putBack(_ moved: [HostChange.Chain], since earlier: Sighting) -> HostChange? {
+    let files = moved.filter { $0.table == "disk" && $0.change == .removed }
+    let isKnown = Family.allCases.allSatisfy { earlier.families[$0].chains != nil }
+    guard isKnown ? !files.isEmpty : earlier.differs else { return nil }
+    return change(isSaidToDiffer ? .oursBesides(serial) : .ours(serial), files)
+  }
+
+  /// The agent's own notes included.
+  private var isSaidToDiffer: Bool { Family.allCases.contains { families[$0].asReported.differs } }
 
   /// Who did it, and when, is known only of what nf_tables announces to who listens; the rest came at some time between
   /// two looks.
@@ -52,10 +70,9 @@ extension Sighting {
   private func isAnnounced(_ chain: HostChange.Chain) -> Bool {
     switch chain.table {
     case "disk", "ipset", "sysctl": false
-    case "others" where chain.chain == OthersDifference.noBaseline.name: false
-    case "kernel" where chain.chain == KernelDifference.notNoted.place: false
     case "others" where chain.chain.hasPrefix("\(OtherFilter.otherBackend)/"): backend == .legacy
-    case "others" where !chain.chain.hasPrefix("\(OtherFilter.rules)/"): true
+    case "others" where ![OtherFilter.rules, OtherFilter.policy].contains(where: { chain.chain.hasPrefix("\($0)/") }):
+      true
     default: backend == .nft
     }
   }

@@ -12,7 +12,10 @@ struct Sighting: Hashable {
   }
 
   struct Side: Hashable {
+    /// As reports have it.
     var observed: Digest
+    /// The same without the agent's own notes; nil when that is not known any more.
+    var held: Digest?
     /// What was committed.
     var expected: Digest
     /// Nil when it is not known any more: of the time before the agent was started.
@@ -20,8 +23,15 @@ struct Sighting: Hashable {
     /// The chains that differ, as they are; nil inside for one that is not there. Nil when that is not known.
     var differing: [ChainName: Digest?]?
 
-    var differs: Bool { observed != expected }
-    var asReported: HostChange.Side { HostChange.Side(observed: observed, differs: differs) }
+    var asReported: HostChange.Side { HostChange.Side(observed: observed, differs: observed != expected) }
+    /// Notes apart.
+    var differs: Bool { (held ?? observed) != expected }
+
+    func isMoved(since earlier: Side) -> Bool {
+      // What was told last says only what reports had.
+      guard let before = earlier.held else { return observed != earlier.observed && held != earlier.observed }
+      return held != before
+    }
   }
 
   var families: PerFamily<Side>
@@ -64,7 +74,8 @@ struct Sighting: Hashable {
     var intact = self
     intact.time = nil
     intact.families = families.map { _, side in
-      side.differs ? Side(observed: side.expected, expected: side.expected, differing: [:]) : side
+      side.differs
+        ? Side(observed: side.expected, held: side.expected, expected: side.expected, differing: [:]) : side
     }
     return intact
   }

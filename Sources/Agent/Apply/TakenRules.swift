@@ -37,11 +37,11 @@ extension PerFamily where Value == [TakenRule] {
   static var none: Self { PerFamily(ipv4: [], ipv6: []) }
 
   func union(_ other: Self) -> Self {
-    map { family, rules in rules + other[family].filter { !rules.contains($0) } }
+    map { family, rules in rules + other[family].filter { new in !rules.contains { $0.isSame(as: new) } } }
   }
 
   func subtracting(_ other: Self) -> Self {
-    map { family, rules in rules.filter { !other[family].contains($0) } }
+    map { family, rules in rules.filter { rule in !other[family].contains { $0.isSame(as: rule) } } }
   }
 
   var isEmpty: Bool { ipv4.isEmpty && ipv6.isEmpty }
@@ -63,7 +63,7 @@ extension Ruleset {
         var rules = place.rules.filter { !Self.callsOurs($0) }
         let back = taken.filter { $0.table == name && $0.chain == place.name }.sorted { $0.position < $1.position }
         for rule in back {
-          guard let at = rules.firstIndex(where: { Array($0.bytes) == rule.rule }) else { continue }
+          guard let at = rules.place(of: rule) else { continue }
           rules.insert(rules.remove(at: at), at: min(rule.position - 1, rules.count))
         }
         left.tables[table].chains[chain].rules = rules

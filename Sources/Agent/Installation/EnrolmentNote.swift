@@ -7,9 +7,25 @@ struct EnrolmentNote {
   let service: InstallationAnswer.Service
   let request: EnrolmentRequest
 
-  func write() throws {
-    try HostFiles.write(
-      EnrolledFiles(try files()).encode(), to: "\(paths.state)/\(EnrolledFiles.fileName)", mode: 0o600)
+  private var place: String { "\(paths.state)/\(EnrolledFiles.fileName)" }
+
+  /// - Returns: what stands in it now.
+  @discardableResult
+  func write() throws -> EnrolledFiles {
+    try announce()
+    let files = EnrolledFiles(try files())
+    try HostFiles.write(files.encode(), to: place, mode: 0o600)
+    return files
+  }
+
+  /// Nil where there is none, or none that this agent can read.
+  func read() -> EnrolledFiles? {
+    ((try? HostFiles.read(place)) ?? nil).flatMap(EnrolledFiles.init(parsing:))
+  }
+
+  /// Files are about to be put back, or were.
+  func announce() throws {
+    try HostFiles.write([], to: "\(paths.state)/\(EnrolledFiles.unseenFileName)", mode: 0o600)
   }
 
   private func files() throws -> [EnrolledFiles.File] {
@@ -41,14 +57,11 @@ struct EnrolmentNote {
       let names = (try? HostFiles.names(in: folder)) ?? []
       return names.filter { $0.hasSuffix(".conf") && !$0.utf8.contains(10) }.sorted().map { "\(folder)/\($0)" }
     }
-    return found.prefix(Self.maximumDropIns).compactMap { path in
+    return found.prefix(EnrolledFiles.maximumDropIns).compactMap { path in
       let digest = HostFiles.readLink(path).map { Digest(ofLinkTo: $0) } ?? (try? HostFiles.digest(of: path))
       return digest.map { file(path, $0) }
     }
   }
-
-  /// The note is small; more are told as they are.
-  private static let maximumDropIns = 32
 
   /// By its place below the root, which may be another one in tests.
   private func file(_ path: String, _ digest: Digest) -> EnrolledFiles.File {

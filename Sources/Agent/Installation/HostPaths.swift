@@ -1,3 +1,5 @@
+internal import Wire
+
 /// Where everything of ours lives on a host. `root` moves all of it, for tests.
 package struct HostPaths: Sendable {
   package let root: String
@@ -7,7 +9,7 @@ package struct HostPaths: Sendable {
   package static let userName = "portcullis"
 
   package var programs: String { root + "/usr/local/lib/portcullis" }
-  package var agent: String { programs + "/portcullis-agent" }
+  package var agent: String { root + "/" + EnrolledFiles.agentPath }
   /// Uploaded here; takes the agent's name once it has been checked.
   package var newAgent: String { programs + "/.portcullis-agent.new" }
   /// During an upgrade: the last executable whose daemon answered, to go back to.

@@ -45,6 +45,10 @@ package struct Installer {
     // 0711: the login user must reach its home, and read nothing else.
     try HostFiles.makeDirectory(paths.state, mode: 0o711)
     try HostFiles.makeDirectory(paths.trust, mode: 0o755)
+    let services = ServiceManager(paths: paths, runner: runner)
+    let note = EnrolmentNote(paths: paths, service: services.kind, request: request)
+    let before = note.read()
+    try note.announce()
     try HostFiles.link(paths.bridge, to: "portcullis-agent")
     let upgraded = try placeExecutable(request.agent)
     try user.ensure()
@@ -53,16 +57,14 @@ package struct Installer {
     // Last of the trust: a host file means that everything before it is in place.
     try HostFiles.write(request.hostText, to: paths.hostFile, mode: 0o644)
     let captured = try rules.captureGenerationZero()
-    let services = ServiceManager(paths: paths, runner: runner)
-    let note = EnrolmentNote(paths: paths, service: services.kind, request: request)
     // A new daemon compares with it from the beginning.
     try note.write()
     try startOrGoBack(services, note)
     // By now systemd has its links.
-    try note.write()
+    let noted = try note.write()
     return InstallationAnswer(
       service: services.kind, generationZero: captured ? .captured : .kept, upgraded: upgraded,
-      conflicts: rules.conflicts())
+      conflicts: rules.conflicts(), dropIns: noted.newDropIns(since: before))
   }
 
   /// What the controller sent must be what runs here, whatever happened on the way or on the disk.

@@ -106,7 +106,7 @@ private struct ProcessIdentity: CustomStringConvertible {
 
   init(_ pid: pid_t) {
     self.pid = pid
-    start = Self.startTime(of: pid) ?? 0
+    start = ProcessStart.ticks(of: pid) ?? 0
   }
 
   init(_ pid: pid_t, start: UInt64) {
@@ -116,7 +116,7 @@ private struct ProcessIdentity: CustomStringConvertible {
 
   var description: String { "\(pid) \(start)" }
 
-  var isAlive: Bool { pid > 0 && Self.startTime(of: pid) == start }
+  var isAlive: Bool { pid > 0 && ProcessStart.ticks(of: pid) == start }
 
   func kill() {
     guard pid > 1 else { return }
@@ -125,16 +125,5 @@ private struct ProcessIdentity: CustomStringConvertible {
     // The handle keeps the number from being used again between the question and the signal.
     guard isAlive else { return }
     if handle >= 0 { _ = clinux_pidfd_send_signal(handle, SIGKILL) } else { Glibc.kill(pid, SIGKILL) }
-  }
-
-  /// Field 22 of /proc/PID/stat (proc(5)), counted after the name, which may hold anything. Nil for zombies too: they
-  /// hold nothing.
-  private static func startTime(of pid: pid_t) -> UInt64? {
-    guard let bytes = SmallFile.read("/proc/\(pid)/stat"), let end = bytes.lastIndex(of: UInt8(ascii: ")")) else {
-      return nil
-    }
-    let fields = bytes[(end + 1)...].split(separator: UInt8(ascii: " "))
-    guard fields.count > 19, fields[0].first != UInt8(ascii: "Z") else { return nil }
-    return UInt64(String(decoding: fields[19], as: UTF8.self))
   }
 }

@@ -12,6 +12,12 @@ package final class LinuxFacts: HostFacts {
 
   package var bootID: String { SmallFile.line("/proc/sys/kernel/random/boot_id") ?? "" }
 
+  /// systemd says that it runs in a container, whose first process is the container's own.
+  package var started: BootTime {
+    guard Self.exists("\(root)/run/systemd/container") else { return BootTime(nanoseconds: 0) }
+    return ProcessStart.time(of: 1) ?? BootTime(nanoseconds: 0)
+  }
+
   package var architecture: String { Self.name(\.machine) }
   package var kernel: String { Self.name(\.release) }
 

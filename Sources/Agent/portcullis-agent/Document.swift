@@ -138,7 +138,7 @@ extension Document {
         }
       ),
       ("ipv4", family(report.families.ipv4)), ("ipv6", family(report.families.ipv6)),
-      ("owners", .array(report.owners.map { .string($0.rawValue) })),
+      ("owners", .array(report.ownerWords.map { .string($0) })),
       ("other_backend_rules", .number(UInt64(clamping: report.otherBackendRules))),
       ("conflicts", .array(report.conflicts.map { .string($0) })), ("degraded", .bool(report.degraded != nil)),
       ("degraded_reason", Document.optional(report.degraded) { .string($0) }),
@@ -177,7 +177,7 @@ extension Document {
           others.tables.map {
             .object([
               ("family", .string($0.family)), ("name", .string($0.name)),
-              ("owner", Document.optional($0.owner) { .string($0.rawValue) }), ("hooked", .bool($0.isHooked)),
+              ("owner", Document.optional($0.ownerWord) { .string($0) }), ("hooked", .bool($0.isHooked)),
               ("drops", .bool($0.drops)), ("digest", .string($0.digest.description)),
             ])
           })
@@ -189,7 +189,7 @@ extension Document {
           others.chains.map {
             .object([
               ("family", .string($0.family.rawValue)),
-              ("owner", Document.optional($0.owner) { .string($0.rawValue) }), ("count", number($0.rules)),
+              ("owner", Document.optional($0.ownerWord) { .string($0) }), ("count", number($0.rules)),
               ("digest", .string($0.digest.description)),
             ])
           })

@@ -84,9 +84,7 @@ package enum BesideWords {
     let found = sides.found.filter { !$0.hasPrefix("# ") }
     switch chain.table {
     case .ipset:
-      guard remarks.isEmpty else { return remarks.map { "ipset \(chain.name): \($0)" } }
-      return sides.expected.map { "ipset \(chain.name): \($0) is missing" }
-        + found.map { "ipset \(chain.name): \($0) does not belong there" }
+      return ofSet(sides.expected, found, remarks).map { "\(chain.words): \($0)" }
     case .sysctl, .kernel, .others, .disk:
       let subject = chain.words
       if !remarks.isEmpty { return remarks.map { "\(subject): \($0)" } }
@@ -97,6 +95,17 @@ package enum BesideWords {
       case (true, true): return []
       }
     }
+  }
+
+  private static func ofSet(_ missing: [String], _ extra: [String], _ remarks: [String]) -> [String] {
+    // The agent names so many members of a side, and no more.
+    let rest = "and others"
+    let states = remarks.filter { $0 != rest && !HeldRemark.isOne($0) }
+    guard states.isEmpty else { return states }
+    let words =
+      missing.map { $0 == "# \(rest)" ? "\(rest) are missing" : "\($0) is missing" }
+      + extra.map { "\($0) does not belong there" } + (remarks.contains(rest) ? ["\(rest) do not belong there"] : [])
+    return words.isEmpty && !remarks.isEmpty ? ["it holds other members"] : words
   }
 
   private static func title(_ table: BesideTable) -> String {

@@ -15,7 +15,8 @@ package struct EventGroup: Hashable, Sendable {
   package static let together: Int64 = 120
 
   /// In the order of their first times. A host stands in a group once: what happens to it twice is told twice, but for
-  /// changes, of which a busy writer makes many.
+  /// changes, of which a busy writer makes many. What happened to a host stands in its order, also where that parts a
+  /// group.
   /// - Parameter brief: a reason without what is a host's own, such as its address.
   package static func fold(
     _ events: [HostEvent], brief: (String, HostID) -> String = { text, _ in text }
@@ -28,13 +29,15 @@ package struct EventGroup: Hashable, Sendable {
     }
     var groups: [(group: EventGroup, members: Set<HostID>)] = []
     var open: [Key: Int] = [:]
+    var newest: [HostID: Int] = [:]
     for event in events.sorted(by: { $0.at < $1.at }) {
       let details = event.details.common
       var key = Key(kind: event.kind, cause: event.cause, serial: event.serial, details: details)
       key.details.reason = details.reason.map { brief($0, event.host) }
-      if let index = open[key], event.at - groups[index].group.last <= together,
+      if let index = open[key], index >= newest[event.host] ?? 0, event.at - groups[index].group.last <= together,
         groups[index].members.insert(event.host).inserted || event.kind == .changed
       {
+        newest[event.host] = index
         groups[index].group.last = event.at
         groups[index].group.times += 1
         if groups[index].group.event.details.reason != details.reason {
@@ -42,6 +45,7 @@ package struct EventGroup: Hashable, Sendable {
         }
       } else {
         open[key] = groups.count
+        newest[event.host] = groups.count
         var said = event
         said.details = details
         groups.append((EventGroup(event: said, hosts: [], first: event.at, last: event.at), [event.host]))

@@ -27,20 +27,41 @@ extension Finding {
   /// Of what nobody known keeps: a drop there counts, whatever our rules accept.
   private static func others(_ others: OthersReport?) -> [Finding] {
     guard let others else { return [] }
-    var findings = others.tables.filter { $0.owner == nil && $0.isHooked && $0.drops }.map { table in
+    let findings = others.tables.filter { $0.ownerWord == nil && $0.isHooked && $0.drops }.map { table in
       let name = SafeText.escape("\(table.family) \(table.name)")
       return Finding(
         check: "foreign-table", problem: "the nft table \(name) may drop packets that our rules accept",
         hint: "on the host: nft list ruleset shows it; move what is needed into the policy, and remove the table")
     }
-    if let problem = others.problem {
-      findings.append(
-        Finding(
-          check: "foreign-unknown", problem: "what else filters packets is not known: \(SafeText.escape(problem))",
+    return findings + (others.problem.map(unknown) ?? [])
+  }
+
+  /// One for each way to mend it.
+  private static func unknown(_ problem: String) -> [Finding] {
+    let parts = OthersProblem.parts(of: problem)
+    return OthersProblem.allCases.compactMap { kind -> Finding? in
+      guard let words = parts[kind].map({ SafeText.escape($0.joined(separator: "; ")) }) else { return nil }
+      switch kind {
+      case .unread:
+        return Finding(
+          check: "foreign-unknown", problem: "what else filters packets is not known: \(words)",
           hint: "portcullis status --refresh asks again; a program that never stops changing rules is the usual reason")
-      )
+      case .unprinted:
+        return Finding(
+          check: "foreign-unprinted", problem: words,
+          hint:
+            "on the host: install the other backend's programs, or remove its tables; a reboot drops what nobody loads")
+      case .crowded:
+        return Finding(
+          check: "foreign-crowded", problem: words,
+          hint: "on the host: put the members into sets that have names, or remove what nobody needs")
+      case .late:
+        return Finding(
+          check: "foreign-late", problem: words,
+          hint: "look at what the host has beside our rules (portcullis status HOST -o json); its next release or "
+            + "portcullis drift repair --accept-others says that it is as it is to be")
+      }
     }
-    return findings
   }
 
   /// What a host's last report gives to worry about besides drift, which has a verb of its own.

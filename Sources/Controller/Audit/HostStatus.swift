@@ -35,14 +35,17 @@ package struct HostStatus: Hashable, Sendable {
   package var iptablesVersion: String?
   package var agentVersion: String?
   package var conflicts: [String]
-  /// Whose chains there are beside ours.
-  package var owners: [ForeignOwner]
+  /// Whose chains there are beside ours, in plain words; a newer agent may know more software than this controller.
+  package var ownerWords: [String]
   /// What else filters packets there; nil when its agent does not say. Its texts are not safe to print.
   package var others: OthersReport?
   /// A change that was loaded and not confirmed when the host reported.
   package var pending: PendingStatus?
   /// The last thing root did at the console, until the next commit.
   package var localAct: LocalStatus?
+
+  /// Those of them that are known here.
+  package var owners: [ForeignOwner] { ownerWords.compactMap(ForeignOwner.init(rawValue:)) }
 
   /// Nothing to do and nothing to worry about.
   package var isGood: Bool {
@@ -95,7 +98,7 @@ package struct StatusJudge: Sendable {
       ].compactMap { $0 },
       backend: report?.backend, iptablesVersion: report.map { SafeText.escape($0.iptablesVersion) },
       agentVersion: report.map { SafeText.escape($0.agentVersion) },
-      conflicts: report?.conflicts.map { SafeText.escape($0) } ?? [], owners: report?.owners ?? [],
+      conflicts: report?.conflicts.map { SafeText.escape($0) } ?? [], ownerWords: report?.ownerWords ?? [],
       others: report?.others, pending: pending, localAct: localAct)
   }
 

@@ -179,25 +179,44 @@ package struct Timeline: Sendable {
   private func differing(_ kind: HostEvent.Kind, _ difference: Digest) -> HostEvent {
     event(kind, .external) {
       $0.difference = difference.description
-      $0.families = Family.allCases.filter { report.families[$0].expected != report.families[$0].observed }
-        .map(\.description)
-      // Across a commit chains differ because they should.
-      guard let previous, !hasCommitted else { return }
-      let all = Family.allCases.flatMap { family in
-        Self.chains(family, previous.families[family], report.families[family])
-      }
+      $0.families = Family.allCases.filter(differs).map(\.description)
+      let all = places()
       guard !all.isEmpty else { return }
       $0.chains = all.prefix(Self.namedChains) + (all.count > Self.namedChains ? ["…"] : [])
     }
   }
 
+  private func differs(_ family: Family) -> Bool {
+    report.families[family].expected != report.families[family].observed
+  }
+
+  /// Where it differs; empty where that is not known.
+  private func places() -> [String] {
+    if let previous, !hasCommitted {
+      return Family.allCases.flatMap { Self.chains($0, previous.families[$0], report.families[$0]) }
+    }
+    // Across a commit chains differ because they should. What is beside the rules is listed only where it differs.
+    let beside = PerFamily { family in
+      report.families[family].chains.filter { BesideTable(rawValue: $0.table) != nil }
+        .map { "\(family) \(SafeText.escape("\($0.table)/\($0.chain)"))" }.sorted()
+    }
+    guard !beside.ipv4.isEmpty || !beside.ipv6.isEmpty else { return [] }
+    return Family.allCases.flatMap { differs($0) && beside[$0].isEmpty ? ["\($0)"] : beside[$0] }
+  }
+
   private static func chains(_ family: Family, _ before: FamilyReport, _ after: FamilyReport) -> [String] {
-    func digests(_ facts: FamilyReport) -> [String: Digest] {
-      Dictionary(facts.chains.map { ("\($0.table)/\(OwnedNames.shown($0.chain))", $0.digest) }) { first, _ in first }
+    func digests(_ facts: FamilyReport) -> [Place: Digest] {
+      Dictionary(facts.chains.map { (Place(table: $0.table, chain: $0.chain), $0.digest) }) { first, _ in first }
     }
     let (before, after) = (digests(before), digests(after))
-    return Set(before.keys).union(after.keys).filter { before[$0] != after[$0] }.sorted()
-      .map { "\(family) \(SafeText.escape($0))" }
+    let changed = Set(before.keys).union(after.keys).filter { before[$0] != after[$0] }
+    // A chain of ours is shown by the name of the built-in one that it hangs in.
+    return Set(changed.map { "\(family) \(SafeText.escape("\($0.table)/\(OwnedNames.shown($0.chain))"))" }).sorted()
+  }
+
+  private struct Place: Hashable {
+    let table: String
+    let chain: String
   }
 
   private func event(

@@ -4,8 +4,9 @@ package import Wire
 /// Something a watched host did, as far as its controller got to know.
 package struct WatchedChange: Hashable, Sendable {
   package enum Event: Hashable, Sendable {
-    /// It said over a new connection how it stands. Nothing is printed of that: what is new in it is told besides.
-    case heard(differs: Bool)
+    /// It said how it stands; nil: a change waits, so nobody knows. Nothing is printed of that: what is new in it is told
+    /// besides.
+    case heard(differs: Bool?)
     /// It differs from what was committed, since before anybody watched.
     case differs
     /// A change of ours waits there to be confirmed, which is no drift.

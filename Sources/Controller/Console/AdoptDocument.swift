@@ -51,7 +51,8 @@ package struct AdoptDocument: Document {
     var notes: [String] = []
     if hosts.isEmpty { notes.append("nothing differs that could be adopted") }
     if let file {
-      notes.append("made \(SafeText.escape(file)): \(typedRules) rules typed, \(rawRules) raw")
+      let rules = typedRules == 1 ? "1 rule" : "\(typedRules) rules"
+      notes.append("made \(SafeText.escape(file)): \(rules) typed, \(rawRules) raw")
       notes.append("it stands for nothing until 'portcullis plan' was looked at, and 'portcullis apply' was run")
     }
     if typedRules + rawRules > 0 {

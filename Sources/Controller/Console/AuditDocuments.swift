@@ -69,7 +69,10 @@ package struct AuditListDocument: Document {
       ])
     }
     var text = table.text()
-    if unreadable > 0 { text += "\(unreadable) lines could not be read; 'portcullis audit verify' tells which\n" }
+    if unreadable > 0 {
+      let lines = unreadable == 1 ? "1 line" : "\(unreadable) lines"
+      text += "\(lines) could not be read; 'portcullis audit verify' tells which\n"
+    }
     if let missing { text += "\(SafeText.escape(missing)): what it said is not all here\n" }
     return text
   }

@@ -67,8 +67,11 @@ package struct DriftDocument: Document {
       ipv4Sources = DiffText.places(diffs.ipv4.lines.isEmpty ? [] : group.sources.ipv4)
       ipv6Sources = DiffText.places(diffs.ipv6.lines.isEmpty ? [] : group.sources.ipv6)
       beside = BesideWords.of(diffs)
-      added = diffs.ipv4.added + diffs.ipv6.added
-      removed = diffs.ipv4.removed + diffs.ipv6.removed
+      // No table and no chain came or went where only something beside the rules did.
+      let changes = Family.allCases.flatMap { diffs[$0].lines }
+        .filter { BesideTable(rawValue: $0.table) == nil || $0.position != nil }
+      added = changes.count { $0.kind == .added }
+      removed = changes.count { $0.kind == .removed }
       shown = diffs.map { family, diff in
         let places = DiffText.places(group.sources[family])
         let lines = DiffText.lines(diff.lines.map(\.shown), from: places)

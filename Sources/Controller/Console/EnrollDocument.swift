@@ -21,6 +21,8 @@ package struct EnrollDocument: Document {
     let service: String?
     let generationZero: String?
     let conflicts: [String]
+    /// Came or changed since the host's last enrolment.
+    let dropIns: [String]
   }
 
   let hosts: [Host]
@@ -35,7 +37,7 @@ package struct EnrollDocument: Document {
           name: host.host.description, result: word, detail: "", hints: [], architecture: enrolled.architecture,
           backend: enrolled.report.backend.name, managedFrom: enrolled.managementSources.map { SafeText.escape($0) },
           silentAddresses: enrolled.silentAddresses.map { SafeText.escape($0) }, service: answer.service.rawValue,
-          generationZero: answer.generationZero.rawValue, conflicts: answer.conflicts)
+          generationZero: answer.generationZero.rawValue, conflicts: answer.conflicts, dropIns: answer.dropIns)
       case .removed: return Self.plain(host, "removed")
       case .absent: return Self.plain(host, "absent")
       case .failed(let chain): return Self.plain(host, "failed", chain)
@@ -48,7 +50,7 @@ package struct EnrollDocument: Document {
     Host(
       name: host.host.description, result: result, detail: chain?.message ?? "", hints: chain?.hints ?? [],
       architecture: nil, backend: nil, managedFrom: [], silentAddresses: [], service: nil, generationZero: nil,
-      conflicts: [])
+      conflicts: [], dropIns: [])
   }
 
   package var exitCode: Int32 {
@@ -91,6 +93,9 @@ package struct EnrollDocument: Document {
     if !host.conflicts.isEmpty {
       words.append(
         "\(host.conflicts.map { SafeText.escape($0) }.joined(separator: ", ")) is enabled and loads rules too")
+    }
+    if !host.dropIns.isEmpty {
+      words.append("taken as it is, and changes how services are started: \(host.dropIns.joined(separator: ", "))")
     }
     return words.joined(separator: "; ")
   }

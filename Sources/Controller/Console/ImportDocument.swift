@@ -74,7 +74,7 @@ package struct ImportDocument: Document {
     for policy in policies {
       let hosts = policy.hosts.isEmpty ? "" : "   \(Folding.fold(policy.hosts))"
       text += Paint.heading.on(SafeText.escape(policy.file), style) + hosts
-      text += "   \(policy.typedRules) rules typed, \(policy.rawRules) raw\n"
+      text += "   \(policy.typedRules) \(policy.typedRules == 1 ? "rule" : "rules") typed, \(policy.rawRules) raw\n"
       for left in policy.leftOut {
         text +=
           "  left out: \(left.owner), \(left.rules) rules, chains \(left.chains.prefix(6).joined(separator: ", "))"

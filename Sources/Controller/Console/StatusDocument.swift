@@ -41,7 +41,7 @@ package struct StatusDocument: Document {
       init(_ table: OthersReport.Table) {
         family = table.family
         name = table.name
-        owner = table.owner?.rawValue
+        owner = table.ownerWord
         hooked = table.isHooked
         drops = table.drops
         digest = table.digest.description
@@ -57,7 +57,7 @@ package struct StatusDocument: Document {
 
       init(_ chains: OthersReport.Chains) {
         family = chains.family.description
-        owner = chains.owner?.rawValue
+        owner = chains.ownerWord
         rules = chains.rules
         digest = chains.digest.description
       }
@@ -122,7 +122,7 @@ package struct StatusDocument: Document {
         clockAheadSeconds: status.clockAhead, backend: status.backend?.name, iptablesVersion: status.iptablesVersion,
         agentVersion: status.agentVersion,
         conflicts: status.conflicts,
-        owners: status.owners.map(\.rawValue),
+        owners: status.ownerWords,
         foreignTables: status.others?.tables.map(Host.ForeignTable.init) ?? [],
         foreignChains: status.others?.chains.map(Host.ForeignChains.init) ?? [],
         otherBackend: Host.OtherBackend(status.others),

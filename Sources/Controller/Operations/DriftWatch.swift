@@ -148,7 +148,7 @@ extension DriftWatch.Ended {
     switch change.event {
     case .heard(let differs):
       lost.remove(change.host)
-      stands(change, differs)
+      if let differs { stands(change, differs) }
     case .differs: stands(change, true)
     case .changed(_, let differs, _, _): stands(change, differs.ipv4 || differs.ipv6)
     case .waits, .forgotten, .watchedAgain: break

@@ -17,7 +17,7 @@ struct HostRecord {
     let hasRelease = record.entries.contains { $0.release != nil }
     tellsOfActions = hasRelease || enrolments.contains { $0.ended?.exitCode != nil && !Self.isRemoval($0) }
     tellsOfHosts = hasRelease || enrolments.contains { $0.ended?.exitCode == 0 && !Self.isRemoval($0) }
-    enrolled = Self.names(enrolments, record)
+    enrolled = Self.names(record)
   }
 
   /// Whether this controller may have enrolled it; not, where the log names all whom it did.
@@ -27,20 +27,26 @@ struct HostRecord {
 
   private static func isRemoval(_ action: AuditAction) -> Bool { action.began.verb.hasPrefix("enroll --remove") }
 
-  private static func names(_ enrolments: [AuditAction], _ record: AuditRecord) -> Set<String>? {
-    // What cannot be read may have named any host; a log that names none was begun after them.
-    guard record.missing == nil, record.unreadable == 0, !enrolments.isEmpty else { return nil }
+  private static func names(_ record: AuditRecord) -> Set<String>? {
+    // What cannot be read may have named any host.
+    guard record.missing == nil, record.unreadable == 0 else { return nil }
+    // Nor does a log tell of everybody that was begun after enrolments: what it tells then rests on some that are not in it.
+    let releases = record.entries.prefix { !$0.verb.hasPrefix(enroll) }.compactMap(\.release)
+    guard releases.isEmpty else { return nil }
+    var ever: Set<String> = []
     var names: Set<String> = []
-    for action in enrolments {
+    for action in AuditAction.pair(record.entries) {
       let named = action.began.hostNames
-      if isRemoval(action) {
-        if action.ended?.exitCode == 0, let named { names.subtract(named) }
-      } else {
+      if action.began.verb.hasPrefix(enroll), !isRemoval(action) {
         guard let named else { return nil }
+        ever.formUnion(named)
         names.formUnion(named)
+        continue
       }
+      guard named?.isSubset(of: ever) ?? (action.began.hosts?.count ?? 0 <= ever.count) else { return nil }
+      if isRemoval(action), action.ended?.exitCode == 0, let named { names.subtract(named) }
     }
-    return names
+    return ever.isEmpty ? nil : names
   }
 }
 

@@ -17,6 +17,8 @@ struct HostWatch: Sendable {
     var ahead: Int64 = 0
     /// As `HostDrift.exact`.
     var difference: Digest?
+    /// A change that waits, and when the host takes it back by itself, by our own clock.
+    var waits: (for: TransactionID, until: UTCTime)?
     var isLost = false
     var pace = WatchPace()
   }
@@ -127,8 +129,11 @@ struct HostWatch: Sendable {
       await gate.leave()
       progress.learn(memory)
       while true {
-        let changes = try await changes(&link, &memory, after: memory.told ?? 0, seconds: Self.patience)
+        let changes = try await changes(&link, &memory, after: memory.told ?? 0, seconds: seconds(memory))
         try await take(changes, &link, &memory)
+        if let end = memory.waits?.until, end < clock.now() {
+          try await hear(try await report(&link, &memory), &link, &memory)
+        }
         progress.learn(memory)
       }
     } catch {
@@ -142,31 +147,51 @@ struct HostWatch: Sendable {
   private func begin(_ link: inout AgentLink, _ memory: inout Memory) async throws {
     let isFirst = memory.told == nil
     let missed = try await changes(&link, &memory, after: memory.told ?? .max, seconds: 0)
+    let report = try await report(&link, &memory)
+    if memory.isLost {
+      memory.isLost = false
+      say(.watchedAgain)
+    }
+    if isFirst { memory.told = missed.last } else { try await take(missed, &link, &memory) }
+    try await hear(report, &link, &memory)
+  }
+
+  private func report(_ link: inout AgentLink, _ memory: inout Memory) async throws -> Report {
     let nonce = Nonce.random()
     try await link.askReport(nonce)
     guard case .report(let report) = try await answer(&link), report.nonce == nonce, report.host == host else {
       throw Reason("it answered another question")
     }
     memory.ahead = report.time - clock.now()
-    if memory.isLost {
-      memory.isLost = false
-      say(.watchedAgain)
-    }
-    if isFirst { memory.told = missed.last } else { try await take(missed, &link, &memory) }
+    return report
+  }
+
+  private func hear(_ report: Report, _ link: inout AgentLink, _ memory: inout Memory) async throws {
     if let pending = report.pending {
+      let end = clock.now() + Int64(pending.millisecondsLeft) / 1000
       // What it has loaded is no difference; whether it stays is told when that is known.
-      say(.waits(pending.serial), until: clock.now() + Int64(pending.millisecondsLeft) / 1000)
-      return say(.heard(differs: false))
+      if memory.waits?.for != pending.transaction { say(.waits(pending.serial), until: end) }
+      memory.waits = (pending.transaction, end)
+      return say(.heard(differs: nil))
     }
+    memory.waits = nil
     let observed = report.families.map { _, facts in facts.observed }
     let differs = report.families.map { _, facts in facts.expected.map { $0 != facts.observed } ?? false }
-    if !isFirst, memory.observed != observed {
+    if let before = memory.observed, before != observed {
       // An agent that has just started is about to say the same, and by whom.
-      try await take(try await changes(&link, &memory, after: missed.last, seconds: Self.grace), &link, &memory)
+      try await take(try await changes(&link, &memory, after: memory.told ?? 0, seconds: Self.grace), &link, &memory)
     }
-    if memory.observed != observed { try await tellStanding(differs, isFirst: isFirst, report.time, &link, &memory) }
+    if memory.observed != observed {
+      try await tellStanding(differs, isFirst: memory.observed == nil, report.time, &link, &memory)
+    }
     memory.observed = observed
     say(.heard(differs: differs.ipv4 || differs.ipv6), difference: memory.difference)
+  }
+
+  /// A change that was taken back left nothing that its agent would tell: it is asked when the change must be over.
+  private func seconds(_ memory: Memory) -> UInt16 {
+    guard let end = memory.waits?.until else { return Self.patience }
+    return UInt16(min(max(end - clock.now() + 1, Int64(Self.grace)), Int64(Self.patience)))
   }
 
   /// What its report says that no change said.

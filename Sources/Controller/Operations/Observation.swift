@@ -73,6 +73,7 @@ package struct Observation: Sendable {
     var reports: [ReceivedReport] = []
     var changes: [HeardChanges] = []
     var failures: [HostID: ContactFailure] = [:]
+    var strangers: Set<HostID> = []
     await sweep.ask(asked, differences: differences, changes: known) { host, result in
       let now = workspace.clock.now()
       switch result {
@@ -84,15 +85,20 @@ package struct Observation: Sendable {
         }
         answered(host, answer)
       case .unreachable(let why):
-        guard enrolled.contains(host) || record?.mayBeEnrolled(host) ?? true else { return }
-        failures[host] = ContactFailure(at: now, reason: why)
+        if enrolled.contains(host) || record?.mayBeEnrolled(host) ?? true {
+          failures[host] = ContactFailure(at: now, reason: why)
+        } else {
+          strangers.insert(host)
+        }
       }
     }
     // What was learnt is kept, also when the sweep was interrupted.
     if isRebuilt {
       let unknown = reports.filter { !enrolled.contains($0.report.host) }
       try await Relearning(workspace, sweep: sweep).learn(unknown, of: asked, store: store)
-      let settled = departed.union(try await store.enrolments().keys)
+      // Whoever was interrupted has not heard that they are silent.
+      if !Task.isCancelled { try await store.depart(strangers) }
+      let settled = try await store.departed().union(try await store.enrolments().keys)
       if try workspace.inventory().hosts.allSatisfy({ settled.contains($0.id) }) { try await store.endRebuilding() }
     }
     // Who did something comes before what came of it.
@@ -127,7 +133,8 @@ package struct Observation: Sendable {
           "release \(serial) is newer than any that this controller knows of: another one made it, or the state folder is "
             + "an old backup")
       }
-      if let change = awaiting[host.id] {
+      // What the host itself says of it is newer.
+      if let change = awaiting[host.id], status.pending == nil {
         status.reasons.append("release \(change.serial) waits for 'portcullis confirm' until \(change.until)")
       }
       return status

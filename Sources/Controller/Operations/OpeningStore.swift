@@ -18,7 +18,9 @@ extension Workspace {
       },
       hadContent: hadHosts)
     if let setAside { try tell(setAside) }
-    if let gap = try gap(in: store) {
+    let (gap, doubt) = try gap(in: store)
+    if let doubt { told("warning: \(doubt)") }
+    if let gap {
       try store.catchUp(with: gap.made, at: clock.now())
       // Of a new one nothing else is to be expected.
       if setAside == nil { try tell(gap) }
@@ -42,7 +44,7 @@ extension Workspace {
     if try store.knowsNothing(), hadHosts(.blank) {
       throw refused("there is nothing in it, although the audit log tells of hosts", anew)
     }
-    if let gap = try gap(in: store) {
+    if let gap = try gap(in: store).gap {
       throw refused(
         gap.words, "newer backup, or run 'portcullis status --refresh', which goes on above that number and asks")
     }
@@ -71,10 +73,30 @@ extension Workspace {
     }
   }
 
-  private func gap(in store: FleetStore) throws -> Gap? {
-    guard let made = try? audit.lastRelease() else { return nil }
+  /// How far above the store's last release one of the log may lie. A single line must not spend the serials that hosts
+  /// would still take; of a store that knows of none they take no first one that is higher.
+  private static func highest(after known: Serial) -> UInt64 {
+    guard known != .none else { return Serial.maximumStep }
+    let (sum, overflow) = known.value.addingReportingOverflow(SerialFloor.slack)
+    return overflow ? .max : sum
+  }
+
+  /// - Returns: also, in words for an operator, which entry is not believed.
+  private func gap(in store: FleetStore) throws -> (gap: Gap?, doubt: String?) {
     let known = try store.newestSerial()
-    return Serial(made) > known ? Gap(known: known, made: Serial(made)) : nil
+    guard let last = try? audit.lastRelease(upTo: Self.highest(after: known)) else { return (nil, nil) }
+    let gap = last.number.flatMap { Serial($0) > known ? Gap(known: known, made: Serial($0)) : nil }
+    return (gap, last.unbelievable.map { Self.doubt($0, known: known) })
+  }
+
+  private static func doubt(_ entry: AuditEntry, known: Serial) -> String {
+    let (verb, user) = (SafeText.escape(entry.verb), SafeText.escape(entry.actor.user))
+    let last = known == .none ? "it knows of none" : "the last it knows of is \(known)"
+    return
+      "the audit log's entry \(entry.sequence) (\(verb) by \(user) at \(SafeText.escape(entry.time))) names release "
+      + "\(entry.release.map { "\($0)" } ?? "?"), which is too far above what the store knows to be believed: \(last); "
+      + "'portcullis audit verify' tells whether the log was altered. If that release was made, put back a newer backup of "
+      + "the store; if not, archive the log (docs/audit.md)"
   }
 
   private func tell(_ gap: Gap) throws {

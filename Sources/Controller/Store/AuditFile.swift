@@ -95,7 +95,7 @@ final class AuditFile {
       return Last(
         line: try AuditLine(parsing: tail[before..<end]), end: start + end + 1, torn: tail.count - end - 1)
     } catch {
-      throw Unusable(why: Failure("go on after its last line", because: error))
+      throw Unusable(why: error)
     }
   }
 

@@ -52,18 +52,29 @@ extension AuditLog {
     return record
   }
 
-  /// The highest release that an action of late is known to have made; nil when none ever did.
-  package func lastRelease() throws(Failure) -> UInt64? {
+  /// What actions of late say of the releases they made.
+  package struct LastRelease: Hashable, Sendable {
+    /// The highest; nil when none ever was made, as far as can be believed.
+    package var number: UInt64?
+    /// One that names a higher number than there can be.
+    package var unbelievable: AuditEntry?
+  }
+
+  /// - Parameter limit: whatever a line says, no release has a higher number.
+  package func lastRelease(upTo limit: UInt64 = .max) throws(Failure) -> LastRelease {
     let field = Array("\"release\":".utf8)
-    for (log, _) in try chain() {
-      let found = try log.opened("read") { file in
+    var last = LastRelease()
+    for (log, _) in try chain() where last.number == nil {
+      _ = try log.opened("read") { file in
         try file.fromEnd { lines in
-          lines.filter { $0.contains(field) }.compactMap { try? AuditLine(parsing: $0).entry.release }.max()
+          let entries = lines.filter { $0.contains(field) }.compactMap { try? AuditLine(parsing: $0).entry }
+          last.unbelievable = last.unbelievable ?? entries.last { $0.release.map { $0 > limit } ?? false }
+          last.number = entries.compactMap(\.release).filter { $0 <= limit }.max()
+          return last.number
         }
       }
-      if let found, let release = found { return release }
     }
-    return nil
+    return last
   }
 
   /// A log that was never begun has no lines.

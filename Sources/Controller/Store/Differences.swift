@@ -2,6 +2,7 @@ package import Audit
 package import Core
 internal import Foundation
 internal import GRDB
+internal import Wire
 
 extension FleetStore {
   /// Keeps the last difference of each host that was worked out; that of before goes.
@@ -81,27 +82,33 @@ extension FleetStore {
           SELECT reports.* FROM latest_reports JOIN reports ON reports.id = latest_reports.report
           WHERE latest_reports.host = ?
           """)
-      let other = try db.cachedStatement(
+      let others = try db.cachedStatement(
         sql: """
-          SELECT id, last_seen, ipv4_observed, ipv6_observed FROM reports WHERE host = :host AND id < :id AND (
+          SELECT id, last_seen, ipv4_observed, ipv6_observed, body FROM reports
+          JOIN report_bodies ON report_bodies.report = reports.id WHERE host = :host AND id < :id AND (
             ipv4_expected IS NOT :e4 OR ipv4_observed <> :o4 OR ipv6_expected IS NOT :e6 OR ipv6_observed <> :o6)
-          ORDER BY id DESC LIMIT 1
+          ORDER BY id DESC
           """)
       let first = try db.cachedStatement(
-        sql: "SELECT min(first_seen) FROM reports WHERE host = ? AND id > ? AND id <= ?")
+        sql: """
+          SELECT min(first_seen) FROM reports WHERE host = :host AND id > :before AND ipv4_expected IS :e4
+            AND ipv4_observed = :o4 AND ipv6_expected IS :e6 AND ipv6_observed = :o6
+          """)
       var spans: [HostID: DriftSpan] = [:]
       for host in hosts {
         guard let row = try Row.fetchOne(latest, arguments: [host.description]) else { continue }
         let id: Int64 = row["id"]
-        let before = try Row.fetchOne(
-          other,
-          arguments: [
-            "host": host.description, "id": id, "e4": row["ipv4_expected"] as Data?,
-            "o4": row["ipv4_observed"] as Data?, "e6": row["ipv6_expected"] as Data?,
-            "o6": row["ipv6_observed"] as Data?,
-          ])
-        let began = try Int64.fetchOne(
-          first, arguments: [host.description, before?["id"] as Int64? ?? 0, id])
+        let sides: StatementArguments = [
+          "host": host.description, "e4": row["ipv4_expected"] as Data?, "o4": row["ipv4_observed"] as Data?,
+          "e6": row["ipv6_expected"] as Data?, "o6": row["ipv6_observed"] as Data?,
+        ]
+        // What a change that waited had loaded, and took away again, ends nothing.
+        var before: Row?
+        let earlier = try Row.fetchCursor(others, arguments: sides + ["id": id])
+        while before == nil, let row = try earlier.next() {
+          if try Report(encoded: try row.bytes("body")).pending == nil { before = row.copy() }
+        }
+        let began = try Int64.fetchOne(first, arguments: sides + ["before": before?["id"] as Int64? ?? 0])
         spans[host] = DriftSpan(
           notBefore: before.map { $0.time("last_seen") },
           firstSeen: began.map { UTCTime(column: $0) } ?? row.time("first_seen"),

@@ -1,8 +1,8 @@
 package import Core
 internal import GRDB
 
-/// A store that was begun in place of another, or that is older than what was done since, does not know which hosts are enrolled: each is asked until it has
-/// answered or was removed.
+/// A store that was begun in place of another, or that is older than what was done since, does not know which hosts are
+/// enrolled: each is asked until it has answered or was removed, and one that was never enrolled once.
 extension FleetStore {
   /// Whether there may still be such hosts.
   package func isRebuilt() async throws(Failure) -> Bool {
@@ -18,10 +18,17 @@ extension FleetStore {
       literal: "INSERT OR IGNORE INTO rebuilt (one, at, damaged) VALUES (1, \(now.column), \(reason))")
   }
 
-  /// Hosts that were removed since the store was begun anew.
+  /// Hosts that are not to be asked: they were removed since the store was begun anew, or never were of the fleet.
   package func departed() async throws(Failure) -> Set<HostID> {
     try await read("read which hosts were removed") { db in
       Set(try Row.fetchAll(db, sql: "SELECT host FROM departed").map { try $0.host() })
+    }
+  }
+
+  package func depart(_ hosts: Set<HostID>) async throws(Failure) {
+    guard !hosts.isEmpty else { return }
+    try await write("record that \(hosts.count) hosts are not of the fleet") { db in
+      for host in hosts.sorted() { try Self.depart(host, db) }
     }
   }
 

@@ -20,7 +20,7 @@ struct Change {
     guard document.toChange > 0 else { return try await apply(planned, applying, store).exitCode }
     if !isApproved {
       try approval.require(
-        verb, what: "\(verb) to \(document.toChange) hosts", hosts: document.toChange,
+        verb, what: "\(verb) to", hosts: document.toChange,
         hint: verb == "apply" ? "look at 'portcullis plan', then say --yes, or apply a plan file" : "say --yes",
         showing: document)
     }
@@ -75,7 +75,8 @@ extension ApprovalOptions {
   func require(_ verb: String, what: String, hosts: Int, hint: String, showing document: some Document) throws {
     if yes { return }
     guard Terminal.isInteractive, !noInput else {
-      throw Failure(what, because: Reason("nobody is here to approve it"), hint: hint, kind: .refused)
+      let counted = hosts == 1 ? "1 host" : "\(hosts) hosts"
+      throw Failure("\(what) \(counted)", because: Reason("nobody is here to approve it"), hint: hint, kind: .refused)
     }
     Terminal.say(document.text(TextStyle(colour: Terminal.colour)))
     // Many hosts take more than a reflex: their number.

@@ -124,7 +124,7 @@ struct DriftWaive: FleetVerb {
         hint: "waive one at a time: -l names its hosts; --each waives every one of them", kind: .usage)
     }
     try approval.require(
-      "waive", what: "waive what differs on \(found.waivers.count) hosts", hosts: found.waivers.count,
+      "waive", what: "waive what differs on", hosts: found.waivers.count,
       hint: "look at 'portcullis drift', then say --yes",
       showing: DriftDocument(found.drifts, statuses: found.statuses))
   }

@@ -14,4 +14,9 @@ package enum UnitDirectories {
 
   /// Holds drop-ins of every service there is.
   package static let ofEveryService = "service.d"
+
+  /// - Parameter path: of a drop-in, or of a link in place of the folder.
+  package static func isOfEveryService(_ path: String) -> Bool {
+    path.split(separator: "/").suffix(2).contains { $0 == ofEveryService }
+  }
 }

@@ -16,12 +16,26 @@ package struct EnrolledFiles: Hashable, Sendable {
 
   /// In the agent's state.
   package static let fileName = "enrolled"
+  /// Beside it, empty: made by an enrolment and taken away by the agent's next look. What is as enrolled again by then is
+  /// the enrolment's doing.
+  package static let unseenFileName = "enrolled-unseen"
+  /// What every enrolment puts on a host.
+  package static let agentPath = "usr/local/lib/portcullis/portcullis-agent"
   /// In bytes.
   package static let maximumSize = 16 << 10
+  /// Of every service; more are told as they are.
+  package static let maximumDropIns = 32
 
   package let files: [File]
 
   package init(_ files: [File]) { self.files = files }
+
+  /// Drop-ins of every service that came or changed since an earlier enrolment: from now on they are taken for what is to
+  /// be there.
+  package func newDropIns(since earlier: EnrolledFiles?) -> [String] {
+    let known = Set(earlier?.files ?? [])
+    return files.filter { UnitDirectories.isOfEveryService($0.path) && !known.contains($0) }.map(\.path)
+  }
 
   package init(_ contents: [(path: String, content: [UInt8])]) {
     self.init(contents.map { File($0.path, Digest(of: $0.content)) })

@@ -84,22 +84,34 @@ package struct InstallationAnswer: Hashable, Sendable {
   package var upgraded: Bool
   /// Enabled services that also load rules.
   package var conflicts: [String]
+  /// Drop-ins of every service that the host has now and had not at its last enrolment, or other ones; below its root.
+  package var dropIns: [String]
 
-  package init(service: Service, generationZero: GenerationZero, upgraded: Bool, conflicts: [String]) {
+  private static let maximumPath = 400
+
+  package init(
+    service: Service, generationZero: GenerationZero, upgraded: Bool, conflicts: [String], dropIns: [String] = []
+  ) {
     self.service = service
     self.generationZero = generationZero
     self.upgraded = upgraded
     self.conflicts = conflicts
+    self.dropIns = dropIns.prefix(EnrolledFiles.maximumDropIns).map {
+      String(String.UnicodeScalarView($0.unicodeScalars.prefix(Self.maximumPath).map { Self.isPlain($0) ? $0 : "?" }))
+    }
   }
+
+  private static func isPlain(_ character: Unicode.Scalar) -> Bool { (0x20...0x7e).contains(character.value) }
 
   package func encode() -> String {
     """
-    portcullis-installation 1
+    portcullis-installation 2
     service \(service.rawValue)
     generation-0 \(generationZero.rawValue)
     upgraded \(upgraded ? "yes" : "no")
     conflicts \(conflicts.isEmpty ? "-" : conflicts.joined(separator: ","))
-
+    drop-ins \(dropIns.count)
+    \(dropIns.map { "drop-in \($0)\n" }.joined())
     """
   }
 
@@ -107,17 +119,26 @@ package struct InstallationAnswer: Hashable, Sendable {
   package init?(decoding text: String) {
     let lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
       .map { String(decoding: $0, as: UTF8.self) }
-    guard lines.count == 6, lines[0] == "portcullis-installation 1", lines[5].isEmpty else { return nil }
+    guard lines.count >= 7, lines[0] == "portcullis-installation 2", lines[lines.count - 1].isEmpty else { return nil }
     func value(_ line: Int, _ key: String) -> String? {
       lines[line].hasPrefix(key + " ") ? String(lines[line].dropFirst(key.count + 1)) : nil
     }
     guard let service = value(1, "service").flatMap(Service.init(rawValue:)),
       let generationZero = value(2, "generation-0").flatMap(GenerationZero.init(rawValue:)),
       let upgraded = value(3, "upgraded"), upgraded == "yes" || upgraded == "no",
-      let conflicts = value(4, "conflicts").flatMap(Self.services)
+      let conflicts = value(4, "conflicts").flatMap(Self.services), value(5, "drop-ins") == "\(lines.count - 7)",
+      lines.count - 7 <= EnrolledFiles.maximumDropIns
     else { return nil }
+    var dropIns: [String] = []
+    for line in 6..<lines.count - 1 {
+      guard let path = value(line, "drop-in"), (1...Self.maximumPath).contains(path.utf8.count),
+        path.unicodeScalars.allSatisfy(Self.isPlain)
+      else { return nil }
+      dropIns.append(path)
+    }
     self.init(
-      service: service, generationZero: generationZero, upgraded: upgraded == "yes", conflicts: conflicts)
+      service: service, generationZero: generationZero, upgraded: upgraded == "yes", conflicts: conflicts,
+      dropIns: dropIns)
   }
 
   /// Names of units, in numbers and lengths as a report has them: a host can say anything here.

@@ -31,6 +31,8 @@ package enum WireLimit {
   package static let reason = 512
   /// The name of other software in a report.
   package static let owner = 32
+  /// More than there is software that this version knows: newer agents know more.
+  package static let owners = 32
   /// What a policy would have dropped: so many entries of one host, and the bytes their list takes.
   package static let observations = 10_000
   package static let observationBytes = 1_000_000

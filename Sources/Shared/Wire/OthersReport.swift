@@ -8,8 +8,8 @@ package struct OthersReport: Hashable, Sendable {
     package var family: String
     /// `guard`, or `filter/CHAIN`.
     package var name: String
-    /// Told by its name; nil for nobody known.
-    package var owner: TableOwner?
+    /// Told by its name; nil for nobody known. An agent of another version may know more software than this reader.
+    package var ownerWord: String?
     /// Packets pass through it.
     package var isHooked: Bool
     /// Some rule or default of it may end in a drop or a rejection.
@@ -20,7 +20,7 @@ package struct OthersReport: Hashable, Sendable {
     package init(family: String, name: String, owner: TableOwner?, isHooked: Bool, drops: Bool, digest: Digest) {
       self.family = family
       self.name = name
-      self.owner = owner
+      ownerWord = owner?.rawValue
       self.isHooked = isHooked
       self.drops = drops
       self.digest = digest
@@ -31,13 +31,13 @@ package struct OthersReport: Hashable, Sendable {
   package struct Chains: Hashable, Sendable {
     package var family: Family
     /// Nil for what nobody known has.
-    package var owner: ForeignOwner?
+    package var ownerWord: String?
     package var rules: Int
     package var digest: Digest
 
     package init(family: Family, owner: ForeignOwner?, rules: Int, digest: Digest) {
       self.family = family
-      self.owner = owner
+      ownerWord = owner?.rawValue
       self.rules = rules
       self.digest = digest
     }

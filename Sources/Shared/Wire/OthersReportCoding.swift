@@ -8,7 +8,7 @@ extension OthersReport {
     for table in listed {
       out.clipped(table.family, to: WireLimit.tableFamily)
       out.clipped(table.name, to: WireLimit.foreignTable)
-      out.optional(table.owner) { out, owner in out.text(owner.rawValue) }
+      out.optional(table.ownerWord) { out, owner in out.clipped(owner, to: WireLimit.owner) }
       out.bool(table.isHooked)
       out.bool(table.drops)
       out.digest(table.digest)
@@ -17,7 +17,7 @@ extension OthersReport {
     out.clamped(parts.count)
     for part in parts {
       out.family(part.family)
-      out.optional(part.owner) { out, owner in out.text(owner.rawValue) }
+      out.optional(part.ownerWord) { out, owner in out.clipped(owner, to: WireLimit.owner) }
       out.clamped(part.rules)
       out.digest(part.digest)
     }
@@ -33,24 +33,23 @@ extension OthersReport {
     self.init()
     omittedTables = Int(try reader.uint32("number of tables left out"))
     for _ in 0..<(try reader.count("number of foreign tables", atMost: WireLimit.foreignTables)) {
-      tables.append(
-        Table(
-          family: try reader.text("family of table", atMost: WireLimit.tableFamily),
-          name: try reader.text("foreign table", atMost: WireLimit.foreignTable),
-          owner: try reader.optional("owner of table") { (reader) throws(ByteReader.Problem) in
-            try reader.named("owner of table", TableOwner.init(rawValue:))
-          },
-          isHooked: try reader.bool("hooked"), drops: try reader.bool("drops"),
-          digest: try reader.digest("digest of table")))
+      let family = try reader.text("family of table", atMost: WireLimit.tableFamily)
+      let name = try reader.text("foreign table", atMost: WireLimit.foreignTable)
+      let owner = try reader.optionalOwner("owner of table")
+      var table = Table(
+        family: family, name: name, owner: nil, isHooked: try reader.bool("hooked"), drops: try reader.bool("drops"),
+        digest: try reader.digest("digest of table"))
+      table.ownerWord = owner
+      tables.append(table)
     }
     for _ in 0..<(try reader.count("number of foreign chains", atMost: WireLimit.foreignChains)) {
-      chains.append(
-        Chains(
-          family: try reader.family(),
-          owner: try reader.optional("owner of chains") { (reader) throws(ByteReader.Problem) in
-            try reader.named("owner of chains", ForeignOwner.init(rawValue:))
-          },
-          rules: Int(try reader.uint32("number of rules")), digest: try reader.digest("digest of chains")))
+      let family = try reader.family()
+      let owner = try reader.optionalOwner("owner of chains")
+      var part = Chains(
+        family: family, owner: nil, rules: Int(try reader.uint32("number of rules")),
+        digest: try reader.digest("digest of chains"))
+      part.ownerWord = owner
+      chains.append(part)
     }
     otherBackend = try PerFamily { (_) throws(ByteReader.Problem) in
       try reader.optional("other backend") { (reader) throws(ByteReader.Problem) in
@@ -82,9 +81,20 @@ extension Renewal {
 }
 
 extension ByteReader {
-  /// A word that is one of a closed set.
-  fileprivate mutating func named<Value>(_ field: String, _ read: (String) -> Value?) throws(Problem) -> Value {
-    guard let value = read(try text(field, atMost: WireLimit.owner)) else { throw .malformed(field: field) }
-    return value
+  /// Software as agents call it. A newer agent knows some that this reader does not, and is to be heard all the same.
+  mutating func owner(_ field: String) throws(Problem) -> String {
+    let word = try text(field, atMost: WireLimit.owner)
+    let isPlain = word.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"): true
+      default: false
+      }
+    }
+    guard isPlain, !word.isEmpty else { throw .malformed(field: field) }
+    return word
+  }
+
+  fileprivate mutating func optionalOwner(_ field: String) throws(Problem) -> String? {
+    try optional(field) { (reader) throws(Problem) in try reader.owner(field) }
   }
 }

@@ -26,8 +26,9 @@ package struct Report: Hashable, Sendable {
   /// The last thing root did at the console, until the next commit.
   package var localAct: LocalAct?
   package var families: PerFamily<FamilyReport>
-  /// Whose chains there are beside ours, told by their names; sorted.
-  package var owners: [ForeignOwner]
+  /// Whose chains there are beside ours, told by their names; sorted. An agent of another version may know more software
+  /// than this reader.
+  package var ownerWords: [String]
   /// Rules that the other backend's programs print; 0 when there are none or no such programs.
   package var otherBackendRules: Int
   /// Enabled services that also load rules: "ufw", "firewalld", "netfilter-persistent", "nftables".
@@ -51,7 +52,8 @@ package struct Report: Hashable, Sendable {
     nonce: Nonce, host: HostID, fleet: FleetID, time: UTCTime, bootID: String, agentVersion: String,
     architecture: String, kernel: String, backend: Backend, iptablesVersion: String, committed: Committed?,
     lastFailure: LastFailure?, pending: PendingChange? = nil, localAct: LocalAct? = nil,
-    families: PerFamily<FamilyReport>, owners: [ForeignOwner] = [], otherBackendRules: Int, conflicts: [String],
+    families: PerFamily<FamilyReport>, owners: [ForeignOwner] = [], ownerWords: [String]? = nil, otherBackendRules: Int,
+    conflicts: [String],
     degraded: String?, managementSource: String, settings: [SettingReport] = [],
     sshPorts: [UInt16] = [], leases: PerFamily<Bool>? = nil, others: OthersReport? = nil, renewal: Renewal? = nil
   ) {
@@ -70,7 +72,7 @@ package struct Report: Hashable, Sendable {
     self.pending = pending
     self.localAct = localAct
     self.families = families
-    self.owners = owners
+    self.ownerWords = ownerWords ?? owners.map(\.rawValue)
     self.otherBackendRules = otherBackendRules
     self.conflicts = conflicts
     self.degraded = degraded
@@ -80,6 +82,12 @@ package struct Report: Hashable, Sendable {
     self.leases = leases
     self.others = others
     self.renewal = renewal
+  }
+
+  /// Those of them that are known here.
+  package var owners: [ForeignOwner] {
+    get { ownerWords.compactMap(ForeignOwner.init(rawValue:)) }
+    set { ownerWords = newValue.map(\.rawValue) }
   }
 }
 

@@ -68,9 +68,9 @@ extension Report {
     families.ipv4.write(to: &out)
     families.ipv6.write(to: &out)
     // Readers want them in order, each once.
-    let owners = Set(owners).sorted()
+    let owners = Set(ownerWords).sorted().prefix(WireLimit.owners)
     out.clamped(owners.count)
-    for owner in owners { out.text(owner.rawValue) }
+    for owner in owners { out.clipped(owner, to: WireLimit.owner) }
     out.clamped(otherBackendRules)
     let named = conflicts.prefix(WireLimit.conflicts)
     out.clamped(named.count)
@@ -132,7 +132,7 @@ extension Report {
           reason: try reader.text("reason", atMost: WireLimit.reason))
       },
       families: PerFamily(ipv4: try FamilyReport(&reader), ipv6: try FamilyReport(&reader)),
-      owners: try Self.owners(&reader),
+      ownerWords: try Self.owners(&reader),
       otherBackendRules: Int(try reader.uint32("rules of the other backend")),
       conflicts: try Self.conflicts(&reader),
       degraded: try format == Self.formatWithoutReason
@@ -177,12 +177,11 @@ extension Report {
     return settings
   }
 
-  private static func owners(_ reader: inout ByteReader) throws(ByteReader.Problem) -> [ForeignOwner] {
-    var owners: [ForeignOwner] = []
-    for _ in 0..<(try reader.count("number of owners", atMost: ForeignOwner.allCases.count)) {
-      guard let owner = ForeignOwner(rawValue: try reader.text("owner", atMost: WireLimit.owner)),
-        owners.last.map({ $0 < owner }) ?? true
-      else { throw .malformed(field: "owner") }
+  private static func owners(_ reader: inout ByteReader) throws(ByteReader.Problem) -> [String] {
+    var owners: [String] = []
+    for _ in 0..<(try reader.count("number of owners", atMost: WireLimit.owners)) {
+      let owner = try reader.owner("owner")
+      guard owners.last.map({ $0 < owner }) ?? true else { throw .malformed(field: "owner") }
       owners.append(owner)
     }
     return owners

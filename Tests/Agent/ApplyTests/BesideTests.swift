@@ -61,7 +61,9 @@ import Wire
     host.firewall.sets.all[name]?.members = ["192.0.2.0/24", "203.0.113.5"]
     #expect(try !isIntact(.ipv4) && isIntact(.ipv6))
     #expect(try text(.ipv4, .expected).contains("*ipset\n:\(name) - [0:0]\n-A \(name) 198.51.100.7\nCOMMIT\n"))
-    #expect(try text(.ipv4, .observed).contains("*ipset\n:\(name) - [0:0]\n-A \(name) 203.0.113.5\nCOMMIT\n"))
+    let observed = try text(.ipv4, .observed)
+    #expect(observed.contains("*ipset\n:\(name) - [0:0]\n-A \(name) # holds sha256:"))
+    #expect(observed.contains("\n-A \(name) 203.0.113.5\nCOMMIT\n"))
     let report = try agent.report(.random(), managementSource: "")
     #expect(report.families.ipv4.chains.contains { $0.table == "ipset" && $0.chain == name })
     // What drift shows is read as rules are.
@@ -71,6 +73,34 @@ import Wire
     #expect(try host.apply(agent, Beside.old).result == .committed)
     #expect(HostPicture(host) == before)
     #expect(try host.apply(agent, Beside.old).result == .unchanged)
+  }
+
+  /// Of IPv4, in a report.
+  private func observed(_ members: Set<String>, type: String? = nil) throws -> Digest {
+    let name = try Beside.friends.get().name
+    if let type { host.firewall.sets.all[name]?.type = type }
+    host.firewall.sets.all[name]?.members = members
+    return try agent.report(.random(), managementSource: "").families.ipv4.observed
+  }
+
+  @Test func `each further loss is another difference, which no waiver of the first covers`() throws {
+    try host.apply(agent, Beside.old)
+    let one = try observed(["192.0.2.0/24"])
+    #expect(try observed(["198.51.100.7"]) != one && observed([]) != one)
+    #expect(try observed(["192.0.2.0/24"]) == one)
+  }
+
+  @Test func `nor does a further member pass, however many there are, nor one of a set that has other options`() throws
+  {
+    try host.apply(agent, Beside.old)
+    let many = Set((0..<2000).map { "10.0.\($0 / 250).\($0 % 250)" })
+    let crowded = try observed(many)
+    #expect(try observed(many.union(["10.9.9.9"])) != crowded)
+    #expect(try observed(many) == crowded)
+    let timed = "hash:net family inet timeout 60"
+    let first = try observed(["192.0.2.0/24 timeout 59", "198.51.100.7 timeout 3"], type: timed)
+    #expect(try observed(["198.51.100.7 timeout 2", "192.0.2.0/24 timeout 58"], type: timed) == first)
+    #expect(try observed(["192.0.2.0/24 timeout 59"], type: timed) != first)
   }
 
   @Test func `a set with other options is mended under the rules that name it`() throws {

@@ -153,6 +153,27 @@ import Wire
     #expect(try shownLater() == ["-A enrolled \(Digest(of: "nonsense".utf8))"])
   }
 
+  @Test(arguments: ["nonsense", nil]) func `a note of the enrolment that is lost stays lost for an agent that starts`(
+    text: String?
+  ) throws {
+    let path = EnrolledFiles.agentPath
+    host.facts.files[path] = Array("agent\n".utf8)
+    try host.disk.replace(
+      EnrolledFiles.fileName, in: ".", with: EnrolledFiles([(path, Array("agent\n".utf8))]).encode())
+    #expect(try host.recoveredAgent().isIntact())
+    host.facts.files[path] = Array("another\n".utf8)
+    if let text {
+      host.disk.tamper(EnrolledFiles.fileName, Array(text.utf8))
+    } else {
+      try host.disk.remove(EnrolledFiles.fileName)
+    }
+    let shown = try host.recoveredAgent().differences(in: "disk", .ipv4)
+    #expect(
+      shown == [
+        "-A enrolled # what an enrolment put on this host is not known any more: portcullis enroll writes it down again"
+      ])
+  }
+
   @Test func `a drop-in of every service is drift when it comes or changes after the enrolment`() throws {
     let path = "usr/lib/systemd/system/service.d/10-timeout-abort.conf"
     host.facts.files[path] = Array("[Service]\n".utf8)
@@ -161,10 +182,18 @@ import Wire
     let later = try host.recoveredAgent()
     #expect(try later.isIntact())
     host.facts.files[path] = Array("[Service]\nExecStartPre=/tmp/x\n".utf8)
-    #expect(try later.differences(in: "disk", .ipv4) == ["-A \(path) \(Digest(of: host.facts.files[path] ?? []))"])
+    func words(_ verb: String, _ path: String) -> String {
+      "-A \(path) # it \(verb) since the enrolment, and changes how services are started "
+        + "(\(Digest(of: host.facts.files[path] ?? []))): if it is the distribution's, enroll the host anew; if not, remove "
+        + "it and run systemctl daemon-reload"
+    }
+    #expect(try later.differences(in: "disk", .ipv4) == [words("changed", path)])
+    host.facts.files[path] = nil
+    #expect(try later.differences(in: "disk", .ipv4) == ["-A \(path) # there is no such file"])
     host.facts.files[path] = Array("[Service]\n".utf8)
-    host.facts.files["etc/systemd/system/service.d/x.conf"] = []
-    #expect(try later.differences(in: "disk", .ipv4).count == 1)
+    let other = "etc/systemd/system/service.d/x.conf"
+    host.facts.files[other] = []
+    #expect(try later.differences(in: "disk", .ipv4) == [words("came", other)])
   }
 
   @Test func `a file by which somebody changes how systemd starts us is told in words, and is another when it changes`()

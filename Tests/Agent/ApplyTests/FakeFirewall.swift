@@ -118,6 +118,9 @@ final class FakeFirewall: HostFirewall {
   /// Makes the kernel's own words of a table others than they were.
   var distort: ((inout NftablesTable) -> Void)?
   var nftablesProblem: FirewallProblem?
+  /// Fails where sets of this scope are asked for.
+  var unreadableScope: SetScope?
+  var hasNftables = true
 
   func saveOtherBackend(_ family: Family) throws(FirewallProblem) -> [UInt8]? {
     otherBackendIsAsked()
@@ -133,6 +136,10 @@ final class FakeFirewall: HostFirewall {
   func nftables(sets scope: SetScope) throws(FirewallProblem) -> NftablesState? {
     scopes.append(scope)
     if let nftablesProblem { throw nftablesProblem }
+    if scope == unreadableScope {
+      throw FirewallProblem(.unavailable, program: "nf_tables", family: nil, words: "busy")
+    }
+    guard hasNftables else { return nil }
     let own =
       backend == .nft ? Family.allCases.flatMap { family in kernel[family].values.map { table(family, $0) } } : []
     return NftablesState(generation: 1, tables: own + otherTables)
@@ -209,6 +216,11 @@ final class FakeFirewall: HostFirewall {
       found.chains[index].rules.append(Rule(text: Array(rule.utf8)))
     }
     kernel[family][table] = found
+  }
+
+  func setPolicy(_ policy: String, of chain: String, _ table: String, _ family: Family) {
+    guard let index = kernel[family][table]?.chains.firstIndex(where: { $0.name == chain }) else { return }
+    kernel[family][table]?.chains[index].policy = policy
   }
 
   /// What the kernel filters, canonical.

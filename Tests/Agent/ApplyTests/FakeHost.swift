@@ -7,6 +7,7 @@ import Wire
 final class FakeHost {
   final class Facts: HostFacts {
     var bootID = "8c5f1f0a-0000-4000-8000-000000000000"
+    var started = BootTime(nanoseconds: 0)
     let architecture = "x86_64"
     let kernel = "6.1.0"
     let conflicts: [String] = []

@@ -37,6 +37,21 @@ import Wire
       looksUpVerdict: looksUpVerdict, calls: calls)
   }
 
+  @Test func `what is counted only is another difference too when it changes`() {
+    func digests(_ last: String) -> [Digest] {
+      let difference = HostDifference(
+        kernel: (0..<1500).map { .init(family: .ipv4, place: "filter/PCL-\($0)", words: $0 == 1400 ? last : "-") },
+        others: (0..<1500).map {
+          .init(
+            family: .ipv4, name: "inet/t\($0)", before: nil, now: Digest(of: ($0 == 1400 ? last : "-").utf8),
+            drops: false)
+        })
+      return difference.tables(.ipv4, expected: false, of: BesideRules()).map { Ruleset(tables: [$0]).digest }
+    }
+    #expect(digests("one") == digests("one"))
+    #expect(zip(digests("one"), digests("two")).allSatisfy { $0 != $1 } && digests("one").count == 2)
+  }
+
   @Test func `a clean host shows nothing, in any mode`() throws {
     for bundle in [Modes.owned2, Modes.exclusive3, Modes.withdrawn4] {
       try host.apply(agent, bundle)
@@ -135,6 +150,25 @@ import Wire
     #expect(try host.apply(agent, Modes.owned2).result == .committed)
     #expect(try agent.isIntact())
   }
+
+  @Test func `an upgrade from an agent that noted nothing adds no difference to what differs, and notes later`() throws
+  {
+    try host.apply(agent, Modes.owned2)
+    host.firewall.append("-A PCL:web -s 192.0.2.9/32 -j ACCEPT", to: "filter", .ipv4)
+    let before = try agent.report(.random(), managementSource: "").families.ipv4.observed
+    var earlier = try Journal.read(from: host.disk)
+    earlier.noted = [:]
+    host.disk.tamper(Journal.fileName, Journal.frame(.snapshot(earlier)))
+    try host.disk.remove(NotedFile.kernel.name)
+    let later = try host.recoveredAgent()
+    #expect(try later.report(.random(), managementSource: "").families.ipv4.observed == before)
+    try Modes.settle(
+      String(decoding: host.firewall.save(.ipv4), as: UTF8.self).replacing(Self.added, with: ""), on: host)
+    #expect(try later.isIntact())
+    #expect(try kernelFile() != nil)
+  }
+
+  private static let added = "-A PCL:web -s 192.0.2.9/32 -j ACCEPT\n"
 
   @Test(arguments: [nil, "format 1\n", "content x\n"])
   func `a note that somebody edited or removed is taken again by an apply, and by nothing else`(text: String?) throws {

@@ -1,4 +1,5 @@
 import Core
+import Release
 import Testing
 import Wire
 
@@ -107,6 +108,67 @@ import Wire
     #expect(news.last?.chains == [.init(family: .ipv4, table: "filter", chain: "INPUT", change: .changed)])
   }
 
+  /// As `enroll` does: the daemon starts again, which it need not have done before it looks.
+  private func enrollAnew() throws {
+    try host.disk.replace(EnrolledFiles.unseenFileName, in: ".", with: [])
+    try enroll()
+  }
+
+  @Test(arguments: [false, true]) func `what an enrolment puts back is nobody else's doing`(isStarted: Bool) throws {
+    try enroll()
+    let agent = try host.recoveredAgent()
+    try host.apply(agent, Samples.old)
+    _ = try agent.look(for: [])
+    edit("b\n")
+    #expect(try news(of: agent).map(\.cause) == [.others])
+    try enrollAnew()
+    let later = isStarted ? try restarted(agent) : agent
+    let news = try news(of: later)
+    #expect(news.map(\.cause) == [.ours(Serial(7))])
+    #expect(news.first?.families.ipv4.differs == false)
+    // Once.
+    edit("b\n")
+    edit("a\n")
+    #expect(try self.news(of: later).isEmpty)
+    edit("b\n")
+    #expect(try self.news(of: later).map(\.cause) == [.others])
+    edit("a\n")
+    #expect(try self.news(of: later).map(\.cause) == [.others])
+  }
+
+  @Test(arguments: [false, true]) func `an enrolment answers for its files alone`(isStarted: Bool) throws {
+    try enroll()
+    let agent = try host.recoveredAgent()
+    try host.apply(agent, Samples.old)
+    _ = try agent.look(for: [])
+    edit("b\n")
+    tamper()
+    _ = try agent.look(for: [])
+    try enrollAnew()
+    // What stays is not undone.
+    let later = isStarted ? try restarted(agent) : agent
+    #expect(try news(of: later).map(\.cause) == [.oursBesides(Serial(7))])
+    try enrollAnew()
+    tamper(.ipv6)
+    let news = try news(of: later, Self.writer)
+    #expect(news.map(\.cause) == [.others] && news.first?.actors == [Self.writer])
+  }
+
+  @Test(arguments: [false, true]) func `what came while a host was enrolled is somebody's`(isStarted: Bool) throws {
+    try enroll()
+    let agent = try host.recoveredAgent()
+    try host.apply(agent, Samples.old)
+    let intact = host.firewall.kernel
+    tamper()
+    _ = try agent.look(for: [])
+    host.firewall.kernel = intact
+    _ = try agent.look(for: [])
+    try enrollAnew()
+    tamper()
+    let news = try news(of: isStarted ? try restarted(agent) : agent)
+    #expect(news.map(\.cause) == [.others])
+  }
+
   @Test func `what nobody announces has no maker, and came at some time since the last look`() throws {
     try enroll()
     try host.apply(agent, Samples.old)
@@ -202,6 +264,40 @@ import Wire
     tamper()
     let news = try news(of: try host.recoveredAgent())
     #expect(news.map(\.cause) == [.others] && news.first?.families.ipv4.differs == true)
+  }
+
+  private func tamperWithOurs() { host.firewall.append("-A PCL:web -s 192.0.2.9/32 -j ACCEPT", to: "filter", .ipv4) }
+
+  private static let ours = HostChange.Chain(family: .ipv4, table: "filter", chain: "PCL:web", change: .changed)
+
+  @Test func `what the agent has not written down is nobody's doing, whether that comes or goes`() throws {
+    host.firewall.unreadableScope = .ofAll
+    try host.apply(agent, Modes.owned3)
+    #expect(try news(of: agent, Self.writer).isEmpty && !agent.isIntact())
+    try host.apply(agent, Modes.bundle(4, .owned))
+    #expect(try news(of: agent, Self.writer).map(\.cause) == [.oursBesides(Serial(4))])
+    tamperWithOurs()
+    let news = try news(of: agent, Self.writer)
+    #expect(news.map(\.chains) == [[Self.ours]] && news.map(\.actors) == [[Self.writer]])
+    let later = try restarted(agent)
+    #expect(try self.news(of: later, Self.writer).isEmpty)
+    host.firewall.unreadableScope = nil
+    #expect(try self.news(of: later, Self.writer).isEmpty)
+    #expect(try later.differences(in: "others", .ipv4).isEmpty)
+  }
+
+  @Test func `what an agent began to miss after its last look is nobody's doing for the next one`() throws {
+    try host.apply(agent, Modes.owned2)
+    _ = try agent.look(for: [])
+    tamperWithOurs()
+    #expect(try news(of: agent, Self.writer).map(\.chains) == [[Self.ours]])
+    let later = try restarted(agent)
+    host.firewall.unreadableScope = .ofAll
+    later.forgetNoted(.others)
+    #expect(try news(of: later, Self.writer).isEmpty)
+    #expect(try !later.differences(in: "others", .ipv4).isEmpty)
+    let report = try later.report(.random(), managementSource: "")
+    #expect(report.families.ipv4.chains.contains { $0.chain == "no-baseline" } && !later.isBehind)
   }
 
   @Test func `after a boot the rules are ours again`() throws {

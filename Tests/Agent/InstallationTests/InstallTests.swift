@@ -37,6 +37,7 @@ struct InstallTests {
       #expect(host.mode(path) == mode, "\(path)")
     }
     #expect(!host.exists(paths.newAgent) && !host.exists(paths.previousAgent))
+    #expect(host.exists(paths.state + "/enrolled-unseen"))
     let enrolled = try #require(EnrolledFiles(parsing: Array((host.text(paths.state + "/enrolled") ?? "").utf8)))
     let programs = "usr/local/lib/portcullis"
     #expect(
@@ -194,14 +195,19 @@ struct InstallTests {
     try FileManager.default.createDirectory(
       atPath: host.root + "/run/systemd/system/service.d/folder.conf", withIntermediateDirectories: true)
     try FileManager.default.createSymbolicLink(atPath: host.root + mask, withDestinationPath: "/dev/null")
-    _ = try host.install("v1")
+    // Whoever enrolls is told what he takes for good.
+    let (drop, masked) = (String(dropIn.dropFirst()), String(mask.dropFirst()))
+    #expect(try host.install("v1").dropIns == [masked, drop])
     let text = host.text(host.paths.state + "/enrolled") ?? ""
     let noted = try #require(EnrolledFiles(parsing: Array(text.utf8))).files.filter { $0.path.contains("service.d") }
     #expect(
       noted == [
-        EnrolledFiles.File(String(mask.dropFirst()), Digest(ofLinkTo: "/dev/null")),
-        EnrolledFiles.File(String(dropIn.dropFirst()), Digest(of: "[Service]\n".utf8)),
+        EnrolledFiles.File(masked, Digest(ofLinkTo: "/dev/null")),
+        EnrolledFiles.File(drop, Digest(of: "[Service]\n".utf8)),
       ])
+    #expect(try host.install("v1").dropIns.isEmpty)
+    try host.put("[Service]\nExecStartPre=/tmp/x\n", at: host.root + dropIn)
+    #expect(try host.install("v2").dropIns == [drop])
   }
 
   @Test func `a removal whose rules cannot go back leaves the host enrolled and its daemon running`() throws {

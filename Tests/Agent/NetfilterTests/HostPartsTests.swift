@@ -8,6 +8,19 @@ import Wire
 @testable import Netfilter
 
 @Suite struct HostPartsTests {
+  @Test func `a machine starts with its clock, and a container with its first process`() throws {
+    try withTemporaryDirectory { root in
+      let facts = LinuxFacts(root: root)
+      #expect(facts.started == BootTime(nanoseconds: 0))
+      try LinuxDisk.makePath("\(root)/run/systemd")
+      try LinuxDisk("\(root)/run/systemd").create("container", Array("lxc\n".utf8))
+      let first = try #require(ProcessStart.time(of: 1))
+      #expect(facts.started == first)
+    }
+    let own = try #require(ProcessStart.time(of: getpid()))
+    #expect(own < LinuxBootClock().now() && LinuxBootClock().now() - own < .seconds(3600))
+  }
+
   @Test func `files are for their owner only, and links below the directory are never followed`() throws {
     try withTemporaryDirectory { root in
       let disk = try LinuxDisk(root)

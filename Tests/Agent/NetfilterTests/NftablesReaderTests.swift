@@ -166,6 +166,26 @@ import Testing
     }
   }
 
+  @Test func aSetWithTooManyMembersIsNotLookedIntoAndSaysSo() throws {
+    try inNamespace {
+      func rule(_ ports: ClosedRange<Int>) -> String {
+        "add rule inet guard c tcp dport { \(ports.map { "\($0 * 2)" }.joined(separator: ", ")) } accept"
+      }
+      func table(_ ports: ClosedRange<Int>) throws -> NftablesTable {
+        try Self.nft("add table inet guard; add chain inet guard c; flush chain inet guard c")
+        try Self.nft("\(rule(ports))\n\(rule(1...3))")
+        return try #require(try NftablesReader(members: 500).read()).tables[0]
+      }
+      let (few, large, larger) = try (table(1...500), table(1...501), table(2...900))
+      #expect([few, large, larger].map(\.largeSets) == [0, 1, 1])
+      #expect(few.digest != large.digest && large.digest == larger.digest)
+      // What comes after it is read.
+      try Self.nft("add rule inet guard c tcp dport { 1, 3 } accept")
+      let more = try #require(try NftablesReader(members: 500).read()).tables[0]
+      #expect(more.digest != larger.digest && more.largeSets == 1)
+    }
+  }
+
   @Test func membersThatGoByThemselvesAreNoChange() throws {
     let script = """
       table inet guard {

@@ -27,6 +27,18 @@ enum Userland: String {
   }
 }
 
+extension RealHost {
+  fileprivate func command(_ program: String, _ words: String) throws {
+    try SignedBundles.call("\(programs)/\(program)", words)
+  }
+
+  /// By the programs that are not this host's own.
+  fileprivate func otherBackend(_ userland: Userland, _ words: String) throws {
+    let other = backend == .nft ? "legacy" : "nft"
+    try SignedBundles.call("\(userland.programs())/xtables-\(other)-multi", "iptables \(words)")
+  }
+}
+
 /// A host whose Debian is upgraded under its rules, with the real programs of each. They word some rules otherwise than
 /// those before them.
 @Suite(
@@ -101,6 +113,71 @@ struct UserlandTests {
       let again = try agent.applyAndConfirm(bundle.files, .random(), bundle.manifest)
       #expect(again.result == .committed, "\(again.detail)")
       #expect(try agent.drift() == [])
+    }
+  }
+
+  /// keepalived's, a router's, and one that looks into packets: every version words them in another way.
+  private static let foreign: [(program: String, rule: String)] = [
+    ("iptables", "OUTPUT -d 224.0.0.18/32 -p vrrp -j ACCEPT"), ("iptables", "OUTPUT ! -p 89 -m mark --mark 0x7 -j LOG"),
+    ("iptables", "OUTPUT -p udp -m string --string virus --algo bm -j DROP"), ("ip6tables", "OUTPUT -p ospf -j ACCEPT"),
+    ("ip6tables", "OUTPUT -p vrrp -m comment --comment keepalived -j ACCEPT"),
+  ]
+
+  private static func strict(_ serial: UInt64) throws -> (files: [BundleFile: [UInt8]], manifest: Digest) {
+    try SignedBundles.bundle(
+      serial: serial, ipv4: "*filter\n:INPUT DROP [0:0]\nCOMMIT\n", ipv6: "*filter\n:INPUT DROP [0:0]\nCOMMIT\n",
+      mode: .owned, deniesForeign: true)
+  }
+
+  @Test(arguments: Backend.allCases, [false, true])
+  func `rules of others are the same in the words of other programs, and what had come before the upgrade is still new`(
+    backend: Backend, hadDrifted: Bool
+  ) throws {
+    try onRealHost(backend) { host in
+      try host.use(programsIn: Userland.bullseye.programs())
+      let agent = try host.enrolledAgent()
+      for (program, rule) in Self.foreign { try host.command(program, "-A \(rule)") }
+      try host.otherBackend(Userland.bullseye, "-A FORWARD -p vrrp -m string --string a --algo kmp -j DROP")
+      let bundle = try Self.strict(1)
+      #expect(try agent.applyAndConfirm(bundle.files, .random(), bundle.manifest).result == .committed)
+      #expect(try agent.drift() == [])
+      let first = try agent.report(.random(), managementSource: "").families.ipv4.observed
+      if hadDrifted { try host.iptables("-A OUTPUT -p vrrp -s 203.0.113.9 -j ACCEPT") }
+      for userland in [Userland.bookworm, .trixie] {
+        try host.use(programsIn: userland.programs())
+        #expect(try agent.drift() == (hadDrifted ? ["others"] : []), "\(userland)")
+      }
+      let others = try #require(try agent.report(.random(), managementSource: "").others)
+      #expect(others.chains.count == 2 && others.otherBackend.ipv4 != nil)
+      let last = try agent.report(.random(), managementSource: "").families.ipv4.observed
+      #expect((first == last) != hadDrifted)
+      if hadDrifted { return try host.iptables("-D OUTPUT -p vrrp -s 203.0.113.9 -j ACCEPT") }
+      for (program, rule) in [("iptables", "OUTPUT -p 113 -j ACCEPT"), ("ip6tables", "OUTPUT -p vrrp -j ACCEPT")] {
+        try host.command(program, "-A \(rule)")
+        #expect(try agent.drift() == ["others"])
+        try host.command(program, "-D \(rule)")
+        #expect(try agent.drift() == [])
+      }
+    }
+  }
+
+  @Test(arguments: Backend.allCases) func `what a policy allows of others is allowed in every version's words`(
+    backend: Backend
+  ) throws {
+    try onRealHost(backend) { host in
+      try host.use(programsIn: Userland.bullseye.programs())
+      let agent = try host.enrolledAgent()
+      let empty = "*filter\n:INPUT DROP [0:0]\nCOMMIT\n"
+      let bundle = try SignedBundles.bundle(
+        serial: 1, ipv4: empty, ipv6: empty, mode: .owned, foreignAllowed: ["-A INPUT -p vrrp -j ACCEPT"])
+      #expect(try agent.applyAndConfirm(bundle.files, .random(), bundle.manifest).result == .committed)
+      try host.iptables("-I INPUT 1 -p vrrp -j ACCEPT")
+      for userland in [Userland.bullseye, .bookworm, .trixie] {
+        try host.use(programsIn: userland.programs())
+        #expect(try agent.drift() == [], "\(userland)")
+      }
+      try host.iptables("-I INPUT 1 -p 113 -j ACCEPT")
+      #expect(try agent.drift() == ["filter"])
     }
   }
 

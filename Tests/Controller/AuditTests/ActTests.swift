@@ -82,6 +82,42 @@ struct ActTests {
     #expect(findings[1].problem == "what else filters packets is not known: bu\\u{7}sy")
   }
 
+  @Test func `what is not known of others has a hint for each way to mend it`() {
+    var report = makeReport()
+    report.others = OthersReport(
+      problem:
+        "nf_tables: busy; others-found was not written until 2026-11-22T08:00:00Z: nobody can tell what came before; "
+        + "kernel-rules was not written until 2026-11-22T08:00:00Z: nobody can tell what came before")
+    let findings = Finding.of(status(report), otherBackendRules: 0)
+    #expect(findings.map(\.check) == ["foreign-unknown", "foreign-late"])
+    #expect(findings[0].problem == "what else filters packets is not known: nf_tables: busy")
+    #expect(
+      findings[1].problem.hasPrefix("others-found was not") && findings[1].problem.contains("; kernel-rules was not"))
+    #expect(findings[1].hint.contains("--accept-others") && !findings[0].hint.contains("--accept-others"))
+    for (words, check) in [
+      ("no program on this host prints the other backend's tables: ipv4 filter", "foreign-unprinted"),
+      (
+        "too many sets without names, and maps of verdicts, to compare what is in them: inet a has 2000",
+        "foreign-crowded"
+      ),
+    ] {
+      report.others?.problem = words
+      let told = Finding.of(status(report), otherBackendRules: 0)
+      #expect(told.map(\.check) == [check] && told[0].problem == words)
+    }
+  }
+
+  @Test func `software that only a newer agent knows is no worry, and is named`() {
+    var report = makeReport()
+    report.ownerWords = ["docker", "newer"]
+    var table = OthersReport.Table(
+      family: "inet", name: "t", owner: nil, isHooked: true, drops: true, digest: wanted)
+    table.ownerWord = "newer"
+    report.others = OthersReport(tables: [table])
+    #expect(Finding.of(status(report), otherBackendRules: 0).isEmpty)
+    #expect(status(report).ownerWords == ["docker", "newer"] && status(report).owners == [.docker])
+  }
+
   @Test func `a host whose programs changed says so, and is no worse for it`() {
     var report = makeReport()
     report.renewal = Renewal(from: "1.8.7 nft", to: "1.8.9 nft", at: start)

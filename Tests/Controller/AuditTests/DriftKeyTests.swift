@@ -49,6 +49,15 @@ struct DriftKeyTests {
     #expect(Set(all.map(\.exact)).count == all.count)
   }
 
+  @Test func `what other programs print of the same rule is exactly the same difference`() {
+    let base = filter("-i lo -j ACCEPT")
+    func added(_ rule: String) -> HostDrift { drift("a", from: base, to: filter("-i lo -j ACCEPT", rule)) }
+    #expect(added("-p vrrp -j ACCEPT").exact == added("-p 112 -j ACCEPT").exact)
+    #expect(added("-p vrrp -j ACCEPT").exact != added("-p 113 -j ACCEPT").exact)
+    // What is shown are the words of each.
+    #expect(added("-p vrrp -j ACCEPT").key != added("-p 112 -j ACCEPT").key)
+  }
+
   @Test func `lines beside the rules have no order`() {
     func sets(_ members: [String]) -> String {
       filter("-i lo -j ACCEPT") + "*ipset\n:PCL-1 - [0:0]\n" + members.map { "-A PCL-1 \($0)\n" }.joined() + "COMMIT\n"
@@ -59,6 +68,33 @@ struct DriftKeyTests {
     let three = drift("c", from: sets(["192.0.2.0", "192.0.2.9"]), to: sets(["192.0.2.0", "192.0.2.9", "192.0.2.1"]))
     #expect(two.exact == three.exact && one.exact != two.exact)
     #expect(DriftGroup.fold([two])[0].sides == [.beside])
+  }
+
+  @Test func `a set's missing members are told by name beside the digest of what it holds`() throws {
+    func sets(_ lines: [String]) -> String {
+      filter("-i lo -j ACCEPT") + "*ipset\n:PCL-1 - [0:0]\n" + lines.map { "-A PCL-1 \($0)\n" }.joined() + "COMMIT\n"
+    }
+    func words(_ missing: [String], _ found: [String]) throws -> [String] {
+      guard case .differs(let diffs) = drift("a", from: sets(missing), to: sets(found)).finding else { throw Wrong() }
+      return BesideWords.of(diffs)
+    }
+    let held = HeldRemark.text(Digest(of: [1]))
+    #expect(try words(["192.0.2.1"], [held]) == ["ipset PCL-1: 192.0.2.1 is missing"])
+    #expect(
+      try words(["192.0.2.1", "# and others"], [held, "192.0.2.2", "# and others"]) == [
+        "ipset PCL-1: 192.0.2.1 is missing", "ipset PCL-1: 192.0.2.2 does not belong there",
+      ])
+    #expect(
+      try words(["192.0.2.1", "# and others"], [held, "192.0.2.2"]).last(where: { $0.hasSuffix("missing") })
+        == "ipset PCL-1: and others are missing")
+    #expect(
+      try words([], [held, "192.0.2.2", "# and others"]).last == "ipset PCL-1: and others do not belong there")
+    #expect(try words([], ["# the set has other options", held]) == ["ipset PCL-1: the set has other options"])
+    #expect(try words([], [held]) == ["ipset PCL-1: it holds other members"])
+    let other = HeldRemark.text(Digest(of: [2]))
+    #expect(
+      drift("a", from: sets(["192.0.2.1"]), to: sets([held])).exact
+        != drift("a", from: sets(["192.0.2.1"]), to: sets([other])).exact)
   }
 
   @Test func `what is encoded comes back, and what is not ours is refused without a crash`() throws {

@@ -178,11 +178,22 @@ struct TimelineTests {
       event.details.chains == ["ipv4 filter/FORWARD", "ipv4 filter/INPUT", "ipv4 filter/new\\u{1b}"])
     #expect(event.details.families == ["ipv4"])
     #expect(event.words == "drifted: ipv4 filter/FORWARD, ipv4 filter/INPUT, ipv4 filter/new\\u{1b}")
+    // Our chain has the name that is shown of the one it hangs in; one of them is enough to be named, and once.
+    for (ours, builtIn) in [("b", "a"), ("a", "b"), ("b", "b")] {
+      before.families.ipv4.chains = chains("a", ["INPUT", "PCL-INPUT"])
+      after.families.ipv4.chains = chains(builtIn, ["INPUT"]) + chains(ours, ["PCL-INPUT"])
+      #expect(try #require(events(before, after).first).details.chains == ["ipv4 filter/INPUT"])
+    }
     after.families.ipv4.chains = chains("b", (0..<500).map { "c\($0)" })
     #expect(try #require(events(before, after).first).details.chains?.count == Timeline.namedChains + 1)
     // A commit changes chains too.
     Told.commits(&after)
     #expect(try #require(events(before, after).last).details.chains == nil)
+    // What is beside the rules is listed where it differs, and no rule of IPv4.
+    after.families.ipv4.chains += [ChainDigest(table: "others", chain: "inet/x", digest: Digest(of: []))]
+    #expect(try #require(events(before, after).last).words == "drifted: beside ours, inet/x")
+    Told.driftsAgain(&after)
+    #expect(try #require(events(before, after).last).words == "drifted: beside ours, inet/x, ipv6")
   }
 
   @Test func `verbs that repair put right, and every other one changes`() {
@@ -217,6 +228,16 @@ struct EventGroupTests {
     ])
     #expect(groups.map { $0.hosts.map(\.description) } == [["a", "b", "c"], ["a"], ["e"], ["a", "d"]])
     #expect(groups[0].first == start && groups[0].last == start + 100)
+  }
+
+  @Test func `what happened to a host is told in its order, whatever happened to others`() {
+    let groups = EventGroup.fold([
+      event("a", 0), event("a", 1, .restored), event("b", 2), event("b", 3, .restored), event("a", 4),
+      event("c", 5), event("c", 6, .restored),
+    ])
+    #expect(
+      groups.map { "\($0.event.kind) \($0.hosts.map(\.description).joined())" }
+        == ["drifted ab", "restored ab", "drifted ac", "restored c"])
   }
 
   @Test func `what happens to a host twice is told twice`() {

@@ -56,6 +56,17 @@ struct DriftDocumentTests {
     #expect(document.exitCode == 0 && document.summary["waiting"] == 2 && document.summary["unknown"] == 1)
   }
 
+  @Test func `what is new beside the rules counts as one, whatever table a host says that it is in`() {
+    let table = "*others\n:inet/x - [0:0]\n-A inet/x sha256:aa\nCOMMIT\n"
+    let drift = HostDrift(
+      host: HostID("web1")!,
+      texts: PerFamily(
+        ipv4: DriftTexts(expected: Array(Self.committed.utf8), observed: Array((Self.running + table).utf8)),
+        ipv6: DriftTexts(expected: [], observed: [])))
+    let text = DriftDocument([drift], statuses: []).text(TextStyle())
+    #expect(text.hasPrefix("drifted web1   1 host   +2 −1   running rules, beside the rules\n"), "\(text)")
+  }
+
   @Test func `where the lines are not known, that is said`() {
     let text = DriftDocument([drift().untraced(because: "nobody says")], statuses: []).text(TextStyle())
     #expect(text.contains("\n  nobody says\n  IPv4"), "\(text)")

@@ -139,7 +139,7 @@ struct AuditDocumentTests {
     let contents = try log.record()
     #expect(contents.entries.map(\.sequence) == [2, 3] && contents.unreadable == 1)
     let list = AuditListDocument(contents, since: nil)
-    #expect(list.text(TextStyle()).hasSuffix("\n1 lines could not be read; 'portcullis audit verify' tells which\n"))
+    #expect(list.text(TextStyle()).hasSuffix("\n1 line could not be read; 'portcullis audit verify' tells which\n"))
     #expect(broken.text(TextStyle()).hasPrefix("\(path):1: it was altered"))
   }
 }

@@ -60,6 +60,13 @@ extension FleetSuite {
         try await lab.shell("h001", "ipset del \(first.name) 198.18.1.7")
         let drift = try await lab.portcullis("drift")
         #expect(drift.status == 2 && drift.out.contains(first.name) && drift.out.contains("198.18.1.7"), "\(drift)")
+        // Who answers for one loss does not answer for the next.
+        try await lab.succeed("drift", "waive", "-l", "h001", "--until", "2037-01-31", "--reason", "INC-1", "--yes")
+        #expect(try await lab.portcullis("drift").status == 0)
+        try await lab.shell("h001", "ipset del \(first.name) 198.18.1.8")
+        let more = try await lab.portcullis("drift")
+        #expect(more.status == 2 && more.out.contains("198.18.1.8 is missing"), "\(more)")
+        try await lab.succeed("drift", "waive", "-l", "h001", "--end")
         said = try await lab.push(old, to: "h001")
         #expect(Self.result(said) == .committed, "\(said.messages)")
         #expect(try await members(first) == 100)

@@ -44,8 +44,9 @@ final class FleetFolder {
   static let rules = "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n"
   static let now = UTCTime("2026-11-21T00:00:00Z")!
 
-  func enroll(_ host: String, controllers: [String] = ["192.0.2.1"]) async throws {
-    try await store.save(
+  /// - Parameter other: a store that was begun in place of this one's.
+  func enroll(_ host: String, controllers: [String] = ["192.0.2.1"], in other: FleetStore? = nil) async throws {
+    try await (other ?? store).save(
       Enrolment(
         host: HostID(host)!, at: Self.now, agent: Digest(of: []), agentVersion: "0.1.0", architecture: "x86_64",
         backend: .nft, hasGenerationZero: false, controllers: controllers))

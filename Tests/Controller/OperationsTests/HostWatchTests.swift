@@ -33,6 +33,14 @@ struct HostWatchTests {
       }, otherBackendRules: 0, conflicts: [], degraded: nil, managementSource: "")
   }
 
+  private static func waiting(_ nonce: Nonce, millisecondsLeft: UInt32) -> Report {
+    var report = report(nonce, differs: true)
+    report.pending = PendingChange(
+      transaction: TransactionID(bytes: [UInt8](repeating: 2, count: 16))!, manifest: Digest(of: []),
+      serial: Serial(13), millisecondsLeft: millisecondsLeft, isManual: true)
+    return report
+  }
+
   private static func hello(_ host: HostID = host) -> AgentMessage {
     .hello(
       AgentHello(version: ProtocolVersion.current, agentVersion: "0.1.0", host: host, fleet: FleetID("lab")!))
@@ -40,13 +48,13 @@ struct HostWatchTests {
 
   /// What is told until there is enough of it.
   private static func watch(
-    _ agents: FakeAgents, until count: Int, isHeard: Bool = false
+    _ agents: FakeAgents, until count: Int, isHeard: Bool = false, clock: any WallClock = SystemClock()
   ) async -> [WatchedChange] {
     let (told, sink) = AsyncStream.makeStream(of: WatchedChange.self)
     let watch = HostWatch(
       host: host, fleet: FleetID("lab")!, endpoint: HostEndpoint(name: "h001", addresses: [], user: "portcullis"),
       sweep: Sweep(connector: agents, limits: ContactLimits(parallel: 1, timeout: patience)), gate: Gate(1),
-      clock: SystemClock()
+      clock: clock
     ) { sink.yield($0) }
     let task = Task {
       await watch.run()
@@ -152,11 +160,7 @@ struct HostWatchTests {
       switch message {
       case .hello: return Self.hello()
       case .report(let nonce):
-        var report = Self.report(nonce, differs: true)
-        report.pending = PendingChange(
-          transaction: TransactionID(bytes: [UInt8](repeating: 2, count: 16))!, manifest: Digest(of: []),
-          serial: Serial(13), millisecondsLeft: 60_000, isManual: true)
-        return .report(report)
+        return .report(Self.waiting(nonce, millisecondsLeft: 60_000))
       case .watch(.max, 0): return .changes(Changes(last: 5))
       case .watch:
         var loaded = Self.change(6, differs: false)
@@ -167,12 +171,66 @@ struct HostWatchTests {
       }
     }
     let told = await Self.watch(agents, until: 3, isHeard: true)
-    #expect(told.prefix(2).map(\.event) == [.waits(Serial(13)), .heard(differs: false)])
+    #expect(told.prefix(2).map(\.event) == [.waits(Serial(13)), .heard(differs: nil)])
     #expect(told.first?.until.map { $0 > SystemClock().now() } == true)
     guard case .changed(.ours(Serial(13)), _, _, _)? = told.last?.event else {
       Issue.record("\(told)")
       return
     }
+  }
+
+  /// A change waits there over its last connection, and is over the third time that the host is asked.
+  private static func deciding(before: Bool?, after: Bool) -> FakeAgents {
+    let reports = Mutex(0)
+    return FakeAgents { connection, message in
+      let isEarlier = before != nil && connection == 1
+      switch message {
+      case .hello: return hello()
+      case .report(let nonce):
+        if isEarlier { return .report(report(nonce, differs: before == true)) }
+        let number = reports.withLock {
+          $0 += 1
+          return $0
+        }
+        return .report(number < 3 ? waiting(nonce, millisecondsLeft: 0) : report(nonce, differs: after))
+      case .text(let request):
+        return .text(request, piece: Array((request.side == .expected ? committed : changed).utf8), last: true)
+      // Nothing changes by itself; whoever asks for longer than the change waits gets no answer.
+      case .watch(_, let seconds): return isEarlier && seconds > 0 || seconds > 4 ? nil : .changes(Changes(last: 5))
+      default: return nil
+      }
+    }
+  }
+
+  @Test func `once a change that waits must be over, the host is asked what became of it`() async {
+    let stands = await Self.watch(Self.deciding(before: true, after: true), until: 8, isHeard: true, clock: Ticking())
+    #expect(stands.prefix(2).map(\.event) == [.differs, .heard(differs: true)])
+    #expect(stands.dropFirst(3).map(\.event).prefix(2) == [.watchedAgain, .waits(Serial(13))])
+    #expect(
+      stands.suffix(3).map(\.event) == [.heard(differs: nil), .heard(differs: nil), .heard(differs: true)])
+
+    let gone = await Self.watch(Self.deciding(before: true, after: false), until: 9, isHeard: true, clock: Ticking())
+    #expect(gone.suffix(2).first?.moves.map(\.text) == ["--A INPUT -j ACCEPT"])
+    #expect(gone.last?.event == .heard(differs: false))
+
+    let unknown = await Self.watch(Self.deciding(before: nil, after: true), until: 5, isHeard: true, clock: Ticking())
+    #expect(
+      unknown.map(\.event)
+        == [.waits(Serial(13)), .heard(differs: nil), .heard(differs: nil), .differs, .heard(differs: true)])
+    #expect(unknown.dropLast().last?.moves.map(\.text) == ["+-A INPUT -j ACCEPT"])
+  }
+
+  @Test func `what differs still does while a change waits to be confirmed`() async throws {
+    let fleet = try FleetFolder(policy: FleetFolder.bothHalves)
+    let (arrivals, sink) = AsyncStream.makeStream(of: DriftWatch.Arrival.self)
+    for event in [WatchedChange.Event.differs, .lost("gone"), .watchedAgain, .waits(Serial(13)), .heard(differs: nil)] {
+      sink.yield(.change(WatchedChange(host: Self.host, at: SystemClock().now(), event: event)))
+    }
+    sink.yield(.over)
+    var ended = DriftWatch.Ended(lost: [], watched: [Self.host], strangers: [])
+    let watch = DriftWatch(fleet.workspace, limits: ContactLimits())
+    try await watch.tell(arrivals, sink, &ended, fleet.store) { _ in true }
+    #expect(ended.differing == [Self.host] && ended.lost.isEmpty)
   }
 
   private final class Said: Sendable { let waived = Mutex<[Bool]>([]) }
@@ -313,5 +371,18 @@ struct HostWatchTests {
     }
     let told = await Self.watch(agents, until: 2)
     #expect(told.map { $0.moves.map(\.text) } == [[], ["+-A INPUT -j ACCEPT"]])
+  }
+}
+
+/// A second later each time that somebody looks.
+private final class Ticking: WallClock {
+  private let seconds = Mutex<Int64>(1_790_000_000)
+
+  func now() -> UTCTime {
+    UTCTime(
+      secondsSinceEpoch: seconds.withLock {
+        $0 += 1
+        return $0
+      })
   }
 }

@@ -50,6 +50,31 @@ struct OpeningStoreTests {
     #expect(try folder.workspace.existingStore() != nil)
   }
 
+  @Test func `a release far above all others is told, and moves no serial`() async throws {
+    try await folder.enroll("h1")
+    _ = try await folder.store.allocateSerial()
+    try await did("apply", ActionEnd(exitCode: 0, release: Serial(2)))
+    for number in [10_000, .max] as [UInt64] {
+      try await did("apply", ActionEnd(exitCode: 0, release: Serial(number)))
+    }
+    let (store, told) = try opened()
+    #expect(told.first?.contains("names release 18446744073709551615") == true, "\(told)")
+    #expect(told.first?.contains("entry 6 (apply by ") == true && told.first?.contains("archive the log") == true)
+    // What can be believed still counts.
+    #expect(told.count == 3 && told[1].contains("release 2 was made"), "\(told)")
+    #expect(try await store.allocateSerial() == Serial(3))
+    #expect(try opened().told.count == 1)
+    #expect(try folder.workspace.existingStore() != nil)
+  }
+
+  @Test(arguments: [true, false])
+  func `a store that knows of no release believes what hosts without one would take`(isBelieved: Bool) async throws {
+    let made = Serial(Serial.maximumStep + (isBelieved ? 0 : 1))
+    try await folder.enroll("h1")
+    try await did("apply", ActionEnd(exitCode: 0, release: made))
+    #expect(try opened().store.newestSerial() == (isBelieved ? made : .none))
+  }
+
   @Test func `an empty store is a new fleet's only where the log tells of no host`() async throws {
     // Nobody was reached.
     try await did("enroll", ActionEnd(exitCode: 4))
@@ -72,12 +97,12 @@ struct OpeningStoreTests {
     try Files.write(bytes, to: log)
     try await did("keys init", ActionEnd(exitCode: 0))
     // What was altered says nothing, so that the release is not known.
-    #expect(try folder.workspace.audit.lastRelease() == nil)
+    #expect(try folder.workspace.audit.lastRelease().number == nil)
     try await did("apply", ActionEnd(exitCode: 0, release: Serial(6)))
     bytes = try Files.read(log)
     try Files.write(bytes + Array("garbage\n".utf8), to: log)
     try await did("keys init", ActionEnd(exitCode: 0))
-    #expect(try folder.workspace.audit.lastRelease() == 6)
+    #expect(try folder.workspace.audit.lastRelease().number == 6)
     try folder.store.close()
     for suffix in ["", "-wal", "-shm"] {
       try? FileManager.default.removeItem(atPath: folder.workspace.storePath + suffix)
@@ -110,10 +135,11 @@ struct HostRecordTests {
 
   @Test func `who was enrolled is who an enrolment names and no removal that was done`() {
     #expect(mayBe(action(1, "enroll", ["h1"])) == [true, false])
-    #expect(mayBe(action(1, "enroll", ["h1"], code: 3), action(3, "apply", ["h2"])) == [true, false])
+    #expect(mayBe(action(1, "enroll", ["h1"], code: 3), action(3, "apply", ["h1"])) == [true, false])
     #expect(mayBe(action(1, "enroll", ["h1", "h2"]), action(3, remove, ["h1"])) == [false, true])
     #expect(mayBe(action(1, "enroll", ["h1", "h2"]), action(3, remove, ["h1"], code: 4)) == [true, true])
-    #expect(mayBe(action(1, remove, ["h1"]), action(3, "enroll", ["h1"])) == [true, false])
+    #expect(
+      mayBe(action(1, "enroll", ["h1"]), action(3, remove, ["h1"]), action(5, "enroll", ["h1"])) == [true, false])
   }
 
   @Test func `where the log does not say it may be anybody`() {
@@ -123,5 +149,21 @@ struct HostRecordTests {
     #expect(mayBe(enrolled, [nil]) == [true, true])
     #expect(mayBe(enrolled, missing: "the log before it cannot be read") == [true, true])
     #expect(mayBe(enrolled, action(3, "enroll", ["h1", "h3"], folded: "h1…")) == [true, true])
+  }
+
+  @Test func `a log whose beginning was archived does not say who was enrolled then`() {
+    let enrolled = action(1, "enroll", ["h1"])
+    #expect(mayBe(enrolled, action(3, "apply", ["h2"])) == [true, true])
+    #expect(mayBe(enrolled, action(3, "drift waive", ["h1", "h2"])) == [true, true])
+    // It was enrolled again.
+    #expect(mayBe(action(1, "apply", ["h1"]), action(3, "enroll", ["h1"])) == [true, true])
+    #expect(mayBe(action(1, remove, ["h1"]), action(3, "enroll", ["h1"])) == [true, true])
+    // More hosts than were enrolled, whoever those are that are cut off.
+    #expect(mayBe(enrolled, action(3, "apply", ["h1", "h3"], folded: "h1…")) == [true, true])
+    var older = action(1, "apply", [])
+    older[0]?.hosts = nil
+    older[1]?.release = 7
+    #expect(mayBe(older, action(3, "enroll", ["h1"])) == [true, true])
+    #expect(mayBe([older[1]], action(3, "enroll", ["h1"])) == [true, true])
   }
 }

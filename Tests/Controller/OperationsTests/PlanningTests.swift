@@ -169,6 +169,13 @@ final class PlanningTests {
     await #expect(throws: Failure.self) { try await settling.changes(of: other, for: .cancel, store: store) }
     let statuses = try await Observation(workspace: workspace, limits: ContactLimits()).statuses(hosts, store: store)
     #expect(statuses.map { $0.reasons.contains { $0.contains("waits for 'portcullis confirm'") } } == [false, true])
+    var report = FleetFolder.report("h002")
+    report.pending = PendingChange(
+      transaction: change.confirmation.transaction, manifest: change.confirmation.manifest, serial: change.serial,
+      millisecondsLeft: 60_000, isManual: true)
+    try await store.record(reports: [ReceivedReport(report, receivedAt: workspace.clock.now())])
+    let said = try await Observation(workspace: workspace, limits: ContactLimits()).statuses(hosts, store: store)
+    #expect(said[1].reasons.filter { $0.contains("confirm") }.count == 1)
     try store.close()
   }
 }

@@ -109,6 +109,11 @@ struct RefreshingTests {
     #expect(try await observation.refreshWithTexts(hosts, store: store).unreachable.keys.map(\.description) == ["h1"])
     let contacts = try await observation.statuses(hosts, store: store).map(\.contact)
     #expect(contacts == [.unreachable, .stale])
+    // It is not asked again, and nobody waits for it.
+    #expect(try await store.departed().map(\.description) == ["h2"])
+    try await fleet.enroll("h1", in: store)
+    #expect(try await observation.refreshWithTexts(hosts, store: store).unreachable.keys.map(\.description) == ["h1"])
+    #expect(try await !store.isRebuilt())
     try store.close()
   }
 

@@ -122,19 +122,25 @@ struct AuditSuccessionTests {
         return end
       }
     }
-    #expect(try scratch.log.lastRelease() == nil)
+    #expect(try scratch.log.lastRelease().number == nil)
     try scratch.fill(1)
     try end(7)
     try end(6)
-    #expect(try scratch.log.lastRelease() == 7)
+    #expect(try scratch.log.lastRelease().number == 7)
     // More than one piece away.
     try scratch.fill(300)
-    #expect(try scratch.log.lastRelease() == 7)
+    #expect(try scratch.log.lastRelease().number == 7)
     _ = try alterLastLine()
     #expect(try scratch.log.append { entry($0) }.warning != nil)
-    #expect(try scratch.log.lastRelease() == 7)
+    #expect(try scratch.log.lastRelease().number == 7)
     try end(8)
-    #expect(try scratch.log.lastRelease() == 8)
+    #expect(try scratch.log.lastRelease().number == 8)
+    // A number beyond belief hides none of the others, in whichever log they are.
+    try end(9000)
+    let last = try scratch.log.lastRelease(upTo: 7)
+    #expect(last.number == 7 && last.unbelievable?.release == 9000)
+    #expect(try scratch.log.lastRelease(upTo: 8).number == 8)
+    #expect(try scratch.log.lastRelease().unbelievable == nil)
   }
 
   @Test func `a first entry that names a file elsewhere leads nowhere`() throws {

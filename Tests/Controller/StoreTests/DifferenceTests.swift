@@ -134,6 +134,35 @@ struct DifferenceTests {
             before: report(1, "a").observed)
         ])
   }
+
+  @Test func `a change that waited and was taken back does not move since when a host differs`() async throws {
+    let store = try Scratch().open()
+    func seen(_ observed: String, _ seconds: Int64, waits millisecondsLeft: UInt32? = nil) async throws {
+      var report = report(1, observed)
+      report.pending = millisecondsLeft.map {
+        PendingChange(
+          transaction: TransactionID(bytes: [UInt8](repeating: 2, count: 16))!, manifest: Digest(of: []),
+          serial: Serial(13), millisecondsLeft: $0, isManual: true)
+      }
+      try await store.record(reports: [received(report, seconds)])
+    }
+    func span() async throws -> DriftSpan? { try await store.driftSpans(of: [host(1)])[host(1)] }
+    try await seen("a", 10)
+    try await seen("loaded", 20, waits: 9000)
+    try await seen("x", 30)
+    let since = DriftSpan(
+      notBefore: start + 10, firstSeen: start + 30, lastSeen: start + 30, observed: report(1, "x").observed,
+      before: report(1, "a").observed)
+    #expect(try await span() == since)
+    try await seen("loaded", 40, waits: 9000)
+    try await seen("loaded", 50, waits: 8000)
+    try await seen("x", 60)
+    #expect(
+      try await span()
+        == DriftSpan(
+          notBefore: since.notBefore, firstSeen: since.firstSeen, lastSeen: start + 60, observed: since.observed,
+          before: since.before))
+  }
 }
 
 extension Report {

@@ -1,24 +1,10 @@
 import Core
 import Release
 
-/// Something done to a good delivery, and how it must be refused.
-struct BundleAttack: Sendable, CustomStringConvertible {
-  let description: String
-  let kind: BundleProblem.Kind
-  /// What the sentence for the operator must say.
-  let says: String
-  let attack: @Sendable (inout BundleScene) throws -> Void
+typealias BundleAttack = Attack<BundleScene, BundleProblem.Kind>
 
-  init(
-    _ description: String, _ kind: BundleProblem.Kind, _ says: String,
-    _ attack: @escaping @Sendable (inout BundleScene) throws -> Void
-  ) {
-    self.description = description
-    self.kind = kind
-    self.says = says
-    self.attack = attack
-  }
-
+/// What is done to a good delivery.
+enum BundleAttacks {
   static let all = files + signatures + serials + targets + mixing + profiles + signedTexts + signedManifests
 
   private static let files: [BundleAttack] = [

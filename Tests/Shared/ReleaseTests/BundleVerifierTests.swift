@@ -17,7 +17,7 @@ import Testing
     #expect(bundle.asInstalled.serial == Serial(42))
   }
 
-  @Test(arguments: BundleAttack.all) func everyAttackIsRefusedForItsReason(_ attack: BundleAttack) throws {
+  @Test(arguments: BundleAttacks.all) func everyAttackIsRefusedForItsReason(_ attack: BundleAttack) throws {
     var scene = try BundleScene()
     try attack.attack(&scene)
     let problem = #expect(throws: BundleProblem.self) { try scene.verify() }
@@ -27,9 +27,9 @@ import Testing
   }
 
   @Test func thereAreAttacksEnoughAndEachKindIsAmongThem() {
-    #expect(BundleAttack.all.count >= 100)
-    #expect(Set(BundleAttack.all.map(\.kind)) == Set(BundleProblem.Kind.allCases))
-    #expect(Set(BundleAttack.all.map(\.description)).count == BundleAttack.all.count)
+    #expect(BundleAttacks.all.count >= 100)
+    #expect(Set(BundleAttacks.all.map(\.kind)) == Set(BundleProblem.Kind.allCases))
+    #expect(Set(BundleAttacks.all.map(\.description)).count == BundleAttacks.all.count)
   }
 
   @Test func everyHostOfAReleaseTakesItsOwnBundleAndNoOther() throws {

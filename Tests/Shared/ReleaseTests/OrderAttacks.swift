@@ -1,24 +1,10 @@
 import Core
 import Release
 
-/// Something done to a good order, and how the host must refuse it.
-struct OrderAttack: Sendable, CustomStringConvertible {
-  let description: String
-  let kind: OrderProblem.Kind
-  /// What the sentence for the operator must say.
-  let says: String
-  let attack: @Sendable (inout OrderScene) throws -> Void
+typealias OrderAttack = Attack<OrderScene, OrderProblem.Kind>
 
-  init(
-    _ description: String, _ kind: OrderProblem.Kind, _ says: String,
-    _ attack: @escaping @Sendable (inout OrderScene) throws -> Void
-  ) {
-    self.description = description
-    self.kind = kind
-    self.says = says
-    self.attack = attack
-  }
-
+/// What is done to a good order.
+enum OrderAttacks {
   static let all =
     sizes + signatures + purposes + thresholds + replays + clocks + profiles + loosening + signedTexts
 

@@ -23,7 +23,7 @@ import Testing
     #expect(try scene.obey() == .lift)
   }
 
-  @Test(arguments: OrderAttack.all) func everyAttackIsRefusedForItsReason(_ attack: OrderAttack) throws {
+  @Test(arguments: OrderAttacks.all) func everyAttackIsRefusedForItsReason(_ attack: OrderAttack) throws {
     var scene = try OrderScene()
     try attack.attack(&scene)
     let problem = #expect(throws: OrderProblem.self) { try scene.obey() }
@@ -33,8 +33,8 @@ import Testing
   }
 
   @Test func eachKindOfRefusalIsAmongTheAttacks() {
-    #expect(Set(OrderAttack.all.map(\.kind)) == Set(OrderProblem.Kind.allCases))
-    #expect(Set(OrderAttack.all.map(\.description)).count == OrderAttack.all.count)
+    #expect(Set(OrderAttacks.all.map(\.kind)) == Set(OrderProblem.Kind.allCases))
+    #expect(Set(OrderAttacks.all.map(\.description)).count == OrderAttacks.all.count)
   }
 
   /// Each fault alone is refused in its turn: of two, the earlier check's is told.

@@ -1,6 +1,5 @@
 import Core
 import Release
-import TestSupport
 import Testing
 
 /// The three texts by example: what is written, and that nothing else is read.
@@ -87,22 +86,9 @@ import Testing
     #expect(try Manifest.parse(Array(Self.withdrawn.utf8)).files == nil)
   }
 
-  struct Edit: Sendable, CustomStringConvertible {
-    let kind: String
-    let old: String
-    let new: String
-    /// What the error must say; its line, too.
-    let says: String
-    var description: String { "\(kind): '\(old)' → '\(new)'" }
-    init(_ kind: String, _ old: String, _ new: String, _ says: String) {
-      self.kind = kind
-      self.old = old
-      self.new = new
-      self.says = says
-    }
-  }
+  private typealias Edit = TextEdit<String>
 
-  static let refused: [Edit] = [
+  static let refused: [TextEdit<String>] = [
     Edit("statement", "portcullis-release 1", "portcullis-release 2", "release.statement:1: format version '2'"),
     Edit("statement", "portcullis-release 1", "portcullis-release 01", ":1: format version '01'"),
     Edit("statement", "portcullis-release 1", "portcullis-manifest 1", ":1: a 'portcullis-release …' line"),
@@ -191,13 +177,12 @@ import Testing
     Edit("proof", "\(zero)\n", "\(zero) \n", "not sha256:"),
   ]
 
-  @Test(arguments: refused) func anyOtherSpellingIsRefusedByLineAndReason(_ edit: Edit) throws {
+  @Test(arguments: refused) func anyOtherSpellingIsRefusedByLineAndReason(_ edit: TextEdit<String>) throws {
     let texts = [
       "statement": Self.statement, "manifest": Self.manifest, "proof": Self.proof, "locking": Self.locking,
     ]
     let original = try #require(texts[edit.kind])
-    // Bytes, because Characters join a line feed with what stands before it.
-    let text = replacingFirst(Array(edit.old.utf8), with: Array(edit.new.utf8), in: Array(original.utf8))
+    let text = edit.applied(to: original)
     #expect(text != Array(original.utf8))
     let problem = #expect(throws: FormatProblem.self) { try Self.reencode(text, as: edit.kind) }
     #expect(problem?.description.contains(edit.says) == true, "\(String(describing: problem))")
@@ -212,26 +197,7 @@ import Testing
   }
 
   @Test(arguments: valid) func whateverMutationIsReadIsWrittenAgainByteByByte(_ kind: String, _ text: String) {
-    let seed = Random.seed(for: "text \(kind)")
-    var random = Random(seed: seed)
-    let alphabet = Array("0123456789abcdefABCDEF:. \n/-+TZ".utf8)
-    var read = 0
-    for _ in 0..<4000 {
-      var bytes = Array(text.utf8)
-      for _ in 0..<Int.random(in: 1...2, using: &random) {
-        let at = Int.random(in: 0..<bytes.count, using: &random)
-        switch Int.random(in: 0..<3, using: &random) {
-        case 0: bytes[at] = alphabet.randomElement(using: &random)!
-        case 1: bytes.remove(at: at)
-        default: bytes.insert(alphabet.randomElement(using: &random)!, at: at)
-        }
-      }
-      if let again = try? Self.reencode(bytes, as: kind) {
-        read += 1
-        #expect(again == bytes, "seed \(seed)")
-      }
-    }
-    #expect(read > 0)
+    expectEveryMutationRefusedOrKept(text, as: kind) { try Self.reencode($0, as: kind) }
   }
 
   @Test func textsOverTheirSizeAreRefusedUnread() {

@@ -86,33 +86,14 @@ import Testing
 
   // MARK: Reading
 
-  private let others = """
-    *mangle
-    :PREROUTING ACCEPT [0:0]
-    :INPUT ACCEPT [0:0]
-    :FORWARD ACCEPT [0:0]
-    :OUTPUT ACCEPT [0:0]
-    :POSTROUTING ACCEPT [0:0]
-    :MINE - [0:0]
-    -A INPUT -p udp -j MARK --set-xmark 0x1/0xffffffff
-    -A MINE -j MARK --set-xmark 0x2/0xffffffff
-    COMMIT
-    *filter
-    :INPUT DROP [0:0]
-    :FORWARD DROP [0:0]
-    :OUTPUT ACCEPT [0:0]
-    COMMIT
-
-    """
-
   private func locked(_ layer: LockLayer) throws -> Ruleset {
-    let beneath = try save(others)
+    let beneath = try save(beneathLock)
     return Ruleset(tables: [layer.table(in: beneath[table: "mangle"])] + beneath.tables.dropFirst())
   }
 
   @Test func `a save is split into the layer and what lies beneath`() throws {
     let layer = try layer(Self.plain)
-    let beneath = try save(others)
+    let beneath = try save(beneathLock)
     let whole = try locked(layer)
     let split = LockLayer.split(whole)
     #expect(split.beneath.digest == beneath.digest)

@@ -6,23 +6,6 @@ import Testing
 /// What the host's own programs make of a lockdown's layer among other people's rules.
 @Suite(.enabled(if: Programs.areUsable, "needs root, unshare, and the iptables programs of both backends"))
 struct LockRealProgramTests {
-  private static let others = """
-    *mangle
-    :INPUT ACCEPT [0:0]
-    :OUTPUT ACCEPT [0:0]
-    :MINE - [0:0]
-    -A INPUT -p udp -j MARK --set-xmark 0x1/0xffffffff
-    -A MINE -j MARK --set-xmark 0x2/0xffffffff
-    COMMIT
-    *filter
-    :INPUT DROP [0:0]
-    :FORWARD DROP [0:0]
-    :OUTPUT ACCEPT [0:0]
-    -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
-    COMMIT
-
-    """
-
   /// All forms that compiled profiles have.
   private static func whole(_ family: Family) -> String {
     let peer = family == .ipv4 ? "10.4.0.0/24" : "2001:db8:4::/64"
@@ -71,7 +54,7 @@ struct LockRealProgramTests {
     func load(_ text: [UInt8], onto state: Ruleset, keepsOthers: Bool = true) throws -> Ruleset {
       try self.load(text, onto: state.canonical(), keepsOthers: keepsOthers, layer.family, backend)
     }
-    let before = try self.load(Array("*filter\nCOMMIT\n".utf8), onto: Array(Self.others.utf8), layer.family, backend)
+    let before = try self.load(Array("*filter\nCOMMIT\n".utf8), onto: Array(beneathLock.utf8), layer.family, backend)
     let locked = try load(layer.first, onto: before)
     let digest = LockLayer.split(locked).layer.digest
     #expect(layer.difference(LockLayer.split(locked).layer) == nil)
@@ -80,7 +63,7 @@ struct LockRealProgramTests {
 
     #expect(try load(layer.refill, onto: locked).digest == locked.digest)
     // A lockdown is swapped for another one without touching the hooks.
-    let other = try self.layer(profile(), layer.family)
+    let other = try LockLayer(try policy(profile(), layer.family), layer.family)
     let swapped = try load(other.refill, onto: locked)
     #expect(other.difference(LockLayer.split(swapped).layer) == nil)
     #expect(try load(layer.refill, onto: swapped).digest == locked.digest)
@@ -121,16 +104,12 @@ struct LockRealProgramTests {
     return digest
   }
 
-  private func layer(_ text: String, _ family: Family) throws -> LockLayer {
-    try LockLayer(try policy(text, family), family)
-  }
-
   @Test(arguments: Programs.Backend.allCases)
   func `a second load of the first text doubles the hook, which mending ends`(
     backend: Programs.Backend
   ) throws {
     let layer = try layer(Self.whole(.ipv4), .ipv4)
-    let locked = try load(layer.first, onto: Array(Self.others.utf8), .ipv4, backend)
+    let locked = try load(layer.first, onto: Array(beneathLock.utf8), .ipv4, backend)
     let doubled = try load(layer.first, onto: locked.canonical(), .ipv4, backend)
     #expect(layer.difference(LockLayer.split(doubled).layer) == "INPUT calls the lockdown more than once")
     let mended = try load(try #require(layer.mend(doubled)), onto: doubled.canonical(), .ipv4, backend)

@@ -25,3 +25,24 @@ func saved(_ layer: LockLayer) -> Ruleset { Ruleset(tables: [layer.table(in: nil
 func lines(_ text: [UInt8]?) -> [String] {
   String(decoding: text ?? [], as: UTF8.self).split(separator: "\n").map(String.init)
 }
+
+/// Other people's rules on a host that is locked.
+let beneathLock = """
+  *mangle
+  :PREROUTING ACCEPT [0:0]
+  :INPUT ACCEPT [0:0]
+  :FORWARD ACCEPT [0:0]
+  :OUTPUT ACCEPT [0:0]
+  :POSTROUTING ACCEPT [0:0]
+  :MINE - [0:0]
+  -A INPUT -p udp -j MARK --set-xmark 0x1/0xffffffff
+  -A MINE -j MARK --set-xmark 0x2/0xffffffff
+  COMMIT
+  *filter
+  :INPUT DROP [0:0]
+  :FORWARD DROP [0:0]
+  :OUTPUT ACCEPT [0:0]
+  -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+  COMMIT
+
+  """

@@ -274,11 +274,38 @@ import Wire
     let names = [Array("docker".utf8), Array("ufw".utf8)].map { [0, 0, 0, UInt8($0.count)] + $0 }
     let bytes = sent.encode()
     let place = try #require(bytes.indices.first { bytes[$0...].starts(with: names[0] + names[1]) })
-    for wrong in [names[1] + names[0], names[0] + names[0], names[0] + [0, 0, 0, 3] + Array("ufx".utf8)] {
+    for wrong in [names[1] + names[0], names[0] + names[0], names[0] + [0, 0, 0, 3] + Array("u~w".utf8)] {
       var mutant = bytes
       mutant.replaceSubrange(place..<place + names[0].count + names[1].count, with: wrong)
       #expect(throws: WireProblem.malformedReport(.malformed(field: "owner"))) { try Report(encoded: mutant) }
     }
+  }
+
+  @Test func `software that only a newer agent knows costs nothing of its report`() throws {
+    var sent = report()
+    sent.ownerWords = ["docker", "newer-1"]
+    var table = OthersReport.Table(
+      family: "inet", name: "t", owner: nil, isHooked: true, drops: true, digest: digest)
+    table.ownerWord = "newer-2"
+    var chains = OthersReport.Chains(family: .ipv6, owner: nil, rules: 1, digest: digest)
+    chains.ownerWord = "newer-3"
+    sent.others = OthersReport(tables: [table], chains: [chains])
+    let read = try Report(encoded: sent.encode())
+    #expect(read == sent && read.owners == [.docker] && read.encode() == sent.encode())
+    sent.ownerWords = (10...60).map { "newer-\($0)" }
+    #expect(try Report(encoded: sent.encode()).ownerWords == Array(sent.ownerWords.prefix(WireLimit.owners)))
+  }
+
+  @Test(arguments: ["", "Docker", "dock\u{1b}er", "dock er", String(repeating: "d", count: 33)])
+  func `a word that no agent calls software by is refused`(word: String) throws {
+    var sent = report()
+    sent.ownerWords = ["docker"]
+    let bytes = sent.encode()
+    let known: [UInt8] = [0, 0, 0, 6] + Array("docker".utf8)
+    let place = try #require(bytes.indices.first { bytes[$0...].starts(with: known) })
+    var mutant = bytes
+    mutant.replaceSubrange(place..<place + known.count, with: [0, 0, 0, UInt8(word.utf8.count)] + Array(word.utf8))
+    #expect(throws: WireProblem.self) { try Report(encoded: mutant) }
   }
 
   @Test func `ports are written in order and once, of more than eight none, and read only so`() throws {
@@ -321,7 +348,7 @@ import Wire
     let name = Array("docker".utf8)
     let place = try #require(bytes.indices.first { bytes[$0...].starts(with: name) })
     var mutant = bytes
-    mutant.replaceSubrange(place..<place + name.count, with: Array("rocker".utf8))
+    mutant.replaceSubrange(place..<place + name.count, with: Array("Docker".utf8))
     #expect(throws: WireProblem.malformedReport(.malformed(field: "owner of table"))) { try Report(encoded: mutant) }
   }
 

@@ -45,6 +45,9 @@ struct EnrolmentTests {
   static let answers = [
     InstallationAnswer(service: .systemd, generationZero: .captured, upgraded: false, conflicts: []),
     InstallationAnswer(service: .detached, generationZero: .kept, upgraded: true, conflicts: ["firewalld", "ufw"]),
+    InstallationAnswer(
+      service: .systemd, generationZero: .kept, upgraded: true, conflicts: [],
+      dropIns: ["etc/systemd/system/service.d/a b.conf", "run/systemd/system/service.d"]),
   ]
 
   @Test(arguments: answers)
@@ -53,7 +56,7 @@ struct EnrolmentTests {
   }
 
   @Test(arguments: answers)
-  func `an answer is exactly its five lines`(answer: InstallationAnswer) {
+  func `an answer is exactly its lines`(answer: InstallationAnswer) {
     let text = answer.encode()
     for length in 0..<text.utf8.count {
       #expect(InstallationAnswer(decoding: String(text.prefix(length))) == nil)
@@ -64,6 +67,18 @@ struct EnrolmentTests {
     ] {
       #expect(InstallationAnswer(decoding: other) == nil, "\(other.debugDescription)")
     }
+  }
+
+  @Test func `drop-ins are named in plain words and numbers that an answer may have`() {
+    let answer = InstallationAnswer(
+      service: .systemd, generationZero: .kept, upgraded: true, conflicts: [],
+      dropIns: Array(repeating: "a\u{1b}\nb\u{9b}" + String(repeating: "x", count: 500), count: 99))
+    #expect(answer.dropIns.count == EnrolledFiles.maximumDropIns && answer.dropIns[0].hasPrefix("a??b?xx"))
+    let text = answer.encode()
+    #expect(InstallationAnswer(decoding: text) == answer)
+    #expect(InstallationAnswer(decoding: text.replacing("drop-ins 32", with: "drop-ins 31")) == nil)
+    #expect(InstallationAnswer(decoding: text.replacing("drop-ins 32", with: "drop-ins 33") + "drop-in x\n") == nil)
+    #expect(InstallationAnswer(decoding: text.replacing("a??b?", with: "a\u{1b}")) == nil)
   }
 
   @Test(arguments: [

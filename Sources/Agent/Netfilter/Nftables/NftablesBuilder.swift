@@ -41,6 +41,8 @@ struct NftablesBuilder {
   private var setsThatTell: [TableKey: [Set]] = [:]
   /// Of tables that have too many of them.
   private var unreadSets: [TableKey: Int] = [:]
+  /// Sets that have too many members.
+  private var largeSets: [TableKey: Int] = [:]
   private var members: [Set: MemberSum] = [:]
   /// Of those without names: what they are besides their members.
   private var nameless: [Set: [UInt8]] = [:]
@@ -62,6 +64,15 @@ struct NftablesBuilder {
       if chosen.count + sets.count <= limit { chosen += sets } else { unreadSets[table] = sets.count }
     }
     return chosen
+  }
+
+  func members(of set: Set) -> UInt64 { members[set]?.count ?? 0 }
+
+  /// As if nobody had looked into it, but for its size: the order in which the kernel lists members tells nothing, so that
+  /// the first of them are others each time.
+  mutating func leaveOut(_ set: Set) {
+    members[set] = .tooMany
+    largeSets[TableKey(family: set.family, name: set.table), default: 0] += 1
   }
 
   mutating func take(_ reply: NetlinkReply, _ kind: NftablesMessages.Kind) {
@@ -100,7 +111,7 @@ struct NftablesBuilder {
             name: NftablesMessages.text(name.name), hook: chain.hook, rules: chain.rules, drops: chain.drops,
             digest: chain.content.finish(), notable: chain.notable)
         }.sorted { $0.name < $1.name },
-        objects: all.finish(), unreadSets: unreadSets[key] ?? 0)
+        objects: all.finish(), unreadSets: unreadSets[key] ?? 0, largeSets: largeSets[key] ?? 0)
     }.sorted { ($0.family, $0.name) < ($1.family, $1.name) }
   }
 
@@ -222,8 +233,12 @@ struct NftablesBuilder {
 
 /// All members of a set, in whatever order the kernel lists them, in the room of one.
 private struct MemberSum {
+  static let tooMany = MemberSum(count: .max)
+
   private var sum = SIMD4<UInt64>()
-  private var count: UInt64 = 0
+  private(set) var count: UInt64 = 0
+
+  init(count: UInt64 = 0) { self.count = count }
 
   mutating func add(_ member: [UInt8]) {
     Digest(of: member).bytes.withUnsafeBytes { sum &+= $0.loadUnaligned(as: SIMD4<UInt64>.self) }

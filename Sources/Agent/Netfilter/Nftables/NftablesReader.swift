@@ -15,10 +15,18 @@ struct NftablesReader {
   private let scope: SetScope
   private let maximumSets: Int
 
-  init(_ scope: SetScope = .ofNobodyKnown, atMost sets: Int = Self.maximumSets) throws(SystemCallError) {
+  /// Members of one set that are read: one set must not take all the time there is. More than anybody writes into a rule by
+  /// hand; longer lists belong into sets that have names.
+  private static let maximumMembers = 65_536
+  private let maximumMembers: Int
+
+  init(
+    _ scope: SetScope = .ofNobodyKnown, atMost sets: Int = Self.maximumSets, members: Int = Self.maximumMembers
+  ) throws(SystemCallError) {
     socket = try NetlinkSocket(NetlinkSocket.netfilter)
     self.scope = scope
     maximumSets = sets
+    maximumMembers = members
   }
 
   /// Nil where the kernel has no nf_tables.
@@ -34,7 +42,9 @@ struct NftablesReader {
       attempt += 1
       guard let before = try generation() else { return nil }
       // In a conversation of its own, which may be broken off.
-      if let tables = try NftablesReader(scope, atMost: maximumSets).tables(of: before, until: deadline) {
+      if let tables = try NftablesReader(scope, atMost: maximumSets, members: maximumMembers).tables(
+        of: before, until: deadline)
+      {
         return NftablesState(generation: before, tables: tables)
       }
     } while monotonicMilliseconds() < deadline
@@ -60,21 +70,35 @@ struct NftablesReader {
     var answers: [(reply: NetlinkReply, kind: NftablesMessages.Kind)] = []
     var size = 0
     for kind in [NftablesMessages.Kind.table, .chain, .set] {
-      guard try dump(NftablesMessages.dump(kind), kind, until: deadline, take: { builder.take($0, kind) }) else {
-        return nil
+      let isWhole = try dump(NftablesMessages.dump(kind), kind, until: deadline) { reply in
+        builder.take(reply, kind)
+        return true
       }
+      guard isWhole else { return nil }
     }
+    var asking = socket
     for set in builder.setsToTake(atMost: maximumSets) {
       let question = NftablesMessages.elements(family: set.family, table: set.table, set: set.name)
-      guard try dump(question, .element, until: deadline, take: { builder.take($0, .element) }) else { return nil }
+      var isLarge = false
+      let isWhole = try dump(question, .element, on: asking, until: deadline) { reply in
+        builder.take(reply, .element)
+        isLarge = builder.members(of: set) > UInt64(maximumMembers)
+        return !isLarge
+      }
+      guard isWhole else { return nil }
+      guard isLarge else { continue }
+      builder.leaveOut(set)
+      // The rest of its members is still to come there.
+      asking = try NetlinkSocket(NetlinkSocket.netfilter)
     }
     for kind in [NftablesMessages.Kind.rule, .object, .flowTable] {
       let isWhole = try dump(NftablesMessages.dump(kind), kind, until: deadline) { reply in
         answers.append((reply, kind))
         size += reply.payload.count
-        guard size > Self.kept else { return }
+        guard size > Self.kept else { return true }
         for answer in answers { builder.take(answer.reply, answer.kind) }
         (answers, size) = ([], 0)
+        return true
       }
       guard isWhole else { return nil }
     }
@@ -84,15 +108,12 @@ struct NftablesReader {
   }
 
   private func dump(
-    _ question: NetlinkMessage, _ kind: NftablesMessages.Kind, until deadline: Int, take: (NetlinkReply) -> Void
+    _ question: NetlinkMessage, _ kind: NftablesMessages.Kind, on other: NetlinkSocket? = nil, until deadline: Int,
+    take: (NetlinkReply) -> Bool
   ) throws -> Bool {
     do throws(SystemCallError) {
-      return try socket.dump(
-        question, "read nf_tables' \(kind)s", of: kind.answer, breaksOff: true, until: deadline
-      ) { reply in
-        take(reply)
-        return true
-      }
+      return try (other ?? socket).dump(
+        question, "read nf_tables' \(kind)s", of: kind.answer, breaksOff: true, until: deadline, take: take)
     } catch {
       switch error.errno {
       // The set went away since: whoever asks again will see.

@@ -128,8 +128,9 @@ struct ForeignTable {
   }
 
   private func mayTakeOver(_ rule: Rule, in chain: String) -> Bool {
-    request.takesOver
-      || request.takenBefore.contains { $0.table == name && $0.chain == chain && rule.bytes.elementsEqual($0.rule) }
+    guard !request.takesOver else { return true }
+    let before = request.takenBefore.filter { $0.table == name && $0.chain == chain }
+    return !before.isEmpty && before.contains { PlacedMeaning(Rule(text: $0.rule)) == PlacedMeaning(rule) }
   }
 
   /// Moves rules that were taken over back to where they stood, counted without our hook; those that are gone stay gone.
@@ -142,10 +143,8 @@ struct ForeignTable {
     var after = before
     var moved: [(rule: Rule, position: Int)] = []
     for taken in rules.sorted(by: { $0.position < $1.position }) {
-      let rule = Rule(text: taken.rule)
-      guard rule.canBeFedBack, let index = after.firstIndex(of: rule) else { continue }
-      after.remove(at: index)
-      moved.append((rule, max(0, taken.position - 1)))
+      guard let index = after.place(of: taken), after[index].canBeFedBack else { continue }
+      moved.append((after.remove(at: index), max(0, taken.position - 1)))
     }
     for move in moved { after.insert(move.rule, at: min(move.position, after.count)) }
     guard after != before else { return above() }
@@ -157,5 +156,15 @@ struct ForeignTable {
       editor.insert(move.rule, at: hookIndex.map { position > $0 ? position + 1 : position } ?? position)
     }
     return above()
+  }
+}
+
+extension [Rule] {
+  /// Of a chain: where a rule that was taken over stands, as it was printed then or as other programs print it.
+  package func place(of taken: TakenRule) -> Int? {
+    let rule = Rule(text: taken.rule)
+    if let place = firstIndex(of: rule) { return place }
+    let meaning = PlacedMeaning(rule)
+    return firstIndex { PlacedMeaning($0) == meaning }
   }
 }

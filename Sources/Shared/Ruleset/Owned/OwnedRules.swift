@@ -47,6 +47,12 @@ package struct TakenRule: Hashable, Sendable {
     self.rule = rule
     self.position = position
   }
+
+  /// Whichever version of the programs printed either.
+  package func isSame(as other: TakenRule) -> Bool {
+    table == other.table && chain == other.chain && position == other.position
+      && (rule == other.rule || PlacedMeaning(Rule(text: rule)) == PlacedMeaning(Rule(text: other.rule)))
+  }
 }
 
 /// A foreign rule above our hook, or above where it has to be, that accepts what the policy may drop.
