@@ -10,6 +10,8 @@ struct HostDifference: Hashable {
   var kernel: [KernelDifference] = []
   var disk: [DiskDifference] = []
   var others: [OthersDifference] = []
+  /// In words, how the kernel does not hold the lockdown as it was loaded.
+  var lock = PerFamily<String?>(ipv4: nil, ipv6: nil)
 
   /// Lines of one table; the rest is counted.
   private static let shown = 1000
@@ -18,6 +20,7 @@ struct HostDifference: Hashable {
     let own = [
       ("disk", diskChains(family, expected)), ("kernel", expected ? [] : kernelChains(family)),
       ("others", othersChains(family, expected)),
+      ("lockdown", expected ? [] : lock[family].map { [Self.chain("layer", ["# \($0)"])] } ?? []),
     ]
     return beside.tables(family, expected: expected, of: wanted)
       + own.filter { !$0.1.isEmpty }.map { RuleTable(name: $0.0, chains: $0.1) }
