@@ -120,7 +120,7 @@ let testTargets: [Target] = [
   .target(name: "TestSupport", dependencies: ["Core"], path: "Tests/TestSupport", swiftSettings: strict),
   // Bundles as the agent takes them.
   .target(
-    name: "AgentTestSupport", dependencies: ["Core", "Netfilter", "Release", "Wire"],
+    name: "AgentTestSupport", dependencies: ["Core", "Netfilter", "Release", "Wire", crypto],
     path: "Tests/Agent/AgentTestSupport", swiftSettings: strict),
   tests(of: "Core", in: "Shared", uses: ["Core"]),
   tests(of: "Transport", in: "Controller", uses: ["Transport", "Core", "CLibSSH"]),

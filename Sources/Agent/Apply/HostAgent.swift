@@ -35,6 +35,7 @@ package final class HostAgent: AgentOperations {
   /// Nil for a process that only looks.
   var keptFiles: KeptFiles?
   var keptBundle: KeptBundle?
+  var lockMemory = LockMemory()
   /// Nil until `recover` or `restore`.
   var journal: Journal?
 

@@ -230,7 +230,7 @@ extension HostAgent {
   ) -> Bool {
     guard programs.backend == .nft else { return true }
     guard let kernel = (try? firewall.nftables(sets: .ofNobodyKnown)) ?? nil else { return false }
-    return kernelDifferences(committed, rules, saved, kernel).isEmpty
+    return kernelDifferences(committed, rules, saved, beneathLock(kernel)).isEmpty
   }
 
   private func stage(_ files: [BundleFile: [UInt8]], serial: Serial) throws(Refusal) -> BundleName {

@@ -75,8 +75,11 @@ extension HostAgent {
             isAccepted: drive.rehearsal?.grants.contains(.acceptOthers) ?? false)
         }
         cleanUp()
+        checkLock()
         return .outcome(outcome)
-      case .wait(let nonce, let deadline): return .waiting(nonce, deadline)
+      case .wait(let nonce, let deadline):
+        checkLock()
+        return .waiting(nonce, deadline)
       case .journal(let record):
         action = attempt(&drive, "write the journal", { _ in try append(record) }) { machine, _ in machine.journalled()
         }

@@ -12,9 +12,8 @@ extension HostAgent {
   static let loadLimit = Duration.seconds(30)
   static let shortestLoadLimit = Duration.seconds(1)
 
-  func savedRuleset(_ family: Family) throws -> Ruleset {
-    try parse(saved: try firewall.save(family), family)
-  }
+  /// Without the layer of a lockdown.
+  func savedRuleset(_ family: Family) throws -> Ruleset { beneathLock(try wholeRuleset(family)) }
 
   func savedRulesets() throws -> PerFamily<Ruleset> { try PerFamily { family in try savedRuleset(family) } }
 
@@ -40,7 +39,7 @@ extension HostAgent {
           "table \(table) of \(family) holds rules that only nft can show, so they can neither be kept nor checked; find "
             + "them with 'nft list ruleset', and move them to a table of another name")
       }
-      return try parse(saved: saved, family)
+      return beneathLock(try parse(saved: saved, family))
     }
   }
 
@@ -61,8 +60,9 @@ extension HostAgent {
     return max(Self.shortestLoadLimit, min(Self.loadLimit, deadline.time - bootClock.now()))
   }
 
-  private func savedRulesets(orElse fallback: PerFamily<Ruleset>?) throws -> PerFamily<Ruleset> {
-    do { return try savedRulesets() } catch {
+  /// As the kernel counts them, the layer of a lockdown with them.
+  private func wholeRulesets(orElse fallback: PerFamily<Ruleset>?) throws -> PerFamily<Ruleset> {
+    do { return try PerFamily { family in try wholeRuleset(family) } } catch {
       guard let fallback else { throw error }
       return fallback
     }
@@ -73,7 +73,8 @@ extension HostAgent {
   /// - Parameter evenUnread: the last resort takes whole tables, and must not fail because nobody can read what is there.
   func prepare(_ target: LoadTarget, evenUnread: Bool = false) throws -> PerFamily<PreparedLoad> {
     let nothing = PerFamily { _ in Ruleset() }
-    let read = target.needsRead ? try savedRulesets(orElse: evenUnread ? nothing : nil) : nothing
+    let read = target.needsRead ? try wholeRulesets(orElse: evenUnread ? nothing : nil) : nothing
+    let target = target.beneath(layersInForce())
     return read.map { family, saved in target.prepare(family, from: saved) }
   }
 
@@ -98,9 +99,9 @@ extension HostAgent {
         return
       } catch {
         guard target.needsRead, attempt < Self.maximumLoads, bootClock.now() - start < limit,
-          let fresh = try? savedRuleset(family), fresh != prepared.saved
+          let fresh = try? wholeRuleset(family), fresh != prepared.saved
         else { throw error }
-        prepared = target.prepare(family, from: fresh)
+        prepared = target.beneath(layersInForce()).prepare(family, from: fresh)
         attempt += 1
       }
     }

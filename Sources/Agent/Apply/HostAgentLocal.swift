@@ -7,6 +7,8 @@ package import Wire
 
 extension HostAgent {
   package func obey(_ order: LocalOrder) throws(Refusal) -> String {
+    // A change that waits has nothing to do with it.
+    if order.deed == .lift { return try liftAtConsole(order) }
     expire(because: "root at the console ordered something else")
     do {
       switch order.deed {
@@ -20,6 +22,7 @@ extension HostAgent {
       case .rollback:
         try settle()
         return try rollBack(order)
+      case .lift: return try liftAtConsole(order)
       }
     } catch {
       throw Refusal("obey the order", error)

@@ -18,6 +18,7 @@ extension HostAgent {
 
   package func recover() throws {
     try openJournal()
+    bringLock()
     try settle()
     // Whoever promised another process to take its change back need not any more.
     deadMan.disarm()
@@ -42,6 +43,7 @@ extension HostAgent {
       // What cannot be written down (a full disk, one that is still read-only) does not keep us from loading what was
       // committed: that is where an open transaction would be taken back to as well.
       try? openJournal()
+      bringLock()
       try? settle()
       ledger = try self.ledger()
     } catch {
@@ -71,6 +73,7 @@ extension HostAgent {
         try loadBoth(target, targets.originals, isOnlyWay: isLast)
         try requireLoadedAfterUpgrade(target)
         noteKernel(rules.rules, of: committed.content)
+        checkLock()
         // Not being able to say so is no reason to undo it.
         if ledger.degraded != nil { try? append(.restored) }
         return .committed(committed.accepted.serial)

@@ -35,7 +35,8 @@ extension HostAgent {
         owners: owners, otherBackendRules: found.otherBackendRules,
         conflicts: facts.conflicts, degraded: ledger.degraded, managementSource: managementSource,
         settings: reported(shown.beside.settings), sshPorts: facts.listeningSSHPorts, leases: facts.leases,
-        others: others, renewal: renewal(ledger.committed, programs))
+        others: others, renewal: renewal(ledger.committed, programs),
+        lockdown: lockdownReport(ledger, shown.difference.lock))
     } catch {
       throw Refusal("report", error)
     }

@@ -21,8 +21,12 @@ extension JournalRecord {
   /// It stands for something that changes the kernel's rules, or what they are compared with.
   var mayMoveRules: Bool {
     switch self {
-    case .applying, .committed, .rollingBack, .rolledBack, .safePolicy, .safePolicyIsWhole, .restored: true
-    case .snapshot, .staged, .armed, .applied, .abandoned, .localAct, .answered, .expectation, .noted: false
+    case .applying, .committed, .rollingBack, .rolledBack, .safePolicy, .safePolicyIsWhole, .restored,
+      .lockdown, .locked, .lifting, .lifted:
+      true
+    case .snapshot, .staged, .armed, .applied, .abandoned, .localAct, .answered, .expectation, .noted, .lockTime,
+      .heard:
+      false
     }
   }
 }

@@ -1,4 +1,5 @@
 package import Core
+package import Ruleset
 package import Wire
 
 /// The host's packet filter, through the host's own programs. Every call blocks while programs run, and every program
@@ -36,6 +37,11 @@ package protocol HostFirewall: AnyObject {
 
   /// Tables that the kernel has and that no program here prints, because it is the other backend's.
   func unprintedTables(_ family: Family) throws(FirewallProblem) -> [String]
+
+  /// Makes the kernel forget the TCP connections that no pattern spares, so that their next packets pass for strays.
+  ///
+  /// - Returns: how many. What was cut before an error stays so.
+  func cutFlows(sparing patterns: [FlowPattern], within limit: Duration) throws(FirewallProblem) -> Int
 
   /// Everything that nf_tables holds, anybody's, as the kernel says; nil where it has no nf_tables.
   func nftables(sets scope: SetScope) throws(FirewallProblem) -> NftablesState?

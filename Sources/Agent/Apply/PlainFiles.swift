@@ -63,6 +63,7 @@ extension HostAgent {
   /// What is committed and the safe policy, for whoever has to do without us. Written after every commit; a crash in
   /// between leaves older ones, which the next start renews. What cannot be written does not undo a commit.
   func writePlainFiles() {
+    lockMemory.isPlainBehind = false
     guard let committed = journal?.ledger.committed, let known = try? committedRules(committed) else { return }
     var texts = plainTexts(committed, known)
     texts.merge(safeTexts(sources: known.sources, beside: known)) { first, _ in first }
@@ -101,7 +102,9 @@ extension HostAgent {
     var texts: [String: [UInt8]?] = [:]
     for family in Family.allCases {
       let name = "\(directory)/\(family).rules"
-      texts[name] = PlainFile.text(known, family, heading: heading, name: name)
+      // While the host is locked down these files lock it too.
+      texts[name] =
+        PlainFile.text(known, family, heading: heading, name: name) + (layersInForce()?[family].first ?? [])
     }
     return texts
   }

@@ -8,6 +8,8 @@ package protocol RulesKeeper {
   func captureGenerationZero() throws -> Bool
   /// Loads generation 0 in both families and reads it back. False when it was never captured.
   func returnToGenerationZero() throws -> Bool
+  /// Throws while the host is locked down.
+  func requireUnlocked() throws
   /// Enabled services that also load rules.
   func conflicts() -> [String]
 }

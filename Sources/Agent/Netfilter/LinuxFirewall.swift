@@ -1,7 +1,7 @@
 package import Apply
 package import Core
 internal import Glibc
-internal import Ruleset
+package import Ruleset
 internal import Wire
 
 /// The packet filter of the network namespace that this process is in.
@@ -78,6 +78,10 @@ package final class LinuxFirewall: HostFirewall {
 
   package func changeSets(_ text: [UInt8], within limit: Duration) throws(FirewallProblem) {
     _ = try changing.run(setRequest(["restore"], input: text, within: limit), nil)
+  }
+
+  package func cutFlows(sparing patterns: [FlowPattern], within limit: Duration) throws(FirewallProblem) -> Int {
+    try FlowCutter.cut(sparing: patterns, within: limit)
   }
 
   private func setRequest(

@@ -61,7 +61,34 @@ struct Rollback: AgentCommand {
   }
 }
 
-/// What both orders need.
+struct Lift: AgentCommand {
+  static let verb = Verb(
+    "lift", "End the lockdown of this host here and now, at the console.",
+    discussion: """
+      For a host that no unlock order reaches. What the last committed release says is in force again, at once. Only root \
+      on the host itself can do this, never over the controller's connection. It works without the daemon and without \
+      the controller, and does nothing on a host that is not locked down.
+      """, options: Console.options)
+  let root: Root
+  let console: Console
+
+  init(_ request: ArgumentReader.Request) throws(ArgumentReader.UsageProblem) {
+    root = Root(request)
+    console = try Console(request)
+  }
+
+  func run() throws -> Int32 {
+    try console.order(
+      .lift, root,
+      next: """
+        the lockdown order this host was under does not lock it again; a new one does. What it runs now: \
+        portcullis-agent report
+        """)
+    return 0
+  }
+}
+
+/// What these orders need.
 struct Console {
   static let options = [
     Root.option,
@@ -115,7 +142,7 @@ struct Console {
     do {
       try agent.recover()
     } catch {
-      // The safe policy is for when nothing else works, a full disk included.
+      // The safe policy is for when nothing else works, a full disk included. A lift has to be recorded.
       guard order.deed == .safe else { throw error }
       Edge.say("portcullis-agent: \(SafeText.escape(ErrorChain(error).message))")
     }

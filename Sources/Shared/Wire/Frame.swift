@@ -14,7 +14,7 @@ package enum WireLimit {
   package static let text = 16 << 20
   /// Chains in one family of a report, and the bytes their list takes. Two such lists and the rest fit one frame.
   package static let reportChains = 10_000
-  package static let reportChainBytes = 500_000
+  package static let reportChainBytes = 490_000
   package static let detail = 4096
   package static let version = 64
   package static let bootID = 64
@@ -62,6 +62,13 @@ package enum WireLimit {
   package static let setName = 32
   /// Version and backend of a host's programs.
   package static let programs = 80
+  /// Of an order: its text, and each signature.
+  package static let order = 4 << 10
+  package static let orderSignature = 4 << 10
+  /// Who signed an order.
+  package static let principal = 128
+  /// Lockdown profiles of one release.
+  package static let profiles = 8
 }
 
 /// Every message there is, by its number on the wire. Numbers are never used again for something else.
@@ -79,6 +86,7 @@ package enum MessageType: UInt8, CaseIterable, Sendable, Hashable {
   case local = 10
   case observe = 11
   case watch = 12
+  case order = 13
   // From the agent.
   case agentHello = 129
   case staged = 130
@@ -90,6 +98,7 @@ package enum MessageType: UInt8, CaseIterable, Sendable, Hashable {
   case done = 136
   case observations = 137
   case changes = 138
+  case obeyed = 139
 
   package var name: String {
     switch self {
@@ -112,6 +121,8 @@ package enum MessageType: UInt8, CaseIterable, Sendable, Hashable {
     case .observations: "observations"
     case .watch: "watch"
     case .changes: "changes"
+    case .order: "order"
+    case .obeyed: "obeyed"
     }
   }
 }

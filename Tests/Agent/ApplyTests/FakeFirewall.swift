@@ -43,11 +43,22 @@ final class FakeFirewall: HostFirewall {
   /// So many of the next loads are refused, with nothing changed.
   var refusals = 0
   private(set) var loads = 0
+  /// What each cut comes to, the last one again and again.
+  var cuts = [0]
+  var cutProblem: FirewallProblem?
+  /// What each cut spared.
+  private(set) var spared: [[FlowPattern]] = []
+  var programsProblem: FirewallProblem?
+  /// A poisoned load changes nothing.
+  var poisonIsEmpty = false
+  /// Right after a load was done.
+  var afterLoad: ((FakeFirewall, Family) -> Void)?
 
   init(faults: Faults) { self.faults = faults }
 
   func programs() throws(FirewallProblem) -> FirewallPrograms {
     if faults.isDead { throw broken("iptables", nil) }
+    if let programsProblem { throw programsProblem }
     return FirewallPrograms(backend: backend, version: version)
   }
 
@@ -97,8 +108,17 @@ final class FakeFirewall: HostFirewall {
     }
     if verdict != .proceed { throw broken("restore", family) }
     if let poison, poison.family == family, text.bytes.firstRange(of: Array(poison.words.utf8)) != nil {
+      if poisonIsEmpty { kernel = before }
       throw FirewallProblem(.refused, program: "restore", family: family, words: "poisoned")
     }
+    afterLoad?(self, family)
+  }
+
+  func cutFlows(sparing patterns: [FlowPattern], within limit: Duration) throws(FirewallProblem) -> Int {
+    spared.append(patterns)
+    if faults.verdict("cut") != .proceed { throw broken("ctnetlink", nil) }
+    if let cutProblem { throw cutProblem }
+    return cuts.count > 1 ? cuts.removeFirst() : cuts[0]
   }
 
   func save(_ family: Family) throws(FirewallProblem) -> [UInt8] {
@@ -221,6 +241,13 @@ final class FakeFirewall: HostFirewall {
   func setPolicy(_ policy: String, of chain: String, _ table: String, _ family: Family) {
     guard let index = kernel[family][table]?.chains.firstIndex(where: { $0.name == chain }) else { return }
     kernel[family][table]?.chains[index].policy = policy
+  }
+
+  /// Someone else's `iptables -I`, written as `-A`.
+  func insert(_ rule: String, to table: String, _ family: Family) {
+    let chain = String(rule.split(separator: " ")[1])
+    guard let place = kernel[family][table]?.chains.firstIndex(where: { $0.name == chain }) else { return }
+    kernel[family][table]?.chains[place].rules.insert(Rule(text: Array(rule.utf8)), at: 0)
   }
 
   /// What the kernel filters, canonical.

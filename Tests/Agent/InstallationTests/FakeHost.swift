@@ -108,6 +108,13 @@ final class FakeHost: ProgramRunning, RulesKeeper {
     return hasCaptured
   }
 
+  /// Why nothing may be removed.
+  var lock: Failure?
+
+  func requireUnlocked() throws {
+    if let lock { throw lock }
+  }
+
   func conflicts() -> [String] { ["ufw"] }
 }
 

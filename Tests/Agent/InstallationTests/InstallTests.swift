@@ -219,6 +219,17 @@ struct InstallTests {
     #expect(host.exists(host.paths.state) && host.exists(host.paths.trust) && host.exists(host.paths.agent))
   }
 
+  @Test(arguments: Remover.Rules.allCases) func `nothing is removed from a host that is locked down`(
+    rules: Remover.Rules
+  ) throws {
+    _ = try host.install("v1")
+    host.lock = Failure("remove the agent", because: Reason("the host is locked down"), kind: .refused)
+    host.commands = []
+    #expect(throws: Failure.self) { try host.remove(rules) }
+    #expect(host.commands.isEmpty && host.returns == 0)
+    #expect(host.exists(host.paths.state) && host.exists(host.paths.trust) && host.exists(host.paths.agent))
+  }
+
   @Test func `a removal cut short after the rules were back can be run again`() throws {
     _ = try host.install("v1")
     // It was cut while it took the state away.

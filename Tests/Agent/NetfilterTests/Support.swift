@@ -3,6 +3,7 @@ import Apply
 import CLinux
 import Core
 import Glibc
+import Ruleset
 import Wire
 
 @testable import Netfilter
@@ -167,6 +168,10 @@ final class TamperedFirewall: HostFirewall {
   }
   func changeSets(_ text: [UInt8], within limit: Duration) throws(FirewallProblem) {
     try real.changeSets(text, within: limit)
+  }
+
+  func cutFlows(sparing patterns: [FlowPattern], within limit: Duration) throws(FirewallProblem) -> Int {
+    try real.cutFlows(sparing: patterns, within: limit)
   }
 
   func load(_ text: RestoreText, into family: Family, within limit: Duration) throws(FirewallProblem) {

@@ -48,7 +48,7 @@ final class FakeAgents: HostConnector {
     }
     switch message {
     case .data, .goodbye: return .some(nil)
-    case .hello, .stage, .apply, .confirm, .cancel, .local, .report, .text, .observe, .watch:
+    case .hello, .stage, .apply, .confirm, .cancel, .local, .order, .report, .text, .observe, .watch:
       guard let answered = answer(connection, message) else { return nil }
       return .some(answered)
     }

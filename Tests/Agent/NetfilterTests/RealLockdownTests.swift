@@ -1,0 +1,132 @@
+import AgentTestSupport
+import Apply
+import Core
+import Release
+import Ruleset
+import Testing
+import Wire
+
+@testable import Netfilter
+
+/// A lockdown on the real kernel, by the host's own programs, both backends.
+@Suite(.enabled(if: isRoot, "needs root, for network namespaces")) struct RealLockdownTests {
+  private static let nonSYN =
+    "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m conntrack ! --ctstate RELATED,ESTABLISHED -j DROP"
+
+  private static func profile(_ family: Family) -> [UInt8] {
+    let manager = family == .ipv4 ? "192.0.2.7/32" : "2001:db8::7/128"
+    let chains = [
+      ("INPUT", ["-i lo -j RETURN", "-s \(manager) -p tcp -m tcp --dport 22 -j RETURN"]), ("FORWARD", []),
+      (
+        "OUTPUT",
+        ["-o lo -j RETURN", "-d \(manager) -p tcp -m tcp --sport 22 ! --tcp-flags FIN,SYN,RST,ACK SYN -j RETURN"]
+      ),
+    ]
+    let rules = chains.flatMap { name, rules in (rules + [nonSYN, "-j DROP"]).map { "-A \(name) \($0)\n" } }
+    let text = chains.map { ":\($0.0) ACCEPT [0:0]\n" }.joined() + rules.joined()
+    return Array("*mangle\n\(text)COMMIT\n".utf8)
+  }
+
+  private static let mangling = """
+    *filter
+    :INPUT DROP [0:0]
+    -A INPUT -i lo -j ACCEPT
+    -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+    COMMIT
+    *mangle
+    :OUTPUT ACCEPT [0:0]
+    -A OUTPUT -p tcp -m tcp --sport 22 -j MARK --set-xmark 0x1/0xffffffff
+    COMMIT
+
+    """
+  private static let plain = "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n"
+
+  private static func apply(
+    _ serial: UInt64, _ rules: String, _ mode: Manifest.Mode, on host: RealHost, _ agent: HostAgent
+  ) throws {
+    let texts = PerFamily { String(decoding: profile($0), as: UTF8.self) }
+    let bundle = try SignedBundles.bundle(
+      serial: serial, ipv4: rules, ipv6: rules, mode: mode, sources: [], labels: ["web"],
+      profiles: [("isolate", 30, texts)])
+    let outcome = try agent.applyAndConfirm(bundle.files, .random(), bundle.manifest)
+    #expect(outcome.result == .committed, "\(outcome.detail)")
+  }
+
+  private static func hooked(_ host: RealHost) throws -> [Bool] {
+    try ["iptables-save", "ip6tables-save"].map { program in
+      let lines = try host.run(program, "-t", "mangle").split(separator: "\n")
+      return ["INPUT", "FORWARD", "OUTPUT"].allSatisfy { chain in
+        lines.first { $0.hasPrefix("-A \(chain) ") } == "-A \(chain) -j PCLLOCK-\(chain)"
+      }
+    }
+  }
+
+  private static func isIntact(_ agent: HostAgent, _ place: Comment) throws {
+    let report = try agent.report(.random(), managementSource: "")
+    for family in Family.allCases {
+      #expect(report.families[family].observed == report.families[family].expected, "\(family), \(place)")
+    }
+    let differences = report.lockdown?.lock?.differences
+    #expect(differences?.ipv4 == nil && differences?.ipv6 == nil, "\(String(describing: differences)), \(place)")
+  }
+
+  @Test(arguments: Backend.allCases, [Manifest.Mode.exclusive, .owned])
+  func `a host is locked, changed beneath, tampered with, started again, and opened`(
+    backend: Backend, mode: Manifest.Mode
+  ) throws {
+    try onRealHost(backend) { host in
+      let trust = try LinuxDisk("\(host.root)/etc/portcullis")
+      try trust.remove("allowed_signers")
+      try trust.create("allowed_signers", try SignedBundles.allowedSigners + SignedOrders.allowedSigners)
+      var agent = try host.agent()
+      let manager = ManagementConnection.console(opened: LinuxBootClock().now())
+      try Self.apply(1, Self.plain, mode, on: host, agent)
+      let table = try ConntrackTable()
+      try table.fill([
+        ConntrackTable.entry("192.0.2.7", 40000, "192.0.2.1", 22),
+        ConntrackTable.entry("198.51.100.7", 40000, "192.0.2.1", 22),
+        ConntrackTable.entry("2001:db8::8", 40007, "2001:db8::1", 22),
+        ConntrackTable.entry("198.51.100.7", 40008, "192.0.2.1", 53, protocolNumber: 17),
+      ])
+      let before = try host.run("iptables-save", "-t", "filter").split(separator: "\n").filter { $0.hasPrefix("-") }
+      let order = try SignedOrders.lockdown(SignedOrders.terms(7), liftsAfter: 3600)
+      let locked = try agent.obey(order, from: manager)
+      #expect(locked.result == .locked && locked.flowsCut == 2, "\(locked)")
+      #expect(locked.warnings.isEmpty && locked.lock?.phase == .locked, "\(locked.warnings)")
+      #expect(try table.left() == ["192.0.2.7 40000"])
+      #expect(try Self.hooked(host) == [true, true])
+      #expect(
+        try host.run("iptables-save", "-t", "filter").split(separator: "\n").filter { $0.hasPrefix("-") } == before)
+      try Self.isIntact(agent, "locked")
+      agent.lockTick()
+      try Self.isIntact(agent, "its plain files written")
+
+      try Self.apply(2, Self.mangling, mode, on: host, agent)
+      #expect(try Self.hooked(host) == [true, true])
+      try Self.isIntact(agent, "changed beneath")
+
+      // Docker starts again, say, and somebody flushes.
+      _ = try host.run("iptables", "-t", "mangle", "-I", "INPUT", "1", "-p", "udp", "-j", "ACCEPT")
+      _ = try host.run("ip6tables", "-t", "mangle", "-F", "PCLLOCK-OUTPUT")
+      let tampered = try agent.report(.random(), managementSource: "").lockdown?.lock?.differences
+      #expect(tampered?.ipv4?.contains("first") == true && tampered?.ipv6?.contains("rules") == true)
+      #expect(try agent.obey(order, from: manager).result == .repeated)
+      #expect(try Self.hooked(host) == [true, true])
+      _ = try host.run("iptables", "-t", "mangle", "-D", "INPUT", "-p", "udp", "-j", "ACCEPT")
+      try Self.isIntact(agent, "mended")
+
+      _ = try host.run("ip6tables", "-t", "mangle", "-D", "INPUT", "-j", "PCLLOCK-INPUT")
+      agent = try host.agent()
+      #expect(try Self.hooked(host) == [true, true])
+      try Self.isIntact(agent, "started again")
+
+      let lifted = try agent.obey(try SignedOrders.unlock(SignedOrders.terms(8)), from: manager)
+      #expect(lifted.result == .lifted && lifted.lock == nil, "\(lifted)")
+      for program in ["iptables-save", "ip6tables-save"] {
+        #expect(try !host.run(program).contains("PCLLOCK"))
+      }
+      agent.lockTick()
+      try Self.isIntact(agent, "opened")
+    }
+  }
+}
