@@ -34,6 +34,9 @@ enum Schema {
     migrator.registerMigration("lockdown profiles") { db in
       for statement in profiles { try db.execute(sql: statement) }
     }
+    migrator.registerMigration("lockdown orders") { db in
+      for statement in orders { try db.execute(sql: statement) }
+    }
     return migrator
   }
 
