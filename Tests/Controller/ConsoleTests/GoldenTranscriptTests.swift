@@ -58,7 +58,7 @@ struct TranscriptPageTests {
   }
 }
 
-private enum Golden {
+enum Golden {
   private static let own = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   private static let folder = own.path + "/Golden"
   static let checkout =
