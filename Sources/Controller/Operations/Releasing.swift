@@ -28,7 +28,7 @@ struct Releasing {
     let statement = built.statement.encode()
     let release = StoredRelease(
       serial: serial, statement: statement,
-      signatures: [try await workspace.configuration.keys.sign(statement: statement)],
+      signatures: [try await workspace.configuration.keys.sign(release: statement)],
       issued: issued, expires: built.statement.expires, reason: reason, hosts: built.hosts.count)
     var texts: [Digest: [UInt8]] = [:]
     let bundles = built.hosts.map { host in
