@@ -37,11 +37,10 @@ json() { sed -n "s/^ *\"$1\" : \([0-9.]*\),*$/\1/p" "$work/out" | head -1; }
 
 measure() {
   "$bin/portcullis" lab down --dir "$lab" >/dev/null 2>&1 || true
-  mkdir -p "$work/policies/lockdown"
-  cp -r policies/. "$work/policies/"
-  cp examples/lockdown/*.yaml "$work/policies/lockdown/"
-  "$bin/portcullis" lab up --hosts "$hosts" --backend mixed --dir "$lab" --policies "$work/policies" >"$work/out" 2>&1 ||
+  "$bin/portcullis" lab up --hosts "$hosts" --backend mixed --dir "$lab" >"$work/out" 2>&1 ||
     { tail "$work/out" >&2; return 1; }
+  mkdir -p "$lab/policies/lockdown"
+  cp examples/lockdown/*.yaml "$lab/policies/lockdown/"
   cd "$lab" || return 1
   local ours told
   read -ra ours < <(ours_inside "$lab")
