@@ -155,7 +155,7 @@ let testTargets: [Target] = [
   tests(
     of: "Console", in: "Controller",
     uses: [
-      "Console", "Operations", "Inventory", "Import", "Rollout", "Audit", "Store", "Ruleset", "Wire", "Core",
+      "Console", "Operations", "Inventory", "Import", "Rollout", "Audit", "Store", "Release", "Ruleset", "Wire", "Core",
     ], excluding: ["Golden"]),
   tests(of: "Lab", in: "Lab", uses: ["Lab", "Core", "CLinux", subprocess, system]),
   // Runs the executables built beside it.
