@@ -100,11 +100,12 @@ extension HostAgent {
     let wanted = try requireLayers(side)
     let programs = try firewall.programs().description
     let held = lock?.held.flatMap { $0.isBuiltIn == (side == .builtIn) ? $0.expectation : nil }
+    // Other programs may print the same in other words.
+    let known = [held, wanted.expected].compactMap(\.self).first { $0.programs == programs }
     let digests = try PerFamily { family in
       let layer = LockLayer.split(try wholeRuleset(family)).layer
       if let words = wanted.layers[family].difference(layer) { throw Reason("\(family): \(words)") }
-      let expected = held.flatMap { $0.programs == programs ? $0.digests[family] : nil } ?? wanted.expected?[family]
-      guard let expected, expected != layer.digest else { return layer.digest }
+      guard let expected = known?.digests[family], expected != layer.digest else { return layer.digest }
       throw Reason("\(family): its rules are as many as were loaded, but not the same")
     }
     return Expectation(digests: digests, programs: programs)
@@ -119,5 +120,5 @@ extension HostAgent {
     }
   }
 
-  private func forgetLock() { lockMemory = LockMemory(isPlainBehind: true) }
+  private func forgetLock() { lockMemory = LockMemory(isPlainBehind: true, profilesTried: lockMemory.profilesTried) }
 }

@@ -15,7 +15,11 @@ struct LockMemory {
   /// In words, what only nf_tables itself tells of the layer.
   var kernel = PerFamily<String?>(ipv4: nil, ipv6: nil)
 
+  /// When profiles that fail were tried last.
+  var profilesTried: BootTime?
+
   static let pause = Duration.seconds(10)
+  static let profilePause = Duration.seconds(3600)
 }
 
 extension HostAgent {
