@@ -79,7 +79,12 @@ struct OrderCarrier: Sendable {
   }
 
   private func answer(_ link: inout AgentLink) async throws -> OrderMachine.Event {
-    guard case .hello(let hello) = try await link.next() else { throw Reason("it did not greet us") }
+    let greeting = try await link.next()
+    if case .refused(nil, let refusal) = greeting {
+      // The connection itself: nothing was read of what came with our greeting.
+      return .failed(SafeText.escape(refusal.detail), mayHaveHeard: false)
+    }
+    guard case .hello(let hello) = greeting else { throw Reason("it did not greet us") }
     switch try await link.next() {
     case .obeyed(let obeyed): return .answered(hello, .obeyed(obeyed))
     case .refused(_, let refusal): return .answered(hello, .refused(refusal))

@@ -257,9 +257,12 @@ extension FleetSuite {
         try await lab.link("h003", "down")
         let interrupted = try await Command.run(
           "/usr/bin/timeout",
-          ["--signal=INT", "8", Machine.portcullis, "lockdown", "resume", "--all", "--timeout", "3"], in: lab.lab.folder
+          [
+            "--preserve-status", "--signal=INT", "8", Machine.portcullis, "lockdown", "resume", "--all", "--timeout",
+            "3",
+          ], in: lab.lab.folder
         )
-        #expect(interrupted.status == 124 && interrupted.out.contains("portcullis lockdown resume"), "\(interrupted)")
+        #expect(interrupted.status == 130 && interrupted.out.contains("portcullis lockdown resume"), "\(interrupted)")
         #expect(interrupted.out.contains("interrupted: 2 answered, 1 to go"), "\(interrupted)")
       }
     }

@@ -165,6 +165,21 @@ struct BroadcastingTests {
     #expect(why.contains("portcullis enroll"))
   }
 
+  @Test func `an agent that takes no more connections has not heard it, and is asked again`() async throws {
+    let broadcast = try await Broadcast(["h1"])
+    let free = host("h1") { _, order in locked(by: order) }
+    let answer = free.state.withLock { $0.answer }
+    let agent = FakeAgents { connection, message in
+      connection == 1 ? .refused(Refusal(code: .busy, detail: "too many connections")) : answer(connection, message)
+    }
+    let heard = Mutex<[OrderClaim]>([])
+    let sent = try await broadcast.send(over: ["h1": agent], for: patience) { tally, hosts in
+      heard.withLock { $0 += hosts.compactMap { tally.claims[$0] } }
+    }
+    #expect(heard.withLock { $0.first } == .unreachable("too many connections"))
+    #expect(sent.tally.counts.verified == 1)
+  }
+
   @Test func `too late, only those that may have heard it are asked`() async throws {
     let broadcast = try await Broadcast(["h1", "h2"], arrivesWithin: -5)
     let agents = ["h1", "h2"].map { name in (name, host(name) { _, order in locked(by: order) }) }
