@@ -2,7 +2,7 @@
 SWIFT ?= swift
 BIN := .build/release
 
-.PHONY: help demo test lint format build release deps vectors ansible userlands bench bench-safety bench-drift fuzz clean
+.PHONY: help demo test lint format build release deps vectors ansible userlands bench bench-safety bench-drift bench-lockdown fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 14
@@ -51,6 +51,9 @@ bench-safety: deps ## the figures of docs/safety.md, goal beside result; hours (
 
 bench-drift: release ## the figures of docs/benchmarks.md about drift, goal beside result (FACTOR=0.1: fewer trials)
 	@scripts/bench-drift.sh $(BIN) $(SWIFT)
+
+bench-lockdown: release ## the figures of docs/benchmarks.md about lockdowns, goal beside result (HOSTS=20: a smaller lab)
+	@scripts/bench-lockdown.sh $(BIN)
 
 clean:
 	rm -rf .build

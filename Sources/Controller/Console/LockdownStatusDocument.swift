@@ -2,6 +2,7 @@ internal import Audit
 internal import Core
 internal import Inventory
 package import Operations
+internal import Rollout
 internal import Wire
 
 /// How hosts stand as to lockdowns, folded over those that stand alike.
@@ -63,12 +64,45 @@ package struct LockdownStatusDocument: Document {
     }
   }
 
+  /// It waits to be signed by others, or sent.
+  package struct Armed: Encodable, Sendable {
+    let epoch: UInt64
+    /// lockdown, unlock
+    let kind: String
+    @ExplicitNull var profile: String?
+    let arriveBy: String
+    let signatures: Int
+    let threshold: Int
+    let reason: String
+
+    init(_ armed: LockdownStanding.ArmedOrder) {
+      epoch = armed.order.epoch.value
+      kind = armed.order.deed == .lift ? "unlock" : "lockdown"
+      profile = armed.order.profile?.description
+      arriveBy = armed.order.arriveBy.description
+      signatures = armed.signatures
+      threshold = armed.threshold
+      reason = armed.order.reason
+    }
+
+    var text: String {
+      let next =
+        signatures < threshold
+        ? "lockdown sign \(epoch)" : "lockdown \(kind == "unlock" ? "lift" : "start") --armed \(epoch)"
+      return
+        "order \(epoch) (\(profile ?? kind)) is armed until \(arriveBy), \(signatures) of \(threshold) signatures: "
+        + "portcullis \(next)\n"
+    }
+  }
+
+  let armed: [Armed]
   let hosts: [Host]
   let unreachable: [SilentHost]
 
-  private enum CodingKeys: CodingKey { case hosts, unreachable }
+  private enum CodingKeys: CodingKey { case armed, hosts, unreachable }
 
   package init(_ looked: LockdownStanding.Looked) {
+    armed = looked.armed.map { Armed($0) }
     hosts = looked.standings.map { Host($0) }
     unreachable = SilentHost.list(looked.unreachable)
   }
@@ -79,7 +113,9 @@ package struct LockdownStatusDocument: Document {
   }
 
   package var names: [String] { hosts.filter { $0.lock != nil }.map(\.name) }
-  package var records: [any Encodable] { Records.each("host", hosts) + SilentHost.records(unreachable) }
+  package var records: [any Encodable] {
+    Records.each("armed", armed) + Records.each("host", hosts) + SilentHost.records(unreachable)
+  }
   package var summary: [String: Int] {
     [
       "locked_down": hosts.count { $0.lock != nil }, "open": hosts.count { $0.state == "open" },
@@ -89,7 +125,7 @@ package struct LockdownStatusDocument: Document {
   }
 
   package func text(_ style: TextStyle) -> String {
-    var text = ""
+    var text = armed.map(\.text).joined()
     for group in Alike.fold(hosts.map { ($0.name, $0.state, [Self.words($0)]) }, style) {
       text += "\(group.key.padded(to: 12)) \(Folding.fold(group.hosts))"
       text += group.texts[0].isEmpty ? "\n" : ": \(group.texts[0])\n"

@@ -36,12 +36,13 @@ package struct Broadcasting: Sendable {
   ///   - earlier: what may be claimed of hosts from before.
   ///   - told: called whenever something new is known, with the hosts that it is of.
   package func send(
-    _ order: SealedOrder, to hosts: [InventoryHost], earlier: [HostID: OrderClaim] = [:], store: FleetStore,
+    _ order: SealedOrder, to hosts: [InventoryHost], of inventory: HostInventory,
+    earlier: [HostID: OrderClaim] = [:], store: FleetStore,
     told: @escaping @Sendable (OrderTally, [HostID]) -> Void
   ) async throws -> Sent {
     let names = hosts.map(\.id)
     let connector = try workspace.connector()
-    let endpoints = Endpoints(inventory: try workspace.inventory(), configuration: workspace.configuration)
+    let endpoints = Endpoints(inventory: inventory, configuration: workspace.configuration)
     try await store.markSent(order.epoch, to: names, at: workspace.clock.now())
     return try await send(
       order, to: hosts.map { ($0, endpoints.endpoint(of: $0, as: .agent)) }, over: connector, earlier: earlier,

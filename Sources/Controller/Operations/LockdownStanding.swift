@@ -13,6 +13,14 @@ package struct LockdownStanding: Sendable {
     package let standings: [LockStanding]
     /// Who did not answer, and why.
     package let unreachable: [HostID: String]
+    /// Orders that wait to be signed by others, or sent, and may still arrive.
+    package let armed: [ArmedOrder]
+  }
+
+  package struct ArmedOrder: Sendable {
+    package let order: SealedOrder
+    package let signatures: Int
+    package let threshold: Int
   }
 
   let workspace: Workspace
@@ -23,9 +31,11 @@ package struct LockdownStanding: Sendable {
     self.limits = limits
   }
 
-  package func look(_ hosts: [InventoryHost], store: FleetStore?) async throws -> Looked {
+  package func look(
+    _ hosts: [InventoryHost], of inventory: HostInventory, store: FleetStore?
+  ) async throws -> Looked {
     let expected = try await expectations(of: hosts, store)
-    let endpoints = Endpoints(inventory: try workspace.inventory(), configuration: workspace.configuration)
+    let endpoints = Endpoints(inventory: inventory, configuration: workspace.configuration)
     var standings: [LockStanding] = []
     var unreachable: [HostID: String] = [:]
     var reports: [ReceivedReport] = []
@@ -42,7 +52,15 @@ package struct LockdownStanding: Sendable {
     }
     // Asked for once, told everywhere.
     try await store?.record(reports: reports)
-    return Looked(standings: standings.sorted { $0.host < $1.host }, unreachable: unreachable)
+    return Looked(
+      standings: standings.sorted { $0.host < $1.host }, unreachable: unreachable, armed: try await armed(store))
+  }
+
+  private func armed(_ store: FleetStore?) async throws -> [ArmedOrder] {
+    let now = workspace.clock.now()
+    return try await store?.orders(of: [.lockdown, .unlock]).filter { $0.state == .armed }.map {
+      ArmedOrder(order: try SealedOrder($0), signatures: $0.signatures.count, threshold: $0.threshold)
+    }.filter { now < $0.order.arriveBy } ?? []
   }
 
   /// The last order that was sent and is for a host says what is expected of it.

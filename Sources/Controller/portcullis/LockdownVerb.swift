@@ -10,7 +10,10 @@ struct LockdownVerb: AsyncParsableCommand {
       In calm: write policies/lockdown/NAME.yaml, apply, then arm and drill. On the bad day: start, and lift when it is \
       over. docs/lockdown.md is one page for that day.
       """,
-    subcommands: [LockdownArm.self, LockdownSign.self])
+    subcommands: [
+      LockdownArm.self, LockdownSign.self, LockdownStart.self, LockdownStatus.self, LockdownLift.self,
+      LockdownDrill.self, LockdownResume.self,
+    ])
 }
 
 /// `90s`, `15m`, `2h`, `7d`.
@@ -24,6 +27,11 @@ struct TimeSpan: ExpressibleByArgument {
       let count = Int64(argument.dropLast())
     else { return nil }
     seconds = count * unit
+  }
+
+  var defaultValueDescription: String {
+    let units: [(String, Int64)] = [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)]
+    return units.first { seconds % $0.1 == 0 }.map { "\(seconds / $0.1)\($0.0)" } ?? "\(seconds)s"
   }
 }
 

@@ -102,12 +102,14 @@ struct BroadcastDocumentTests {
       LockStanding(host, report(index + 1), expected: .locked(Epoch(7), order: order))
     }
     let looked = LockdownStanding.Looked(
-      standings: standings, unreachable: [Self.hosts[16]: "connect to web017 (192.0.2.17:22): no route to host"])
+      standings: standings, unreachable: [Self.hosts[16]: "connect to web017 (192.0.2.17:22): no route to host"],
+      armed: [.init(order: try Self.sealed(.lockdown, 12, "-"), signatures: 1, threshold: 2)])
     let document = LockdownStatusDocument(looked)
     #expect(document.exitCode == 4)
     try Golden.compare(document, "lockdown-status", [.text])
     try Golden.compare(
-      LockdownStatusDocument(.init(standings: Array(standings[58..<62]), unreachable: [:])), "lockdown-status-few",
+      LockdownStatusDocument(.init(standings: Array(standings[58..<62]), unreachable: [:], armed: [])),
+      "lockdown-status-few",
       [.text, .json])
   }
 }
