@@ -92,13 +92,16 @@ package struct OrderDocument: Document {
     return "  signed  \(names.isEmpty ? "nobody" : names) (\(signatures.count) of \(threshold))"
   }
 
+  /// That brings it to hosts.
+  private var verb: String { order == "unlock" ? "lift" : order == "drill" ? "drill" : "start" }
+
   /// Where it stands, and what comes next.
   var standing: String {
     let names = signatures.map { SafeText.escape($0.principal) }.joined(separator: ", ")
     let count = "\(signatures.count) of \(threshold) \(threshold == 1 ? "signature" : "signatures")"
     let next =
       isComplete
-      ? "next: portcullis lockdown start --armed \(epoch)"
+      ? "next: portcullis lockdown \(verb) --armed \(epoch)"
       : "next: another person: portcullis lockdown sign \(epoch) --key FILE"
     return "order \(epoch) is armed until \(arriveBy): \(count) (\(names))\n\(next)\n"
   }

@@ -8,7 +8,7 @@ internal import Wire
 package struct StagedCoverage: Hashable, Sendable {
   package enum Standing: Hashable, Sendable {
     case staged(LockRank)
-    /// An order would be refused, or not be for it: why, safe to show.
+    /// An order would be refused, lock by the built-in profile, or not be for it: why, safe to show.
     case notStaged(String)
   }
 

@@ -115,7 +115,12 @@ struct Broadcast {
   }
 
   private func unsigned(_ order: StoredOrder) -> Failure {
-    let verb = order.kind == .unlock ? "lift" : "start"
+    let verb =
+      switch order.kind {
+      case .lockdown: "start"
+      case .drill: "drill"
+      case .unlock: "lift"
+      }
     return Failure(
       "bring order \(order.epoch)",
       because: Reason("\(order.signatures.count) of \(order.threshold) people have signed it"),

@@ -15,7 +15,10 @@ struct LockdownDrill: FleetVerb {
       """)
 
   @Argument(help: "A lockdown profile: isolate")
-  var profile: ProfileName
+  var profile: ProfileName?
+
+  @Option(help: "Bring this armed drill instead, which others have signed")
+  var armed: UInt64?
 
   @Option(help: "Why, for the record, part of what is signed: printable ASCII, at most 512 characters")
   var reason: String?
@@ -30,6 +33,7 @@ struct LockdownDrill: FleetVerb {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
+    guard (profile == nil) != (armed == nil) else { throw ValidationError("say a profile, or --armed EPOCH") }
     if let reason { try OrderOptions.check(reason: reason) }
   }
 
@@ -37,11 +41,16 @@ struct LockdownDrill: FleetVerb {
     let workspace = try open()
     let inventory = try readInventory(of: workspace)
     let store = try workspace.store()
+    let sending = Broadcast(workspace: workspace, inventory: inventory, reach: reach, time: time, output: output)
+    guard let profile else {
+      let order = try await sending.armed(Epoch(armed ?? 0), .drill, store)
+      return try await sending.carryOut(
+        "lockdown drill", order, to: inventory.hosts.filter { order.isMeant(for: $0) }, store)
+    }
     let hosts = try inventory.hosts(matching: target.limit)
     let draft = OrderDraft(
       .drill(profile), scope: try LockScope(target.limit, of: inventory), hosts: hosts.map(\.id),
       arriveWithin: OrderOptions.arriveWithin, reason: reason)
-    return try await Broadcast(workspace: workspace, inventory: inventory, reach: reach, time: time, output: output)
-      .carryOut("lockdown drill", draft, to: hosts, store)
+    return try await sending.carryOut("lockdown drill", draft, to: hosts, store)
   }
 }

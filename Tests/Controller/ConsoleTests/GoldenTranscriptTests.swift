@@ -56,6 +56,13 @@ struct TranscriptPageTests {
     #expect(shown.count == 3)
     for group in shown { #expect(groups.contains(group), "\(group)") }
   }
+
+  @Test func `the page for the bad day shows what the verbs of a lockdown say`() throws {
+    let page = String(decoding: try Files.read(Golden.checkout + "/docs/lockdown.md"), as: UTF8.self)
+    for name in ["lockdown-start", "lockdown-arm", "lockdown-drill"] {
+      #expect(page.contains("```\n" + (try Golden.read(name)) + "```\n"), "\(name)")
+    }
+  }
 }
 
 enum Golden {
