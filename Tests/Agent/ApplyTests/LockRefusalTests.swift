@@ -9,6 +9,26 @@ import Wire
 
 /// Orders that are not obeyed, and change nothing.
 @Suite struct LockRefusalTests {
+  @Test func `a host whose management comes through a tunnel is not locked by a profile that ends the tunnel`() throws {
+    let scene = try LockScene()
+    scene.host.facts.tunnels = ["192.0.2.7": "wg0\u{1b} (wireguard)"]
+    for isDrill in [true, false] {
+      let refusal = #expect(throws: Refusal.self) { try scene.lock(7, isDrill: isDrill) }
+      #expect(refusal?.code == .cannotLock)
+      #expect(refusal?.detail.contains("192.0.2.7 comes through wg0\\u{1b} (wireguard)") == true)
+    }
+    #expect(scene.isOpen)
+    #expect(try scene.host.ledger().lock == nil && scene.host.ledger().epochFloor == nil)
+    scene.host.facts.tunnels = [:]
+    #expect(try scene.lock(8).result == .locked)
+    // Where some would still get in, that is all there is to say.
+    scene.host.facts.tunnels = ["192.0.2.7": "wg0 (wireguard)"]
+    let lock = try #require(try scene.host.ledger().lock)
+    let warnings = try scene.agent.requireWayIn(
+      try scene.agent.orderedLayers(lock), lock.profile, ["192.0.2.7", "198.51.100.9"])
+    #expect(warnings.count == 1 && warnings[0].contains("wg0 (wireguard)"))
+  }
+
   static let refusals: [(String, Refusal.Code, @Sendable (LockScene) throws -> Void)] = [
     ("an unknown profile", .unknownProfile, { try $0.lock(7, "quarantine") }),
     ("an empty scope", .emptyScope, { try $0.lock(7, scope: LockScope(any: [])) }),

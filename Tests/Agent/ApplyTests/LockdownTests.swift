@@ -9,6 +9,18 @@ import Wire
 
 /// Orders on a host in memory: what they do, and what they leave alone.
 @Suite struct LockdownTests {
+  @Test func `the order that locked mends the lock although one for others came since`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    #expect(try scene.unlock(8, scope: LockScope(any: ["db"])).result == .outOfScope)
+    scene.strip(.ipv6)
+    #expect(try scene.lock(7).result == .repeated)
+    #expect(try scene.holds("isolate"))
+    #expect(try scene.host.ledger().epochFloor?.epoch == Epoch(8))
+    #expect(try scene.unlock(9).result == .lifted)
+    #expect(throws: Refusal.self) { try scene.lock(7) }
+  }
+
   @Test(arguments: Backend.allCases) func `an order locks both families and touches nothing beneath`(
     backend: Backend
   ) throws {
