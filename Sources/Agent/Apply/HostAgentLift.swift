@@ -125,7 +125,10 @@ extension HostAgent {
     guard let committed = ledger.committed else { return nil }
     do {
       _ = try layers(of: try profileOnDisk(entry, at: UInt8(index), of: committed.name))
-      return nil
+      guard case .fails(let why)? = store.rehearsedProfiles(of: committed.name)?.entry(for: entry)?.end else {
+        return nil
+      }
+      return why
     } catch {
       return cut(SafeText.escape((error as? Refusal)?.detail ?? "\(error)"))
     }

@@ -87,7 +87,8 @@ extension HostAgent {
         machine: ApplyMachine(plan), plan: plan, targets: targets(new: new, old: wayBack, ledger: ledger),
         rehearsal: RehearsalPlan(
           terms: .standard, paths: [], grants: [], live: new.rules.isExclusive ? nil : saved, isFirst: false,
-          isLocal: true, committedDigests: committedDigests))
+          isLocal: true, committedDigests: committedDigests, profiles: bundle.profiles,
+          sources: bundle.manifest.sources))
       if let target = drive.targets.new {
         // It may wipe what it was allowed to wipe then, and nobody who came since.
         try requireEvictable(target, saved, old: old ?? .nothing, grants: bundle.manifest.grants)

@@ -99,11 +99,12 @@ extension HostAgent {
     let wanted = try requireLayers(side)
     let programs = try firewall.programs().description
     let held = lock?.held.flatMap { $0.isBuiltIn == (side == .builtIn) ? $0.expectation : nil }
+    // Other programs may print the same in other words.
+    let known = [held, wanted.expected].compactMap(\.self).first { $0.programs == programs }
     let digests = try PerFamily { family in
       let layer = LockLayer.split(try layeredRuleset(family)).layer
       if let words = wanted.layers[family].difference(layer) { throw Reason("\(family): \(words)") }
-      let expected = held.flatMap { $0.programs == programs ? $0.digests[family] : nil } ?? wanted.expected?[family]
-      guard let expected, expected != layer.digest else { return layer.digest }
+      guard let expected = known?.digests[family], expected != layer.digest else { return layer.digest }
       throw Reason("\(family): its rules are as many as were loaded, but not the same")
     }
     return Expectation(digests: digests, programs: programs)
@@ -143,6 +144,8 @@ extension HostAgent {
       lockMemory.unrecordedLift = nil
     }
     if case .locked(_, let held) = record, lock?.held == held { lockMemory.retryAt = nil }
-    if case .lifted = record, lock == nil { lockMemory = LockMemory(isPlainBehind: true) }
+    if case .lifted = record, lock == nil {
+      lockMemory = LockMemory(isPlainBehind: true, profilesTried: lockMemory.profilesTried)
+    }
   }
 }

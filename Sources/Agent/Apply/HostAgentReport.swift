@@ -10,6 +10,7 @@ extension HostAgent {
     do {
       let programs = try firewall.programs()
       try renewExpectation(programs)
+      renewProfiles(programs)
       let ledger = try ledger()
       let shown = try shownComplete(ledger.committed, programs)
       let families = PerFamily<FamilyReport> { family in
@@ -36,7 +37,7 @@ extension HostAgent {
         conflicts: facts.conflicts, degraded: ledger.degraded, managementSource: managementSource,
         settings: reported(shown.beside.settings), sshPorts: facts.listeningSSHPorts, leases: facts.leases,
         others: others, renewal: renewal(ledger.committed, programs),
-        lockdown: lockdownReport(ledger, shown.difference.lock))
+        lockdown: lockdownReport(ledger, shown.difference.lock), listening: facts.listening)
     } catch {
       throw Refusal("report", error)
     }

@@ -16,8 +16,7 @@ extension HostAgent {
     // since must not take running rules down.
     guard let nobody = AllowedSigners([]) else { throw Reason("an empty list of signers was refused") }
     let verifier = BundleVerifier(allowedSigners: nobody, fleet: fleet, host: host)
-    let needed = files.filter { !BundleFile.lockdowns.contains($0.key) }
-    return try verifier.readmit(try UnverifiedBundle(files: needed), accepted: accepted)
+    return try verifier.readmit(try UnverifiedBundle(files: files), accepted: accepted)
   }
 
   /// The committed bundle as it is on disk, still exactly what was signed.

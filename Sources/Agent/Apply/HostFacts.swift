@@ -1,4 +1,5 @@
 package import Core
+package import Wire
 
 /// What a report says of the machine itself.
 package protocol HostFacts: AnyObject {
@@ -16,6 +17,8 @@ package protocol HostFacts: AnyObject {
   var sshPorts: [UInt16] { get }
   /// Where sshd listens for others, as the kernel says; empty when that cannot be told.
   var listeningSSHPorts: [UInt16] { get }
+  /// Where its programs wait for others; nil when that cannot be told.
+  var listening: ListeningReport? { get }
   /// Whether it has an address from a DHCP server.
   var leases: PerFamily<Bool> { get }
   /// Of a file's content, or of where a link leads, by its path below the host's root; nil when it cannot be read. Cheap

@@ -68,14 +68,18 @@ package struct Rehearsal: Hashable, Sendable {
   package var sets: [UInt8]
   /// Ways in that must stay open; empty for no knock.
   package var knock: [KnockPath]
+  /// Lockdowns to be tried above the texts, one after the other, by the same knock.
+  package var layers: [LayerRehearsal]
 
   package init(
-    live: PerFamily<[UInt8]>? = nil, texts: PerFamily<RestoreText>, sets: [UInt8] = [], knock: [KnockPath] = []
+    live: PerFamily<[UInt8]>? = nil, texts: PerFamily<RestoreText>, sets: [UInt8] = [], knock: [KnockPath] = [],
+    layers: [LayerRehearsal] = []
   ) {
     self.live = live
     self.texts = texts
     self.sets = sets
     self.knock = knock
+    self.layers = layers
   }
 }
 
@@ -86,11 +90,16 @@ package struct Rehearsed: Hashable, Sendable {
   package var withoutLive: String?
   /// Nil when no knock was asked for.
   package var knock: KnockResult?
+  /// One for each that was asked for.
+  package var layers: [LayerRehearsed]
 
-  package init(saved: PerFamily<[UInt8]>, withoutLive: String? = nil, knock: KnockResult? = nil) {
+  package init(
+    saved: PerFamily<[UInt8]>, withoutLive: String? = nil, knock: KnockResult? = nil, layers: [LayerRehearsed] = []
+  ) {
     self.saved = saved
     self.withoutLive = withoutLive
     self.knock = knock
+    self.layers = layers
   }
 }
 

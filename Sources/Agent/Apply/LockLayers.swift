@@ -9,13 +9,27 @@ internal import Wire
 struct ProfileOnDisk {
   let staged: StagedProfile
   /// Of the layer alone, as its rehearsal printed it; nil where it was not rehearsed, and its shape has to do.
-  let expected: PerFamily<Digest>?
+  let expected: Expectation?
 }
 
 /// What both families are to hold.
 struct LockLayers {
   let layers: PerFamily<LockLayer>
-  var expected: PerFamily<Digest>?
+  var expected: Expectation?
+
+  /// Strictly parsed, and of a shape that can only shut.
+  static func parse(_ profile: StagedProfile) throws(Refusal) -> PerFamily<LockLayer> {
+    try PerFamily { (family) throws(Refusal) in
+      let file = "lockdown profile \(profile.entry.name), \(family)"
+      do {
+        let rules = try Ruleset.parse(policy: profile.rules[family], file: file, family: family)
+        return try LockLayer(rules, family)
+      } catch {
+        let words = SafeText.escape(ErrorChain(error).message)
+        throw Refusal(code: .profileAltered, detail: cut("\(file) is not one that can only shut: \(words)"))
+      }
+    }
+  }
 
   /// What old connections may go by, whoever began them.
   var patterns: [FlowPattern] { FlowPattern.patterns(layers.ipv4) + FlowPattern.patterns(layers.ipv6) }
@@ -46,23 +60,13 @@ extension HostAgent {
   func profileOnDisk(
     _ entry: ProfileEntry, at index: UInt8, of bundle: BundleName
   ) throws(OrderProblem) -> ProfileOnDisk {
-    ProfileOnDisk(staged: try StagedProfile(entry, found: store.profile(index, of: bundle)), expected: nil)
+    ProfileOnDisk(
+      staged: try StagedProfile(entry, found: store.profile(index, of: bundle)),
+      expected: store.rehearsedProfiles(of: bundle)?.expectation(of: entry))
   }
 
-  /// Strictly parsed, and of a shape that can only shut.
   func layers(of profile: ProfileOnDisk) throws(Refusal) -> LockLayers {
-    let entry = profile.staged.entry
-    let layers = try PerFamily { (family) throws(Refusal) in
-      let file = "lockdown profile \(entry.name), \(family)"
-      do {
-        let rules = try Ruleset.parse(policy: profile.staged.rules[family], file: file, family: family)
-        return try LockLayer(rules, family)
-      } catch {
-        let words = SafeText.escape(ErrorChain(error).message)
-        throw Refusal(code: .profileAltered, detail: cut("\(file) is not one that can only shut: \(words)"))
-      }
-    }
-    return LockLayers(layers: layers, expected: profile.expected)
+    LockLayers(layers: try LockLayers.parse(profile.staged), expected: profile.expected)
   }
 
   /// Kept in memory from the order on: a disk that went bad since must not change what is loaded.

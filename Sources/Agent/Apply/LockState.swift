@@ -26,10 +26,17 @@ struct LockMemory {
   /// In words, what only nf_tables itself tells of the layer.
   var kernel = PerFamily<String?>(ipv4: nil, ipv6: nil)
 
+  /// When profiles that fail were tried last.
+  var profilesTried: BootTime?
+
   static let pause = Duration.seconds(10)
+  static let profilePause = Duration.seconds(3600)
   private static let calm = Duration.seconds(600)
 
-  init(isPlainBehind: Bool = false) { self.isPlainBehind = isPlainBehind }
+  init(isPlainBehind: Bool = false, profilesTried: BootTime? = nil) {
+    self.isPlainBehind = isPlainBehind
+    self.profilesTried = profilesTried
+  }
 
   /// At once the first time, and ever more seldom for who takes it out again and again: the agent must not spend its host's
   /// time on a fight, nor fill its journal with one.

@@ -44,7 +44,10 @@ package final class LinuxFirewall: HostFirewall {
     request.sets = sets.copy(others, besides: own)
     request.ownSets = rehearsal.sets
     request.setProgram = sets.program ?? ""
-    if !rehearsal.knock.isEmpty { request.knock = KnockPlan(rehearsal.knock) }
+    if !rehearsal.knock.isEmpty {
+      request.knock = KnockPlan(rehearsal.knock, outsiders: rehearsal.layers.map(\.outsiders))
+    }
+    request.layers = rehearsal.layers.map(\.texts)
     return try rehearse(request)
   }
 

@@ -166,6 +166,7 @@ extension Document {
         }
       ),
       ("lockdown", report.lockdown.map(Document.init) ?? .null),
+      ("listening", report.listening.map(Document.init) ?? .null),
     ])
   }
 

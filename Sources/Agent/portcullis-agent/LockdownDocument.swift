@@ -1,7 +1,23 @@
 import Core
+import Ruleset
 import Wire
 
 extension Document {
+  init(_ listening: ListeningReport) {
+    self = .object([
+      (
+        "sockets",
+        .array(
+          listening.sockets.map {
+            .object([
+              ("transport", .string("\($0.transport)")), ("port", .number(UInt64($0.port))),
+              ("address", .string(AddressPrefix(bytes: $0.address).map { "\($0)" } ?? "")),
+            ])
+          })
+      ), ("omitted", .number(UInt64(clamping: listening.omitted))),
+    ])
+  }
+
   init(_ lockdown: LockdownReport) {
     self = .object([
       ("lock", lockdown.lock.map(Document.init) ?? .null), ("heard", .number(lockdown.heard.value)),

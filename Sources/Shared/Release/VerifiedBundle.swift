@@ -24,8 +24,7 @@ package struct VerifiedBundle: Sendable {
   /// Nil when it has none. What they say is not judged yet.
   package let sets: [UInt8]?
   package let sysctl: [UInt8]?
-  /// In the order of the manifest's lines. What their rules say is not judged yet. Empty when the host took it from its own
-  /// store: a release must not go down with a profile beside it, and an order judges its profile's files itself.
+  /// In the order of the manifest's lines. What their rules say is not judged yet.
   package let profiles: [StagedProfile]
   /// Who signed, sorted, each once. Empty when the host took it from its own store (`readmit`).
   package let principals: [String]
@@ -88,7 +87,7 @@ package struct BundleVerifier: Sendable {
     guard isRepeat || now < statement.expires else {
       throw .releaseExpired(statement.serial, expires: statement.expires, now: now)
     }
-    let content = try content(of: bundle, under: statement, with: bundle.lockdowns)
+    let content = try content(of: bundle, under: statement)
     if let installed, isRepeat, installed.manifest != content.manifestDigest {
       throw .equalSerialOtherBytes(statement.serial)
     }
@@ -99,8 +98,7 @@ package struct BundleVerifier: Sendable {
 
   /// Takes back from the host's own store what it accepted before, as after a restart. The digests, which the caller
   /// kept where only root writes, stand in for the signatures: those were checked then, and keys that have ended since
-  /// must not take running rules down. All else is checked as at first, except expiry, which gates installing only, and
-  /// lockdown profiles, which are not looked at.
+  /// must not take running rules down. All else is checked as at first, except expiry, which gates installing only.
   package func readmit(
     _ bundle: UnverifiedBundle, accepted: InstalledRelease
   ) throws(BundleProblem) -> VerifiedBundle {
@@ -113,7 +111,8 @@ package struct BundleVerifier: Sendable {
     guard statement.serial == accepted.serial else {
       throw .fileDiffers(.statement, reason: "its serial is \(statement.serial), accepted was \(accepted.serial)")
     }
-    let content = try content(of: bundle, under: statement, with: nil)
+    // A profile that went bad is no reason to run other rules than those that were signed.
+    let content = try content(of: bundle, under: statement, onlyGoodProfiles: true)
     guard content.manifestDigest == accepted.manifest else {
       throw .fileDiffers(
         .manifest, reason: "its digest is \(content.manifestDigest), accepted was \(accepted.manifest)")
@@ -132,9 +131,8 @@ package struct BundleVerifier: Sendable {
     let profiles: [StagedProfile]
   }
 
-  /// - Parameter lockdowns: nil to leave profiles out.
   private func content(
-    of bundle: UnverifiedBundle, under statement: ReleaseStatement, with lockdowns: [PerFamily<[UInt8]>]?
+    of bundle: UnverifiedBundle, under statement: ReleaseStatement, onlyGoodProfiles: Bool = false
   ) throws(BundleProblem) -> Content {
     let proof = try parsed { () throws(FormatProblem) in try InclusionProof.parse(bundle.proof) }
     guard proof.hosts == statement.hosts, proof.verifies(bundle.manifest, under: statement.root) else {
@@ -167,11 +165,15 @@ package struct BundleVerifier: Sendable {
       _ = try entry.check(content, as: file)
     }
     var profiles: [StagedProfile] = []
-    if let lockdowns {
-      profiles = try manifest.profiles.indices.map { (index) throws(BundleProblem) in
-        try StagedProfile(manifest.profiles[index], at: index, of: lockdowns)
+    for (index, entry) in manifest.profiles.enumerated() {
+      do throws(BundleProblem) {
+        profiles.append(try StagedProfile(entry, at: index, of: bundle.lockdowns))
+      } catch {
+        guard onlyGoodProfiles else { throw error }
       }
-      guard lockdowns.count == profiles.count else { throw .surplusFile(.lockdown(profiles.count, .ipv4)) }
+    }
+    guard onlyGoodProfiles || bundle.lockdowns.count == profiles.count else {
+      throw .surplusFile(.lockdown(profiles.count, .ipv4))
     }
     return Content(
       manifest: manifest, manifestDigest: Digest(of: bundle.manifest), rules: bundle.rules, sets: bundle.sets,

@@ -44,6 +44,8 @@ package enum WireLimit {
   package static let settingValue = 32
   /// Services named in a report.
   package static let sshPorts = 8
+  /// Sockets that wait for others.
+  package static let listening = 256
   /// Changes of the rules in one answer; of each the chains and processes named, and the name of a process.
   package static let changes = 64
   package static let changedChains = 32

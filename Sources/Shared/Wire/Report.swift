@@ -49,6 +49,8 @@ package struct Report: Hashable, Sendable {
   package var renewal: Renewal?
   /// Nil when its agent does not say.
   package var lockdown: LockdownReport?
+  /// Nil when its agent does not say, or could not tell.
+  package var listening: ListeningReport?
 
   package init(
     nonce: Nonce, host: HostID, fleet: FleetID, time: UTCTime, bootID: String, agentVersion: String,
@@ -58,7 +60,7 @@ package struct Report: Hashable, Sendable {
     conflicts: [String],
     degraded: String?, managementSource: String, settings: [SettingReport] = [],
     sshPorts: [UInt16] = [], leases: PerFamily<Bool>? = nil, others: OthersReport? = nil, renewal: Renewal? = nil,
-    lockdown: LockdownReport? = nil
+    lockdown: LockdownReport? = nil, listening: ListeningReport? = nil
   ) {
     self.nonce = nonce
     self.host = host
@@ -86,6 +88,7 @@ package struct Report: Hashable, Sendable {
     self.others = others
     self.renewal = renewal
     self.lockdown = lockdown
+    self.listening = listening
   }
 
   /// Those of them that are known here.

@@ -34,6 +34,12 @@ final class FakeFirewall: HostFirewall {
   var beforeLoad: ((FakeFirewall, Family) -> Void)?
   /// What the knock comes to.
   var knock: ([KnockPath]) -> KnockResult = { _ in .passed }
+  /// What the knock at a layer comes to, by its IPv4 text.
+  var layerKnock: (String) -> KnockResult = { _ in .passed }
+  /// A layer's text with these words does not load into a scratch stack.
+  var layerPoison: String?
+  /// Ports at which strangers are answered whatever layer is loaded.
+  var answered: [UInt16] = []
   /// The host's own rules do not load into a scratch stack.
   var withoutLive: String?
   private(set) var rehearsals: [Rehearsal] = []
@@ -81,7 +87,29 @@ final class FakeFirewall: HostFirewall {
     if let corruptRehearsal { scratch = corruptRehearsal(scratch) }
     return Rehearsed(
       saved: scratch.map { _, tables in printed(tables) }, withoutLive: rehearsal.live == nil ? nil : withoutLive,
-      knock: rehearsal.knock.isEmpty ? nil : knock(rehearsal.knock))
+      knock: rehearsal.knock.isEmpty ? nil : knock(rehearsal.knock),
+      layers: rehearsal.layers.map { rehearse($0, above: scratch, isKnockedAt: !rehearsal.knock.isEmpty) })
+  }
+
+  private func rehearse(_ layer: LayerRehearsal, above scratch: Kernel, isKnockedAt: Bool) -> LayerRehearsed {
+    do {
+      let printed = try PerFamily { family in
+        if let layerPoison, layer.texts[family].firstRange(of: Array(layerPoison.utf8)) != nil {
+          throw FirewallProblem(.refused, program: "restore", family: family, words: "no such match")
+        }
+        let saved = try Ruleset.parse(save: self.printed(scratch[family]), file: "scratch")
+        var tables: [String: RuleTable] = [:]
+        for table in LockLayer.split(saved).beneath.tables { tables[table.name] = table }
+        try RestoreInterpreter.run(
+          RestoreText(layer.texts[family], keepsOthers: true), on: &tables, family, backend)
+        return LockLayer.split(try Ruleset.parse(save: self.printed(tables), file: "scratch")).layer.canonical()
+      }
+      let text = String(decoding: layer.texts.ipv4, as: UTF8.self)
+      return .loaded(
+        LoadedLayer(printed: printed, knock: isKnockedAt ? layerKnock(text) : nil, answered: answered))
+    } catch {
+      return .refused("\(error)")
+    }
   }
 
   func load(_ text: RestoreText, into family: Family, within limit: Duration) throws(FirewallProblem) {

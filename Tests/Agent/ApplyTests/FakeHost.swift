@@ -11,9 +11,10 @@ final class FakeHost {
     let architecture = "x86_64"
     let kernel = "6.1.0"
     let conflicts: [String] = []
-    let sshPorts: [UInt16] = [22]
+    var sshPorts: [UInt16] = [22]
     let listeningSSHPorts: [UInt16] = [22]
     let leases = PerFamily(ipv4: true, ipv6: false)
+    var listening: ListeningReport? = ListeningReport([.init(.tcp, [0, 0, 0, 0], port: 22)!])
     /// Below the root.
     var files: [String: [UInt8]] = [:]
     func digest(ofFile path: String) -> Digest? { files[path].map { Digest(of: $0) } }

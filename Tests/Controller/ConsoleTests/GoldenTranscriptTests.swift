@@ -18,7 +18,7 @@ struct GoldenTranscriptTests {
     print("status of \(statuses.count) hosts: \(start.duration(to: .now))")
     #expect(status.split(separator: "\n", omittingEmptySubsequences: false).count - 1 <= 24)
     try Golden.compare(status, "status")
-    for host in ["web0500", "app0666"] {
+    for host in ["web0500", "web0700", "app0666", "app0700"] {
       try Golden.compare(StatusDocument(try await fleet.statuses(host)), "status-\(host)", [.text, .wide, .json])
     }
 

@@ -239,14 +239,15 @@ import Wire
   }
 
   @Test func `stored reports of the formats before are read`() throws {
-    // Stores keep reports for years. Format 6 said nothing of lockdowns.
+    // Stores keep reports for years. Format 6 said nothing of lockdowns, nor of what listens.
+    let lockdown = 1 + 1
     var old = report()
     old.degraded = "why"
-    var encoded = Array(old.encode().dropLast(1))
+    var encoded = Array(old.encode().dropLast(lockdown))
     encoded[1] = 6
     #expect(try Report(encoded: encoded) == old)
     // Format 5 said nothing of what others have, nor of renewals.
-    let others = 1 + 1 + 1
+    let others = 1 + 1 + lockdown
     encoded = Array(old.encode().dropLast(others))
     encoded[1] = 5
     #expect(try Report(encoded: encoded) == old)
@@ -421,11 +422,42 @@ import Wire
     sent.lockdown = LockdownReport(
       lock: lock, heard: Epoch(1), profiles: Array(repeating: profile, count: 9),
       lastLift: LiftReport(epoch: Epoch(1), cause: .console(long), at: sent.time))
+    sent.listening = ListeningReport(
+      (1...300).map { ListeningReport.Socket(.tcp, [UInt8](repeating: 9, count: 16), port: $0)! })
     let bytes = AgentMessage.report(sent).encode()
     #expect(bytes.count - 4 <= WireLimit.frame)
     let received = try Report(encoded: sent.encode())
     #expect(received.lockdown?.lock?.principals.count == BundleFile.maximumSignatures)
     #expect(received.lockdown?.profiles.count == WireLimit.profiles)
+    #expect(received.listening?.sockets.count == WireLimit.listening && received.listening?.omitted == 44)
+  }
+
+  @Test func `sockets are written in order and once, TCP first, and read only so`() throws {
+    func socket(_ transport: ListeningReport.Socket.Transport, _ port: UInt16, _ first: UInt8 = 0) throws
+      -> ListeningReport.Socket
+    { try #require(ListeningReport.Socket(transport, [first, 0, 0, 0], port: port)) }
+    let (udp, tcp, other) = (try socket(.udp, 53), try socket(.tcp, 443), try socket(.tcp, 443, 10))
+    var sent = report()
+    sent.listening = ListeningReport([udp, other, tcp, udp])
+    let read = try #require(try Report(encoded: sent.encode()).listening)
+    #expect(read.sockets == [tcp, other, udp] && read.omitted == 0)
+    #expect(tcp.isForAnyAddress && !other.isForAnyAddress)
+    let whole = sent.encode()
+    // Transport, port, family, address.
+    let size = 1 + 2 + 1 + 4
+    let (head, list) = (whole.dropLast(3 * size), whole.suffix(3 * size))
+    let parts = (0..<3).map { Array(list.dropFirst($0 * size).prefix(size)) }
+    let portless = [parts[0][0], 0, 0] + parts[0].dropFirst(3)
+    for wrong in [[1, 0, 2], [0, 0, 2], [0, 2, 1]].map({ $0.flatMap { parts[$0] } }) + [portless + parts[1] + parts[2]]
+    {
+      #expect(throws: WireProblem.malformedReport(.malformed(field: "socket"))) {
+        try Report(encoded: Array(head) + wrong)
+      }
+    }
+    let crowd = Array(head.dropLast(4)) + [0, 0, 1, 1] + list
+    #expect(
+      throws: WireProblem.malformedReport(.tooLong(field: "number of sockets", length: 257, limit: 256))
+    ) { try Report(encoded: crowd) }
   }
 
   @Test func `an order over its limits is refused, and a signature too many`() {

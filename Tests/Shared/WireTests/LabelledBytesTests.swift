@@ -142,9 +142,14 @@ import Wire
               LockdownReport.Profile(name: ProfileName("p")!, rank: LockRank(30)!),
               LockdownReport.Profile(name: ProfileName("q")!, rank: LockRank(1)!, problem: "n"),
             ],
-            lastLift: LiftReport(epoch: Epoch(6), cause: .console("c"), at: UTCTime(secondsSinceEpoch: 11))))),
+            lastLift: LiftReport(epoch: Epoch(6), cause: .console("c"), at: UTCTime(secondsSinceEpoch: 11))),
+          listening: ListeningReport(
+            [
+              ListeningReport.Socket(.udp, [UInt8](repeating: 0, count: 16), port: 53)!,
+              ListeningReport.Socket(.tcp, [192, 0, 2, 1], port: 443)!,
+            ], omitted: 7))),
       hex([
-        "length": "00000385", "type": "84", "format": "0007", "nonce": nonce32, "host": "00000001 68",
+        "length": "000003aa", "type": "84", "format": "0007", "nonce": nonce32, "host": "00000001 68",
         "fleet": "00000001 66", "time": "0000000000000001", "boot id": "00000001 62",
         "agent version": "00000001 76", "architecture": "00000001 61", "kernel": "00000001 6b", "backend": "01",
         "iptables version": "00000001 69", "committed follows": "01", "serial of commit": "0000000000000002",
@@ -182,6 +187,10 @@ import Wire
         "second profile": "00000001 71", "second rank": "0001", "second problem follows": "01",
         "second problem": "00000001 6e", "last lift follows": "01", "lifted epoch": "0000000000000006",
         "cause of lift": "02", "reason of lift": "00000001 63", "time of lift": "000000000000000b",
+        "listening follows": "01", "sockets left out": "00000007", "sockets": "00000002", "transport": "06",
+        "port of socket": "01bb", "family of socket": "00", "address of socket": "c0000201",
+        "other transport": "11", "other socket's port": "0035", "its family": "01",
+        "its address": "00000000000000000000000000000000",
       ])
     ),
     (

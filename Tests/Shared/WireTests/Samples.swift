@@ -223,7 +223,16 @@ extension Random {
       renewal: maybe {
         Renewal(from: $0.text(atMost: WireLimit.programs), to: $0.text(atMost: WireLimit.programs), at: $0.anyTime())
       },
-      lockdown: maybe { $0.anyLockdown() })
+      lockdown: maybe { $0.anyLockdown() }, listening: maybe { $0.anyListening() })
+  }
+
+  mutating func anyListening() -> ListeningReport {
+    ListeningReport(
+      (0..<Int.random(in: 0..<5, using: &self)).map { _ in
+        ListeningReport.Socket(
+          ListeningReport.Socket.Transport.allCases.randomElement(using: &self)!, bytes(.random(using: &self) ? 4 : 16),
+          port: .random(in: 1...65_535, using: &self))!
+      }, omitted: .random(in: 0...9, using: &self))
   }
 
   mutating func anyOthers() -> OthersReport {
