@@ -133,6 +133,10 @@ extension LockInterleavingTests {
       } else if case .failure = result {
         // Whoever starts the machine, or the agent, tries again.
         if move == .reboot { try reboot() } else if move == .restart { try scene.restart() }
+      } else if scene.agent.lockMemory.unrecordedLift != nil {
+        // Open until the agent starts anew.
+        #expect(move == .console && fails && scene.isOpen, place)
+        try scene.restart()
       }
       let ledger = try scene.host.ledger()
       if ledger.open == nil { waiting = nil }
@@ -171,7 +175,9 @@ extension LockInterleavingTests {
         plan.act = deliver(last.order)
       case .oldLock:
         guard floor > 1 else { return nil }
-        plan.act = deliver(try SignedOrders.lockdown(SignedOrders.terms(floor - 1), profile: profile.name))
+        // Not the bytes of the lock in force, which may be that old.
+        let terms = try SignedOrders.terms(floor - 1, reason: "another")
+        plan.act = deliver(try SignedOrders.lockdown(terms, profile: profile.name))
         plan.expected = .refusal(.olderEpoch)
       case .sameEpoch:
         guard floor > 0 else { return nil }

@@ -1,5 +1,3 @@
-package import Core
-
 // Management that comes out of a tunnel lives by the tunnel's own packets, which no management source sends.
 
 extension LockLayer {
