@@ -50,7 +50,7 @@ extension HostAgent {
           &machine, "take the \(family) rules of the lockdown out", { try removeLayer(family) }, { $0.loaded() })
       case .readGone:
         do {
-          for family in Family.allCases where !LockLayer.isGone(from: try wholeRuleset(family)) {
+          for family in Family.allCases where !LockLayer.isGone(from: try lockTable(family)) {
             throw Reason("\(family) still holds some of it")
           }
           next = machine.gone(at: clock.now())
@@ -84,14 +84,14 @@ extension HostAgent {
       switch manner {
       case .first: layer.first
       case .refill: layer.refill
-      case .mend: layer.mend(try wholeRuleset(family)) ?? layer.refill
+      case .mend: layer.mend(try lockTable(family)) ?? layer.refill
       }
     try firewall.load(RestoreText(text, keepsOthers: true), into: family, within: Self.loadLimit)
   }
 
   private func removeLayer(_ family: Family) throws {
     lockMemory.retryAt = bootClock.now() + LockMemory.pause
-    guard let text = LockLayer.removal(try wholeRuleset(family)) else { return }
+    guard let text = LockLayer.removal(try lockTable(family)) else { return }
     try firewall.load(RestoreText(text, keepsOthers: true), into: family, within: Self.loadLimit)
   }
 
@@ -103,7 +103,7 @@ extension HostAgent {
     // Other programs may print the same in other words.
     let known = [held, wanted.expected].compactMap(\.self).first { $0.programs == programs }
     let digests = try PerFamily { family in
-      let layer = LockLayer.split(try wholeRuleset(family)).layer
+      let layer = LockLayer.split(try lockTable(family)).layer
       if let words = wanted.layers[family].difference(layer) { throw Reason("\(family): \(words)") }
       guard let expected = known?.digests[family], expected != layer.digest else { return layer.digest }
       throw Reason("\(family): its rules are as many as were loaded, but not the same")
