@@ -1,6 +1,7 @@
 import AgentTestSupport
 import Apply
 import Core
+import Glibc
 import Release
 import Ruleset
 import Testing
@@ -196,6 +197,50 @@ import Wire
       }
       agent.lockTick()
       try Self.isIntact(agent, "opened")
+    }
+  }
+
+  /// PORTCULLIS_JUDGE_TIMES=1 judges; other work on the machine, and a build for debugging, make it more.
+  @Test(arguments: Backend.allCases) func `an order takes little more than the programs that it runs`(
+    backend: Backend
+  ) throws {
+    try onRealHost(backend) { host in
+      let agent = try Self.trusting(host)
+      try Self.apply(1, Self.plain, .owned, on: host, agent)
+      let many = (0..<10_000).map {
+        "-A OTHERS -s 10.\($0 / 250).\($0 % 250).1/32 -p tcp -m tcp --dport 80 -j ACCEPT\n"
+      }
+      let text = Array(("*filter\n:OTHERS - [0:0]\n" + many.joined() + "COMMIT\n").utf8)
+      let firewall = host.firewall()
+      for family in Family.allCases {
+        let own = family == .ipv4 ? text : Array("*filter\n:OTHERS - [0:0]\nCOMMIT\n".utf8)
+        try firewall.load(RestoreText(own, keepsOthers: true), into: family, within: .seconds(60))
+      }
+      let layers = try PerFamily { try LockLayer(parsing: Self.profile($0), $0) }
+      var (best, bare) = (Duration.seconds(60), Duration.seconds(60))
+      for round in 0..<3 {
+        let start = ContinuousClock.now
+        for family in [Family.ipv6, .ipv4] {
+          try firewall.load(RestoreText(layers[family].first, keepsOthers: true), into: family, within: .seconds(10))
+        }
+        _ = try firewall.cutFlows(sparing: [], within: .seconds(5))
+        let saved = try PerFamily { try firewall.save($0, table: LockLayer.table) }
+        bare = min(bare, start.duration(to: .now))
+        for family in Family.allCases {
+          let removal = try #require(LockLayer.removal(Ruleset.parse(save: saved[family], file: "saved")))
+          try firewall.load(RestoreText(removal, keepsOthers: true), into: family, within: .seconds(10))
+        }
+        let order = try SignedOrders.lockdown(SignedOrders.terms(UInt64(2 * round + 1)))
+        let begun = ContinuousClock.now
+        let obeyed = try agent.obey(order, from: .console(opened: LinuxBootClock().now()))
+        best = min(best, begun.duration(to: .now))
+        #expect(obeyed.result == .locked, "\(obeyed)")
+        _ = try agent.obey(
+          try SignedOrders.unlock(SignedOrders.terms(UInt64(2 * round + 2))),
+          from: .console(opened: LinuxBootClock().now()))
+      }
+      print("an order over its programs, \(backend.name), 10,000 rules beneath: \(best / bare) (\(best) over \(bare))")
+      if getenv("PORTCULLIS_JUDGE_TIMES") != nil { #expect(best / bare <= 1.5) }
     }
   }
 }
