@@ -43,7 +43,9 @@ package protocol AgentOperations: AnyObject {
   var lockDue: BootTime? { get }
 
   /// What a lock needs as time passes.
-  func lockTick()
+  ///
+  /// - Returns: whether the rules may be others now.
+  func lockTick() -> Bool
 
   /// Verifies what was staged as far as it can be without programs, so that an operator learns of a bad bundle early.
   func check(_ files: [BundleFile: [UInt8]]) throws(Refusal)

@@ -38,7 +38,6 @@ struct BundleSides {
     let manifest = bundle.manifest
     let rulesets = try bundle.rules?.map { (family, text) throws(Refusal) in try parse(text, family) }
     if let rulesets { try requireNamed(rulesets, by: beside.sets) }
-    try judge(bundle.profiles)
     return Side(rules: try rules(manifest, rulesets), beside: beside)
   }
 
@@ -54,7 +53,7 @@ struct BundleSides {
   }
 
   /// One that could open something, or would not do what it says, is refused in calm, not when it is ordered.
-  private static func judge(_ profiles: [StagedProfile]) throws(Refusal) {
+  static func judge(_ profiles: [StagedProfile]) throws(Refusal) {
     for (index, profile) in profiles.enumerated() {
       for family in Family.allCases {
         do throws(LockLayer.Refused) {

@@ -107,6 +107,7 @@ package final class HostAgent: AgentOperations {
       throw Refusal(error)
     }
     _ = try sides.side(of: bundle)
+    try BundleSides.judge(bundle.profiles)
     return bundle
   }
 

@@ -5,17 +5,71 @@ internal import Wire
 // The end of a lockdown that nobody sent an order for, and what is said of it.
 
 extension HostAgent {
-  func liftItself() {
+  /// Never onto a change that nobody confirmed yet.
+  ///
+  /// - Returns: whether it was tried.
+  func liftItself() -> Bool {
+    guard waiting == nil else { return false }
     var run = LockRun()
-    guard (try? perform(.lift(.itself, nil), &run)) == nil else { return }
+    if (try? perform(.lift(.itself, nil), &run)) == nil { lockMemory.retryAt = bootClock.now() + LockMemory.pause }
+    return true
+  }
+
+  /// Root can always lift: what cannot be recorded, or what no journal knows, is taken out all the same.
+  func liftAtConsole(_ order: LocalOrder) throws(Refusal) -> String {
+    guard let lock else { return try liftUnknown() }
+    let cause = LiftCause.console(cut(SafeText.escape(order.reason)))
+    let words = "the lockdown of order \(lock.epoch) (\(lock.profile.name)) is lifted"
+    var run = LockRun()
+    do throws(Refusal) {
+      _ = try perform(.lift(cause, nil), &run)
+    } catch {
+      guard (try? takeOutAll()) != nil else {
+        checkLock()
+        throw error
+      }
+      lockMemory.unrecordedLift = cause
+      lockMemory.retryAt = bootClock.now() + LockMemory.pause
+      return
+        "\(words), but that could not be recorded (\(SafeText.escape(error.detail))): as long as it is not, the next start "
+        + "of the agent, or of the host, locks it again"
+    }
+    if lockMemory.isPlainBehind { writePlainFiles() }
+    return words
+  }
+
+  private func liftUnknown() throws(Refusal) -> String {
+    let isFound = try takeOutStray()
+    if (try? ledger()) == nil {
+      do { try unlockPlainFiles() } catch { throw Refusal("take the lockdown out of the plain files", error) }
+    }
+    return isFound
+      ? "chains of a lockdown that the journal does not know are taken out"
+      : "this host is not locked down: there is nothing to lift"
+  }
+
+  /// Of a lift at the console: once there is room for it, or else it is taken out again should trying have loaded it.
+  func recordLift(_ cause: LiftCause) {
+    var run = LockRun()
+    guard (try? perform(.lift(cause, nil), &run)) == nil else { return }
+    _ = try? takeOutAll()
     lockMemory.retryAt = bootClock.now() + LockMemory.pause
   }
 
-  func liftAtConsole(_ order: LocalOrder) throws(Refusal) -> String {
-    guard let lock else { return "this host is not locked down: there is nothing to lift" }
-    var run = LockRun()
-    _ = try perform(.lift(.console(cut(SafeText.escape(order.reason))), nil), &run)
-    return "the lockdown of order \(lock.epoch) (\(lock.profile.name)) is lifted"
+  /// Chains of a lock that the journal does not know. Their names are ours alone, so nobody else can want them.
+  ///
+  /// - Returns: whether there were any.
+  func takeOutStray() throws(Refusal) -> Bool {
+    do { return try takeOutAll() } catch { throw Refusal("take out the chains of a lockdown", error) }
+  }
+
+  private func takeOutAll() throws -> Bool {
+    var isFound = false
+    for family in [Family.ipv6, .ipv4] {
+      if try takeOut(family) { isFound = true }
+      try requireGone(family)
+    }
+    return isFound
   }
 
   /// Nobody would be left to lift it.

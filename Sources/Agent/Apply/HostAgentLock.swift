@@ -8,6 +8,8 @@ package import Wire
 /// How one run of the machine went.
 struct LockRun {
   var times = Obeyed.Times()
+  /// Something was loaded, or taken out, or tried to be.
+  var hasChanged = false
 }
 
 extension HostAgent {
@@ -28,21 +30,43 @@ extension HostAgent {
     switch judged.verdict {
     case .lock(let entry):
       let (lock, layers) = try lock(with: entry, by: order, judged)
+      let carried = try requireWayIn(layers, entry, judged.manifest?.sources ?? [])
       var answer = try begun(.lock(lock, voids: waiting?.drive.plan.id))
-      answer.warnings += stranded(connection, by: layers)
+      answer.warnings += carried + stranded(connection, by: layers)
       return obeyed(order, answer, run)
     case .drill(let entry):
       let (_, layers) = try lock(with: entry, by: order, judged)
-      let warnings = try drill(layers, entry)
+      let carried = try requireWayIn(layers, entry, judged.manifest?.sources ?? [])
+      let warnings = try carried + drill(layers, entry)
       run.times.verify = Self.microseconds(bootClock.now() - start)
       return Obeyed(
         epoch: order.terms.epoch, result: .drilled, lock: lockReport(), times: run.times,
         warnings: warnings + stranded(connection, by: layers))
-    case .inForce: return obeyed(order, try begun(.repeated), run)
+    case .inForce:
+      // Root lifted it.
+      let isLifted = lockMemory.unrecordedLift != nil
+      return obeyed(order, try begun(isLifted ? .hear(nil, .ended) : .repeated), run)
     case .ended: return obeyed(order, try begun(.hear(nil, .ended)), run)
     case .outOfScope: return obeyed(order, try begun(.hear(newlyHeard(order), .outOfScope)), run)
-    case .nothingToLift: return obeyed(order, try begun(.hear(newlyHeard(order), .nothingToLift)), run)
-    case .lift: return obeyed(order, try begun(.lift(.order(order.terms.epoch), order.asHeard)), run)
+    case .nothingToLift:
+      let stray = Result { () throws(Refusal) in try takeOutStray() }
+      var answer = try begun(.hear(newlyHeard(order), .nothingToLift))
+      switch stray {
+      case .success(false): break
+      case .success(true):
+        answer.result = .lifted
+        answer.warnings.append("chains of a lockdown that this host's journal does not know were taken out")
+      case .failure(let refusal):
+        answer.warnings.append(
+          "whether a lockdown is left that the journal does not know is unknown: \(refusal.detail)")
+      }
+      return obeyed(order, answer, run)
+    case .lift:
+      // Nothing may be opened onto a change that nobody confirmed.
+      do { try takeBackWaiting(because: "an unlock order arrived") } catch {
+        throw Refusal("take the change that waits back", error)
+      }
+      return obeyed(order, try begun(.lift(.order(order.terms.epoch), order.asHeard)), run)
     }
   }
 
@@ -54,10 +78,10 @@ extension HostAgent {
   private func verified(_ delivery: OrderDelivery) throws(Refusal) -> VerifiedOrder {
     let signers: AllowedSigners
     let thresholds: Thresholds
-    let floor: EpochFloor?
+    let ledger: Ledger
     do {
       guard let journal else { throw Reason("the journal is not open") }
-      floor = journal.ledger.epochFloor
+      ledger = journal.ledger
       (signers, thresholds) = try trustedSigners()
     } catch {
       throw Refusal("read whom this host trusts", error)
@@ -70,7 +94,7 @@ extension HostAgent {
     do throws(OrderProblem) {
       let order = try UnverifiedOrder(kind: kind, statement: delivery.statement, signatures: delivery.signatures)
       return try OrderVerifier(allowedSigners: signers, thresholds: thresholds, fleet: fleet)
-        .verify(order, now: clock.now(), floor: floor)
+        .verify(order, now: clock.now(), floor: ledger.epochFloor, inForce: ledger.lock?.order.order)
     } catch {
       throw Refusal(error)
     }

@@ -19,10 +19,10 @@ extension HostAgent {
       case .journal(let record):
         time = \.journal
         next = attempt(&machine, "write the journal", { try append(record) }, { $0.journalled() })
-        if case .lifted = record, lock == nil { forgetLock() }
-        if case .lockdown = record { lockMemory.isPlainBehind = true }
+        noteLock(record)
       case .load(let side, let manner, let family, let attempt):
         time = \.load
+        run.hasChanged = true
         if family == .ipv6 { pause(before: attempt - 1) }
         next = self.attempt(
           &machine, "load the \(family) rules of the lockdown", { try loadLayer(side, manner, family) },
@@ -39,20 +39,22 @@ extension HostAgent {
         time = \.reread
         do {
           next = machine.matched(try rereadLayer(side))
-          lockMemory.retryAt = nil
+          noteRead(before: next)
         } catch {
           next = machine.failed(Refusal("read the lockdown back", error))
         }
-      case .takeBack: next = attempt(&machine, "take the change that waited back", takeBackVoided, { $0.tookBack() })
+      case .takeBack:
+        next = attempt(
+          &machine, "take the change that waited back",
+          { try takeBackWaiting(because: "a lockdown order arrived") }, { $0.tookBack() })
       case .remove(let family, let attempt):
+        run.hasChanged = true
         if family == .ipv6 { pause(before: attempt - 1) }
         next = self.attempt(
           &machine, "take the \(family) rules of the lockdown out", { try removeLayer(family) }, { $0.loaded() })
       case .readGone:
         do {
-          for family in Family.allCases where !LockLayer.isGone(from: try wholeRuleset(family)) {
-            throw Reason("\(family) still holds some of it")
-          }
+          for family in Family.allCases { try requireGone(family) }
           next = machine.gone(at: clock.now())
         } catch {
           next = machine.failed(Refusal("see that the lockdown is gone", error))
@@ -77,22 +79,19 @@ extension HostAgent {
   }
 
   private func loadLayer(_ side: LockdownMachine.Side, _ manner: LockdownMachine.Manner, _ family: Family) throws {
-    // Until it is read back nobody knows what there is.
-    lockMemory.retryAt = bootClock.now() + LockMemory.pause
+    beginToChange()
     let layer = try requireLayers(side).layers[family]
-    let text: [UInt8] =
-      switch manner {
-      case .first: layer.first
-      case .refill: layer.refill
-      case .mend: layer.mend(try wholeRuleset(family)) ?? layer.refill
-      }
-    try firewall.load(RestoreText(text, keepsOthers: true), into: family, within: Self.loadLimit)
+    if side == .builtIn, let lock, (try? orderedLayers(lock)) != nil { try requireReadable() }
+    switch manner {
+    case .first: try loadOfLayer(layer.first, family)
+    case .refill: try loadOfLayer(layer.refill, family)
+    case .mend: try mend(layer)
+    }
   }
 
   private func removeLayer(_ family: Family) throws {
-    lockMemory.retryAt = bootClock.now() + LockMemory.pause
-    guard let text = LockLayer.removal(try wholeRuleset(family)) else { return }
-    try firewall.load(RestoreText(text, keepsOthers: true), into: family, within: Self.loadLimit)
+    beginToChange()
+    try takeOut(family)
   }
 
   /// What was printed of it, if that is what this side should be.
@@ -103,7 +102,7 @@ extension HostAgent {
     // Other programs may print the same in other words.
     let known = [held, wanted.expected].compactMap(\.self).first { $0.programs == programs }
     let digests = try PerFamily { family in
-      let layer = LockLayer.split(try wholeRuleset(family)).layer
+      let layer = LockLayer.split(try layeredRuleset(family)).layer
       if let words = wanted.layers[family].difference(layer) { throw Reason("\(family): \(words)") }
       guard let expected = known?.digests[family], expected != layer.digest else { return layer.digest }
       throw Reason("\(family): its rules are as many as were loaded, but not the same")
@@ -111,8 +110,8 @@ extension HostAgent {
     return Expectation(digests: digests, programs: programs)
   }
 
-  private func takeBackVoided() throws {
-    switch expire(because: "a lockdown order arrived") {
+  func takeBackWaiting(because why: String) throws {
+    switch expire(because: why) {
     case .failure(let refusal): throw refusal
     case .success(let outcome):
       if outcome.result == .failed { throw Reason(outcome.detail) }
@@ -120,5 +119,33 @@ extension HostAgent {
     }
   }
 
-  private func forgetLock() { lockMemory = LockMemory(isPlainBehind: true, profilesTried: lockMemory.profilesTried) }
+  // MARK: - What is remembered of it
+
+  /// Until it is read back nobody knows what there is.
+  private func beginToChange() {
+    lockMemory.retryAt = bootClock.now() + LockMemory.pause
+    lockMemory.isUnread = true
+  }
+
+  private func noteRead(before next: LockdownMachine.Action) {
+    lockMemory.isUnread = false
+    // What cannot be recorded is tried again.
+    if case .journal = next {
+      lockMemory.retryAt = bootClock.now() + LockMemory.pause
+    } else {
+      lockMemory.retryAt = nil
+    }
+  }
+
+  /// A record that is not durable changed nothing.
+  private func noteLock(_ record: JournalRecord) {
+    if case .lockdown(let new, _) = record, lock?.order == new.order {
+      lockMemory.isPlainBehind = true
+      lockMemory.unrecordedLift = nil
+    }
+    if case .locked(_, let held) = record, lock?.held == held { lockMemory.retryAt = nil }
+    if case .lifted = record, lock == nil {
+      lockMemory = LockMemory(isPlainBehind: true, profilesTried: lockMemory.profilesTried)
+    }
+  }
 }

@@ -47,8 +47,9 @@ extension HostAgent {
       try? settle()
       ledger = try self.ledger()
     } catch {
-      // Without the journal nobody knows what was committed last.
-      let why = "\(ErrorChain(error).message)"
+      // Without the journal nobody knows what was committed last, nor what locked.
+      let isLocked = bringPlainLock()
+      let why = ErrorChain(error).message + (isLocked ? "; the lockdown in the plain files is loaded above it" : "")
       try loadSafePolicy(why: why, known: nil)
       return .safePolicy(why: why)
     }
@@ -155,6 +156,7 @@ extension HostAgent {
         try requireLoaded(target)
         if isLast { keepSafePrinted() }
         noteKernel(target.rules, of: nil)
+        checkLock()
         return
       } catch {
         last = error

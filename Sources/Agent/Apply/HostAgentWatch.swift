@@ -84,6 +84,7 @@ extension HostAgent {
     let ledger = try ledger()
     guard let committed = ledger.committed else { return nil }
     let shown = try shownComplete(committed, programs)
+    noteLook(shown.difference.lock)
     // Nobody saw then that all is as it was.
     if let stale = shown.others.stale, shown.others.unread.isEmpty { throw Reason(stale) }
     let families = PerFamily<Sighting.Side> { family in

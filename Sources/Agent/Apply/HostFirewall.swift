@@ -17,8 +17,8 @@ package protocol HostFirewall: AnyObject {
   /// have changed.
   func load(_ text: RestoreText, into family: Family, within limit: Duration) throws(FirewallProblem)
 
-  /// What the save program prints for the kernel's rules as they are.
-  func save(_ family: Family) throws(FirewallProblem) -> [UInt8]
+  /// What the save program prints for the kernel's rules as they are, of one table or of all.
+  func save(_ family: Family, table: String?) throws(FirewallProblem) -> [UInt8]
 
   /// The names of all ipsets there are, anybody's. Throws where the host has no program for them.
   func setNames(within limit: Duration) throws(FirewallProblem) -> [String]
@@ -45,6 +45,10 @@ package protocol HostFirewall: AnyObject {
 
   /// Everything that nf_tables holds, anybody's, as the kernel says; nil where it has no nf_tables.
   func nftables(sets scope: SetScope) throws(FirewallProblem) -> NftablesState?
+}
+
+extension HostFirewall {
+  package func save(_ family: Family) throws(FirewallProblem) -> [UInt8] { try save(family, table: nil) }
 }
 
 /// What a restore program is fed.

@@ -60,6 +60,12 @@ struct LoadTarget {
     return target
   }
 
+  /// The same without the layer of a lockdown; nil where it has no place for one.
+  func bare(_ family: Family, from saved: Ruleset) -> PreparedLoad? {
+    guard inputs?[family].tables.contains(LockLayer.table) == true else { return nil }
+    return beneath(nil).prepare(family, from: saved)
+  }
+
   /// - Parameter saved: a fresh read, where one is needed.
   func prepare(_ family: Family, from saved: Ruleset) -> PreparedLoad {
     let (texts, owned) = change(family, from: saved)

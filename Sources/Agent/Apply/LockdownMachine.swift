@@ -23,8 +23,12 @@ package struct LockdownMachine: Sendable {
     case recording(Work)
     /// LOCKDOWN is durable; a family is being loaded.
     case loading(Work, Family)
+    /// IPv6 would not load; IPv4 is being loaded all the same, so that what can be shut is.
+    case loadingAlone(Work, Refusal)
     /// Both are loaded; old flows are being cut.
     case cutting(Work)
+    /// IPv4 alone is loaded; old flows are being cut.
+    case cuttingAlone(Work, Refusal)
     /// Both are loaded and are being read back.
     case rereading(Work)
     /// What should be there is being read, and nothing was loaded.
@@ -58,6 +62,8 @@ package struct LockdownMachine: Sendable {
     var voids = false
     var flowsCut = 0
     var warnings: [String] = []
+    /// A side would not load in IPv6, and did in IPv4.
+    var shutsAlone = false
   }
 
   private struct Lift: Hashable, Sendable {
@@ -99,8 +105,9 @@ package struct LockdownMachine: Sendable {
     case (.unlocked, .lift(_, let floor)): return hear(floor, .nothingToLift)
     case (.locked, .hear(let floor, let result)), (.unlocked, .hear(let floor, let result)):
       return hear(floor, result)
-    case (.hearing, _), (.recording, _), (.loading, _), (.cutting, _), (.rereading, _), (.checking, _), (.closing, _),
-      (.takingBack, _), (.noting, _), (.removing, _), (.missing, _), (.ending, _), (.ended, _):
+    case (.hearing, _), (.recording, _), (.loading, _), (.loadingAlone, _), (.cutting, _), (.cuttingAlone, _),
+      (.rereading, _), (.checking, _), (.closing, _), (.takingBack, _), (.noting, _), (.removing, _), (.missing, _),
+      (.ending, _), (.ended, _):
       return outOfTurn("begin")
     }
   }
@@ -113,7 +120,8 @@ package struct LockdownMachine: Sendable {
     case .closing(let work): return finish(work)
     case .noting(let lift): return remove(lift)
     case .ending: return answer(LockAnswer(.lifted))
-    case .unlocked, .locked, .loading, .cutting, .rereading, .checking, .takingBack, .removing, .missing, .ended:
+    case .unlocked, .locked, .loading, .loadingAlone, .cutting, .cuttingAlone, .rereading, .checking, .takingBack,
+      .removing, .missing, .ended:
       return outOfTurn("journalled")
     }
   }
@@ -128,14 +136,18 @@ package struct LockdownMachine: Sendable {
       guard work.cuts else { return reread(work) }
       state = .cutting(work)
       return .cutFlows(work.side)
+    case .loadingAlone(var work, let refusal):
+      work.shutsAlone = true
+      state = .cuttingAlone(work, refusal)
+      return .cutFlows(work.side)
     case .removing(let lift, .ipv6):
       state = .removing(lift, .ipv4)
       return .remove(.ipv4, attempt: lift.attempt)
     case .removing(let lift, .ipv4):
       state = .missing(lift)
       return .readGone
-    case .unlocked, .locked, .hearing, .recording, .cutting, .rereading, .checking, .closing, .takingBack, .noting,
-      .missing, .ending, .ended:
+    case .unlocked, .locked, .hearing, .recording, .cutting, .cuttingAlone, .rereading, .checking, .closing,
+      .takingBack, .noting, .missing, .ending, .ended:
       return outOfTurn("loaded")
     }
   }
@@ -145,8 +157,11 @@ package struct LockdownMachine: Sendable {
     case .cutting(var work):
       work.flowsCut += count
       return reread(work)
-    case .unlocked, .locked, .hearing, .recording, .loading, .rereading, .checking, .closing, .takingBack, .noting,
-      .removing, .missing, .ending, .ended:
+    case .cuttingAlone(var work, let refusal):
+      work.flowsCut += count
+      return giveUp(work, refusal)
+    case .unlocked, .locked, .hearing, .recording, .loading, .loadingAlone, .rereading, .checking, .closing,
+      .takingBack, .noting, .removing, .missing, .ending, .ended:
       return outOfTurn("cut")
     }
   }
@@ -160,8 +175,8 @@ package struct LockdownMachine: Sendable {
       work.lock.held = held
       state = .closing(work)
       return .journal(.locked(work.lock.epoch, held))
-    case .unlocked, .locked, .hearing, .recording, .loading, .cutting, .closing, .takingBack, .noting, .removing,
-      .missing, .ending, .ended:
+    case .unlocked, .locked, .hearing, .recording, .loading, .loadingAlone, .cutting, .cuttingAlone, .closing,
+      .takingBack, .noting, .removing, .missing, .ending, .ended:
       return outOfTurn("matched")
     }
   }
@@ -172,8 +187,8 @@ package struct LockdownMachine: Sendable {
     case .missing(let lift):
       state = .ending(lift)
       return .journal(.lifted(lift.cause, now))
-    case .unlocked, .locked, .hearing, .recording, .loading, .cutting, .rereading, .checking, .closing, .takingBack,
-      .noting, .removing, .ending, .ended:
+    case .unlocked, .locked, .hearing, .recording, .loading, .loadingAlone, .cutting, .cuttingAlone, .rereading,
+      .checking, .closing, .takingBack, .noting, .removing, .ending, .ended:
       return outOfTurn("gone")
     }
   }
@@ -181,8 +196,8 @@ package struct LockdownMachine: Sendable {
   package mutating func tookBack() -> Action {
     switch state {
     case .takingBack(let end): return answer(end)
-    case .unlocked, .locked, .hearing, .recording, .loading, .cutting, .rereading, .checking, .closing, .noting,
-      .removing, .missing, .ending, .ended:
+    case .unlocked, .locked, .hearing, .recording, .loading, .loadingAlone, .cutting, .cuttingAlone, .rereading,
+      .checking, .closing, .noting, .removing, .missing, .ending, .ended:
       return outOfTurn("tookBack")
     }
   }
@@ -194,7 +209,12 @@ package struct LockdownMachine: Sendable {
       // Nothing of it is durable.
       state = .ended
       return .refuse(refusal)
-    case .loading(let work, _), .rereading(let work): return retry(work, refusal)
+    case .loading(let work, .ipv6):
+      guard work.attempt == Self.maximumTries, !work.shutsAlone else { return retry(work, refusal) }
+      state = .loadingAlone(work, refusal)
+      return .load(work.side, .mend, .ipv4, attempt: work.attempt)
+    case .loadingAlone(let work, let first): return giveUp(work, first)
+    case .loading(let work, .ipv4), .rereading(let work): return retry(work, refusal)
     case .checking(var work):
       work.cuts = true
       work.manner = .mend
@@ -204,6 +224,9 @@ package struct LockdownMachine: Sendable {
       // The rules shut whoever they shut all the same.
       work.warnings.append("old connections were not all cut: \(refusal.detail)")
       return reread(work)
+    case .cuttingAlone(var work, let first):
+      work.warnings.append("old connections were not all cut: \(refusal.detail)")
+      return giveUp(work, first)
     case .closing(var work):
       // The kernel is right; recovery reads it and records it.
       work.warnings.append("that it was read back could not be recorded: \(refusal.detail)")
@@ -259,21 +282,28 @@ package struct LockdownMachine: Sendable {
   }
 
   private mutating func retry(_ work: Work, _ refusal: Refusal) -> Action {
+    guard work.attempt < Self.maximumTries else { return giveUp(work, refusal) }
     var next = work
     next.manner = .mend
-    if work.attempt < Self.maximumTries {
-      next.attempt += 1
-    } else if work.side == .ordered {
+    next.attempt += 1
+    return load(next)
+  }
+
+  /// A side that would not load.
+  private mutating func giveUp(_ work: Work, _ refusal: Refusal) -> Action {
+    var next = work
+    next.manner = .mend
+    guard work.side == .builtIn else {
       next.side = .builtIn
       next.attempt = 1
       next.warnings.append(
-        "profile \(work.lock.profile.name) would not load, so the built-in one did: \(refusal.detail)")
-    } else {
-      if case .answer = work.end { next.end = .answer(.locking) }
-      next.warnings.append("nothing would load yet: \(refusal.detail)")
-      return finish(next)
+        "profile \(work.lock.profile.name) would not load, so the built-in one was tried: \(refusal.detail)")
+      return load(next)
     }
-    return load(next)
+    if case .answer = work.end { next.end = .answer(.locking) }
+    let what = work.shutsAlone ? "IPv4 alone is shut, nothing would load in IPv6 yet" : "nothing would load yet"
+    next.warnings.append("\(what): \(refusal.detail)")
+    return finish(next)
   }
 
   private mutating func finish(_ work: Work) -> Action {

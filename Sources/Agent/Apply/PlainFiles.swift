@@ -109,6 +109,36 @@ extension HostAgent {
     return texts
   }
 
+  /// What they lock with, for a host that has nothing else left to know it from. What cannot be read of it is made up for by
+  /// what shuts more; nil where they do not lock.
+  func plainLayers() -> PerFamily<LockLayer>? {
+    let texts = PerFamily { family in plainLayer(family) }
+    guard texts.ipv4 != nil || texts.ipv6 != nil else { return nil }
+    return try? PerFamily { family in
+      if let text = texts[family], let layer = try? LockLayer(loadedBy: text, family) { return layer }
+      return try builtInLayers().layers[family]
+    }
+  }
+
+  private func plainLayer(_ family: Family) -> ArraySlice<UInt8>? {
+    let text = store.readFile("\(PlainFile.safe)/\(family).rules", atMost: Self.maximumPlainSize)
+    return text.flatMap { text in LockLayer.start(in: text).map { text[$0...] } }
+  }
+
+  /// Where they cannot be made anew.
+  func unlockPlainFiles() throws {
+    for directory in [PlainFile.committed, PlainFile.safe] {
+      for family in Family.allCases {
+        let name = "\(directory)/\(family).rules"
+        guard let text = try state.read(name, atMost: Self.maximumPlainSize), let start = LockLayer.start(in: text)
+        else {
+          continue
+        }
+        try state.replace(name, in: directory, with: Array(text[..<start]))
+      }
+    }
+  }
+
   private func write(_ texts: [String: [UInt8]?]) {
     for (name, text) in texts.sorted(by: { $0.key < $1.key }) {
       guard let text else {

@@ -164,7 +164,7 @@ package final class Daemon {
       timer.expired(result.confirmBy, at: .now)
       watching?.acted(at: .now)
       if let end { configuration.log(Notes.expired(because: why, end, from: changedFrom)) }
-    case .tendedLock: watching?.acted(at: .now)
+    case .tendedLock(let mayMoveRules): if mayMoveRules { watching?.acted(at: .now) }
     case .nothingToExpire: timer.expired(result.confirmBy, at: .now)
     case .looked(let looked):
       let problem = watching?.lastProblem

@@ -33,11 +33,11 @@ enum Job: Sendable {
   }
 
   /// Jobs of a higher one are done first. A flood of questions must not make a confirmation late, and nothing may come
-  /// before the end of a change whose time is over, but for that an order comes before all that is asked.
+  /// before the end of a change whose time is over. Orders wait their turn among what decides: whoever may connect may send
+  /// them, signed or not, and a flood of them must not keep a confirmation, root, or the end of a lockdown waiting.
   var urgency: Int {
     switch self {
-    case .expire: 3
-    case .work(.order, _): 2
+    case .expire: 2
     case .work(let work, _): work.decides ? 1 : 0
     case .tendLock: 1
     case .look, .keepChanges: -1
@@ -99,7 +99,7 @@ struct JobResult: Sendable {
     case expired(because: String, Result<Outcome, Refusal>?)
     /// The change that was meant had ended before the worker came to it.
     case nothingToExpire
-    case tendedLock
+    case tendedLock(mayMoveRules: Bool)
     case looked(Looked)
     case keptChanges(ChangeLog)
   }

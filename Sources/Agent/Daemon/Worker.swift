@@ -125,9 +125,7 @@ final class Worker: Sendable {
         return .nothingToExpire
       }
       return .expired(because: order.why, operations.expire(because: order.why))
-    case .tendLock:
-      operations.lockTick()
-      return .tendedLock
+    case .tendLock: return .tendedLock(mayMoveRules: operations.lockTick())
     case .look(let actors, let isWatched): return .looked(look(for: actors, isWatched, operations))
     case .keepChanges:
       try? operations.keepChanges()

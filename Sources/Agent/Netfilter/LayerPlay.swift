@@ -17,6 +17,7 @@ struct LayerPlay {
 
   /// - Parameter saved: what the stack holds; a lockdown in force with it, maybe.
   func play(_ layers: [PerFamily<[UInt8]>], above saved: PerFamily<[UInt8]>) -> [Tried] {
+    // All of it at first, later of the layers' table alone.
     var held = saved
     return layers.enumerated().map { index, texts in
       do throws(FirewallProblem) {
@@ -25,7 +26,8 @@ struct LayerPlay {
           try calls.restore(RestoreText(texts[family], keepsOthers: true), by: programs[family])
         }
         held = try save()
-        return Tried(end: .success(try printed(held)), round: knock?.round(saved: held, layer: index))
+        return Tried(
+          end: .success(try printed(held)), round: knock?.round(saved: saved.map { $1 + held[$0] }, layer: index))
       } catch {
         // One that fails may have loaded a half of it, which the next one must not find.
         if let now = try? save() { held = now }
@@ -35,7 +37,9 @@ struct LayerPlay {
   }
 
   private func save() throws(FirewallProblem) -> PerFamily<[UInt8]> {
-    try PerFamily { (family) throws(FirewallProblem) in try calls.save(by: programs[family]) }
+    try PerFamily { (family) throws(FirewallProblem) in
+      try calls.save(by: programs[family], table: LockLayer.table)
+    }
   }
 
   private func clear(_ held: PerFamily<[UInt8]>) throws(FirewallProblem) {

@@ -48,6 +48,8 @@ package final class LinuxFacts: HostFacts {
 
   package var leases: PerFamily<Bool> { Leases.found(root: root) }
 
+  package func tunnel(towards source: String) -> String? { ManagementLink.tunnel(towards: source) }
+
   package func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds> {
     try TCPConnections.read(to: ports)
   }

@@ -55,8 +55,8 @@ package final class LinuxFirewall: HostFirewall {
     try changing.restore(text, by: finder.programs()[family], within: limit)
   }
 
-  package func save(_ family: Family) throws(FirewallProblem) -> [UInt8] {
-    try reading.save(by: finder.programs()[family])
+  package func save(_ family: Family, table: String?) throws(FirewallProblem) -> [UInt8] {
+    try reading.save(by: finder.programs()[family], table: table)
   }
 
   package func setNames(within limit: Duration) throws(FirewallProblem) -> [String] {

@@ -30,6 +30,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
   case hostWithoutPolicy = "host-without-policy"
   case sameRank = "same-rank"
   case lockdownWithoutDNS = "lockdown-without-dns"
+  case lockdownWithoutTime = "lockdown-without-time"
   case sshPortDisagrees = "ssh-port-disagrees"
   /// What the inventory's own reader has to say.
   case inventoryWarning = "inventory-warning"
@@ -46,7 +47,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .shadowedRule, .duplicateRule, .acceptAfterCatchAll, .oneFamilyOnly, .logWithoutLimit, .masqueradeEverything,
       .sourcePortAccept, .forwardingDisabled, .noDHCPClient, .closedFamily, .unusedSet, .unusedService, .unusedSchedule,
       .expiredItem, .unknownHelper, .policyWithoutHosts, .hostWithoutPolicy, .sameRank, .lockdownWithoutDNS,
-      .sshPortDisagrees, .inventoryWarning,
+      .lockdownWithoutTime, .sshPortDisagrees, .inventoryWarning,
       .notTriedHere:
       .warning
     }
@@ -78,6 +79,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .hostWithoutPolicy: "a host that no policy applies to"
     case .sameRank: "two lockdown profiles of one rank"
     case .lockdownWithoutDNS: "a lockdown that serves on without DNS"
+    case .lockdownWithoutTime: "a lockdown without a way to the time"
     case .sshPortDisagrees: "a port of SSH that sshd does not listen on"
     case .inventoryWarning: "something of the inventory that is not understood"
     case .doesNotLoad: "a rule that no Linux takes"
@@ -112,6 +114,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .hostWithoutPolicy: "Nothing filters it."
     case .sameRank: "While a host is locked by one of them, an order for the other replaces it."
     case .lockdownWithoutDNS: "What the host still serves may wait for names with each request."
+    case .lockdownWithoutTime: "Its clock runs away, by which it judges orders and keys."
     case .sshPortDisagrees: "Rules for ssh open a port where nobody listens, and not the one that is needed."
     case .inventoryWarning: "Rules are made of what was read, and of nothing else."
     case .doesNotLoad: "Every host would refuse the whole ruleset, and keep what it has."
@@ -144,6 +147,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .hostWithoutPolicy: "Put the host into a group that has a policy."
     case .sameRank: "Give the stricter one a higher rank."
     case .lockdownWithoutDNS: "Keep the way to the DNS servers."
+    case .lockdownWithoutTime: "Keep the way to the time servers."
     case .sshPortDisagrees: "Correct `portcullis_ssh_port`, or leave it out."
     case .inventoryWarning: "See the message."
     case .doesNotLoad: "Correct the rule: the message has the words of iptables or of the kernel."

@@ -191,6 +191,7 @@ private struct Findings {
         case .policyWithoutHosts: .policyWithoutHosts
         case .sameRank: .sameRank
         case .lockdownWithoutDNS: .lockdownWithoutDNS
+        case .lockdownWithoutTime: .lockdownWithoutTime
         }
       let said = remark.diagnostic
       add(LintFinding(rule, at: said.location, said.message, hint: said.hint, subject: remark.subject), nil)

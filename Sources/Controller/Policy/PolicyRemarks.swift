@@ -5,7 +5,7 @@ package import Inventory
 package struct PolicyRemark: Hashable, Sendable {
   package enum Kind: Hashable, Sendable {
     case unusedSet, unusedService, unusedSchedule, expiredItem, unknownHelper, policyWithoutHosts
-    case sameRank, lockdownWithoutDNS
+    case sameRank, lockdownWithoutDNS, lockdownWithoutTime
   }
 
   package let kind: Kind

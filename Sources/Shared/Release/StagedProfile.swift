@@ -6,11 +6,11 @@ package struct StagedProfile: Hashable, Sendable {
   package let rules: PerFamily<[UInt8]>
 
   /// As a bundle brought it.
-  init(_ entry: ProfileEntry, at index: Int, of lockdowns: [PerFamily<[UInt8]>]) throws(BundleProblem) {
+  init(_ entry: ProfileEntry, at index: Int, of lockdowns: [PerFamily<[UInt8]?>]) throws(BundleProblem) {
     let found = index < lockdowns.count ? lockdowns[index] : nil
     self.entry = entry
     rules = try entry.files.map { (family, signed) throws(BundleProblem) in
-      try signed.check(found?[family], as: .lockdown(index, family))
+      try signed.check(found.flatMap { $0[family] }, as: .lockdown(index, family))
     }
   }
 

@@ -13,7 +13,7 @@ package struct UnverifiedBundle: Sendable {
   let sets: [UInt8]?
   let sysctl: [UInt8]?
   /// Of each lockdown profile, `lockdown.0` first.
-  let lockdowns: [PerFamily<[UInt8]>]
+  let lockdowns: [PerFamily<[UInt8]?>]
 
   package init(files: [BundleFile: [UInt8]]) throws(BundleProblem) {
     // In the order of their names, so that the same bundle always gets the same answer.
@@ -45,12 +45,12 @@ package struct UnverifiedBundle: Sendable {
     rules = hasRules ? try PerFamily { (family) throws(BundleProblem) in try content(.rules(family)) } : nil
     sets = files[.sets]
     sysctl = files[.sysctl]
-    // Down from the last one that is there: a gap is a file missing.
+    // Down from the last one that is there: in a gap a file is missing, which is found out when it is looked for.
     let profiles = (0..<BundleFile.maximumProfiles).last { index in
       Family.allCases.contains { files[.lockdown(index, $0)] != nil }
     }
-    lockdowns = try (0..<(profiles.map { $0 + 1 } ?? 0)).map { (index) throws(BundleProblem) in
-      try PerFamily { (family) throws(BundleProblem) in try content(.lockdown(index, family)) }
+    lockdowns = (0..<(profiles.map { $0 + 1 } ?? 0)).map { index in
+      PerFamily { family in files[.lockdown(index, family)] }
     }
   }
 }

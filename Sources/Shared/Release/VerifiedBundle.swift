@@ -111,7 +111,8 @@ package struct BundleVerifier: Sendable {
     guard statement.serial == accepted.serial else {
       throw .fileDiffers(.statement, reason: "its serial is \(statement.serial), accepted was \(accepted.serial)")
     }
-    let content = try content(of: bundle, under: statement)
+    // A profile that went bad is no reason to run other rules than those that were signed.
+    let content = try content(of: bundle, under: statement, onlyGoodProfiles: true)
     guard content.manifestDigest == accepted.manifest else {
       throw .fileDiffers(
         .manifest, reason: "its digest is \(content.manifestDigest), accepted was \(accepted.manifest)")
@@ -131,7 +132,7 @@ package struct BundleVerifier: Sendable {
   }
 
   private func content(
-    of bundle: UnverifiedBundle, under statement: ReleaseStatement
+    of bundle: UnverifiedBundle, under statement: ReleaseStatement, onlyGoodProfiles: Bool = false
   ) throws(BundleProblem) -> Content {
     let proof = try parsed { () throws(FormatProblem) in try InclusionProof.parse(bundle.proof) }
     guard proof.hosts == statement.hosts, proof.verifies(bundle.manifest, under: statement.root) else {
@@ -163,10 +164,17 @@ package struct BundleVerifier: Sendable {
       }
       _ = try entry.check(content, as: file)
     }
-    let profiles = try manifest.profiles.indices.map { (index) throws(BundleProblem) in
-      try StagedProfile(manifest.profiles[index], at: index, of: bundle.lockdowns)
+    var profiles: [StagedProfile] = []
+    for (index, entry) in manifest.profiles.enumerated() {
+      do throws(BundleProblem) {
+        profiles.append(try StagedProfile(entry, at: index, of: bundle.lockdowns))
+      } catch {
+        guard onlyGoodProfiles else { throw error }
+      }
     }
-    guard bundle.lockdowns.count == profiles.count else { throw .surplusFile(.lockdown(profiles.count, .ipv4)) }
+    guard onlyGoodProfiles || bundle.lockdowns.count == profiles.count else {
+      throw .surplusFile(.lockdown(profiles.count, .ipv4))
+    }
     return Content(
       manifest: manifest, manifestDigest: Digest(of: bundle.manifest), rules: bundle.rules, sets: bundle.sets,
       sysctl: bundle.sysctl, profiles: profiles)

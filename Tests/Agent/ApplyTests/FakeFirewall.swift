@@ -149,11 +149,12 @@ final class FakeFirewall: HostFirewall {
     return cuts.count > 1 ? cuts.removeFirst() : cuts[0]
   }
 
-  func save(_ family: Family) throws(FirewallProblem) -> [UInt8] {
+  func save(_ family: Family, table: String?) throws(FirewallProblem) -> [UInt8] {
     if faults.verdict("save \(family)") != .proceed { throw broken("save", family) }
     if let saveProblem, saveProblem.family == family { throw saveProblem }
     beforeSave?(self, family)
-    return printed(kernel[family], leavingOut: family == .ipv4 ? unspeakable : [])
+    return printed(
+      kernel[family].filter { table == nil || $0.key == table }, leavingOut: family == .ipv4 ? unspeakable : [])
   }
 
   /// What the other backend's programs print.

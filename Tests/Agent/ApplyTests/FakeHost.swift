@@ -19,6 +19,9 @@ final class FakeHost {
     var files: [String: [UInt8]] = [:]
     func digest(ofFile path: String) -> Digest? { files[path].map { Digest(of: $0) } }
     var dropIns: [String] { files.keys.filter { $0.contains(".d/") } }
+    /// By source.
+    var tunnels: [String: String] = [:]
+    func tunnel(towards source: String) -> String? { tunnels[source] }
     /// Of peers to sshd's port.
     var connections: Result<Set<ConnectionEnds>, Reason> = .success([])
     func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds> {

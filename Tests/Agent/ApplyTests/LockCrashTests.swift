@@ -49,12 +49,16 @@ import Wire
     Scenario(
       description: "an apply while locked", prepare: { try $0.lock(7) },
       perform: { _ = try $0.host.apply($0.agent, LockScene.mangling) }, ends: [7]),
+    Scenario(
+      description: "a release whose profiles have to be rehearsed", prepare: { $0.host.facts.sshPorts = [22, 2222] },
+      perform: { _ = try $0.host.apply($0.agent, LockScene.second) }, ends: [nil]),
   ]
 
   /// What lies beneath, by the serial that is committed.
   static func beneath(_ backend: Backend) throws -> [Serial: PerFamily<String>] {
     var texts: [Serial: PerFamily<String>] = [:]
     texts[Serial(7)] = try LockScene(backend).beneath
+    texts[Serial(8)] = try LockScene(backend, applying: [LockScene.first, LockScene.second]).beneath
     texts[Serial(10)] = try LockScene(backend, applying: [LockScene.first, LockScene.mangling]).beneath
     return texts
   }
@@ -79,7 +83,11 @@ import Wire
     }
     #expect((ledger.epochFloor?.epoch ?? .none) >= floor, place)
     #expect(ledger.open == nil && ledger.degraded == nil, place)
-    if let serial = ledger.committed?.accepted.serial { #expect(scene.beneath == beneath[serial], place) }
+    guard let committed = ledger.committed else { return }
+    #expect(scene.beneath == beneath[committed.accepted.serial], place)
+    // What is known of profiles stands beside the bundle that it is of, whole.
+    let known = BundleStore(on: scene.host.disk).rehearsedProfiles(of: committed.name)
+    #expect(known?.entries.count == LockScene.ranks.count && known?.hasFailed == false, place)
   }
 
   @Test(arguments: scenarios, CrashTests.Recovery.allCases)

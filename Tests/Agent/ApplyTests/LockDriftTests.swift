@@ -40,6 +40,44 @@ import Wire
     #expect(String(decoding: text, as: UTF8.self).contains("*lockdown"))
   }
 
+  @Test func `a lock that a look finds changed is mended at once, and ever more seldom while that does not last`()
+    throws
+  {
+    let scene = try LockScene()
+    try scene.lock(7)
+    scene.agent.lockTick()
+    _ = try scene.agent.look(for: [])
+    #expect(scene.agent.lockDue == nil)
+    for pause in [0, 10, 20, 40, 80, 160, 320, 600, 600] {
+      scene.strip(.ipv4)
+      let now = scene.host.boot.now()
+      for _ in 0..<2 { _ = try scene.agent.look(for: []) }
+      #expect(scene.agent.lockDue == now + .seconds(pause))
+      scene.host.pass(.seconds(pause))
+      #expect(scene.agent.lockTick())
+      #expect(try scene.holds("isolate"))
+      #expect(scene.agent.lockDue == nil)
+      // It is told like any other change.
+      #expect(scene.agent.changes.entries.last?.chains.contains { $0.table == "lockdown" } == true)
+    }
+    scene.host.pass(.seconds(600))
+    scene.strip(.ipv6)
+    _ = try scene.agent.look(for: [])
+    #expect(scene.agent.lockDue == scene.host.boot.now())
+  }
+
+  @Test func `what cannot be mended is no reason to look again at once`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    scene.agent.lockTick()
+    scene.host.firewall.distort = { if $0.name == "mangle", $0.iptablesFamily == .ipv4 { $0.isDormant = true } }
+    _ = try scene.agent.look(for: [])
+    #expect(scene.agent.lockDue == scene.host.boot.now())
+    #expect(!scene.agent.lockTick())
+    _ = try scene.agent.look(for: [])
+    #expect(scene.agent.lockDue == scene.host.boot.now() + .seconds(10))
+  }
+
   @Test func `another version of the programs that prints the layer in other words is no drift`() throws {
     let scene = try LockScene()
     try scene.lock(7)

@@ -30,7 +30,8 @@ import Wire
 
   @Test func `a host on which nothing loads says that it is not locked yet, and goes on trying`() throws {
     let scene = try LockScene()
-    scene.host.firewall.refusals = 6
+    // Each side three times in IPv6, and once in IPv4 alone.
+    scene.host.firewall.refusals = 8
     let obeyed = try scene.lock(7)
     #expect(obeyed.result == .locking && obeyed.lock?.phase == .locking)
     #expect(scene.isOpen)
@@ -42,6 +43,26 @@ import Wire
     #expect(try scene.holds("isolate"))
     #expect(try scene.host.ledger().lock?.held != nil)
     #expect(scene.agent.lockDue == nil)
+  }
+
+  @Test func `where IPv6 does not load, IPv4 is shut all the same`() throws {
+    let scene = try LockScene()
+    scene.host.firewall.poison = (.ipv6, "PCLLOCK-")
+    scene.host.firewall.poisonIsEmpty = true
+    scene.host.firewall.cuts = [3, 0]
+    let obeyed = try scene.lock(7, "storage")
+    #expect(obeyed.result == .locking && obeyed.flowsCut == 3)
+    #expect(obeyed.warnings.last?.contains("IPv4 alone is shut") == true)
+    for _ in 0..<2 {
+      #expect(try LockScene.layer("storage", .ipv4).difference(LockLayer.split(scene.kernel(.ipv4)).layer) == nil)
+      #expect(scene.layer.ipv6.isEmpty)
+      scene.host.pass(.seconds(10))
+      scene.agent.lockTick()
+    }
+    scene.host.firewall.poison = nil
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    #expect(try scene.holds("storage"))
   }
 
   @Test func `flows that cannot be cut are a warning`() throws {

@@ -64,6 +64,52 @@ import Wire
     #expect(scene.agent.lockDue == nil)
   }
 
+  @Test func `it does not lift itself onto a change that nobody confirmed`() throws {
+    let scene = try LockScene()
+    try scene.lock(7, liftsAfter: 60)
+    scene.agent.lockTick()
+    scene.host.pass(.seconds(50))
+    let transaction = TransactionID.random()
+    let change = try ConfirmTests.begin(scene.agent, LockScene.second, transaction, from: scene.host.connection())
+    scene.host.pass(.seconds(10))
+    #expect(scene.agent.lockTick() == false)
+    #expect(try scene.holds("isolate"))
+    #expect(scene.agent.lockDue == scene.agent.confirmBy)
+    let outcome = try scene.agent.confirm(
+      ChangeConfirmation(transaction: transaction, manifest: change.manifest, nonce: change.nonce),
+      from: scene.host.connection())
+    #expect(outcome.result == .committed)
+    #expect(try #require(scene.agent.lockDue) <= scene.host.boot.now())
+    #expect(scene.agent.lockTick())
+    #expect(scene.isOpen)
+  }
+
+  @Test func `an unlock takes a change back that nobody confirmed`() throws {
+    let scene = try LockScene()
+    let beneath = scene.beneath
+    try scene.lock(7)
+    let transaction = TransactionID.random()
+    _ = try ConfirmTests.begin(scene.agent, LockScene.second, transaction, from: scene.host.connection())
+    scene.host.firewall.afterLoad = { firewall, family in
+      if LockLayer.split(Ruleset(tables: Array(firewall.kernel[family].values))).layer.tables.isEmpty {
+        #expect(scene.beneath == beneath)
+      }
+    }
+    #expect(try scene.unlock(8).result == .lifted)
+    scene.host.firewall.afterLoad = nil
+    #expect(scene.isOpen && scene.beneath == beneath)
+    #expect(try scene.host.ledger().outcome(of: transaction)?.result == .reverted)
+  }
+
+  @Test func `time that passes changes no rules`() throws {
+    let scene = try LockScene()
+    try scene.lock(7, liftsAfter: 60)
+    scene.agent.lockTick()
+    scene.host.pass(.seconds(10))
+    #expect(scene.agent.lockTick() == false)
+    #expect(try scene.host.ledger().lock?.time?.secondsLeft == 50)
+  }
+
   @Test func `root lifts, which is told, and may not remove the agent before`() throws {
     let scene = try LockScene()
     #expect(try scene.agent.obey(LocalOrder(deed: .lift, reason: "x")).contains("nothing to lift"))

@@ -177,8 +177,8 @@ import Wire
     }
     #expect(
       words == [
-        "LOCKDOWN", "first ipv6", "mend ipv6", "mend ipv6", "builtIn mend ipv6", "builtIn mend ipv4", "cut",
-        "reread builtIn", "LOCKED builtIn",
+        "LOCKDOWN", "first ipv6", "mend ipv6", "mend ipv6", "mend ipv4", "builtIn mend ipv6", "builtIn mend ipv4",
+        "cut", "reread builtIn", "LOCKED builtIn",
       ])
   }
 
@@ -194,6 +194,15 @@ import Wire
       #expect(words.filter { $0.hasSuffix("ipv6") }.count == 6)
       #expect(words.contains("take back") == (voids != nil))
     }
+  }
+
+  @Test func `where IPv6 never loads IPv4 is loaded once, by the ordered profile`() {
+    let words = Self.run(nil, .lock(Self.lock, voids: nil)) { _, action in
+      if case .load(_, _, .ipv6, _) = action { true } else { false }
+    }
+    let builtIn = Array(repeating: "builtIn mend ipv6", count: 3)
+    #expect(
+      words == ["LOCKDOWN", "first ipv6", "mend ipv6", "mend ipv6", "mend ipv4", "cut"] + builtIn + ["answer locking"])
   }
 
   @Test func `a removal that never works loads the layer again and refuses`() {

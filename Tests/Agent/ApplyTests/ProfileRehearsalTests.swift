@@ -163,7 +163,7 @@ import Wire
     }
     let obeyed = try scene.lock(7)
     #expect(obeyed.result == .locked && obeyed.lock?.phase == .fallback)
-    #expect(obeyed.warnings.contains { $0.contains("profile isolate would not load, so the built-in one did") })
+    #expect(obeyed.warnings.contains { $0.contains("profile isolate would not load, so the built-in one was tried") })
   }
 
   @Test func `by other programs it may print in other words, before a report and after it`() throws {

@@ -83,6 +83,25 @@ import Wire
     #expect(try agent.isIntact())
   }
 
+  @Test(arguments: [nil, "x\n"]) func `a profile that went bad keeps no host from its rules when it starts`(
+    content: String?
+  ) throws {
+    try host.apply(agent, Self.bundle(1, ["isolate": Self.both, "no-egress": Self.both]))
+    let (before, path) = (host.canonical, "bundles/\(try committed())/lockdown.0.ipv6.rules")
+    if let content {
+      host.disk.tamper(path, Array(content.utf8))
+    } else {
+      try host.disk.remove(path)
+      try host.disk.sync("bundles/\(try committed())")
+    }
+    host.cutPower()
+    #expect(try host.agent().restore() == .committed(Serial(1)))
+    #expect(host.canonical == before)
+    let later = try host.recoveredAgent()
+    #expect(try later.differences(in: "disk", .ipv6).count == 1)
+    #expect(try later.report(.random(), managementSource: "").lockdown?.profiles.first?.problem != nil)
+  }
+
   static let refused: [(String, PerFamily<String>, String)] = [
     (
       "a rule that opens", PerFamily(ipv4: both.ipv4, ipv6: profile(target: "ACCEPT")),

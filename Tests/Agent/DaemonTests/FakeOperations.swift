@@ -38,6 +38,7 @@ final class FakeOperations: AgentOperations, Sendable {
     var lockDue: BootTime?
     /// After the next turn.
     var nextLockDue: BootTime?
+    var tickMovesRules = false
   }
 
   struct Pending {
@@ -177,9 +178,12 @@ final class FakeOperations: AgentOperations, Sendable {
 
   var lockDue: BootTime? { state.withLock { $0.lockDue } }
 
-  func lockTick() {
+  func lockTick() -> Bool {
     note("tend the lock")
-    state.withLock { $0.lockDue = $0.nextLockDue }
+    return state.withLock { state in
+      state.lockDue = state.nextLockDue
+      return state.tickMovesRules
+    }
   }
 
   func report(_ nonce: Nonce, managementSource: String) throws(Refusal) -> Report {

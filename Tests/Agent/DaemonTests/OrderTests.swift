@@ -33,7 +33,7 @@ import Wire
     #expect(daemon.log.contains("order from 192.0.2.7: refused: too late\\u{1b}"))
   }
 
-  @Test func `an order waits for a running apply, and comes before all that is asked`() throws {
+  @Test func `an order waits for a running apply and its turn, and comes before all that is asked`() throws {
     let operations = FakeOperations(holdsApply: true)
     let daemon = try RunningDaemon(operations)
     defer { daemon.stop() }
@@ -53,7 +53,7 @@ import Wire
     #expect(try ordering.hear()?.type == .obeyed)
     #expect(try asking.hear()?.type == .report)
     let done = operations.log.filter { $0 != "tend the lock" }
-    #expect(done.suffix(4) == ["apply ends", "order from 192.0.2.7", "cancel", "report for 192.0.2.7"])
+    #expect(done.suffix(4) == ["apply ends", "cancel", "order from 192.0.2.7", "report for 192.0.2.7"])
   }
 
   @Test func `a lock that a start finds is tended at its time, though nobody asks for anything`() throws {

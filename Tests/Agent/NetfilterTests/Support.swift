@@ -155,7 +155,7 @@ final class TamperedFirewall: HostFirewall {
 
   func programs() throws(FirewallProblem) -> FirewallPrograms { try real.programs() }
   func rehearse(_ rehearsal: Rehearsal) throws(FirewallProblem) -> Rehearsed { try real.rehearse(rehearsal) }
-  func save(_ family: Family) throws(FirewallProblem) -> [UInt8] { try real.save(family) }
+  func save(_ family: Family, table: String?) throws(FirewallProblem) -> [UInt8] { try real.save(family, table: table) }
   func saveOtherBackend(_ family: Family) throws(FirewallProblem) -> [UInt8]? { try real.saveOtherBackend(family) }
   func unprintedTables(_ family: Family) throws(FirewallProblem) -> [String] { try real.unprintedTables(family) }
   func nftables(sets scope: SetScope) throws(FirewallProblem) -> NftablesState? { try real.nftables(sets: scope) }

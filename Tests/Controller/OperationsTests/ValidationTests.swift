@@ -42,12 +42,15 @@ struct ValidationTests {
     try profile("b", "defaults: {input: drop}", of: fleet)
     let validation = try Validation.run(fleet.workspace)
     #expect(validation.profiles == ["a", "b"])
-    let said = validation.findings.filter { [.sameRank, .lockdownWithoutDNS].contains($0.lint.rule) }
-    #expect(said.map(\.lint.rule) == [.lockdownWithoutDNS, .sameRank])
-    #expect(said[1].lint.diagnostic.message == "lockdown profiles a and b have the same rank 7")
+    let rules: [LintRule] = [.sameRank, .lockdownWithoutDNS, .lockdownWithoutTime]
+    let said = validation.findings.filter { rules.contains($0.lint.rule) }
+    #expect(said.map(\.lint.rule) == [.lockdownWithoutDNS, .lockdownWithoutTime, .sameRank])
+    #expect(said[2].lint.diagnostic.message == "lockdown profiles a and b have the same rank 7")
 
     try profile("a", "sets: {s: 192.0.2.53}\ndefaults: {output: drop}\nkeep: {output: [{udp: 53, to: s}]}", of: fleet)
     #expect(try !Validation.run(fleet.workspace).findings.contains { $0.lint.rule == .lockdownWithoutDNS })
+    try profile("a", "defaults: {input: drop, output: drop}\nkeep: {output: [{service: ntp}]}", of: fleet)
+    #expect(try !Validation.run(fleet.workspace).findings.contains { $0.lint.rule == .lockdownWithoutTime })
     try profile("b", "sets: {s: 192.0.2.53}\ndefaults: {input: drop}", of: fleet)
     #expect(try Validation.run(fleet.workspace).findings.contains { $0.lint.subject == "lockdown/b set s" })
     try profile("b", "defaults: {input: drop}\nkeep: {input: [{tcp: 1, from: nowhere}]}", of: fleet)

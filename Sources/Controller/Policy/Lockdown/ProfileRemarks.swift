@@ -9,6 +9,7 @@ extension PolicySet {
       return Self.unused(
         profile.definitions, mentions.setNames, Set(mentions.services.map(\.value)), [],
         in: "lockdown/\(profile.name)") + withoutHosts(profile, inventory) + withoutDNS(profile)
+        + withoutTime(profile)
     } + sameRanks()
   }
 
@@ -27,19 +28,7 @@ extension PolicySet {
 
   /// Services that go on are of little use to whoever waits for a name with each request.
   private func withoutDNS(_ profile: ProfileFile) -> [PolicyRemark] {
-    guard profile.dropped.contains(.output), !profile.dropped.contains(.input) else { return [] }
-    let accepted = (profile.items[.output] ?? []).filter { if case .accept = $0.action { true } else { false } }
-    let definitions = Definitions(own: profile.definitions, common: common)
-    let asksNames = ((profile.keep[.output] ?? []) + accepted.map(\.match)).contains { match in
-      match.isEverything || match.protocols.contains(PortTransport.udp.number)
-        || match.ports.contains { $0.transport == .udp && $0.ports.contains { Self.isDNS($0.value) } }
-        || match.services.contains { service in
-          (definitions.service(service.value) ?? []).contains { port in
-            if case .ports(.udp, let range) = port { Self.isDNS(.range(range)) } else { false }
-          }
-        }
-    }
-    guard !asksNames else { return [] }
+    guard profile.dropped.contains(.output), !profile.dropped.contains(.input), !asks(53, profile) else { return [] }
     return [
       PolicyRemark(
         kind: .lockdownWithoutDNS,
@@ -50,10 +39,38 @@ extension PolicySet {
     ]
   }
 
+  /// A locked host whose clock runs away refuses the orders and keys of its owners.
+  private func withoutTime(_ profile: ProfileFile) -> [PolicyRemark] {
+    guard profile.dropped.contains(.output), !asks(123, profile) else { return [] }
+    return [
+      PolicyRemark(
+        kind: .lockdownWithoutTime,
+        diagnostic: Diagnostic(
+          profile.place, "lockdown profile \(quoted(profile.name.description)) asks nobody for the time",
+          hint: "such as keep: {output: [{service: ntp, to: clocks}]}"),
+        subject: "lockdown/\(profile.name)")
+    ]
+  }
+
+  /// Whether the host may begin to ask somebody at this port of UDP.
+  private func asks(_ port: UInt16, _ profile: ProfileFile) -> Bool {
+    let accepted = (profile.items[.output] ?? []).filter { if case .accept = $0.action { true } else { false } }
+    let definitions = Definitions(own: profile.definitions, common: common)
+    return ((profile.keep[.output] ?? []) + accepted.map(\.match)).contains { match in
+      match.isEverything || match.protocols.contains(PortTransport.udp.number)
+        || match.ports.contains { $0.transport == .udp && $0.ports.contains { Self.includes(port, $0.value) } }
+        || match.services.contains { service in
+          (definitions.service(service.value) ?? []).contains {
+            if case .ports(.udp, let range) = $0 { Self.includes(port, .range(range)) } else { false }
+          }
+        }
+    }
+  }
+
   /// A variable may be anything.
-  private static func isDNS(_ port: PortOperand) -> Bool {
-    switch port {
-    case .range(let range): (range.first...range.last).contains(53)
+  private static func includes(_ port: UInt16, _ operand: PortOperand) -> Bool {
+    switch operand {
+    case .range(let range): (range.first...range.last).contains(port)
     case .variable: true
     }
   }
