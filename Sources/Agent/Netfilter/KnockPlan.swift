@@ -61,21 +61,16 @@ struct KnockPlan: Hashable, Sendable {
     }
   }
 
-  /// Who comes in where the managers do, or else by any interface that has an address. Nil where there is none, or where
-  /// the address is somebody's after all.
+  /// Who comes in where the managers of his family do, so that his part of the stage can fail where theirs does and nowhere
+  /// else. Nil where none of them comes in by an interface, and where the address is somebody's after all.
   private func stranger(_ outsider: LayerRehearsal.Outsider, _ stack: HostStack) -> Path? {
     guard let source = IPAddress(outsider.source), !stack.own.contains(source),
-      !paths.contains(where: { $0.source == source })
-    else { return nil }
-    let manager = paths.first { $0.source.family == source.family && $0.interface != nil }
-    let address = stack.addresses.first {
-      $0.address.family == source.family && $0.interface != "lo" && !$0.address.isLinkLocal
-    }
-    guard let interface = manager?.interface ?? address?.interface,
-      let destination = manager?.destination ?? address?.address
+      !paths.contains(where: { $0.source == source }),
+      let manager = paths.first(where: { $0.source.family == source.family && $0.interface != nil })
     else { return nil }
     return Path(
-      asked: outsider.source, source: source, destination: destination, interface: interface, ports: outsider.ports)
+      asked: outsider.source, source: source, destination: manager.destination, interface: manager.interface,
+      ports: outsider.ports)
   }
 
   /// All whose packets come over the stage.
