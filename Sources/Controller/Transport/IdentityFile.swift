@@ -28,13 +28,12 @@ enum IdentityFile: Hashable, Sendable {
 
   static func classify(_ bytes: [UInt8], publicFile: () -> [UInt8]?) -> IdentityFile {
     if let blob = publicBlob(line: bytes) { return .agentKey(publicBlob: blob, why: "the file is a public key") }
-    let text = String(decoding: bytes, as: UTF8.self)
-    if let container = OpenSSHKeyFile(text) {
+    if let container = OpenSSHKeyFile(bytes) {
       if container.isEncrypted { return .agentKey(publicBlob: container.publicBlob, why: "the key is encrypted") }
       if container.type.hasPrefix("sk-") {
         return .agentKey(publicBlob: container.publicBlob, why: "the key is on a security key")
       }
-    } else if text.contains("ENCRYPTED") {
+    } else if String(decoding: bytes, as: UTF8.self).contains("ENCRYPTED") {
       return .agentKey(publicBlob: publicFile().flatMap(publicBlob(line:)), why: "the key is encrypted")
     }
     return .privateKey(bytes)
@@ -78,12 +77,15 @@ struct OpenSSHKeyFile {
   let type: String
   let publicBlob: [UInt8]
 
-  init?(_ text: String) {
-    let begin = "-----BEGIN OPENSSH PRIVATE KEY-----"
-    let lines = text.split(whereSeparator: \.isNewline).map { $0.filter { $0 != " " && $0 != "\t" } }
-    guard let start = lines.firstIndex(of: begin.filter { $0 != " " }) else { return nil }
-    let body = lines[(start + 1)...].prefix { !$0.hasPrefix("-----") }.joined()
-    guard let data = Data(base64Encoded: body) else { return nil }
+  // In bytes, not characters: every connection reads it.
+  init?(_ text: [UInt8]) {
+    let lines = text.split { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }
+      .map { $0.filter { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") } }
+    guard let start = lines.firstIndex(where: { $0.elementsEqual("-----BEGINOPENSSHPRIVATEKEY-----".utf8) }) else {
+      return nil
+    }
+    let body = lines[(start + 1)...].prefix { !$0.starts(with: "-----".utf8) }.joined()
+    guard let data = Data(base64Encoded: Data(body)) else { return nil }
     do throws(ByteReader.Problem) {
       var reader = ByteReader(Array(data))
       guard try reader.raw(15, field: "magic").elementsEqual(Array("openssh-key-v1".utf8) + [0]) else { return nil }

@@ -7,9 +7,8 @@ final class LoopChannel: ChannelUser {
   /// One packet's worth. libssh encrypts into buffers that never shrink: after 32 KiB writes a session keeps 192 KiB,
   /// after these a quarter of it.
   static let writeSize = 8 << 10
-  /// The largest piece `read` gives.
-  static let readSize = 256 << 10
-  /// libssh opens a window of 1.25 MiB and keeps whatever a host sends beyond it.
+  /// libssh opens a window of 1.25 MiB and keeps whatever a host sends beyond it. With each piece that is read it opens
+  /// the window anew, whatever it still holds: so all of it is read at once, or an honest host would come to hold more.
   static let maximumUnread = 4 << 20
 
   private enum Phase {
@@ -176,7 +175,7 @@ final class LoopChannel: ChannelUser {
   private func drainError(_ channel: SSHChannel) -> Bool {
     guard let connection else { return false }
     for _ in 0..<16 where !isErrorAtEnd {
-      switch channel.read(.error, atMost: Self.readSize) {
+      switch channel.read(.error, atMost: Self.maximumUnread) {
       case .again: return true
       case .failed: return connectionFailed()
       case .done(nil): isErrorAtEnd = true
@@ -209,7 +208,7 @@ final class LoopChannel: ChannelUser {
         return true
       }
     }
-    switch channel.read(.output, atMost: Self.readSize) {
+    switch channel.read(.output, atMost: Self.maximumUnread) {
     case .again: return true
     case .failed: return connectionFailed()
     case .done(nil):

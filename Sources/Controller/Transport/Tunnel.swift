@@ -93,7 +93,7 @@ final class Tunnel: ChannelUser {
     guard let channel, let connection else { return false }
     for _ in 0..<4 {
       if inward.isEmpty {
-        switch channel.read(.output, atMost: Self.pieceSize) {
+        switch channel.read(.output, atMost: Self.maximumUnread) {
         case .again: return true
         case .failed:
           close()

@@ -6,6 +6,17 @@ extension FleetSuite {
   /// the real agent, and what the operator reads.
   @Suite(.serialized, .timeLimit(.minutes(5))) struct UpgradedHosts {
     private static let userlands = "\(Machine.checkout)/.build/userlands"
+    private static let onHosts = "/usr/local/lib/userlands"
+
+    /// To where it outlives a reboot: a checkout below /tmp or /var/tmp is not there on hosts, which have their own.
+    private static func install(on host: String, of lab: TestLab) async throws {
+      let folder = userlands as NSString
+      let packed = try await Command.succeed(
+        "/usr/bin/tar", ["-C", folder.deletingLastPathComponent, "-c", folder.lastPathComponent])
+      let unpacked = try await lab.exec(host, "/usr/bin/tar", "-x", "-C", "/usr/local/lib", input: .bytes(packed.bytes))
+      try #require(unpacked.status == 0, "\(unpacked)")
+      try await lab.shell(host, "sed -i 's|\(userlands)|\(onHosts)|g' \(onHosts)/*/sbin/*-multi")
+    }
 
     /// The host's iptables are those of this Debian release from now on, with the backend that it has.
     private static func upgrade(_ host: String, to release: String, of lab: TestLab) async throws {
@@ -14,7 +25,7 @@ extension FleetSuite {
         """
         backend=$(readlink -f /etc/alternatives/iptables | grep -o 'nft\\|legacy')
         for family in iptables ip6tables; do for verb in '' -restore -save; do
-          ln -sfn \(userlands)/\(release)/sbin/$family-$backend$verb /etc/alternatives/$family$verb
+          ln -sfn \(onHosts)/\(release)/sbin/$family-$backend$verb /etc/alternatives/$family$verb
         done; done
         """)
     }
@@ -27,7 +38,10 @@ extension FleetSuite {
       try await SafetyLab.with("upgraded", hosts: 2) { fleet in
         let lab = fleet.lab
         let hosts = ["h001", "h002"]
-        for host in hosts { try await Self.upgrade(host, to: "bullseye", of: lab) }
+        for host in hosts {
+          try await Self.install(on: host, of: lab)
+          try await Self.upgrade(host, to: "bullseye", of: lab)
+        }
         try await lab.succeed("apply", "--yes")
         // keepalived's rule above ours is known, in whatever words it is printed.
         for host in hosts { try await lab.shell(host, "iptables -w 10 -I INPUT -p vrrp -j ACCEPT") }

@@ -50,6 +50,18 @@ extension Servers {
       #expect(digest.finish() == Digest(of: [UInt8](repeating: 120, count: 20_000_000) + [10]))
     }
 
+    /// libssh opens the window anew with each piece that is read, whatever it still holds.
+    @Test func aReaderThatIsSlowerThanItsHostMissesNothing() async throws {
+      let connection = try await server.connect()
+      let channel = try await connection.run("head -c 20000000 /dev/zero", deadline: soon(60))
+      var count = 0
+      while let piece = try await channel.read() {
+        count += piece.count
+        try await Task.sleep(for: .milliseconds(40))
+      }
+      #expect(count == 20_000_000)
+    }
+
     @Test func largeInputArrivesWholeWhileOutputIsRead() async throws {
       let connection = try await server.connect()
       let input = (0..<8_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 ^ $0 >> 8) }

@@ -64,18 +64,20 @@ private struct Part {
   var content = DigestBuilder()
   /// Nil as long as it is the same.
   var printed: DigestBuilder?
-  /// Nil as long as there is nothing else than policies.
+  var isOnlyPolicies = true
+  /// Nil as long as there is no policy, where it is the same.
   var besidePolicies: DigestBuilder?
 
   mutating func add(_ line: some Sequence<UInt8>, _ table: String) {
+    isOnlyPolicies = false
     let line = Self.line(line, table)
     content.update(line)
     printed?.update(line)
-    besidePolicies = besidePolicies ?? DigestBuilder()
     besidePolicies?.update(line)
   }
 
   mutating func addPolicy(_ line: some Sequence<UInt8>, _ table: String) {
+    if besidePolicies == nil { besidePolicies = content }
     let line = Self.line(line, table)
     content.update(line)
     printed?.update(line)
@@ -83,11 +85,11 @@ private struct Part {
 
   mutating func add(_ rule: Rule, _ table: String) {
     rules += 1
+    isOnlyPolicies = false
     let plain = rule.inPlainWords
     if plain != rule, printed == nil { printed = content }
     let line = Self.line(plain.bytes, table)
     content.update(line)
-    besidePolicies = besidePolicies ?? DigestBuilder()
     besidePolicies?.update(line)
     printed?.update(Self.line(rule.bytes, table))
   }
@@ -102,7 +104,7 @@ extension ForeignPart {
     self.owner = owner
     rules = part.rules
     digest = part.content.finish()
-    digestBesidePolicies = part.besidePolicies?.finish()
+    digestBesidePolicies = part.isOnlyPolicies ? nil : (part.besidePolicies ?? part.content).finish()
     asPrinted = (part.printed ?? part.content).finish()
   }
 }
