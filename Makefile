@@ -2,7 +2,7 @@
 SWIFT ?= swift
 BIN := .build/release
 
-.PHONY: help demo test lint format build release deps vectors ansible userlands bench bench-safety bench-drift fuzz clean
+.PHONY: help demo test lint format build release deps vectors ansible userlands bench bench-safety bench-drift bench-lockdown fuzz interleave clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 14
@@ -46,11 +46,17 @@ bench: release ## the figures of docs/benchmarks.md, goal beside result
 fuzz: deps ## damaged policies, rules and inventories, many times as many as the tests try, and how many that were
 	@scripts/fuzz.sh $(SWIFT)
 
+interleave: deps ## 10,000 runs of orders, applies and crashes in any order (RUNS=1000: fewer)
+	@scripts/interleave.sh $(SWIFT)
+
 bench-safety: deps ## the figures of docs/safety.md, goal beside result; hours (FACTOR=0.01: minutes)
 	@scripts/bench-safety.sh $(SWIFT)
 
 bench-drift: release ## the figures of docs/benchmarks.md about drift, goal beside result (FACTOR=0.1: fewer trials)
 	@scripts/bench-drift.sh $(BIN) $(SWIFT)
+
+bench-lockdown: release ## the figures of docs/benchmarks.md about lockdowns, goal beside result (HOSTS=20: a smaller lab)
+	@scripts/bench-lockdown.sh $(BIN)
 
 clean:
 	rm -rf .build

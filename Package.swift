@@ -120,7 +120,7 @@ let testTargets: [Target] = [
   .target(name: "TestSupport", dependencies: ["Core"], path: "Tests/TestSupport", swiftSettings: strict),
   // Bundles as the agent takes them.
   .target(
-    name: "AgentTestSupport", dependencies: ["Core", "Netfilter", "Release", "Wire"],
+    name: "AgentTestSupport", dependencies: ["Core", "Netfilter", "Release", "Wire", crypto],
     path: "Tests/Agent/AgentTestSupport", swiftSettings: strict),
   tests(of: "Core", in: "Shared", uses: ["Core"]),
   tests(of: "Transport", in: "Controller", uses: ["Transport", "Core", "CLibSSH"]),
@@ -155,7 +155,7 @@ let testTargets: [Target] = [
   tests(
     of: "Console", in: "Controller",
     uses: [
-      "Console", "Operations", "Inventory", "Import", "Rollout", "Audit", "Store", "Ruleset", "Wire", "Core",
+      "Console", "Operations", "Inventory", "Import", "Rollout", "Audit", "Store", "Release", "Ruleset", "Wire", "Core",
     ], excluding: ["Golden"]),
   tests(of: "Lab", in: "Lab", uses: ["Lab", "Core", "CLinux", subprocess, system]),
   // Runs the executables built beside it.

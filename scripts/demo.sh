@@ -3,6 +3,7 @@
 # Ends non-zero as soon as a step does not do what it says.
 set -eu
 portcullis=$(realpath "$1")
+examples=$(realpath "$(dirname "$0")/../examples")
 PATH=$(dirname "$portcullis"):$PATH
 export PATH
 unset PORTCULLIS_CONFIG
@@ -117,6 +118,44 @@ say "Somebody pulls a host's plug: its rules come back with it."
 expect 0 portcullis lab reboot h005 --dir "$lab"
 expect 0 portcullis status --refresh --limit h005
 says "intact"
+
+say "The bad day is prepared for on a good one: a lockdown profile goes to every host with a release, and is tried there."
+expect 0 mkdir policies/lockdown
+expect 0 cp "$examples/lockdown/isolate.yaml" policies/lockdown/
+expect 0 portcullis apply --yes --reason "lockdown profiles"
+says "6 committed"
+expect 0 portcullis status --refresh
+expect 0 portcullis lockdown arm isolate --lifts-after 2h --reason "in case"
+says "staged on 6 of 6 hosts"
+says "WILL STOP ANSWERING"
+expect 0 portcullis lockdown drill isolate
+says "would obey 6 of 6"
+
+say "The bad day. h002 answers h001's ping; one order to all but h001, and nobody but the controllers gets an answer."
+expect 0 portcullis lab exec h001 --dir "$lab" -- ping -c 1 -W 2 10.77.1.2
+expect 0 portcullis lockdown start isolate -l 'all:!h001' --lifts-after 2h --confirm-hosts 5 \
+  --reason "INC-991 stolen deploy key"
+says "verified 5"
+expect 0 portcullis lockdown status
+says "INC-991 stolen deploy key"
+expect 1 portcullis lab exec h001 --dir "$lab" -- ping -c 1 -W 2 10.77.1.2
+expect 1 portcullis lab exec h001 --dir "$lab" -- ping -6 -c 1 -W 2 fd77::1:2
+expect 0 portcullis lab exec h002 --dir "$lab" -- iptables-save -t mangle
+says "-A PCLLOCK-INPUT -j DROP"
+
+say "Somebody lets everybody in on h003, and a plug is pulled on h004. Both stay shut; management gets in."
+expect 0 portcullis lab exec h003 --dir "$lab" -- iptables -I INPUT -j ACCEPT
+expect 1 portcullis lab exec h001 --dir "$lab" -- ping -c 1 -W 2 10.77.1.3
+expect 0 portcullis lab reboot h004 --dir "$lab"
+expect 1 portcullis lab exec h001 --dir "$lab" -- ping -c 1 -W 2 10.77.1.4
+expect 0 portcullis drift repair -l h003 --yes --reason "a rule above ours"
+
+say "Lift it: the hosts go on with the release they had."
+expect 0 portcullis lockdown lift --confirm-hosts 6 --reason "INC-991 closed"
+expect 0 portcullis lab exec h001 --dir "$lab" -- ping -c 1 -W 2 10.77.1.2
+expect 0 portcullis status --refresh
+says "6 intact"
+expect 0 portcullis audit list
 
 say "An auditor needs no Portcullis: OpenSSH checks the signature, sha256sum the rules."
 expect 0 portcullis release export h003 --out "$lab/bundle"

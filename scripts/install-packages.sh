@@ -5,7 +5,7 @@ packages='
   libssh-dev libsqlite3-dev pkg-config
   iptables ipset nftables iproute2 iputils-ping procps util-linux
   openssh-server openssh-client openssl
-  debootstrap strace xxd
+  debootstrap strace xxd nmap
   python3-venv
 '
 missing=

@@ -35,6 +35,18 @@ package protocol AgentOperations: AnyObject {
   /// Does what root on this host orders. In words what was done.
   func obey(_ order: LocalOrder) throws(Refusal) -> String
 
+  /// Verifies a signed order, judges whether it is for this host, and does it. What waits to be confirmed is taken back by a
+  /// lock. A refusal means nothing changed.
+  func obey(_ delivery: OrderDelivery, from connection: ManagementConnection) throws(Refusal) -> Obeyed
+
+  /// When `lockTick` is to be called though nothing else happens, or nil.
+  var lockDue: BootTime? { get }
+
+  /// What a lock needs as time passes.
+  ///
+  /// - Returns: whether the rules may be others now.
+  func lockTick() -> Bool
+
   /// Verifies what was staged as far as it can be without programs, so that an operator learns of a bad bundle early.
   func check(_ files: [BundleFile: [UInt8]]) throws(Refusal)
 

@@ -52,6 +52,23 @@ struct BundleSides {
     }
   }
 
+  /// One that could open something, or would not do what it says, is refused in calm, not when it is ordered.
+  static func judge(_ profiles: [StagedProfile]) throws(Refusal) {
+    for (index, profile) in profiles.enumerated() {
+      for family in Family.allCases {
+        do throws(LockLayer.Refused) {
+          _ = try LockLayer(parsing: profile.rules[family], family)
+        } catch {
+          // Without a place: those of the host's own rules are shown in the policies' files.
+          let file = BundleFile.lockdown(index, family).fileName
+          throw Refusal(
+            code: .rulesDoNotParse,
+            detail: cut("\(file) (profile \(profile.entry.name)): \(SafeText.escape("\(error)"))"))
+        }
+      }
+    }
+  }
+
   /// Sets under our names that another bundle left would make rules load here that load nowhere else, nor after a boot.
   private static func requireNamed(_ rulesets: PerFamily<Ruleset>, by sets: SetsFile) throws(Refusal) {
     for family in Family.allCases {

@@ -7,7 +7,8 @@ internal import Ruleset
 ///
 /// Beside a bundle's own files stand `FAMILY.expected`, what its rehearsal printed; `FAMILY.replaced`, the whole text
 /// that it replaced and goes back to, if that was not ours; `FAMILY.found`, what the host held before it became
-/// exclusive, kept on beside bundles that are so no more; and `taken`, the foreign rules that were moved below our hooks.
+/// exclusive, kept on beside bundles that are so no more; `taken`, the foreign rules that were moved below our hooks; and
+/// `lockdowns.rehearsed`, what came of trying its lockdown profiles.
 package struct BundleStore {
   static let bundles = "bundles"
   static let committed = "committed"
@@ -73,7 +74,7 @@ package struct BundleStore {
   func besideSigned(of name: BundleName) -> [String] {
     let copies = [Copy.replaced, .found].flatMap { copy in Family.allCases.map { "\($0).\(copy.rawValue)" } }
     let signatures = (0..<BundleFile.maximumSignatures).map { BundleFile.signature($0).fileName }
-    return ([BundleFile.proof.fileName, TakenRulesFile.fileName] + signatures + copies)
+    return ([BundleFile.proof.fileName, TakenRulesFile.fileName, RehearsedProfiles.fileName] + signatures + copies)
       .map { "\(Self.bundles)/\(name)/\($0)" }
   }
 
@@ -81,6 +82,11 @@ package struct BundleStore {
     let directory = "\(Self.bundles)/\(name)"
     try disk.replace(
       "\(directory)/\(TakenRulesFile.fileName)", in: directory, with: TakenRulesFile.encode(taken))
+  }
+
+  func keep(_ profiles: RehearsedProfiles, of name: BundleName) throws(SystemCallError) {
+    let directory = "\(Self.bundles)/\(name)"
+    try disk.replace(Self.rehearsedPath(of: name), in: directory, with: profiles.encode())
   }
 
   func readTaken(of name: BundleName) throws -> PerFamily<[TakenRule]> {
@@ -106,7 +112,7 @@ package struct BundleStore {
     var files: [BundleFile: [UInt8]] = [:]
     let all =
       [.statement, .manifest, .proof, .sets, .sysctl] + Family.allCases.map(BundleFile.rules)
-      + (0..<BundleFile.maximumSignatures).map(BundleFile.signature)
+      + (0..<BundleFile.maximumSignatures).map(BundleFile.signature) + BundleFile.lockdowns
     for file in all {
       files[file] = try disk.read("\(Self.bundles)/\(name)/\(file.fileName)", atMost: file.maximumSize)
     }

@@ -89,6 +89,10 @@ extension HostAgent {
         .map { difference($0.0, $0.1, files) } ?? []
       found.append(difference(.sets, manifest.sets?.digest, files))
       found.append(difference(.sysctl, manifest.sysctl?.digest, files))
+      let profiles = manifest.profiles.flatMap { profile in Family.allCases.map { profile.files[$0].digest } }
+      for (index, file) in BundleFile.lockdowns.enumerated() {
+        found.append(difference(file, index < profiles.count ? profiles[index] : nil, files))
+      }
       if found.allSatisfy({ $0 == nil }) { found.append(proofDifference(committed, files)) }
     }
     for family in Family.allCases {
@@ -108,7 +112,7 @@ extension HostAgent {
 
   private func difference(_ file: BundleFile, _ expected: Digest?, _ files: [BundleFile: [UInt8]]) -> DiskDifference? {
     DiskDifference(
-      "bundle/\(file.fileName)", in: file == .rules(.ipv6) ? .ipv6 : .ipv4, expected: expected,
+      "bundle/\(file.fileName)", in: file.family ?? .ipv4, expected: expected,
       found: files[file].map { Digest(of: $0) })
   }
 

@@ -35,6 +35,7 @@ package final class HostAgent: AgentOperations {
   /// Nil for a process that only looks.
   var keptFiles: KeptFiles?
   var keptBundle: KeptBundle?
+  var lockMemory = LockMemory()
   /// Nil until `recover` or `restore`.
   var journal: Journal?
 
@@ -106,6 +107,7 @@ package final class HostAgent: AgentOperations {
       throw Refusal(error)
     }
     _ = try sides.side(of: bundle)
+    try BundleSides.judge(bundle.profiles)
     return bundle
   }
 

@@ -136,7 +136,7 @@ extension HostAgent {
         terms: terms, paths: knockPaths(sources: manifest.sources, from: connection),
         grants: grants(of: bundle, ledger),
         live: new.rules.isExclusive ? nil : saved, isFirst: isFirst,
-        committedDigests: committedDigests)
+        committedDigests: committedDigests, profiles: bundle.profiles, sources: manifest.sources)
       return Drive(
         machine: ApplyMachine(plan), plan: plan, targets: targets, rehearsal: rehearsal, origin: connection)
     } catch {
@@ -193,6 +193,7 @@ extension HostAgent {
     renewed.at = clock.now()
     do {
       if let texts = expectedTexts(of: committed) { try store.keep(expected: texts, of: name) }
+      if let profiles = store.rehearsedProfiles(of: committed.name) { try store.keep(profiles, of: name) }
       try keepFound(known, name)
       if !known.taken.isEmpty { try store.keep(taken: known.taken, of: name) }
       keepOthersBaseline(known.rules, isAccepted: bundle.manifest.grants.contains(.acceptOthers))
@@ -230,7 +231,7 @@ extension HostAgent {
   ) -> Bool {
     guard programs.backend == .nft else { return true }
     guard let kernel = (try? firewall.nftables(sets: .ofNobodyKnown)) ?? nil else { return false }
-    return kernelDifferences(committed, rules, saved, kernel).isEmpty
+    return kernelDifferences(committed, rules, saved, beneathLock(kernel)).isEmpty
   }
 
   private func stage(_ files: [BundleFile: [UInt8]], serial: Serial) throws(Refusal) -> BundleName {

@@ -11,7 +11,8 @@ extension HostAgent {
     guard let ledger = journal?.ledger else { return }
     // Of a transaction that stays open, whoever takes it back has to know what it put into the kernel.
     store.removeAll(
-      except: [ledger.committed?.name, ledger.previous?.name, ledger.open?.bundle].compactMap { $0 })
+      except: [ledger.committed?.name, ledger.previous?.name, ledger.open?.bundle, ledger.lock?.bundle]
+        .compactMap { $0 })
     writePlainFiles()
     noteKeptBundle()
     guard ledger.open == nil else { return }

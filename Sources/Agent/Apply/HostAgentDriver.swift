@@ -39,6 +39,14 @@ struct RehearsalPlan {
   var isLocal = false
   /// What is expected of a side that gives our rules up, once it is committed.
   var committedDigests: PerFamily<Digest>?
+  /// The bundle's lockdown profiles, and from where its owners manage the host.
+  var profiles: [StagedProfile] = []
+  var sources: [String] = []
+
+  func isManager(_ source: String) -> Bool {
+    guard let asked = AddressPrefix(source) else { return false }
+    return sources.contains { AddressPrefix($0)?.contains(asked) ?? false }
+  }
 }
 
 /// A change that is loaded and not confirmed.
@@ -75,8 +83,11 @@ extension HostAgent {
             isAccepted: drive.rehearsal?.grants.contains(.acceptOthers) ?? false)
         }
         cleanUp()
+        checkLock()
         return .outcome(outcome)
-      case .wait(let nonce, let deadline): return .waiting(nonce, deadline)
+      case .wait(let nonce, let deadline):
+        checkLock()
+        return .waiting(nonce, deadline)
       case .journal(let record):
         action = attempt(&drive, "write the journal", { _ in try append(record) }) { machine, _ in machine.journalled()
         }
@@ -247,9 +258,12 @@ extension HostAgent {
       do { _ = try connectionsNow(drive.origin) } catch { throw Refusal("see who is connected", error) }
     }
     try requireSets(new.sets)
+    let programs: FirewallPrograms
+    do { programs = try firewall.programs() } catch { throw Refusal("find the host's programs", error) }
+    let profiles = try profileRehearsal(plan, programs)
     let rehearsed: RehearsedSide?
     do throws(RehearsalProblem) {
-      rehearsed = try rehearse(new, live: plan.live, knock: plan.paths)
+      rehearsed = try rehearse(new, live: plan.live, knock: plan.paths, layers: profiles.layers)
     } catch {
       guard case .noNamespace(let why) = error else { throw error.refusal }
       rehearsed = nil
@@ -263,6 +277,9 @@ extension HostAgent {
       }
       drive.expectation = rehearsed.expectation
     }
+    let known = try profiles.judged(
+      rehearsed?.layers, programs: programs.description, grants: plan.grants, isManager: plan.isManager)
+    drive.warnings += known.warnings
     new.expected = rehearsed?.expectation.digests
     drive.targets.new = new
     // After the rehearsal, which may have been the first to need the kernel's connection tracking.
@@ -278,6 +295,7 @@ extension HostAgent {
     }
     do {
       if let rehearsed { try store.keep(expected: rehearsed.texts, of: drive.plan.bundle) }
+      if !plan.profiles.isEmpty { try store.keep(known.known, of: drive.plan.bundle) }
       if let live = plan.live {
         let taken = PerFamily { family in new.change(family, from: live[family]).owned?.taken ?? [] }
         let union = drive.targets.taken.union(taken)

@@ -86,12 +86,18 @@ extension HostAgent {
     case .undecided(let why):
       return ["whether the management path stays open cannot be told: \(SafeText.escape(why))"]
     case .shut(let shut):
-      let words = shut.prefix(4).map { path in
-        let culprit = path.culprit.map { "taken by \(SafeText.escape($0))" } ?? "no rule's counter moved"
-        return "\(path.family) from \(SafeText.escape(path.source)) to port \(path.port), \(culprit)"
-      }.joined(separator: "; ")
+      let words = ShutPath.words(shut)
       if grants.contains(.overrideLockout) { return ["the management path is shut, as was ordered: \(words)"] }
       throw Refusal(code: .lockout, detail: cut("the management path would be shut: \(words)"))
     }
+  }
+}
+
+extension ShutPath {
+  static func words(_ shut: [ShutPath]) -> String {
+    shut.prefix(4).map { path in
+      let culprit = path.culprit.map { "taken by \(SafeText.escape($0))" } ?? "no rule's counter moved"
+      return "\(path.family) from \(SafeText.escape(path.source)) to port \(path.port), \(culprit)"
+    }.joined(separator: "; ")
   }
 }

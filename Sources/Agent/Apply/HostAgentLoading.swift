@@ -12,9 +12,8 @@ extension HostAgent {
   static let loadLimit = Duration.seconds(30)
   static let shortestLoadLimit = Duration.seconds(1)
 
-  func savedRuleset(_ family: Family) throws -> Ruleset {
-    try parse(saved: try firewall.save(family), family)
-  }
+  /// Without the layer of a lockdown.
+  func savedRuleset(_ family: Family) throws -> Ruleset { beneathLock(try wholeRuleset(family)) }
 
   func savedRulesets() throws -> PerFamily<Ruleset> { try PerFamily { family in try savedRuleset(family) } }
 
@@ -35,24 +34,23 @@ extension HostAgent {
   func changeableRulesets() throws -> PerFamily<Ruleset> {
     try PerFamily { family in
       let saved = try firewall.save(family)
-      if let table = Self.unspeakableTable(saved) {
+      if let table = Self.unspeakableTables(saved).first {
         throw Reason(
           "table \(table) of \(family) holds rules that only nft can show, so they can neither be kept nor checked; find "
             + "them with 'nft list ruleset', and move them to a table of another name")
       }
-      return try parse(saved: saved, family)
+      return beneathLock(try parse(saved: saved, family))
     }
   }
 
   /// "# Table `filter' is incompatible, use 'nft' tool." is all the programs print of such a table, and they call that
   /// a success. Base chains of other names are no such thing: the programs live with those.
-  static func unspeakableTable(_ saved: [UInt8]) -> String? {
+  static func unspeakableTables(_ saved: [UInt8]) -> [String] {
     let (start, end) = (Array("# Table `".utf8), Array("' is incompatible".utf8))
-    for line in saved.split(separator: UInt8(ascii: "\n")) where line.starts(with: start) {
+    return saved.split(separator: UInt8(ascii: "\n")).filter { $0.starts(with: start) }.compactMap { line in
       let rest = line.dropFirst(start.count)
-      if let found = rest.firstRange(of: end) { return SafeText.escape(rest[..<found.lowerBound]) }
+      return rest.firstRange(of: end).map { SafeText.escape(rest[..<$0.lowerBound]) }
     }
-    return nil
   }
 
   /// How long the programs of one load may take: a change that is not yet confirmed by then is to be undone.
@@ -61,8 +59,9 @@ extension HostAgent {
     return max(Self.shortestLoadLimit, min(Self.loadLimit, deadline.time - bootClock.now()))
   }
 
-  private func savedRulesets(orElse fallback: PerFamily<Ruleset>?) throws -> PerFamily<Ruleset> {
-    do { return try savedRulesets() } catch {
+  /// As the kernel counts them, the layer of a lockdown with them.
+  private func wholeRulesets(orElse fallback: PerFamily<Ruleset>?) throws -> PerFamily<Ruleset> {
+    do { return try PerFamily { family in try wholeRuleset(family) } } catch {
       guard let fallback else { throw error }
       return fallback
     }
@@ -73,7 +72,8 @@ extension HostAgent {
   /// - Parameter evenUnread: the last resort takes whole tables, and must not fail because nobody can read what is there.
   func prepare(_ target: LoadTarget, evenUnread: Bool = false) throws -> PerFamily<PreparedLoad> {
     let nothing = PerFamily { _ in Ruleset() }
-    let read = target.needsRead ? try savedRulesets(orElse: evenUnread ? nothing : nil) : nothing
+    let read = target.needsRead ? try wholeRulesets(orElse: evenUnread ? nothing : nil) : nothing
+    let target = target.beneath(layersInForce())
     return read.map { family, saved in target.prepare(family, from: saved) }
   }
 
@@ -90,19 +90,28 @@ extension HostAgent {
     while true {
       if !prepared.taken.isEmpty { try note(prepared.taken) }
       do throws(FirewallProblem) {
-        // Nothing to declare and nothing to empty; the programs would take an empty text for a success anyway.
-        for text in prepared.texts where !text.bytes.isEmpty {
-          let left = limit - (bootClock.now() - start)
-          try firewall.load(text, into: family, within: max(Self.shortestLoadLimit, left))
+        do throws(FirewallProblem) {
+          try load(prepared.texts, family, until: start + limit)
+        } catch {
+          // A layer that did not load by itself either must not keep what lies beneath from being loaded.
+          guard lockMemory.isUnread, let bare = target.bare(family, from: prepared.saved) else { throw error }
+          try load(bare.texts, family, until: start + limit)
         }
         return
       } catch {
         guard target.needsRead, attempt < Self.maximumLoads, bootClock.now() - start < limit,
-          let fresh = try? savedRuleset(family), fresh != prepared.saved
+          let fresh = try? wholeRuleset(family), fresh != prepared.saved
         else { throw error }
-        prepared = target.prepare(family, from: fresh)
+        prepared = target.beneath(layersInForce()).prepare(family, from: fresh)
         attempt += 1
       }
+    }
+  }
+
+  private func load(_ texts: [RestoreText], _ family: Family, until end: BootTime) throws(FirewallProblem) {
+    // Nothing to declare and nothing to empty; the programs would take an empty text for a success anyway.
+    for text in texts where !text.bytes.isEmpty {
+      try firewall.load(text, into: family, within: max(Self.shortestLoadLimit, end - bootClock.now()))
     }
   }
 

@@ -7,6 +7,8 @@ package import Wire
 
 extension HostAgent {
   package func obey(_ order: LocalOrder) throws(Refusal) -> String {
+    // A change that waits has nothing to do with it.
+    if order.deed == .lift { return try liftAtConsole(order) }
     expire(because: "root at the console ordered something else")
     do {
       switch order.deed {
@@ -20,6 +22,7 @@ extension HostAgent {
       case .rollback:
         try settle()
         return try rollBack(order)
+      case .lift: return try liftAtConsole(order)
       }
     } catch {
       throw Refusal("obey the order", error)
@@ -84,7 +87,8 @@ extension HostAgent {
         machine: ApplyMachine(plan), plan: plan, targets: targets(new: new, old: wayBack, ledger: ledger),
         rehearsal: RehearsalPlan(
           terms: .standard, paths: [], grants: [], live: new.rules.isExclusive ? nil : saved, isFirst: false,
-          isLocal: true, committedDigests: committedDigests))
+          isLocal: true, committedDigests: committedDigests, profiles: bundle.profiles,
+          sources: bundle.manifest.sources))
       if let target = drive.targets.new {
         // It may wipe what it was allowed to wipe then, and nobody who came since.
         try requireEvictable(target, saved, old: old ?? .nothing, grants: bundle.manifest.grants)

@@ -107,7 +107,7 @@ extension HostAgent {
   private func otherBackend(_ family: Family, _ programs: FirewallPrograms) throws -> OtherBackend {
     do {
       guard let saved = try firewall.saveOtherBackend(family) else { return OtherBackend(parts: nil, isBare: true) }
-      if programs.backend == .legacy, Self.unspeakableTable(saved) != nil {
+      if programs.backend == .legacy, !Self.unspeakableTables(saved).isEmpty {
         return OtherBackend(parts: nil, isBare: false)
       }
       return OtherBackend(parts: try parse(saved: saved, family).foreignParts(), isBare: saved.isEmpty)

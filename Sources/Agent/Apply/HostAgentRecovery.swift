@@ -18,6 +18,7 @@ extension HostAgent {
 
   package func recover() throws {
     try openJournal()
+    bringLock()
     try settle()
     // Whoever promised another process to take its change back need not any more.
     deadMan.disarm()
@@ -42,11 +43,13 @@ extension HostAgent {
       // What cannot be written down (a full disk, one that is still read-only) does not keep us from loading what was
       // committed: that is where an open transaction would be taken back to as well.
       try? openJournal()
+      bringLock()
       try? settle()
       ledger = try self.ledger()
     } catch {
-      // Without the journal nobody knows what was committed last.
-      let why = "\(ErrorChain(error).message)"
+      // Without the journal nobody knows what was committed last, nor what locked.
+      let isLocked = bringPlainLock()
+      let why = ErrorChain(error).message + (isLocked ? "; the lockdown in the plain files is loaded above it" : "")
       try loadSafePolicy(why: why, known: nil)
       return .safePolicy(why: why)
     }
@@ -71,6 +74,7 @@ extension HostAgent {
         try loadBoth(target, targets.originals, isOnlyWay: isLast)
         try requireLoadedAfterUpgrade(target)
         noteKernel(rules.rules, of: committed.content)
+        checkLock()
         // Not being able to say so is no reason to undo it.
         if ledger.degraded != nil { try? append(.restored) }
         return .committed(committed.accepted.serial)
@@ -152,6 +156,7 @@ extension HostAgent {
         try requireLoaded(target)
         if isLast { keepSafePrinted() }
         noteKernel(target.rules, of: nil)
+        checkLock()
         return
       } catch {
         last = error

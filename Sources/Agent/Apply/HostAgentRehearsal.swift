@@ -11,6 +11,8 @@ struct RehearsedSide {
   /// What is ours of what the programs printed, canonical.
   var texts: PerFamily<[UInt8]>
   var knock: KnockResult?
+  /// Of the lockdown layers that were asked for.
+  var layers: [LayerRehearsed] = []
   /// Why the knock says less than it might.
   var withoutLive: String?
 }
@@ -37,17 +39,17 @@ extension HostAgent {
   /// - Parameter live: what the host holds, which our own chains are to stand beside. Where that cannot be loaded, or
   ///   is nil, only those chains of other people stand in for it that ours are called from.
   func rehearse(
-    _ target: LoadTarget, live: PerFamily<Ruleset>?, knock: [KnockPath]
+    _ target: LoadTarget, live: PerFamily<Ruleset>?, knock: [KnockPath], layers: [LayerRehearsal] = []
   ) throws(RehearsalProblem) -> RehearsedSide {
     switch target.rules {
-    case .exclusive: return try rehearse(target, from: nil, knock: knock)
+    case .exclusive: return try rehearse(target, from: nil, knock: knock, layers)
     case .owned, .nothing:
       let saved: PerFamily<Ruleset>
       do { saved = try live ?? savedRulesets() } catch { throw .refused(Refusal("read the host's rules", error)) }
       var why: String?
       if live != nil {
         do throws(RehearsalProblem) {
-          let rehearsed = try rehearse(target, from: saved, knock: knock)
+          let rehearsed = try rehearse(target, from: saved, knock: knock, layers)
           guard let reason = rehearsed.withoutLive else { return rehearsed }
           why = reason
         } catch {
@@ -57,7 +59,7 @@ extension HostAgent {
       }
       var rehearsed: RehearsedSide
       do throws(RehearsalProblem) {
-        rehearsed = try rehearse(target, from: Self.skeleton(of: saved, for: target), knock: [])
+        rehearsed = try rehearse(target, from: Self.skeleton(of: saved, for: target), knock: [], layers)
       } catch {
         // A host that had a place for the first one has none now: no reason to go on without.
         throw why == nil ? error : .refused(error.refusal)
@@ -83,7 +85,7 @@ extension HostAgent {
   }
 
   private func rehearse(
-    _ target: LoadTarget, from saved: PerFamily<Ruleset>?, knock: [KnockPath]
+    _ target: LoadTarget, from saved: PerFamily<Ruleset>?, knock: [KnockPath], _ layers: [LayerRehearsal]
   ) throws(RehearsalProblem) -> RehearsedSide {
     let changes = PerFamily { family in target.change(family, from: saved?[family] ?? Ruleset()) }
     let texts = changes.map { _, change in change.texts.last ?? RestoreText([]) }
@@ -93,7 +95,7 @@ extension HostAgent {
       programs = try firewall.programs()
       let live = saved.map { $0.map { _, ruleset in ruleset.canonical() } }
       rehearsed = try firewall.rehearse(
-        Rehearsal(live: live, texts: texts, sets: target.sets.encode(), knock: knock))
+        Rehearsal(live: live, texts: texts, sets: target.sets.encode(), knock: knock, layers: layers))
     } catch {
       guard error.kind != .noNamespace else { throw .noNamespace(error.words) }
       let line = culprit(error, target, changes.map { _, change in change.owned })
@@ -113,7 +115,7 @@ extension HostAgent {
     return RehearsedSide(
       expectation: Expectation(
         digests: printed.map { _, text in Digest(of: text) }, programs: programs.description),
-      texts: printed, knock: rehearsed.knock, withoutLive: rehearsed.withoutLive)
+      texts: printed, knock: rehearsed.knock, layers: rehearsed.layers, withoutLive: rehearsed.withoutLive)
   }
 
   /// The bundle's line that does not load. Programs name a line of their input, but for what only the kernel refuses

@@ -14,6 +14,7 @@ extension HostAgent {
   /// back here: nobody else is left to.
   package func returnToGeneration0() throws -> Bool {
     guard try store.readGeneration0() != nil else { return false }
+    try requireUnlocked()
     let ledger = try ledger()
     let parting: Parting
     let prepared: PerFamily<PreparedLoad>

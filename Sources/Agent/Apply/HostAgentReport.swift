@@ -10,6 +10,7 @@ extension HostAgent {
     do {
       let programs = try firewall.programs()
       try renewExpectation(programs)
+      renewProfiles(programs)
       let ledger = try ledger()
       let shown = try shownComplete(ledger.committed, programs)
       let families = PerFamily<FamilyReport> { family in
@@ -35,7 +36,8 @@ extension HostAgent {
         owners: owners, otherBackendRules: found.otherBackendRules,
         conflicts: facts.conflicts, degraded: ledger.degraded, managementSource: managementSource,
         settings: reported(shown.beside.settings), sshPorts: facts.listeningSSHPorts, leases: facts.leases,
-        others: others, renewal: renewal(ledger.committed, programs))
+        others: others, renewal: renewal(ledger.committed, programs),
+        lockdown: lockdownReport(ledger, shown.difference.lock), listening: facts.listening)
     } catch {
       throw Refusal("report", error)
     }

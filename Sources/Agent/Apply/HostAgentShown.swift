@@ -40,6 +40,7 @@ extension HostAgent {
     let others = otherFilters(beside: saved, side?.rules, programs, kernel: kernel)
     var difference = difference(of: committed, side, saved, programs, kernel: kernel.state, found: others)
     difference.kernel += unread
+    difference.lock = lockDifferences(families)
     if committed != nil, side?.rules.isNothing != true {
       difference.kernel += others.unread.map { KernelDifference(family: .ipv4, place: "unreadable", words: $0) }
     }

@@ -21,8 +21,12 @@ extension JournalRecord {
   /// It stands for something that changes the kernel's rules, or what they are compared with.
   var mayMoveRules: Bool {
     switch self {
-    case .applying, .committed, .rollingBack, .rolledBack, .safePolicy, .safePolicyIsWhole, .restored: true
-    case .snapshot, .staged, .armed, .applied, .abandoned, .localAct, .answered, .expectation, .noted: false
+    case .applying, .committed, .rollingBack, .rolledBack, .safePolicy, .safePolicyIsWhole, .restored,
+      .lockdown, .locked, .lifting, .lifted:
+      true
+    case .snapshot, .staged, .armed, .applied, .abandoned, .localAct, .answered, .expectation, .noted, .lockTime,
+      .heard:
+      false
     }
   }
 }
@@ -80,6 +84,7 @@ extension HostAgent {
     let ledger = try ledger()
     guard let committed = ledger.committed else { return nil }
     let shown = try shownComplete(committed, programs)
+    noteLook(shown.difference.lock)
     // Nobody saw then that all is as it was.
     if let stale = shown.others.stale, shown.others.unread.isEmpty { throw Reason(stale) }
     let families = PerFamily<Sighting.Side> { family in

@@ -10,6 +10,8 @@ struct HostDifference: Hashable {
   var kernel: [KernelDifference] = []
   var disk: [DiskDifference] = []
   var others: [OthersDifference] = []
+  /// In words, how the kernel does not hold the lockdown as it was loaded.
+  var lock = PerFamily<String?>(ipv4: nil, ipv6: nil)
 
   var hasNotes: Bool { kernel.contains(.notNoted) || others.contains(.noBaseline) }
 
@@ -28,6 +30,7 @@ struct HostDifference: Hashable {
     let own = [
       ("disk", diskChains(family, expected)), ("kernel", expected ? [] : kernelChains(family)),
       ("others", othersChains(family, expected)),
+      ("lockdown", expected ? [] : lock[family].map { [Self.chain("layer", ["# \($0)"])] } ?? []),
     ]
     return beside.tables(family, expected: expected, of: wanted)
       + own.filter { !$0.1.isEmpty }.map { RuleTable(name: $0.0, chains: $0.1) }

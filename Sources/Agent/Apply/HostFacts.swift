@@ -1,4 +1,5 @@
 package import Core
+package import Wire
 
 /// What a report says of the machine itself.
 package protocol HostFacts: AnyObject {
@@ -16,6 +17,8 @@ package protocol HostFacts: AnyObject {
   var sshPorts: [UInt16] { get }
   /// Where sshd listens for others, as the kernel says; empty when that cannot be told.
   var listeningSSHPorts: [UInt16] { get }
+  /// Where its programs wait for others; nil when that cannot be told.
+  var listening: ListeningReport? { get }
   /// Whether it has an address from a DHCP server.
   var leases: PerFamily<Bool> { get }
   /// Of a file's content, or of where a link leads, by its path below the host's root; nil when it cannot be read. Cheap
@@ -23,6 +26,9 @@ package protocol HostFacts: AnyObject {
   func digest(ofFile path: String) -> Digest?
   /// Files below the host's root that change how systemd starts our units: drop-ins, and units that take their place.
   var dropIns: [String] { get }
+  /// The link by which this host answers a management source, where its packets travel inside others (a VPN's, say), in
+  /// words that are not safe to print; nil where they do not, or nobody can tell.
+  func tunnel(towards source: String) -> String?
   /// The TCP connections that peers have to these ports of ours now, also those that are still being opened. It is asked
   /// while new rules are in force, so it must not take long.
   func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds>

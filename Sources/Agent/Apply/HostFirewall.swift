@@ -1,4 +1,5 @@
 package import Core
+package import Ruleset
 package import Wire
 
 /// The host's packet filter, through the host's own programs. Every call blocks while programs run, and every program
@@ -16,8 +17,8 @@ package protocol HostFirewall: AnyObject {
   /// have changed.
   func load(_ text: RestoreText, into family: Family, within limit: Duration) throws(FirewallProblem)
 
-  /// What the save program prints for the kernel's rules as they are.
-  func save(_ family: Family) throws(FirewallProblem) -> [UInt8]
+  /// What the save program prints for the kernel's rules as they are, of one table or of all.
+  func save(_ family: Family, table: String?) throws(FirewallProblem) -> [UInt8]
 
   /// The names of all ipsets there are, anybody's. Throws where the host has no program for them.
   func setNames(within limit: Duration) throws(FirewallProblem) -> [String]
@@ -37,8 +38,17 @@ package protocol HostFirewall: AnyObject {
   /// Tables that the kernel has and that no program here prints, because it is the other backend's.
   func unprintedTables(_ family: Family) throws(FirewallProblem) -> [String]
 
+  /// Makes the kernel forget the TCP connections that no pattern spares, so that their next packets pass for strays.
+  ///
+  /// - Returns: how many. What was cut before an error stays so.
+  func cutFlows(sparing patterns: [FlowPattern], within limit: Duration) throws(FirewallProblem) -> Int
+
   /// Everything that nf_tables holds, anybody's, as the kernel says; nil where it has no nf_tables.
   func nftables(sets scope: SetScope) throws(FirewallProblem) -> NftablesState?
+}
+
+extension HostFirewall {
+  package func save(_ family: Family) throws(FirewallProblem) -> [UInt8] { try save(family, table: nil) }
 }
 
 /// What a restore program is fed.
@@ -62,14 +72,18 @@ package struct Rehearsal: Hashable, Sendable {
   package var sets: [UInt8]
   /// Ways in that must stay open; empty for no knock.
   package var knock: [KnockPath]
+  /// Lockdowns to be tried above the texts, one after the other, by the same knock.
+  package var layers: [LayerRehearsal]
 
   package init(
-    live: PerFamily<[UInt8]>? = nil, texts: PerFamily<RestoreText>, sets: [UInt8] = [], knock: [KnockPath] = []
+    live: PerFamily<[UInt8]>? = nil, texts: PerFamily<RestoreText>, sets: [UInt8] = [], knock: [KnockPath] = [],
+    layers: [LayerRehearsal] = []
   ) {
     self.live = live
     self.texts = texts
     self.sets = sets
     self.knock = knock
+    self.layers = layers
   }
 }
 
@@ -80,11 +94,16 @@ package struct Rehearsed: Hashable, Sendable {
   package var withoutLive: String?
   /// Nil when no knock was asked for.
   package var knock: KnockResult?
+  /// One for each that was asked for.
+  package var layers: [LayerRehearsed]
 
-  package init(saved: PerFamily<[UInt8]>, withoutLive: String? = nil, knock: KnockResult? = nil) {
+  package init(
+    saved: PerFamily<[UInt8]>, withoutLive: String? = nil, knock: KnockResult? = nil, layers: [LayerRehearsed] = []
+  ) {
     self.saved = saved
     self.withoutLive = withoutLive
     self.knock = knock
+    self.layers = layers
   }
 }
 

@@ -9,6 +9,7 @@ extension JournalRecord {
   enum Form {
     case withoutConfirmation
     case withoutNotes
+    case withoutLocks
     case current
   }
 
@@ -220,6 +221,9 @@ extension JournalRecord {
     out.bool(value.safePolicyIsWhole)
     write(value.localAct, to: &out, write)
     for file in NotedFile.allCases { write(value.noted[file], to: &out, write) }
+    write(value.lock, to: &out, write)
+    write(value.epochFloor, to: &out, write)
+    write(value.lastLift, to: &out, write)
   }
 
   static func ledger(_ reader: inout ByteReader, form: Form) throws(ByteReader.Problem) -> Ledger {
@@ -251,6 +255,10 @@ extension JournalRecord {
     ledger.localAct = try optional(&reader, "local act", localAct)
     if form == .withoutNotes { return ledger }
     for file in NotedFile.allCases { ledger.noted[file] = try optional(&reader, "noted file", notedState) }
+    if form == .withoutLocks { return ledger }
+    ledger.lock = try optional(&reader, "lock", lock)
+    ledger.epochFloor = try optional(&reader, "order", epochFloor)
+    ledger.lastLift = try optional(&reader, "last lift", lastLift)
     return ledger
   }
 }

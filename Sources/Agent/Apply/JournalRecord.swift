@@ -38,6 +38,18 @@ package enum JournalRecord: Hashable, Sendable {
   case expectation(Expectation)
   /// A file that nothing signed covers was written, or is to be there no more.
   case noted(NotedFile, NotedState)
+  /// Before anything of the lock is done. A change that waited to be confirmed cannot be any more.
+  case lockdown(Lock, voids: TransactionID?)
+  /// Both families hold the layer of the lock of this epoch, re-read.
+  case locked(Epoch, HeldLayer)
+  /// Before the layer is touched: the lock stays one until `lifted`.
+  case lifting(EpochFloor?, LiftCause)
+  /// Nothing of the layer is left, re-read.
+  case lifted(LiftCause, UTCTime)
+  /// What is left of the time of the lock of this epoch.
+  case lockTime(Epoch, LockTime)
+  /// An order that asks nothing of this host.
+  case heard(EpochFloor)
 }
 
 extension JournalRecord {
@@ -49,7 +61,7 @@ extension JournalRecord {
     var out = ByteWriter()
     switch self {
     case .snapshot(let ledger):
-      out.uint8(19)
+      out.uint8(26)
       Self.write(ledger, to: &out)
     case .staged(let transaction):
       out.uint8(13)
@@ -100,6 +112,29 @@ extension JournalRecord {
       out.uint8(18)
       Self.write(file, to: &out)
       Self.write(state, to: &out)
+    case .lockdown(let lock, let voided):
+      out.uint8(20)
+      Self.write(lock, to: &out)
+      Self.write(voided, to: &out) { voided, out in out.raw(voided.bytes) }
+    case .locked(let epoch, let held):
+      out.uint8(21)
+      out.uint64(epoch.value)
+      Self.write(held, to: &out)
+    case .lifting(let floor, let cause):
+      out.uint8(22)
+      Self.write(floor, to: &out, Self.write)
+      Self.write(cause, to: &out)
+    case .lifted(let cause, let time):
+      out.uint8(23)
+      Self.write(cause, to: &out)
+      out.uint64(UInt64(bitPattern: time.secondsSinceEpoch))
+    case .lockTime(let epoch, let time):
+      out.uint8(24)
+      out.uint64(epoch.value)
+      Self.write(time, to: &out)
+    case .heard(let floor):
+      out.uint8(25)
+      Self.write(floor, to: &out)
     }
     return out.bytes
   }
@@ -142,7 +177,25 @@ extension JournalRecord {
     case 18:
       let file = try Self.notedFile(&reader)
       self = .noted(file, try Self.notedState(&reader))
-    case 19: self = .snapshot(try Self.ledger(&reader, form: .current))
+    // As agents wrote it that knew no lockdowns.
+    case 19: self = .snapshot(try Self.ledger(&reader, form: .withoutLocks))
+    case 20:
+      let lock = try Self.lock(&reader)
+      self = .lockdown(lock, voids: try Self.optional(&reader, "voided transaction", Self.transactionID))
+    case 21:
+      let epoch = try Self.epoch(&reader)
+      self = .locked(epoch, try Self.heldLayer(&reader))
+    case 22:
+      let floor = try Self.optional(&reader, "order", Self.epochFloor)
+      self = .lifting(floor, try Self.liftCause(&reader))
+    case 23:
+      let cause = try Self.liftCause(&reader)
+      self = .lifted(cause, UTCTime(secondsSinceEpoch: Int64(bitPattern: try reader.uint64("time"))))
+    case 24:
+      let epoch = try Self.epoch(&reader)
+      self = .lockTime(epoch, try Self.lockTime(&reader))
+    case 25: self = .heard(try Self.epochFloor(&reader))
+    case 26: self = .snapshot(try Self.ledger(&reader, form: .current))
     default: throw .malformed(field: "record type")
     }
     try reader.end()

@@ -37,7 +37,7 @@ struct KeptFiles {
 
 struct KeptBundle {
   let name: BundleName
-  let files: KeptFiles
+  var files: KeptFiles
 }
 
 extension HostAgent {
@@ -57,6 +57,9 @@ extension HostAgent {
     guard keptBundle?.name != name else { return }
     keptBundle = name.map { KeptBundle(name: $0, files: KeptFiles(store.besideSigned(of: $0), on: state)) }
   }
+
+  /// The agent wrote this file of the committed bundle anew.
+  func noteKeptOfBundle(_ path: String) { keptBundle?.files.note(path, on: state) }
 
   /// No release puts these back: an agent that starts takes them as they are.
   func keptDifferences() -> [DiskDifference] { keptFiles?.differences(on: state, below: "") ?? [] }

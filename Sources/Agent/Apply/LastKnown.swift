@@ -68,7 +68,8 @@ extension HostAgent {
     case .failure(let error): problem = error
     }
     return KernelReading(
-      state: known.value ?? nil, isWhole: known.value != nil && !lastKnown.isKernelPart, isUnknown: known.isUnknown,
+      state: (known.value ?? nil).map(beneathLock), isWhole: known.value != nil && !lastKnown.isKernelPart,
+      isUnknown: known.isUnknown,
       problem: problem)
   }
 

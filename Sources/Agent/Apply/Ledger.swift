@@ -141,6 +141,12 @@ package struct Ledger: Hashable, Sendable {
   package internal(set) var localAct: LocalAct?
   /// Nothing for a file that was never written.
   package internal(set) var noted: [NotedFile: NotedState] = [:]
+  /// The lockdown in force, or on its way to be.
+  package internal(set) var lock: Lock?
+  /// The last order this host heard, whatever became of it.
+  package internal(set) var epochFloor: EpochFloor?
+  /// How the last lockdown ended.
+  package internal(set) var lastLift: LastLift?
 
   package init() {}
 
@@ -197,7 +203,23 @@ package struct Ledger: Hashable, Sendable {
     case .answered(let outcome): keep(outcome)
     case .expectation(let expectation): committed?.expectation = expectation
     case .noted(let file, let state): noted[file] = state
+    case .lockdown(let lock, let voided):
+      raise(to: lock.order)
+      self.lock = lock
+      if open?.phase == .applied, open?.id == voided { open?.phase = .rollingBack }
+    case .locked(let epoch, let held): if lock?.epoch == epoch { lock?.held = held }
+    case .lifting(let floor, _): if let floor { raise(to: floor) }
+    case .lifted(let cause, let time):
+      if let lock { lastLift = LastLift(epoch: lock.epoch, cause: cause, at: time) }
+      lock = nil
+    case .lockTime(let epoch, let time): if lock?.epoch == epoch { lock?.time = time }
+    case .heard(let floor): raise(to: floor)
     }
+  }
+
+  private mutating func raise(to raised: EpochFloor) {
+    if let epochFloor, raised.epoch < epochFloor.epoch { return }
+    epochFloor = raised
   }
 
   private mutating func raise(to raised: InstalledRelease) {

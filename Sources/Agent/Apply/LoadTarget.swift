@@ -23,6 +23,8 @@ struct LoadTarget {
   var preparesForeignChains = false
   /// What is printed of our chains in the kernel is not all that they say.
   var refills = false
+  /// Of a lockdown, which whole tables must not leave out.
+  private var layers: PerFamily<LockLayer>?
   /// Whole tables; nil in owned mode.
   let inputs: PerFamily<RestoreInput>?
 
@@ -52,6 +54,18 @@ struct LoadTarget {
     }
   }
 
+  func beneath(_ layers: PerFamily<LockLayer>?) -> LoadTarget {
+    var target = self
+    target.layers = layers
+    return target
+  }
+
+  /// The same without the layer of a lockdown; nil where it has no place for one.
+  func bare(_ family: Family, from saved: Ruleset) -> PreparedLoad? {
+    guard inputs?[family].tables.contains(LockLayer.table) == true else { return nil }
+    return beneath(nil).prepare(family, from: saved)
+  }
+
   /// - Parameter saved: a fresh read, where one is needed.
   func prepare(_ family: Family, from saved: Ruleset) -> PreparedLoad {
     let (texts, owned) = change(family, from: saved)
@@ -62,7 +76,7 @@ struct LoadTarget {
   func change(_ family: Family, from saved: Ruleset) -> (texts: [RestoreText], owned: OwnedChange?) {
     switch rules {
     case .exclusive:
-      guard let input = inputs?[family] else { return ([], nil) }
+      guard let input = inputs?[family].holding(layers?[family]) else { return ([], nil) }
       let whole = RestoreText(input.bytes)
       guard leftovers.holdsOwned else { return ([whole], nil) }
       // Chains of ours in tables that stay as they are.

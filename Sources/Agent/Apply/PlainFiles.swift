@@ -63,6 +63,7 @@ extension HostAgent {
   /// What is committed and the safe policy, for whoever has to do without us. Written after every commit; a crash in
   /// between leaves older ones, which the next start renews. What cannot be written does not undo a commit.
   func writePlainFiles() {
+    lockMemory.isPlainBehind = false
     guard let committed = journal?.ledger.committed, let known = try? committedRules(committed) else { return }
     var texts = plainTexts(committed, known)
     texts.merge(safeTexts(sources: known.sources, beside: known)) { first, _ in first }
@@ -101,9 +102,41 @@ extension HostAgent {
     var texts: [String: [UInt8]?] = [:]
     for family in Family.allCases {
       let name = "\(directory)/\(family).rules"
-      texts[name] = PlainFile.text(known, family, heading: heading, name: name)
+      // While the host is locked down these files lock it too.
+      texts[name] =
+        PlainFile.text(known, family, heading: heading, name: name) + (layersInForce()?[family].first ?? [])
     }
     return texts
+  }
+
+  /// What they lock with, for a host that has nothing else left to know it from. What cannot be read of it is made up for by
+  /// what shuts more; nil where they do not lock.
+  func plainLayers() -> PerFamily<LockLayer>? {
+    let texts = PerFamily { family in plainLayer(family) }
+    guard texts.ipv4 != nil || texts.ipv6 != nil else { return nil }
+    return try? PerFamily { family in
+      if let text = texts[family], let layer = try? LockLayer(loadedBy: text, family) { return layer }
+      return try builtInLayers().layers[family]
+    }
+  }
+
+  private func plainLayer(_ family: Family) -> ArraySlice<UInt8>? {
+    let text = store.readFile("\(PlainFile.safe)/\(family).rules", atMost: Self.maximumPlainSize)
+    return text.flatMap { text in LockLayer.start(in: text).map { text[$0...] } }
+  }
+
+  /// Where they cannot be made anew.
+  func unlockPlainFiles() throws {
+    for directory in [PlainFile.committed, PlainFile.safe] {
+      for family in Family.allCases {
+        let name = "\(directory)/\(family).rules"
+        guard let text = try state.read(name, atMost: Self.maximumPlainSize), let start = LockLayer.start(in: text)
+        else {
+          continue
+        }
+        try state.replace(name, in: directory, with: Array(text[..<start]))
+      }
+    }
   }
 
   private func write(_ texts: [String: [UInt8]?]) {

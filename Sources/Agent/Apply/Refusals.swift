@@ -32,6 +32,32 @@ extension Refusal {
     self.init(code: code, detail: cut(problem.description))
   }
 
+  init(_ problem: OrderProblem) {
+    let code: Code =
+      switch problem.kind {
+      case .malformed: .malformed
+      case .tooLarge: .tooLarge
+      case .badSignature: .badSignature
+      case .unknownKey: .unknownKey
+      case .expiredKey: .expiredKey
+      case .otherNamespace: .otherNamespace
+      case .otherFleet: .otherFleet
+      case .unsigned: .unsigned
+      case .tooFewPrincipals: .tooFewPrincipals
+      case .olderEpoch: .olderEpoch
+      case .equalEpochOtherBytes: .equalEpochOtherBytes
+      case .epochTooFarAhead: .epochTooFarAhead
+      case .orderExpired: .orderExpired
+      case .clockOff: .clockOff
+      case .unknownProfile: .unknownProfile
+      case .profileMissing: .profileMissing
+      case .profileAltered: .profileAltered
+      case .emptyScope: .emptyScope
+      case .wouldLoosen: .wouldLoosen
+      }
+    self.init(code: code, detail: cut(problem.description))
+  }
+
   /// Rules that do not parse; the place is the first mistake's.
   init(_ diagnostics: Diagnostics, in family: Family) {
     let lines = diagnostics.all.prefix(5).map { SafeText.escape("line \($0.location.line): \($0.message)") }

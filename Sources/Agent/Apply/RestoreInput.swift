@@ -49,6 +49,14 @@ package struct RestoreInput: Hashable, Sendable {
   /// The part of what a save program printed that this input answers for.
   package func governed(_ saved: Ruleset) -> Ruleset { saved.restricted(to: tables) }
 
+  /// The same with the layer of a lockdown in its table, if that is one of these.
+  func holding(_ layer: LockLayer?) -> RestoreInput {
+    guard let layer, tables.contains(LockLayer.table) else { return self }
+    let table = layer.table(in: ruleset[table: LockLayer.table])
+    let others = ruleset.tables.filter { $0.name != LockLayer.table }
+    return RestoreInput(Ruleset(tables: others + [table]), emptying: tables)
+  }
+
   /// The same tables and chains with only the first rules, in the order of the text.
   func keeping(firstRules count: Int) -> RestoreInput {
     var left = count

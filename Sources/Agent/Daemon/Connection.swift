@@ -120,6 +120,7 @@ struct Connection {
       case .applied(let result): session.applied(result)
       case .confirmed(let result), .cancelled(let result): session.decided(result)
       case .obeyed(_, let result): session.obeyed(result)
+      case .ordered(let result): session.ordered(result)
       case .reported(let result): session.reported(result)
       case .text(let result): session.textReady(result)
       case .observed(let result): session.observed(result)
@@ -223,6 +224,7 @@ struct Connection {
       case .confirm(let confirmation): work = .confirm(confirmation, from: management)
       case .cancel(let transaction): work = .cancel(transaction)
       case .local(let order): work = .local(order)
+      case .order(let delivery): work = .order(delivery, from: management)
       case .report(let nonce): work = .report(nonce, managementSource: source)
       case .text(let request): work = .text(request)
       case .observe: work = .observe

@@ -23,6 +23,7 @@ package final class Daemon {
   var acceptAgain: BootTime?
   private var isStopping = false
   private var timer = ConfirmationTimer()
+  private var lockTimer = LockTimer()
   private let listen: (() throws -> any ChangeWatcher)?
   /// Nil before the host is in a known state.
   private var watching: Watching?
@@ -53,6 +54,7 @@ package final class Daemon {
   package func run(stop: Int32, ready: () -> Void = {}) throws {
     try operations.recover()
     timer.learned(operations.confirmBy)
+    lockTimer.learned(operations.lockDue)
     watching = Watching(listen, configuration, log: operations.changes, now: .now)
     let access = UnixSocket.Access(
       mode: configuration.group == nil ? 0o600 : 0o660, group: configuration.group)
@@ -117,6 +119,7 @@ package final class Daemon {
       }
     }
     if let order = timer.order(at: .now) { worker.submit(.expire(order)) }
+    if !isStopping, lockTimer.isDue(at: .now) { worker.submit(.tendLock) }
     endOverdue()
     if !isStopping { watch() }
     let hadConnections = !connections.isEmpty
@@ -125,7 +128,8 @@ package final class Daemon {
   }
 
   private func nextDeadline() -> BootTime? {
-    let own = [acceptAgain, timer.deadline, isStopping ? nil : watching?.deadline(isHeldUp: isHeldUp)]
+    let lock = isStopping ? nil : lockTimer.deadline
+    let own = [acceptAgain, timer.deadline, lock, isStopping ? nil : watching?.deadline(isHeldUp: isHeldUp)]
     // Who waits for what is being written is not told before that, whatever the time.
     let watches = watching?.isWriting == true ? [] : connections.map { $0.watch?.until }
     return (connections.map { $0.deadline?.at } + watches + own).compactMap { $0 }.min()
@@ -144,6 +148,11 @@ package final class Daemon {
   }
 
   private func deliver(_ result: JobResult) {
+    if case .tendedLock = result.end {
+      lockTimer.done(result.lockDue, at: .now)
+    } else {
+      lockTimer.learned(result.lockDue)
+    }
     switch result.end {
     case .answered(let answer, let id):
       timer.learned(result.confirmBy)
@@ -155,6 +164,7 @@ package final class Daemon {
       timer.expired(result.confirmBy, at: .now)
       watching?.acted(at: .now)
       if let end { configuration.log(Notes.expired(because: why, end, from: changedFrom)) }
+    case .tendedLock(let mayMoveRules): if mayMoveRules { watching?.acted(at: .now) }
     case .nothingToExpire: timer.expired(result.confirmBy, at: .now)
     case .looked(let looked):
       let problem = watching?.lastProblem

@@ -55,7 +55,7 @@ extension Daemon {
       let answer = Answer.obeyed(order, .failure(refusal))
       note(answer, from: connection.id)
       return answer
-    case .check, .confirm, .cancel, .report, .text, .observe: return nil
+    case .check, .confirm, .cancel, .order, .report, .text, .observe: return nil
     }
   }
 }

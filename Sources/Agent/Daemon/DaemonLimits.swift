@@ -7,7 +7,7 @@ package struct DaemonLimits: Sendable {
   package var preamble: Duration = .seconds(10)
   /// From the first byte of a frame to its last.
   package var frame: Duration = .seconds(30)
-  /// From the announcement of a bundle to its last byte: 25 MiB in this time are 87 KB/s.
+  /// From the announcement of a bundle to its last byte: 29 MiB in this time are 101 KB/s.
   package var staging: Duration = .seconds(300)
   /// With nothing to answer.
   package var idle: Duration = .seconds(120)

@@ -11,6 +11,8 @@ enum Job: Sendable {
   case work(Work, for: ConnectionID)
   /// Of the daemon itself: take the change that waits to be confirmed back.
   case expire(ConfirmationTimer.Order)
+  /// Of the daemon itself: what a lockdown needs as time passes.
+  case tendLock
   /// Read the rules again, since these changed them; and make what is new durable at once, if somebody waits for it.
   case look(for: [HostChange.Actor], isWatched: Bool)
   /// Make the changes that were seen durable.
@@ -19,23 +21,25 @@ enum Job: Sendable {
   var connection: ConnectionID? {
     switch self {
     case .work(_, let connection): connection
-    case .expire, .look, .keepChanges: nil
+    case .expire, .tendLock, .look, .keepChanges: nil
     }
   }
 
   var isApply: Bool {
     switch self {
     case .work(let work, _): work.isApply
-    case .expire, .look, .keepChanges: false
+    case .expire, .tendLock, .look, .keepChanges: false
     }
   }
 
   /// Jobs of a higher one are done first. A flood of questions must not make a confirmation late, and nothing may come
-  /// before the end of a change whose time is over.
+  /// before the end of a change whose time is over. Orders wait their turn among what decides: whoever may connect may send
+  /// them, signed or not, and a flood of them must not keep a confirmation, root, or the end of a lockdown waiting.
   var urgency: Int {
     switch self {
     case .expire: 2
     case .work(let work, _): work.decides ? 1 : 0
+    case .tendLock: 1
     case .look, .keepChanges: -1
     }
   }
@@ -49,6 +53,7 @@ enum Work: Sendable {
   case confirm(ChangeConfirmation, from: ManagementConnection)
   case cancel(TransactionID)
   case local(LocalOrder)
+  case order(OrderDelivery, from: ManagementConnection)
   case report(Nonce, managementSource: String)
   case text(TextRequest)
   case observe
@@ -60,7 +65,7 @@ enum Work: Sendable {
   /// How a change goes on, or what root at the console wants.
   fileprivate var decides: Bool {
     switch self {
-    case .confirm, .cancel, .local: true
+    case .confirm, .cancel, .local, .order: true
     case .check, .apply, .report, .text, .observe: false
     }
   }
@@ -73,6 +78,7 @@ enum Answer: Sendable {
   case confirmed(Result<Outcome, Refusal>)
   case cancelled(Result<Outcome, Refusal>)
   case obeyed(LocalOrder, Result<String, Refusal>)
+  case ordered(Result<Obeyed, Refusal>)
   case reported(Result<Report, Refusal>)
   case text(Result<[UInt8], Refusal>)
   case observed(Result<Observations, Refusal>)
@@ -80,7 +86,7 @@ enum Answer: Sendable {
   /// The rules may be others now.
   var mayMoveRules: Bool {
     switch self {
-    case .applied, .confirmed, .cancelled, .obeyed: true
+    case .applied, .confirmed, .cancelled, .obeyed, .ordered: true
     case .checked, .reported, .text, .observed: false
     }
   }
@@ -93,6 +99,7 @@ struct JobResult: Sendable {
     case expired(because: String, Result<Outcome, Refusal>?)
     /// The change that was meant had ended before the worker came to it.
     case nothingToExpire
+    case tendedLock(mayMoveRules: Bool)
     case looked(Looked)
     case keptChanges(ChangeLog)
   }
@@ -106,6 +113,8 @@ struct JobResult: Sendable {
   }
   /// Of the change that waits after this job, if one does.
   let confirmBy: BootTime?
+  /// When a lockdown needs something, if nothing happens.
+  let lockDue: BootTime?
   /// What a report saw is not in the changes yet.
   let isBehind: Bool
   /// Processor time, with the programs that were run.

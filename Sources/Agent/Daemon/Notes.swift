@@ -20,6 +20,8 @@ enum Notes {
     case .cancelled(.failure(let refusal)): return line("cancel", source, words(refusal))
     case .obeyed(let order, .success(let words)): return line(name(order), source, words)
     case .obeyed(let order, .failure(let refusal)): return line(name(order), source, words(refusal))
+    case .ordered(.success(let obeyed)): return line("order \(obeyed.epoch)", source, words(obeyed))
+    case .ordered(.failure(let refusal)): return line("order", source, words(refusal))
     case .checked, .reported, .text, .observed: return nil
     }
   }
@@ -43,6 +45,11 @@ enum Notes {
   private static func words(_ outcome: Outcome) -> String {
     "\(outcome.result) serial \(outcome.serial) (manifest \(outcome.manifest.short))"
       + (outcome.detail.isEmpty ? "" : ": \(outcome.detail)")
+  }
+
+  private static func words(_ obeyed: Obeyed) -> String {
+    let lock = obeyed.lock.map { " (\($0.profile), \($0.reason))" } ?? ""
+    return (["\(obeyed.result)\(lock)", "\(obeyed.flowsCut) connections cut"] + obeyed.warnings).joined(separator: "; ")
   }
 
   private static func words(_ refusal: Refusal) -> String { "refused: \(refusal.detail)" }

@@ -98,7 +98,7 @@ final class Worker: Sendable {
         let before = SpentTime.byThisThreadAndPrograms
         let end = Self.perform(job, operations)
         let result = JobResult(
-          end: end, confirmBy: operations.confirmBy, isBehind: operations.isBehind,
+          end: end, confirmBy: operations.confirmBy, lockDue: operations.lockDue, isBehind: operations.isBehind,
           cost: SpentTime.byThisThreadAndPrograms - before)
         state.withLock { state in
           state.running = nil
@@ -125,6 +125,7 @@ final class Worker: Sendable {
         return .nothingToExpire
       }
       return .expired(because: order.why, operations.expire(because: order.why))
+    case .tendLock: return .tendedLock(mayMoveRules: operations.lockTick())
     case .look(let actors, let isWatched): return .looked(look(for: actors, isWatched, operations))
     case .keepChanges:
       try? operations.keepChanges()
@@ -162,6 +163,8 @@ final class Worker: Sendable {
       .confirmed(Result { () throws(Refusal) in try operations.confirm(confirmation, from: connection) })
     case .cancel(let transaction): .cancelled(Result { () throws(Refusal) in try operations.cancel(transaction) })
     case .local(let order): .obeyed(order, Result { () throws(Refusal) in try operations.obey(order) })
+    case .order(let delivery, let connection):
+      .ordered(Result { () throws(Refusal) in try operations.obey(delivery, from: connection) })
     case .report(let nonce, let source):
       .reported(Result { () throws(Refusal) in try operations.report(nonce, managementSource: source) })
     case .text(let request): .text(Result { () throws(Refusal) in try operations.text(request) })

@@ -32,6 +32,7 @@ struct EnrolmentNote {
     var files = [
       file(paths.hostFile, Digest(of: request.hostText)),
       file(paths.allowedSigners, Digest(of: request.allowedSigners)),
+      file(paths.thresholds, Digest(of: request.thresholds)),
       file(paths.authorizedKeys, Digest(of: LoginUser.authorizedKeys(request.loginKeys, paths))),
       // The one that stays, which is the one before when the new one does not answer.
       file(paths.agent, try HostFiles.digest(of: paths.agent)),

@@ -21,6 +21,7 @@ package struct HostPaths: Sendable {
   package var trust: String { root + "/etc/portcullis" }
   package var hostFile: String { trust + "/host" }
   package var allowedSigners: String { trust + "/allowed_signers" }
+  package var thresholds: String { trust + "/thresholds" }
   package var state: String { root + "/var/lib/portcullis" }
   /// The state on its way out: a removal that was cut short goes on here.
   package var removedState: String { state + ".removed" }

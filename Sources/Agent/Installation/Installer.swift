@@ -8,6 +8,8 @@ package protocol RulesKeeper {
   func captureGenerationZero() throws -> Bool
   /// Loads generation 0 in both families and reads it back. False when it was never captured.
   func returnToGenerationZero() throws -> Bool
+  /// Throws while the host is locked down.
+  func requireUnlocked() throws
   /// Enabled services that also load rules.
   func conflicts() -> [String]
 }
@@ -53,6 +55,8 @@ package struct Installer {
     let upgraded = try placeExecutable(request.agent)
     try user.ensure()
     try user.authorize(request.loginKeys)
+    // Before the keys that it counts: without it one of them is enough.
+    try HostFiles.write(request.thresholds, to: paths.thresholds, mode: 0o644)
     try HostFiles.write(request.allowedSigners, to: paths.allowedSigners, mode: 0o644)
     // Last of the trust: a host file means that everything before it is in place.
     try HostFiles.write(request.hostText, to: paths.hostFile, mode: 0o644)

@@ -28,6 +28,7 @@ package struct Remover {
     let goesBack = choice == .generationZero && HostFiles.exists(paths.state)
     // Found out while the daemon still watches over the rules.
     if goesBack, !HostFiles.exists(paths.generationZero) { throw Self.neverCaptured }
+    if HostFiles.exists(paths.state) { try rules.requireUnlocked() }
     let services = ServiceManager(paths: paths, runner: runner)
     try services.stop()
     if goesBack {

@@ -34,8 +34,9 @@ struct FirewallCalls {
     return problem
   }
 
-  func save(by programs: FamilyPrograms) throws(FirewallProblem) -> [UInt8] {
-    let request = ProgramRequest(programs.save, [], environment: environment, milliseconds: Self.saveLimit)
+  func save(by programs: FamilyPrograms, table: String? = nil) throws(FirewallProblem) -> [UInt8] {
+    let request = ProgramRequest(
+      programs.save, table.map { ["-t", $0] } ?? [], environment: environment, milliseconds: Self.saveLimit)
     return try run(request, programs.family)
   }
 

@@ -39,6 +39,12 @@ struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     bytes.count == 4 ? bytes[0] == 127 : bytes.dropLast().allSatisfy { $0 == 0 } && bytes[15] == 1
   }
 
+  /// As IPv4 where it is that in IPv6 clothes.
+  var unmapped: IPAddress {
+    let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
+    return bytes.starts(with: mapped) ? IPAddress(bytes: Array(bytes.dropFirst(mapped.count))) ?? self : self
+  }
+
   /// Means something on one link only: fe80::/10 and 169.254.0.0/16.
   var isLinkLocal: Bool {
     bytes.count == 4 ? bytes[0] == 169 && bytes[1] == 254 : bytes[0] == 0xfe && bytes[1] & 0xc0 == 0x80

@@ -3,7 +3,7 @@ internal import Glibc
 
 /// One connection to try.
 struct KnockTarget: Hashable, Sendable {
-  /// Which path of the plan.
+  /// Which path of the plan, strangers after the managers.
   var path: Int
   var port: UInt16
 }
@@ -27,7 +27,8 @@ struct KnockAttempt {
   /// Goes there and comes back. What it says does not matter.
   private static let token = Array("SSH-2.0-".utf8)
 
-  /// Listens at every port that is asked for, as sshd would: on every address.
+  /// Listens at every port that managers knock at, as sshd would: on every address. Strangers who get that far are
+  /// answered by a refusal.
   init(_ stage: KnockStage, _ plan: KnockPlan) throws(SystemCallError) {
     self.stage = stage
     self.plan = plan
@@ -41,10 +42,11 @@ struct KnockAttempt {
 
   /// Tries until every path has opened or has nothing left to wait for.
   func run(_ targets: [KnockTarget], milliseconds: Int) throws(SystemCallError) -> [KnockEnd] {
+    let everybody = plan.everybody
     var ends = [KnockEnd?](repeating: nil, count: targets.count)
     var clients: [Client] = []
     for (index, target) in targets.enumerated() {
-      let path = plan.paths[target.path]
+      let path = everybody[target.path]
       let device = path.interface.flatMap(stage.outerName)
       let started: Result<Client, KnockFault> =
         path.interface == nil

@@ -18,6 +18,8 @@ struct KnockPlan: Hashable, Sendable {
   }
 
   var paths: [Path] = []
+  /// Of each layer that is tried: strangers, who must get no answer while it is loaded.
+  var outsiders: [[Path]] = []
   var addresses: [HostStack.Address] = []
   /// Why some paths cannot be played.
   var undecided: [String] = []
@@ -25,15 +27,20 @@ struct KnockPlan: Hashable, Sendable {
   /// An enrolled host has a handful.
   static let maximumPaths = 64
   static let maximumPorts = 16
+  /// One of each family.
+  static let maximumOutsiders = 2
 
-  init(paths: [Path] = [], addresses: [HostStack.Address] = [], undecided: [String] = []) {
+  init(
+    paths: [Path] = [], outsiders: [[Path]] = [], addresses: [HostStack.Address] = [], undecided: [String] = []
+  ) {
     self.paths = paths
+    self.outsiders = outsiders
     self.addresses = addresses
     self.undecided = undecided
   }
 
   /// Asks the network namespace that the thread is in how it would answer each source.
-  init(_ asked: [KnockPath]) {
+  init(_ asked: [KnockPath], outsiders: [[LayerRehearsal.Outsider]] = []) {
     do throws(SystemCallError) {
       let stack = try HostStack.read()
       addresses = stack.addresses
@@ -48,10 +55,26 @@ struct KnockPlan: Hashable, Sendable {
         }
       }
       if asked.count > Self.maximumPaths { undecided.append("more than \(Self.maximumPaths) sources") }
+      self.outsiders = outsiders.map { $0.compactMap { stranger($0, stack) } }
     } catch {
       undecided.append(error.description)
     }
   }
+
+  /// Who comes in where the managers of his family do, so that his part of the stage can fail where theirs does and nowhere
+  /// else. Nil where none of them comes in by an interface, and where the address is somebody's after all.
+  private func stranger(_ outsider: LayerRehearsal.Outsider, _ stack: HostStack) -> Path? {
+    guard let source = IPAddress(outsider.source), !stack.own.contains(source),
+      !paths.contains(where: { $0.source == source }),
+      let manager = paths.first(where: { $0.source.family == source.family && $0.interface != nil })
+    else { return nil }
+    return Path(
+      asked: outsider.source, source: source, destination: manager.destination, interface: manager.interface,
+      ports: outsider.ports)
+  }
+
+  /// All whose packets come over the stage.
+  var everybody: [Path] { paths + outsiders.flatMap(\.self) }
 
   private struct Undecided: Error {
     var why: String

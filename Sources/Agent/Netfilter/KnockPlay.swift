@@ -1,39 +1,75 @@
 internal import Apply
 internal import Core
 
-/// Plays a plan's knock in the namespace that the thread is in, where the rules are loaded already.
-struct KnockPlay {
-  let plan: KnockPlan
-  let programs: PerFamily<FamilyPrograms>
-  let calls: FirewallCalls
+/// Plays a plan's knock in the namespace that the thread is in, as often as other rules are loaded there.
+final class KnockPlay {
+  private let plan: KnockPlan
+  private let programs: PerFamily<FamilyPrograms>
+  private let calls: FirewallCalls
+  /// Made when it is first needed, once.
+  private lazy var stage = Result { try KnockAttempt(KnockStage(plan), plan) }
+
+  init(plan: KnockPlan, programs: PerFamily<FamilyPrograms>, calls: FirewallCalls) {
+    self.plan = plan
+    self.programs = programs
+    self.calls = calls
+  }
+
+  /// What one set of rules came to, before it is proven.
+  struct Round {
+    fileprivate typealias Shut = (path: Int, shut: ShutPath)
+    fileprivate var shut: [Shut] = []
+    fileprivate var undecided: [String]
+    /// Where a stranger was answered.
+    fileprivate(set) var answered: [UInt16] = []
+  }
 
   /// For one try, in milliseconds; three before a path counts as shut.
   private static let patience = 300
   private static let tries = 3
+  /// An answer that comes, comes at once; that none does is what strangers are waited for.
+  private static let strangersPatience = 100
   /// More shut paths are named without their culprit: each costs a try and two saves.
   private static let maximumCulprits = 6
 
-  func play(saved: PerFamily<[UInt8]>) -> KnockResult {
-    var undecided = plan.undecided
-    var shut: [(path: Int, shut: ShutPath)] = []
-    if !plan.paths.isEmpty {
-      do {
-        let stage = try KnockStage(plan)
-        try knock(KnockAttempt(stage, plan), saved, &shut, &undecided)
-        if !shut.isEmpty { try keepProven(&shut, &undecided) }
-      } catch {
-        // What was found before cannot be relied on either.
-        shut = []
-        undecided.append("the knock could not be played: \(ErrorChain(error).message)")
-      }
+  /// - Parameter layer: whose strangers knock too.
+  func round(saved: PerFamily<[UInt8]>, layer: Int? = nil) -> Round {
+    var round = Round(undecided: plan.undecided)
+    let strangers = layer.map(strangers) ?? []
+    guard !plan.paths.isEmpty || !strangers.isEmpty else { return round }
+    do {
+      let attempt = try stage.get()
+      try knock(attempt, saved, &round.shut, &round.undecided)
+      let ends = try attempt.run(strangers, milliseconds: Self.strangersPatience)
+      round.answered = zip(strangers, ends).filter { $1 == .open || $1 == .refused }.map(\.0.port)
+    } catch {
+      // What was found before cannot be relied on either.
+      round.shut = []
+      round.undecided.append("the knock could not be played: \(ErrorChain(error).message)")
     }
-    if !shut.isEmpty { return .shut(shut.map(\.shut)) }
-    return undecided.isEmpty ? .passed : .undecided(undecided.prefix(4).joined(separator: "; "))
+    return round
+  }
+
+  /// The stack is empty afterwards where something was shut: it has to be the last.
+  func results(_ rounds: [Round]) -> [KnockResult] {
+    var rounds = rounds
+    prove(&rounds)
+    return rounds.map { round in
+      if !round.shut.isEmpty { return .shut(round.shut.map(\.shut)) }
+      return round.undecided.isEmpty ? .passed : .undecided(round.undecided.prefix(4).joined(separator: "; "))
+    }
+  }
+
+  private func strangers(_ layer: Int) -> [KnockTarget] {
+    guard layer < plan.outsiders.count else { return [] }
+    let before = plan.paths.count + plan.outsiders[..<layer].reduce(0) { $0 + $1.count }
+    return plan.outsiders[layer].enumerated().flatMap { index, path in
+      path.ports.map { KnockTarget(path: before + index, port: $0) }
+    }
   }
 
   private func knock(
-    _ attempt: KnockAttempt, _ saved: PerFamily<[UInt8]>, _ shut: inout [(path: Int, shut: ShutPath)],
-    _ undecided: inout [String]
+    _ attempt: KnockAttempt, _ saved: PerFamily<[UInt8]>, _ shut: inout [Round.Shut], _ undecided: inout [String]
   ) throws {
     let families = Set(plan.paths.map(\.source.family))
     let counted = families.filter { KnockVerdict.needsCounters(saved[$0]) }
@@ -91,13 +127,28 @@ struct KnockPlay {
 
   /// A path counts as shut only if it opens where there are no rules at all: a sandbox that lets no packets through, or
   /// a stage that is wrong, must not be mistaken for a bad release.
-  private func keepProven(
-    _ shut: inout [(path: Int, shut: ShutPath)], _ undecided: inout [String]
-  ) throws {
+  private func prove(_ rounds: inout [Round]) {
+    let targets = Set(rounds.flatMap { $0.shut.map { KnockTarget(path: $0.path, port: $0.shut.port) } })
+    guard !targets.isEmpty else { return }
+    let open: Set<Int>
+    do { open = try openWithoutRules(Array(targets)) } catch {
+      for index in rounds.indices where !rounds[index].shut.isEmpty {
+        rounds[index].shut = []
+        rounds[index].undecided.append("the knock could not be played: \(ErrorChain(error).message)")
+      }
+      return
+    }
+    for index in rounds.indices {
+      for entry in rounds[index].shut where !open.contains(entry.path) {
+        rounds[index].undecided.append("\(entry.shut.source): no connection comes about here even without rules")
+      }
+      rounds[index].shut.removeAll { !open.contains($0.path) }
+    }
+  }
+
+  private func openWithoutRules(_ targets: [KnockTarget]) throws -> Set<Int> {
     try KnockStage.leaveForEmptyNamespace()
-    let stage = try KnockStage(plan)
-    let attempt = try KnockAttempt(stage, plan)
-    let targets = shut.map { KnockTarget(path: $0.path, port: $0.shut.port) }
+    let attempt = try KnockAttempt(KnockStage(plan), plan)
     var open = Set<Int>()
     for _ in 0..<Self.tries {
       let left = targets.filter { !open.contains($0.path) }
@@ -106,10 +157,7 @@ struct KnockPlay {
         open.insert(target.path)
       }
     }
-    for entry in shut where !open.contains(entry.path) {
-      undecided.append("\(entry.shut.source): no connection comes about here even without rules")
-    }
-    shut.removeAll { !open.contains($0.path) }
+    return open
   }
 
   private func count(_ family: Family) throws(FirewallProblem) -> CountedRules {

@@ -20,7 +20,7 @@ final class KnockStage {
   init(_ plan: KnockPlan) throws(SystemCallError) {
     self.plan = plan
     var names: [String] = []
-    for name in plan.paths.compactMap(\.interface) where !names.contains(name) { names.append(name) }
+    for name in plan.everybody.compactMap(\.interface) where !names.contains(name) { names.append(name) }
     interfaces = names
     inside = try Self.namespace()
     let insideLinks = try NetlinkSocket()
@@ -84,14 +84,14 @@ final class KnockStage {
       try? outer.change(RouteMessages.routeByAll(interfaces.indices.map(Self.outer), metric: 1), "route to the host")
     }
     for number in interfaces.indices {
-      for family in Set(plan.paths.map(\.source.family)) {
+      for family in Set(plan.everybody.map(\.source.family)) {
         guard let everywhere = IPAddress(family == .ipv4 ? "0.0.0.0" : "::") else { continue }
         try outer.change(
           RouteMessages.route(to: everywhere, length: 0, index: Self.outer(number), metric: UInt32(number + 2)),
           "route to the host")
       }
     }
-    for path in plan.paths {
+    for path in plan.everybody {
       guard let interface = path.interface, let number = interfaces.firstIndex(of: interface) else { continue }
       let (source, bits) = (path.source, path.source.bits)
       try Self.ensure(

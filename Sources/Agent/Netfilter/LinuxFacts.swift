@@ -1,6 +1,7 @@
 package import Apply
 package import Core
 internal import Glibc
+package import Wire
 
 /// What this machine says of itself.
 package final class LinuxFacts: HostFacts {
@@ -43,7 +44,11 @@ package final class LinuxFacts: HostFacts {
 
   package var listeningSSHPorts: [UInt16] { SSHListeners(root: root).ports(configured: Set(sshPorts)) }
 
+  package var listening: ListeningReport? { try? ListedSocket.waiting() }
+
   package var leases: PerFamily<Bool> { Leases.found(root: root) }
+
+  package func tunnel(towards source: String) -> String? { ManagementLink.tunnel(towards: source) }
 
   package func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds> {
     try TCPConnections.read(to: ports)

@@ -1,7 +1,7 @@
 package import Apply
 package import Core
 internal import Glibc
-internal import Ruleset
+package import Ruleset
 internal import Wire
 
 /// The packet filter of the network namespace that this process is in.
@@ -44,7 +44,10 @@ package final class LinuxFirewall: HostFirewall {
     request.sets = sets.copy(others, besides: own)
     request.ownSets = rehearsal.sets
     request.setProgram = sets.program ?? ""
-    if !rehearsal.knock.isEmpty { request.knock = KnockPlan(rehearsal.knock) }
+    if !rehearsal.knock.isEmpty {
+      request.knock = KnockPlan(rehearsal.knock, outsiders: rehearsal.layers.map(\.outsiders))
+    }
+    request.layers = rehearsal.layers.map(\.texts)
     return try rehearse(request)
   }
 
@@ -52,8 +55,8 @@ package final class LinuxFirewall: HostFirewall {
     try changing.restore(text, by: finder.programs()[family], within: limit)
   }
 
-  package func save(_ family: Family) throws(FirewallProblem) -> [UInt8] {
-    try reading.save(by: finder.programs()[family])
+  package func save(_ family: Family, table: String?) throws(FirewallProblem) -> [UInt8] {
+    try reading.save(by: finder.programs()[family], table: table)
   }
 
   package func setNames(within limit: Duration) throws(FirewallProblem) -> [String] {
@@ -78,6 +81,10 @@ package final class LinuxFirewall: HostFirewall {
 
   package func changeSets(_ text: [UInt8], within limit: Duration) throws(FirewallProblem) {
     _ = try changing.run(setRequest(["restore"], input: text, within: limit), nil)
+  }
+
+  package func cutFlows(sparing patterns: [FlowPattern], within limit: Duration) throws(FirewallProblem) -> Int {
+    try FlowCutter.cut(sparing: patterns, within: limit)
   }
 
   private func setRequest(

@@ -1,4 +1,5 @@
 internal import Core
+internal import Wire
 
 /// A socket of this network namespace as the kernel lists it (sock_diag(7)): never of another namespace, and with its
 /// owner, whoever asks.
@@ -9,6 +10,11 @@ struct ListedSocket: Hashable, Sendable {
   var inode: UInt32
   /// Whose process made it; nil before Linux 5.8.
   var cgroup: UInt64?
+  /// IPV6_V6ONLY.
+  var isForIPv6Alone = false
+
+  /// TCP_LISTEN and TCP_CLOSE of net/tcp_states.h; the second is also of UDP that is connected to nobody.
+  private static let (listen, closed): (UInt32, UInt32) = (10, 7)
 
   /// Of those that are wanted; more are not looked at.
   static let maximum = 4096
@@ -16,10 +22,29 @@ struct ListedSocket: Hashable, Sendable {
   /// TCP sockets of root's that listen for others, in both families. What anybody else opens, and what only the host itself
   /// reaches, is passed over as it comes: a user who opens thousands hides nothing.
   static func listeningForOthers() throws -> [ListedSocket] {
-    let (tcp, listen): (UInt8, UInt32) = (6, 10)
     return try Family.allCases.flatMap { family in
-      try list(family, tcp, states: 1 << listen, filter: []) { $0.user == 0 && !$0.address.isLoopback }
+      try list(family, 6, states: 1 << listen, filter: []) { $0.user == 0 && !$0.address.isLoopback }
     }
+  }
+
+  /// Where anybody's programs wait for others, of either transport.
+  static func waiting() throws -> ListeningReport {
+    let states: [(ListeningReport.Socket.Transport, UInt32)] = [(.tcp, listen), (.udp, closed)]
+    return ListeningReport(
+      try states.flatMap { transport, state in
+        try Family.allCases.flatMap { family in
+          try list(family, transport.rawValue, states: 1 << state, filter: []) { !$0.address.isLoopback }
+            .flatMap { $0.reached(transport) }
+        }
+      })
+  }
+
+  /// A socket of IPv6 may take IPv4 too.
+  private func reached(_ transport: ListeningReport.Socket.Transport) -> [ListeningReport.Socket] {
+    let isAny = address.bytes.allSatisfy { $0 == 0 }
+    let takesBoth = isAny && address.family == .ipv6 && !isForIPv6Alone
+    let addresses = [address.unmapped.bytes] + (takesBoth ? [[0, 0, 0, 0]] : [])
+    return addresses.compactMap { ListeningReport.Socket(transport, $0, port: port) }
   }
 
   /// Whether a UDP socket of the family is bound to the port.
@@ -54,7 +79,7 @@ struct ListedSocket: Hashable, Sendable {
       + operation(0, yes: 0, no: port)
   }
 
-  /// struct inet_diag_msg; INET_DIAG_CGROUP_ID 21.
+  /// struct inet_diag_msg; INET_DIAG_SKV6ONLY 11, INET_DIAG_CGROUP_ID 21.
   init?(_ reply: NetlinkReply) {
     let size = 72
     guard reply.type == 20, reply.payload.count >= size, let family = reply.number(at: 0, as: UInt8.self),
@@ -66,7 +91,9 @@ struct ListedSocket: Hashable, Sendable {
     self.port = UInt16(bigEndian: port)
     self.user = user
     self.inode = inode
-    cgroup = reply.attributes(after: size)[21].flatMap { bytes in
+    let attributes = reply.attributes(after: size)
+    isForIPv6Alone = attributes[11]?.first == 1
+    cgroup = attributes[21].flatMap { bytes in
       bytes.count == 8 ? NetlinkReply.number(bytes, at: 0, as: UInt64.self) : nil
     }
   }

@@ -18,12 +18,16 @@ package struct RehearsalRequest: Sendable {
   var setProgram = ""
   /// Nil for no knock.
   var knock: KnockPlan?
+  /// Lockdowns, for a kernel that holds none.
+  var layers: [PerFamily<[UInt8]>] = []
 
   private static let maximumPath = 4096
   /// Both families' rules, with all their tables declared.
   private static let maximumInput = 16 << 20
   private static let maximumLive = 64 << 20
   private static let maximumSets = 64 << 20
+  static let maximumLayers = 8
+  private static let maximumLayer = 1 << 20
 
   init(
     programs: PerFamily<FamilyPrograms>, live: PerFamily<[UInt8]>? = nil, texts: PerFamily<RestoreText>,
@@ -54,6 +58,8 @@ package struct RehearsalRequest: Sendable {
     out.string(sets)
     out.string(ownSets)
     out.optional(knock) { $1.write(to: &$0) }
+    out.uint32(UInt32(layers.count))
+    for layer in layers { for family in Family.allCases { out.string(layer[family]) } }
     return out.bytes
   }
 
@@ -80,6 +86,10 @@ package struct RehearsalRequest: Sendable {
     sets = Array(try reader.string("sets", atMost: Self.maximumSets))
     ownSets = Array(try reader.string("own sets", atMost: Self.maximumSets))
     knock = try reader.optional("knock") { (reader) throws(ByteReader.Problem) in try KnockPlan(from: &reader) }
+    layers = try reader.list("layers", atMost: Self.maximumLayers) { (reader) throws(ByteReader.Problem) in
+      let ipv4 = Array(try reader.string("layer ipv4", atMost: Self.maximumLayer))
+      return PerFamily(ipv4: ipv4, ipv6: Array(try reader.string("layer ipv6", atMost: Self.maximumLayer)))
+    }
     try reader.end()
     programs = PerFamily(ipv4: programs4, ipv6: programs6)
     texts = PerFamily(ipv4: text4, ipv6: text6)
@@ -92,6 +102,8 @@ package enum RehearsalAnswer: Hashable, Sendable {
   case failed(FirewallProblem)
 
   static let maximumText = 64 << 20
+  /// Two such texts, and what is said of each layer.
+  static let maximumBytes = 2 * maximumText + RehearsalRequest.maximumLayers * 3 * LayerRehearsed.maximumPrinted
 
   func encode() -> [UInt8] {
     var out = ByteWriter()
@@ -102,6 +114,8 @@ package enum RehearsalAnswer: Hashable, Sendable {
       out.string(rehearsed.saved.ipv6)
       out.optional(rehearsed.withoutLive) { $0.text($1) }
       out.optional(rehearsed.knock) { $1.write(to: &$0) }
+      out.uint32(UInt32(rehearsed.layers.count))
+      for layer in rehearsed.layers { layer.write(to: &out) }
     case .failed(let problem):
       out.uint8(1)
       let kind: UInt8 =
@@ -133,7 +147,10 @@ package enum RehearsalAnswer: Hashable, Sendable {
       let knock = try reader.optional("knock") { (reader) throws(ByteReader.Problem) in
         try KnockResult(from: &reader)
       }
-      self = .rehearsed(Rehearsed(saved: saved, withoutLive: withoutLive, knock: knock))
+      let layers = try reader.list("layers", atMost: RehearsalRequest.maximumLayers) {
+        (reader) throws(ByteReader.Problem) in try LayerRehearsed(from: &reader)
+      }
+      self = .rehearsed(Rehearsed(saved: saved, withoutLive: withoutLive, knock: knock, layers: layers))
     case 1:
       let kinds: [FirewallProblem.Kind] = [.unavailable, .timedOut, .refused, .flooded, .noNamespace]
       let kind = Int(try reader.uint8("kind"))

@@ -31,7 +31,7 @@ package enum RehearsalChild {
     do throws(SystemCallError) {
       result = try runner.run(
         ProgramRequest(
-          executable, [argument], input: request.encode(), outputLimit: 2 * RehearsalAnswer.maximumText + 64,
+          executable, [argument], input: request.encode(), outputLimit: RehearsalAnswer.maximumBytes,
           milliseconds: milliseconds))
     } catch {
       throw FirewallProblem(.unavailable, program: argument, family: nil, words: error.description)

@@ -44,15 +44,20 @@ extension KnockPlan {
   private static let maximumText = 4096
 
   func write(to out: inout ByteWriter) {
-    out.uint32(UInt32(paths.count))
-    for path in paths {
-      out.text(path.asked)
-      out.string(path.source.bytes)
-      out.string(path.destination.bytes)
-      out.optional(path.interface) { $0.text($1) }
-      out.uint32(UInt32(path.ports.count))
-      for port in path.ports { out.uint16(port) }
+    func write(_ paths: [Path]) {
+      out.uint32(UInt32(paths.count))
+      for path in paths {
+        out.text(path.asked)
+        out.string(path.source.bytes)
+        out.string(path.destination.bytes)
+        out.optional(path.interface) { $0.text($1) }
+        out.uint32(UInt32(path.ports.count))
+        for port in path.ports { out.uint16(port) }
+      }
     }
+    write(paths)
+    out.uint32(UInt32(outsiders.count))
+    for paths in outsiders { write(paths) }
     out.uint32(UInt32(addresses.count))
     for entry in addresses {
       out.text(entry.interface)
@@ -70,7 +75,7 @@ extension KnockPlan {
       }
       return address
     }
-    paths = try reader.list("paths", atMost: Self.maximumPaths) { (reader) throws(ByteReader.Problem) in
+    func path(_ reader: inout ByteReader) throws(ByteReader.Problem) -> Path {
       let asked = try reader.text("asked", atMost: Self.maximumText)
       let source = try address(&reader)
       let destination = try address(&reader)
@@ -83,6 +88,10 @@ extension KnockPlan {
       }
       guard !ports.isEmpty else { throw .malformed(field: "ports") }
       return Path(asked: asked, source: source, destination: destination, interface: interface, ports: ports)
+    }
+    paths = try reader.list("paths", atMost: Self.maximumPaths, path)
+    outsiders = try reader.list("outsiders", atMost: RehearsalRequest.maximumLayers) {
+      (reader) throws(ByteReader.Problem) in try reader.list("outsiders", atMost: Self.maximumOutsiders, path)
     }
     addresses = try reader.list("addresses", atMost: HostStack.maximumAddresses) {
       (reader) throws(ByteReader.Problem) in
@@ -135,6 +144,44 @@ extension KnockResult {
         })
     case 2: self = .undecided(try reader.text("why", atMost: Self.maximumText))
     default: throw .malformed(field: "knock")
+    }
+  }
+}
+
+extension LayerRehearsed {
+  /// A profile's text as it is printed, of both families.
+  static let maximumPrinted = 1 << 20
+
+  func write(to out: inout ByteWriter) {
+    switch self {
+    case .loaded(let layer):
+      out.uint8(0)
+      out.string(layer.printed.ipv4)
+      out.string(layer.printed.ipv6)
+      out.optional(layer.knock) { $1.write(to: &$0) }
+      out.uint32(UInt32(layer.answered.count))
+      for port in layer.answered { out.uint16(port) }
+    case .refused(let words):
+      out.uint8(1)
+      out.text(words)
+    }
+  }
+
+  init(from reader: inout ByteReader) throws(ByteReader.Problem) {
+    switch try reader.uint8("kind of layer") {
+    case 0:
+      let ipv4 = Array(try reader.string("layer ipv4", atMost: Self.maximumPrinted))
+      let ipv6 = Array(try reader.string("layer ipv6", atMost: Self.maximumPrinted))
+      let knock = try reader.optional("knock at layer") { (reader) throws(ByteReader.Problem) in
+        try KnockResult(from: &reader)
+      }
+      let answered = try reader.list("answered", atMost: KnockPlan.maximumOutsiders * KnockPlan.maximumPorts) {
+        (reader) throws(ByteReader.Problem) in try reader.uint16("port")
+      }
+      self = .loaded(
+        LoadedLayer(printed: PerFamily(ipv4: ipv4, ipv6: ipv6), knock: knock, answered: answered))
+    case 1: self = .refused(try reader.text("refused layer", atMost: 64 << 10))
+    default: throw .malformed(field: "kind of layer")
     }
   }
 }

@@ -22,8 +22,24 @@ extension RehearsalRequest {
       if !text.bytes.isEmpty { try calls.restore(text, by: programs[family]) }
       return try calls.save(by: programs[family])
     }
-    let result = knock.map { KnockPlay(plan: $0, programs: programs, calls: calls).play(saved: saved) }
-    return Rehearsed(saved: saved, withoutLive: withoutLive, knock: result)
+    let play = knock.map { KnockPlay(plan: $0, programs: programs, calls: calls) }
+    let base = play.map { $0.round(saved: saved) }
+    let tried = LayerPlay(programs: programs, calls: calls, knock: play).play(layers, above: saved)
+    // Nothing is loaded any more once they are told.
+    var results = play?.results([base].compactMap(\.self) + tried.compactMap { $0.round })[...]
+    let result = results?.popFirst()
+    return Rehearsed(
+      saved: saved, withoutLive: withoutLive, knock: result,
+      layers: tried.map { layer in
+        switch layer.end {
+        case .failure(let problem): .refused("\(problem)")
+        case .success(let printed):
+          .loaded(
+            LoadedLayer(
+              printed: printed, knock: layer.round.flatMap { _ in results?.popFirst() },
+              answered: layer.round?.answered ?? []))
+        }
+      })
   }
 
   /// Stands in a new namespace that holds the host's rules, and says of which families it does not and why. A family

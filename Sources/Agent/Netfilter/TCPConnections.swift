@@ -70,10 +70,8 @@ enum TCPConnections {
       guard let word = number(digits[start..<start + 8]) else { return nil }
       withUnsafeBytes(of: word) { bytes += $0 }
     }
-    // sshd calls such a connection by its IPv4 addresses.
-    let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
-    if bytes.starts(with: mapped) { bytes.removeFirst(mapped.count) }
-    return IPAddress(bytes: bytes).map { ($0, port) }
+    // sshd calls a connection by IPv4 over a socket of IPv6 by its IPv4 addresses.
+    return IPAddress(bytes: bytes).map { ($0.unmapped, port) }
   }
 
   private static func number(_ digits: some Collection<UInt8>) -> UInt32? {

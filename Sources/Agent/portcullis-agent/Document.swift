@@ -165,6 +165,8 @@ extension Document {
           .object([("from", .string($0.from)), ("to", .string($0.to)), ("at", .string($0.at.description))])
         }
       ),
+      ("lockdown", report.lockdown.map(Document.init) ?? .null),
+      ("listening", report.listening.map(Document.init) ?? .null),
     ])
   }
 

@@ -85,6 +85,12 @@ private struct LiveRules: RulesKeeper {
     return try agent.returnToGeneration0()
   }
 
+  /// A journal that nobody can read must not keep anybody from removing what wrote it.
+  func requireUnlocked() throws {
+    guard let agent = try? HostAgent.live(root: root, access: .reading) else { return }
+    try agent.requireUnlocked()
+  }
+
   func conflicts() -> [String] { LinuxFacts(root: root).conflicts }
 }
 

@@ -61,7 +61,35 @@ struct Rollback: AgentCommand {
   }
 }
 
-/// What both orders need.
+struct Lift: AgentCommand {
+  static let verb = Verb(
+    "lift", "End the lockdown of this host here and now, at the console.",
+    discussion: """
+      For a host that no unlock order reaches. What the last committed release says is in force again, at once. Only root \
+      on the host itself can do this, never over the controller's connection. It works without the daemon and without \
+      the controller, also where the disk is full or the journal damaged, and does nothing on a host that is not locked \
+      down.
+      """, options: Console.options)
+  let root: Root
+  let console: Console
+
+  init(_ request: ArgumentReader.Request) throws(ArgumentReader.UsageProblem) {
+    root = Root(request)
+    console = try Console(request)
+  }
+
+  func run() throws -> Int32 {
+    try console.order(
+      .lift, root,
+      next: """
+        the lockdown order this host was under does not lock it again; a new one does. What it runs now: \
+        portcullis-agent report
+        """)
+    return 0
+  }
+}
+
+/// What these orders need.
 struct Console {
   static let options = [
     Root.option,
@@ -110,21 +138,28 @@ struct Console {
     Edge.say("next: \(next)")
   }
 
+  /// The plain files of a locked host lock it too.
+  private static func hint(_ deed: LocalOrder.Deed) -> String {
+    switch deed {
+    case .safe, .rollback: "the plain files need no agent: docs/recovery.md, 'The agent is gone'"
+    case .lift: "the lockdown alone is taken out without the agent too: docs/recovery.md, 'A lockdown'"
+    }
+  }
+
   private static func obeyHere(_ order: LocalOrder, _ root: Root) throws -> String {
     let agent = try HostAgent.live(root: root.folder)
     do {
       try agent.recover()
     } catch {
-      // The safe policy is for when nothing else works, a full disk included.
-      guard order.deed == .safe else { throw error }
+      // The safe policy is for when nothing else works, a full disk included; and root can always lift.
+      guard order.deed != .rollback else { throw error }
       Edge.say("portcullis-agent: \(SafeText.escape(ErrorChain(error).message))")
     }
     do {
       return try agent.obey(order)
     } catch {
       throw Failure(
-        "\(order.deed) --local", because: Reason(SafeText.escape(error.detail)),
-        hint: "the plain files need no agent: docs/recovery.md, 'The agent is gone'")
+        "\(order.deed) --local", because: Reason(SafeText.escape(error.detail)), hint: hint(order.deed))
     }
   }
 }

@@ -16,7 +16,7 @@ protocol AgentCommand {
 enum PortcullisAgent {
   private static var commands: [any AgentCommand.Type] {
     [
-      Serve.self, BridgeVerb.self, Restore.self, ReportVerb.self, Safe.self, Rollback.self, Install.self,
+      Serve.self, BridgeVerb.self, Restore.self, ReportVerb.self, Safe.self, Rollback.self, Lift.self, Install.self,
       Uninstall.self, Supervise.self, Version.self,
     ]
   }

@@ -74,6 +74,8 @@ package struct AuditEntry: Hashable, Sendable, Codable {
   package var hosts: Hosts?
   /// The release that was made, known at the end.
   package var release: UInt64?
+  /// The epoch of the lockdown or unlock order that was made or sent, known at the end.
+  package var order: UInt64?
   package var exitCode: Int32?
   /// Of an end that was an error, or a note: in words.
   package var words: String?

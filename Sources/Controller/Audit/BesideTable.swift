@@ -3,7 +3,7 @@ package import Ruleset
 
 /// Tables that no kernel has: hosts report in them what differs beside their rules. Their lines have no order.
 package enum BesideTable: String, Hashable, Sendable, CaseIterable {
-  case ipset, sysctl, kernel, others, disk
+  case ipset, sysctl, kernel, lockdown, others, disk
 }
 
 /// Which side of a host moved.
@@ -19,7 +19,7 @@ package enum DriftSide: String, Hashable, Sendable, CaseIterable {
   init(_ table: BesideTable) {
     switch table {
     case .disk: self = .disk
-    case .ipset, .sysctl, .kernel, .others: self = .beside
+    case .ipset, .sysctl, .kernel, .lockdown, .others: self = .beside
     }
   }
 
@@ -85,7 +85,7 @@ package enum BesideWords {
     switch chain.table {
     case .ipset:
       return ofSet(sides.expected, found, remarks).map { "\(chain.words): \($0)" }
-    case .sysctl, .kernel, .others, .disk:
+    case .sysctl, .kernel, .lockdown, .others, .disk:
       let subject = chain.words
       if !remarks.isEmpty { return remarks.map { "\(subject): \($0)" } }
       switch (sides.expected.isEmpty, found.isEmpty) {
@@ -113,6 +113,7 @@ package enum BesideWords {
     case .ipset: "ipset "
     case .sysctl: ""
     case .kernel: "in the kernel, "
+    case .lockdown: "of the lockdown, its "
     case .others: "beside ours, "
     case .disk: "on disk, "
     }

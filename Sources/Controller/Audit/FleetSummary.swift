@@ -38,7 +38,7 @@ extension HostStatus {
     package static func < (a: Concern, b: Concern) -> Bool { a.rawValue < b.rawValue }
   }
 
-  /// The worst of the three axes, and of what waits or was done at the console.
+  /// The worst of the three axes, and of what waits, was done at the console, or is locked down.
   package var concern: Concern {
     let delivery: Concern =
       switch delivery {
@@ -61,7 +61,7 @@ extension HostStatus {
       case .stale: .stale
       case .fresh: .none
       }
-    let acts: Concern = pending != nil || localAct != nil ? .pending : .none
+    let acts: Concern = pending != nil || localAct != nil || modifiers.contains(.lockedDown) ? .pending : .none
     return min(delivery, integrity, contact, acts, modifiers.contains(.degraded) ? .degraded : .none)
   }
 

@@ -44,11 +44,12 @@ package struct LocalStatus: Hashable, Sendable {
     reason = SafeText.escape(act.reason)
   }
 
-  /// `safe` or `rollback`.
+  /// `safe`, `rollback` or `lift`.
   package var name: String {
     switch deed {
     case .safe: "safe"
     case .rollback: "rollback"
+    case .lift: "lift"
     }
   }
 
@@ -58,6 +59,7 @@ package struct LocalStatus: Hashable, Sendable {
       switch deed {
       case .safe: "safe policy loaded"
       case .rollback: "rolled back"
+      case .lift: "lockdown lifted"
       }
     return "\(deed) at the console by root at \(at)" + (reason.isEmpty ? "" : ": \(reason)")
   }

@@ -36,6 +36,29 @@ extension Finding {
     return findings + (others.problem.map(unknown) ?? [])
   }
 
+  /// What keeps the next order from doing what it says, or kept the last one from it.
+  private static func lockdown(_ status: LockdownStatus?) -> [Finding] {
+    guard let status else { return [] }
+    let unstaged = status.problems.map { words in
+      Finding(
+        check: "unstaged", problem: words,
+        hint:
+          "mend that on the host, which tries again within an hour; an order for it would load the built-in profile "
+          + "instead, which shuts more, if even that loads")
+    }
+    guard let lock = status.lock else { return unstaged }
+    let hint = "portcullis status HOST -o json shows what is known; on the host: journalctl -u portcullis-agent"
+    switch lock.phase {
+    case .locked: return unstaged
+    case .locking:
+      let words = "order \(lock.epoch) is recorded there, and no lockdown is read back yet"
+      return unstaged + [Finding(check: "locking", problem: words, hint: hint)]
+    case .fallback:
+      let words = "the built-in lockdown stands in for profile \(lock.profile), which would not load"
+      return unstaged + [Finding(check: "fallback", problem: words, hint: hint)]
+    }
+  }
+
   /// One for each way to mend it.
   private static func unknown(_ problem: String) -> [Finding] {
     let parts = OthersProblem.parts(of: problem)
@@ -102,6 +125,7 @@ extension Finding {
         "on the host: see them with iptables-legacy-save or iptables-nft-save, and move what is needed into the policy")
     }
     findings += Self.others(status.others)
+    findings += Self.lockdown(status.lockdown)
     if let version = status.agentVersion, version != ProductVersion.current {
       add(
         "agent-version", "its agent is \(version), this controller is \(ProductVersion.current)",

@@ -43,6 +43,8 @@ package struct HostStatus: Hashable, Sendable {
   package var pending: PendingStatus?
   /// The last thing root did at the console, until the next commit.
   package var localAct: LocalStatus?
+  /// Nil when its agent does not say.
+  package var lockdown: LockdownStatus?
 
   /// Those of them that are known here.
   package var owners: [ForeignOwner] { ownerWords.compactMap(ForeignOwner.init(rawValue:)) }
@@ -83,23 +85,26 @@ package struct StatusJudge: Sendable {
       received.report.pending.map { PendingStatus($0, received: received.receivedAt, now: now) }
     }
     let localAct = report?.localAct.map(LocalStatus.init)
+    let lockdown = observation.lastReport.flatMap { received in
+      received.report.lockdown.map { LockdownStatus($0, received) }
+    }
     return HostStatus(
       host: host, delivery: delivery.state, integrity: integrity.state, contact: contact.state,
       serial: report?.committed?.serial,
-      modifiers: report?.degraded == nil ? [] : [.degraded],
+      modifiers: (lockdown?.lock == nil ? [] : [.lockedDown]) + (report?.degraded == nil ? [] : [.degraded]),
       families: PerFamily { family in
         let facts = report?.families[family]
         return .init(expected: facts?.expected, observed: facts?.observed, save: facts?.save)
       },
       age: age, clockAhead: observation.lastReport?.clockAhead,
       reasons: [
-        delivery.reason, integrity.reason, contact.reason, pending?.words, localAct?.words, Self.degradation(report),
-        Self.renewal(report), Self.skew(observation.lastReport),
-      ].compactMap { $0 },
+        lockdown?.lock?.words, delivery.reason, integrity.reason, contact.reason, pending?.words, localAct?.words,
+        Self.degradation(report), Self.renewal(report), Self.skew(observation.lastReport),
+      ].compactMap { $0 } + (lockdown?.problems ?? []),
       backend: report?.backend, iptablesVersion: report.map { SafeText.escape($0.iptablesVersion) },
       agentVersion: report.map { SafeText.escape($0.agentVersion) },
       conflicts: report?.conflicts.map { SafeText.escape($0) } ?? [], ownerWords: report?.ownerWords ?? [],
-      others: report?.others, pending: pending, localAct: localAct)
+      others: report?.others, pending: pending, localAct: localAct, lockdown: lockdown)
   }
 
   /// Why the safe policy is loaded, unless root loaded it.

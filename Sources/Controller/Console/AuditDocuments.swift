@@ -17,6 +17,8 @@ package struct AuditListDocument: Document {
     let verb: String
     @ExplicitNull var reason: String?
     @ExplicitNull var release: UInt64?
+    /// The epoch of a lockdown or unlock order.
+    @ExplicitNull var order: UInt64?
     @ExplicitNull var hosts: AuditEntry.Hosts?
     @ExplicitNull var exitCode: Int32?
     let outcome: String
@@ -43,6 +45,7 @@ package struct AuditListDocument: Document {
         return Action(
           sequence: began.sequence, began: began.time, ended: ended?.time, user: began.actor.user, uid: began.actor.uid,
           controller: began.actor.host, verb: began.verb, reason: began.reason, release: ended?.release,
+          order: ended?.order,
           hosts: began.hosts, exitCode: ended?.exitCode, outcome: Self.outcome(ended))
       }
   }
@@ -64,7 +67,8 @@ package struct AuditListDocument: Document {
     for action in actions {
       table.add([
         String(action.sequence), action.began, "\(action.user)@\(action.controller)", action.verb,
-        action.release.map(String.init) ?? "-", action.hosts.map { Self.text($0, style) } ?? "-", action.outcome,
+        action.release.map(String.init) ?? action.order.map { "order \($0)" } ?? "-",
+        action.hosts.map { Self.text($0, style) } ?? "-", action.outcome,
         action.reason ?? "-",
       ])
     }

@@ -106,12 +106,14 @@ package struct StatusDocument: Document {
     let foreignSets: [String]
     @ExplicitNull var pending: Pending?
     @ExplicitNull var localAct: LocalAct?
+    @ExplicitNull var lockdown: Lockdown?
     let reasons: [String]
     let concern: Int
   }
 
   let hosts: [Host]
   let counts: [String: [String: Int]]
+  let lockdownProfiles: [Coverage]
 
   package init(_ statuses: [HostStatus]) {
     hosts = statuses.sorted(by: HostStatus.worstFirst).map { status in
@@ -134,7 +136,10 @@ package struct StatusDocument: Document {
         localAct: status.localAct.map {
           Host.LocalAct(deed: $0.name, at: $0.at.description, reason: $0.reason)
         },
-        reasons: status.reasons, concern: status.concern.rawValue)
+        lockdown: status.lockdown.map(Lockdown.init), reasons: status.reasons, concern: status.concern.rawValue)
+    }
+    lockdownProfiles = ProfileCoverage.of(statuses).map {
+      Coverage(name: $0.name.description, staged: $0.staged, unusable: $0.unusable, hosts: statuses.count)
     }
     let summary = FleetSummary(statuses)
     counts = [

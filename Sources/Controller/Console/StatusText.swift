@@ -4,7 +4,8 @@ internal import Inventory
 
 /// The fleet for people: one screen, however many hosts there are; `-o wide` leaves nothing out.
 extension StatusDocument {
-  /// Lines of states, and of reasons below them. With the counts and both headings that makes 24.
+  /// Lines of states, and of reasons below them; one less where there are lockdown profiles. With the counts and both
+  /// headings that makes 24.
   private static let stateLines = 8
   private static let reasonLines = 7
   /// Of a terminal, in characters.
@@ -23,8 +24,23 @@ extension StatusDocument {
       }
       return "\(axis):".padded(to: 11) + (parts.isEmpty ? "-" : parts.joined(separator: ", "))
     }
-    return "\(hosts.count) \(hosts.count == 1 ? "host" : "hosts")\n" + lines.map { "  \($0)\n" }.joined() + "\n"
+    return "\(hosts.count) \(hosts.count == 1 ? "host" : "hosts")\n"
+      + (lines + coverage(style)).map { "  \($0)\n" }.joined() + "\n"
       + (style.wide ? wideTable() : foldedTable()) + why(style)
+  }
+
+  /// On how many hosts each profile is ready; nothing where nobody has any.
+  private func coverage(_ style: TextStyle) -> [String] {
+    let parts = lockdownProfiles.map { "\($0.name) \($0.staged) of \($0.hosts)" }
+    guard !parts.isEmpty else { return [] }
+    let title = "lockdown profiles: "
+    var line = title + parts.joined(separator: ", ")
+    var left = 0
+    while !style.wide, line.count > Self.width - 2, left < parts.count - 1 {
+      left += 1
+      line = title + parts.dropLast(left).joined(separator: ", ") + ", … \(left) more: -o wide"
+    }
+    return [line]
   }
 
   /// Hosts in the same state are one line, the worst first.
@@ -97,11 +113,12 @@ extension StatusDocument {
     }
     guard !lines.isEmpty else { return "" }
     let rows = lines.reduce(0) { $0 + ($1.count + Self.width - 1) / Self.width }
-    guard !style.wide, lines.count > 1, rows > Self.reasonLines else {
+    let room = Self.reasonLines - (lockdownProfiles.isEmpty ? 0 : 1)
+    guard !style.wide, lines.count > 1, rows > room else {
       return "\n" + lines.map { $0 + "\n" }.joined()
     }
-    let shown = lines.prefix(Self.reasonLines).map { $0.count <= Self.width ? $0 : $0.prefix(Self.width - 1) + "…" }
-    let rest = groups.dropFirst(Self.reasonLines).reduce(0) { $0 + $1.hosts.count }
+    let shown = lines.prefix(room).map { $0.count <= Self.width ? $0 : $0.prefix(Self.width - 1) + "…" }
+    let rest = groups.dropFirst(room).reduce(0) { $0 + $1.hosts.count }
     let others = rest == 0 ? "" : "\(lines.count - shown.count) other reasons on \(rest) hosts, "
     return "\n" + shown.map { $0 + "\n" }.joined() + "… \(others)and all in full: name hosts with -l, or -o wide\n"
   }

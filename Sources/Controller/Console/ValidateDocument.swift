@@ -14,6 +14,8 @@ package struct ValidateDocument: Document {
 
   let hosts: [String]
   let policies: [String]
+  /// Names of lockdown profiles.
+  let lockdowns: [String]
   let uncovered: [String]
   let findings: [Finding]
   /// What was not loaded into a namespace of this machine, and why.
@@ -22,6 +24,7 @@ package struct ValidateDocument: Document {
   package init(_ validated: Validation) {
     hosts = validated.hosts
     policies = validated.policies
+    lockdowns = validated.profiles
     uncovered = validated.uncovered
     findings = validated.findings.map { Finding(lint: $0.lint, hosts: $0.hosts) }
     notLoaded = validated.notes.isEmpty ? nil : validated.notes.joined(separator: "; ")
@@ -29,7 +32,7 @@ package struct ValidateDocument: Document {
 
   /// Of files that cannot be read or compiled: nothing else is known.
   package init(invalidFiles mistakes: [LintFinding]) {
-    (hosts, policies, uncovered) = ([], [], [])
+    (hosts, policies, lockdowns, uncovered) = ([], [], [], [])
     findings = mistakes.map { Finding(lint: $0, hosts: []) }
     notLoaded = "the files cannot be compiled"
   }
@@ -59,7 +62,12 @@ package struct ValidateDocument: Document {
     var text = FindingsText.lines(findings.map { Validation.Finding(lint: $0.lint, hosts: $0.hosts) }, style)
     let counted = FindingsText.counted(errors: summary["errors", default: 0], warnings: summary["warnings", default: 0])
     text += "\(hosts.count) \(hosts.count == 1 ? "host" : "hosts"), "
-    text += "\(policies.count) \(policies.count == 1 ? "policy" : "policies") (\(Folding.fold(policies))): "
+    text += "\(policies.count) \(policies.count == 1 ? "policy" : "policies") (\(Folding.fold(policies)))"
+    if !lockdowns.isEmpty {
+      let word = lockdowns.count == 1 ? "lockdown profile" : "lockdown profiles"
+      text += ", \(lockdowns.count) \(word) (\(Folding.fold(lockdowns)))"
+    }
+    text += ": "
     text += summary["errors", default: 0] > 0 ? "not valid" : "valid"
     return text + (counted.isEmpty ? "" : ", " + counted) + "\n"
   }

@@ -69,10 +69,10 @@ struct PatternPart {
   private static let partLimit = 100_000
 
   let kind: Kind
-  private let inventory: HostInventory
+  let inventory: HostInventory
   /// As typed, with its `&` or `!`.
   private let part: String
-  private let body: String
+  let body: String
   private let isFromFile: Bool
 
   private init(_ part: String, of inventory: HostInventory, isFromFile: Bool = false) {

@@ -28,6 +28,9 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
   case unknownHelper = "unknown-helper"
   case policyWithoutHosts = "policy-without-hosts"
   case hostWithoutPolicy = "host-without-policy"
+  case sameRank = "same-rank"
+  case lockdownWithoutDNS = "lockdown-without-dns"
+  case lockdownWithoutTime = "lockdown-without-time"
   case sshPortDisagrees = "ssh-port-disagrees"
   /// What the inventory's own reader has to say.
   case inventoryWarning = "inventory-warning"
@@ -43,7 +46,8 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .noSSHFromControllers, .noLoopback, .noEstablished, .icmpv6Dropped, .doesNotLoad, .invalidFile: .error
     case .shadowedRule, .duplicateRule, .acceptAfterCatchAll, .oneFamilyOnly, .logWithoutLimit, .masqueradeEverything,
       .sourcePortAccept, .forwardingDisabled, .noDHCPClient, .closedFamily, .unusedSet, .unusedService, .unusedSchedule,
-      .expiredItem, .unknownHelper, .policyWithoutHosts, .hostWithoutPolicy, .sshPortDisagrees, .inventoryWarning,
+      .expiredItem, .unknownHelper, .policyWithoutHosts, .hostWithoutPolicy, .sameRank, .lockdownWithoutDNS,
+      .lockdownWithoutTime, .sshPortDisagrees, .inventoryWarning,
       .notTriedHere:
       .warning
     }
@@ -73,6 +77,9 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .unknownHelper: "a connection tracking helper that Linux does not have"
     case .policyWithoutHosts: "a policy that applies to no host"
     case .hostWithoutPolicy: "a host that no policy applies to"
+    case .sameRank: "two lockdown profiles of one rank"
+    case .lockdownWithoutDNS: "a lockdown that serves on without DNS"
+    case .lockdownWithoutTime: "a lockdown without a way to the time"
     case .sshPortDisagrees: "a port of SSH that sshd does not listen on"
     case .inventoryWarning: "something of the inventory that is not understood"
     case .doesNotLoad: "a rule that no Linux takes"
@@ -105,6 +112,9 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .unknownHelper: "A host without it refuses the whole ruleset, and keeps what it has."
     case .policyWithoutHosts: "The group may be mistyped, and its hosts go without these rules."
     case .hostWithoutPolicy: "Nothing filters it."
+    case .sameRank: "While a host is locked by one of them, an order for the other replaces it."
+    case .lockdownWithoutDNS: "What the host still serves may wait for names with each request."
+    case .lockdownWithoutTime: "Its clock runs away, by which it judges orders and keys."
     case .sshPortDisagrees: "Rules for ssh open a port where nobody listens, and not the one that is needed."
     case .inventoryWarning: "Rules are made of what was read, and of nothing else."
     case .doesNotLoad: "Every host would refuse the whole ruleset, and keep what it has."
@@ -135,6 +145,9 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .unknownHelper: "Correct its name, or see that the hosts have its module."
     case .policyWithoutHosts: "Correct `applies_to`, or delete the policy."
     case .hostWithoutPolicy: "Put the host into a group that has a policy."
+    case .sameRank: "Give the stricter one a higher rank."
+    case .lockdownWithoutDNS: "Keep the way to the DNS servers."
+    case .lockdownWithoutTime: "Keep the way to the time servers."
     case .sshPortDisagrees: "Correct `portcullis_ssh_port`, or leave it out."
     case .inventoryWarning: "See the message."
     case .doesNotLoad: "Correct the rule: the message has the words of iptables or of the kernel."

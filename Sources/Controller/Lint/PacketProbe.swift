@@ -152,6 +152,7 @@ package struct PacketProbe: Hashable, Sendable {
     guard !match.words.contains("!") else { return .doubtful }
     switch match.module {
     case "conntrack" where match.words == ["--ctdir", "ORIGINAL"]: return isReply.map { $0 ? .no : .yes } ?? .open
+    case "conntrack" where match.words == ["--ctdir", "REPLY"]: return isReply.map { $0 ? .yes : .no } ?? .open
     case "time" where hasEnded(match) || moment == .outside: return .no
     case "time": return moment == .inside ? .yes : .doubtful
     case "limit": return .yes

@@ -12,6 +12,11 @@ struct AgentLink: ~Copyable {
   /// Said but not sent: what belongs together travels in one packet, and wakes nobody twice.
   private var outbox: [UInt8] = []
 
+  /// An agent of another version: it hears nothing of what was said with the hello.
+  struct OtherVersion: Error, CustomStringConvertible {
+    let description: String
+  }
+
   /// In bytes: a bundle's rules are not held in memory twice.
   private static let outboxLimit = 256 << 10
 
@@ -69,6 +74,9 @@ struct AgentLink: ~Copyable {
     try await send(session.watch(after: change, seconds: seconds))
   }
 
+  /// Sent with the hello when it is the first thing said: one round trip.
+  mutating func give(_ order: OrderDelivery) async throws { try await send(session.order(order)) }
+
   /// Last; what was asked before is still answered.
   mutating func sayGoodbye() async throws { try await send(session.goodbye()) }
 
@@ -96,8 +104,8 @@ struct AgentLink: ~Copyable {
   /// Two versions say nothing to somebody who wants to know what to do.
   private static func withMend(_ problem: WireProblem) -> any Error {
     guard case .otherVersion(let theirs) = problem else { return problem }
-    return Reason(
-      theirs < ProtocolVersion.current
+    return OtherVersion(
+      description: theirs < ProtocolVersion.current
         ? "\(problem): run 'portcullis enroll' for it" : "\(problem): this controller is older than the host's agent")
   }
 

@@ -8,10 +8,13 @@ package struct ActionEnd: Sendable {
   package var exitCode: Int32
   /// The release that was made.
   package var release: Serial?
+  /// The lockdown or unlock order that was made, signed or sent.
+  package var order: Epoch?
 
-  package init(exitCode: Int32, release: Serial? = nil) {
+  package init(exitCode: Int32, release: Serial? = nil, order: Epoch? = nil) {
     self.exitCode = exitCode
     self.release = release
+    self.order = order
   }
 }
 
@@ -69,6 +72,7 @@ extension Workspace {
         entry.of = began
         entry.exitCode = end?.exitCode
         entry.release = end?.release?.value
+        entry.order = end?.order?.value
         entry.words = words.map(AuditEntry.safe)
         return entry
       }

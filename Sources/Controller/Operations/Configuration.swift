@@ -1,5 +1,6 @@
 package import Core
 internal import Inventory
+internal import Release
 
 /// `portcullis.yaml`: which fleet, where its files are, and how its hosts are reached. Relative paths are relative to
 /// the file.
@@ -64,7 +65,9 @@ package struct Configuration: Sendable {
         problems.add(node.location, "a fleet's name is 1–63 letters, digits, '.', '_' or '-'")
       }
     }
-    let keyFiles = top["keys"].flatMap { $0.mapping(allowing: ["allowed_signers", "signing_key"], &problems) }
+    let keyNames = ["allowed_signers", "signing_key", "lockdown_key", "unlock_key", "thresholds"]
+    let keyFiles = top["keys"].flatMap { $0.mapping(allowing: keyNames, &problems) }
+    let people = thresholds(keyFiles?["thresholds"], &problems)
     let ssh = top["ssh"].flatMap { $0.mapping(allowing: ["identity", "known_hosts", "admin_identity"], &problems) }
     let release = top["release"].flatMap { $0.mapping(allowing: ["valid_for"], &problems) }
     let report = top["report"].flatMap { $0.mapping(allowing: ["stale_after"], &problems) }
@@ -87,7 +90,10 @@ package struct Configuration: Sendable {
       state: file(top["state"], "state"),
       keys: SigningKeys(
         allowedSignersPath: file(keyFiles?["allowed_signers"], "keys/allowed_signers"),
-        signingKeyPath: file(keyFiles?["signing_key"], "keys/release")),
+        signingKeyPath: file(keyFiles?["signing_key"], "keys/release"),
+        lockdownKeyPath: file(keyFiles?["lockdown_key"], "keys/lockdown"),
+        unlockKeyPath: (keyFiles?["unlock_key"]).flatMap { $0.string(&problems) }.map(resolve),
+        thresholds: people),
       login: Login(
         identity: file(ssh?["identity"], "keys/controller"), knownHosts: file(ssh?["known_hosts"], "keys/known_hosts"),
         adminIdentity: ssh?["admin_identity"].flatMap { $0.string(&problems) }.map(resolve)),
@@ -110,6 +116,16 @@ package struct Configuration: Sendable {
     return retention
   }
 
+  private static func thresholds(_ node: YAMLNode?, _ problems: inout Problems) -> Thresholds {
+    let names = [OrderKind.lockdown.rawValue, OrderKind.unlock.rawValue]
+    guard let map = node.flatMap({ $0.mapping(allowing: names, &problems) }) else { return .one }
+    func people(_ kind: OrderKind) -> Int {
+      map[kind.rawValue].flatMap { $0.integer(in: 1...UnverifiedOrder.maximumSignatures, &problems) } ?? 1
+    }
+    // Both are in range, or there was a problem.
+    return (try? Thresholds(lockdown: people(.lockdown), unlock: people(.unlock))) ?? .one
+  }
+
   /// One source, or a list of them.
   private static func sources(_ node: YAMLNode?, _ problems: inout Problems) -> [String] {
     guard let node else { return ["inventory"] }
@@ -130,6 +146,7 @@ package struct Configuration: Sendable {
     keys:
       allowed_signers: keys/allowed_signers   # what hosts trust
       signing_key: keys/release               # a .pub file if an ssh-agent or a token holds the key
+      lockdown_key: keys/lockdown             # can only shut hosts, never open or change them
     ssh:
       identity: keys/controller               # logs in as the agent's user; can speak the protocol only
       known_hosts: keys/known_hosts           # strict: a host that is not in it is refused

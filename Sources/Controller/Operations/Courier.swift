@@ -176,7 +176,7 @@ struct Courier: Sendable {
     case .refused(_, var refusal):
       if let location = refusal.location.flatMap(source) { refusal.detail = "\(location): \(refusal.detail)" }
       hear(.refused(refusal))
-    case .done, .text, .observations, .changes: throw Reason("it sent an answer nobody asked for")
+    case .done, .text, .observations, .changes, .obeyed: throw Reason("it sent an answer nobody asked for")
     }
   }
 }

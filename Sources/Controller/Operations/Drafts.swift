@@ -21,6 +21,8 @@ package struct Drafts: Sendable {
     package let sets: RulesText?
     /// Nil when the policy makes no kernel settings.
     package let sysctl: RulesText?
+    /// By name.
+    package let profiles: [ProfileTexts]
     /// Of the manifest without its serial.
     package let content: Digest
 
@@ -37,7 +39,10 @@ package struct Drafts: Sendable {
         fleet: fleet, host: host.id, serial: serial, grants: grants, mode: mode,
         forwardsForeign: beside.forwardsForeign, deniesForeign: beside.deniesForeign,
         foreignAllowed: beside.foreignAllowed, labels: labels,
-        sources: sources, files: rules.map { _, text in file(text) }, sets: sets.map(file), sysctl: sysctl.map(file))
+        sources: sources, files: rules.map { _, text in file(text) }, sets: sets.map(file), sysctl: sysctl.map(file),
+        profiles: try profiles.map {
+          try ProfileEntry(name: $0.name, rank: $0.rank, files: $0.rules.map { _, text in file(text) })
+        })
     }
 
     private func file(_ text: RulesText) -> Manifest.File {
@@ -59,6 +64,7 @@ package struct Drafts: Sendable {
     let inventory = try workspace.inventory()
     let policies = try workspace.policies()
     let compiler = try PolicyCompiler(policies, inventory: inventory)
+    let lockdowns = try LockdownCompiler(policies, inventory: inventory)
     let fleet = workspace.configuration.fleet
     var problems = Problems()
     var byHost: [HostID: Draft] = [:]
@@ -69,9 +75,10 @@ package struct Drafts: Sendable {
       let sources = (enrolment.controllers + host.controllers + workspace.configuration.controllers)
         .compactMap { NumericAddress($0)?.description }
       do throws(Diagnostics) {
-        let compiled = try compiler.compile(
-          for: host, controllers: sources, reported: reported[host.id] ?? .none)
-        byHost[host.id] = try draft(host, compiled, sources: sources, fleet: fleet, &texts)
+        let said = reported[host.id] ?? .none
+        let compiled = try compiler.compile(for: host, controllers: sources, reported: said)
+        let profiles = try lockdowns.compile(for: host, controllers: sources, reported: said)
+        byHost[host.id] = try draft(host, compiled, profiles, sources: sources, fleet: fleet, &texts)
       } catch {
         problems.add(error)
       }
@@ -81,17 +88,24 @@ package struct Drafts: Sendable {
   }
 
   private static func draft(
-    _ host: InventoryHost, _ compiled: CompiledPolicy, sources: [String], fleet: FleetID, _ texts: inout TextCache
+    _ host: InventoryHost, _ compiled: CompiledPolicy, _ lockdowns: [CompiledProfile], sources: [String],
+    fleet: FleetID, _ texts: inout TextCache
   ) throws(Diagnostics) -> Draft {
     let rules = compiled.rules.map { family, bytes in texts.text(bytes, compiled.digests[family]) }
     let sets = compiled.sets.map { texts.text($0, Digest(of: $0)) }
     let sysctl = compiled.sysctl.map { texts.text($0, Digest(of: $0)) }
+    let profiles = lockdowns.map { profile in
+      ProfileTexts(
+        name: profile.name, rank: profile.rank,
+        rules: profile.rules.map { family, bytes in texts.text(bytes, profile.digests[family]) })
+    }
     // Nobody manages a host over a family that its policy closes: the knock would find those doors shut.
     let open = sources.filter { source in !compiled.closesIPv6 || NumericAddress(source)?.family != .ipv6 }
     func draft(_ content: Digest) -> Draft {
       Draft(
         host: host, beside: compiled.beside, dropsForward: compiled.dropsForward, labels: host.groups + host.labels,
-        sources: open, compiled: compiled, rules: rules, sets: sets, sysctl: sysctl, content: content)
+        sources: open, compiled: compiled, rules: rules, sets: sets, sysctl: sysctl, profiles: profiles,
+        content: content)
     }
     do {
       return draft(try draft(Digest(of: [])).manifest(fleet: fleet, serial: Serial(1)).contentDigest)

@@ -37,18 +37,20 @@ package struct Enroller: Sendable {
     package var administrator: HostEndpoint
     package var login: HostEndpoint
     package var allowedSigners: [UInt8]
+    package var thresholds: [UInt8]
     /// Of the controllers' SSH identities.
     package var loginKeys: [String]
 
     package init(
       host: HostID, fleet: FleetID, administrator: HostEndpoint, login: HostEndpoint, allowedSigners: [UInt8],
-      loginKeys: [String]
+      thresholds: [UInt8], loginKeys: [String]
     ) {
       self.host = host
       self.fleet = fleet
       self.administrator = administrator
       self.login = login
       self.allowedSigners = allowedSigners
+      self.thresholds = thresholds
       self.loginKeys = loginKeys
     }
   }
@@ -86,7 +88,7 @@ package struct Enroller: Sendable {
     let uploaded = try await upload(executable, shell)
     let enrolment = EnrolmentRequest(
       host: request.host, fleet: request.fleet, agent: executable.digest, allowedSigners: request.allowedSigners,
-      loginKeys: request.loginKeys)
+      thresholds: request.thresholds, loginKeys: request.loginKeys)
     let finished = try await shell.succeed(
       "\(uploaded ? Self.upload : Self.agent) install", privileged: true, input: enrolment.encode(),
       doing: "install the agent")

@@ -35,7 +35,9 @@ package struct Enrolling: Sendable {
     let signersPath = workspace.configuration.keys.allowedSignersPath
     let signers = try Files.read(signersPath)
     // Better found out here than by every host on its own.
-    _ = try AllowedSigners.parse(signers, file: signersPath)
+    let trusted = try AllowedSigners.parse(signers, file: signersPath)
+    let keys = workspace.configuration.keys
+    try keys.checkThresholds(trusted, at: workspace.clock.now())
     let loginKey = try LoginKey(path: workspace.configuration.login.identity).publicKey()
     let endpoints = Endpoints(inventory: try workspace.inventory(), configuration: workspace.configuration)
     let enroller = Enroller(connector: try workspace.connector(), timeout: limits.timeout)
@@ -46,7 +48,8 @@ package struct Enrolling: Sendable {
           .init(
             host: host.id, fleet: workspace.configuration.fleet,
             administrator: endpoints.endpoint(of: host, as: .administrator),
-            login: endpoints.endpoint(of: host, as: .agent), allowedSigners: signers, loginKeys: [loginKey]),
+            login: endpoints.endpoint(of: host, as: .agent), allowedSigners: signers,
+            thresholds: keys.thresholds.encode(), loginKeys: [loginKey]),
           executables: executables.executable))
     }
     try await record(results, store)

@@ -61,6 +61,7 @@ package struct FleetFiles: Sendable {
   private static let ignored = """
     # What must not be reviewed in public: private keys, and the controller's memory.
     keys/release
+    keys/lockdown
     keys/controller
     state/
 

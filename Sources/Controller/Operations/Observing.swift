@@ -102,7 +102,8 @@ private struct Question: Sendable {
         }
       case .observations(let observations): return observations
       case .refused(_, let refusal): throw Reason("it refused: \(SafeText.escape(refusal.detail))")
-      case .staged, .applied, .outcome, .done, .text, .report, .changes: throw Reason("it answered another question")
+      case .staged, .applied, .outcome, .done, .text, .report, .changes, .obeyed:
+        throw Reason("it answered another question")
       }
     }
   }

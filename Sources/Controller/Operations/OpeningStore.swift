@@ -76,9 +76,7 @@ extension Workspace {
   /// How far above the store's last release one of the log may lie. A single line must not spend the serials that hosts
   /// would still take; of a store that knows of none they take no first one that is higher.
   private static func highest(after known: Serial) -> UInt64 {
-    guard known != .none else { return Serial.maximumStep }
-    let (sum, overflow) = known.value.addingReportingOverflow(SerialFloor.slack)
-    return overflow ? .max : sum
+    known == .none ? Serial.maximumStep : ClaimedFloor.reach(known.value)
   }
 
   /// - Returns: also, in words for an operator, which entry is not believed.

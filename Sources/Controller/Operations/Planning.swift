@@ -251,19 +251,27 @@ package struct Planning: Sendable {
     _ hosts: [InventoryHost], _ observations: [HostID: HostObservation], _ store: FleetStore?
   ) async throws -> [HostID: Running] {
     guard let store else { return [:] }
-    var digests: [HostID: (rules: PerFamily<Digest>?, sets: Digest?, sysctl: Digest?)] = [:]
+    var bundles: [HostID: StoredBundle] = [:]
     for host in hosts {
       guard let committed = observations[host.id]?.lastReport?.report.committed,
         let bundle = try await store.bundle(for: host.id, content: committed.content)
       else { continue }
-      digests[host.id] = (bundle.rules, bundle.sets, bundle.sysctl)
+      bundles[host.id] = bundle
     }
-    let named = digests.values.flatMap { [$0.rules?.ipv4, $0.rules?.ipv6, $0.sets, $0.sysctl].compactMap { $0 } }
+    let named = bundles.values.flatMap { bundle in
+      [bundle.rules?.ipv4, bundle.rules?.ipv6, bundle.sets, bundle.sysctl].compactMap { $0 }
+        + bundle.profiles.flatMap { [$0.ipv4, $0.ipv6] }
+    }
     let texts = try await store.texts(Set(named)).mapValues(RulesText.init)
-    return digests.mapValues { bundle in
-      Running(
+    return try bundles.mapValues { bundle in
+      let entries = bundle.profiles.isEmpty ? [] : try Manifest.parse(bundle.manifest).profiles
+      let profiles = zip(entries, bundle.profiles).compactMap { entry, digests in
+        digests.map { texts[$1] }.whole().map { ProfileTexts(name: entry.name, rank: entry.rank, rules: $0) }
+      }
+      return Running(
         rules: bundle.rules?.map { texts[$1] }.whole(),
-        beside: BesideTexts(sets: bundle.sets.flatMap { texts[$0] }, sysctl: bundle.sysctl.flatMap { texts[$0] }))
+        beside: BesideTexts(
+          sets: bundle.sets.flatMap { texts[$0] }, sysctl: bundle.sysctl.flatMap { texts[$0] }, profiles: profiles))
     }
   }
 }

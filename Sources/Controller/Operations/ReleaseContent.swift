@@ -16,14 +16,21 @@ package struct ReleaseContent: Sendable {
     /// Ipsets that the rules name, and kernel settings beside them; nil when there are none.
     package let sets: RulesText?
     package let sysctl: RulesText?
+    /// The lockdown profiles that are staged with it, by name.
+    package let profiles: [ProfileTexts]
     let manifest: @Sendable (Serial, [Grant]) throws -> Manifest
     /// Where in the policies each line of the rules comes from; nil when the release they are from does not say.
     let traces: PerFamily<RuleTrace>?
 
-    var texts: [RulesText] { (rules.map { [$0.ipv4, $0.ipv6] } ?? []) + [sets, sysctl].compactMap { $0 } }
+    var texts: [RulesText] {
+      (rules.map { [$0.ipv4, $0.ipv6] } ?? []) + [sets, sysctl].compactMap { $0 }
+        + profiles.flatMap { [$0.rules.ipv4, $0.rules.ipv6] }
+    }
 
     var desired: DesiredBundle {
-      DesiredBundle(content: content, mode: mode, rules: rules, beside: BesideTexts(sets: sets, sysctl: sysctl))
+      DesiredBundle(
+        content: content, mode: mode, rules: rules,
+        beside: BesideTexts(sets: sets, sysctl: sysctl, profiles: profiles))
     }
   }
 
@@ -47,6 +54,7 @@ package struct ReleaseContent: Sendable {
       byHost: drafts.byHost.mapValues { draft in
         Host(
           content: draft.content, mode: draft.mode.rawValue, rules: draft.rules, sets: draft.sets, sysctl: draft.sysctl,
+          profiles: draft.profiles,
           manifest: { try draft.manifest(fleet: fleet, serial: $0, grants: $1) },
           traces: draft.compiled.traces)
       }, enrolled: drafts.enrolled, uncovered: drafts.uncovered)
@@ -70,6 +78,11 @@ extension ReleaseContent.Host {
       content: bundle.content, mode: manifest.mode.rawValue, rules: rules,
       sets: try bundle.sets.map { try text($0, "ipsets") },
       sysctl: try bundle.sysctl.map { try text($0, "kernel settings") },
+      profiles: try zip(manifest.profiles, bundle.profiles).map { entry, digests in
+        ProfileTexts(
+          name: entry.name, rank: entry.rank,
+          rules: try digests.map { family, digest in try text(digest, "\(family) rules of lockdown \(entry.name)") })
+      },
       manifest: { try manifest.released(as: $0, grants: $1) },
       traces: bundle.traces?.map { _, digest in texts[digest].flatMap { try? RuleTrace(encoded: $0.bytes) } }.whole())
   }
@@ -87,7 +100,7 @@ extension ReleaseContent.Host {
       fleet: last.fleet, host: last.host, serial: last.serial, mode: .withdrawn, labels: last.labels,
       sources: last.sources, files: nil)
     return ReleaseContent.Host(
-      content: manifest.contentDigest, mode: manifest.mode.rawValue, rules: nil, sets: nil, sysctl: nil,
+      content: manifest.contentDigest, mode: manifest.mode.rawValue, rules: nil, sets: nil, sysctl: nil, profiles: [],
       manifest: { try manifest.released(as: $0, grants: $1) }, traces: nil)
   }
 }
@@ -98,6 +111,6 @@ extension Manifest {
       fleet: fleet, host: host, serial: serial, grants: grants, mode: mode, forwardsForeign: forwardsForeign,
       deniesForeign: deniesForeign, foreignAllowed: foreignAllowed, labels: labels, sources: sources, files: files,
       sets: sets,
-      sysctl: sysctl)
+      sysctl: sysctl, profiles: profiles)
   }
 }

@@ -28,22 +28,27 @@ struct Releasing {
     let statement = built.statement.encode()
     let release = StoredRelease(
       serial: serial, statement: statement,
-      signatures: [try await workspace.configuration.keys.sign(statement: statement)],
+      signatures: [try await workspace.configuration.keys.sign(release: statement)],
       issued: issued, expires: built.statement.expires, reason: reason, hosts: built.hosts.count)
     var texts: [Digest: [UInt8]] = [:]
     let bundles = built.hosts.map { host in
       let said = content.byHost[host.manifest.host]!
       for text in said.texts { texts[text.digest] = text.bytes }
       for family in Family.allCases { said.traces.map { texts[$0[family].digest] = $0[family].encoded } }
-      return StoredBundle(
-        serial: serial, host: host.manifest.host, manifest: host.manifest.encode(),
-        content: host.manifest.contentDigest, proof: host.proof.encode(),
-        rules: said.rules?.map { _, text in text.digest }, sets: said.sets?.digest, sysctl: said.sysctl?.digest,
-        traces: said.traces?.map { _, trace in trace.digest })
+      return Self.stored(host, said, serial)
     }
     try checkAsHost(release, bundles[0], texts, doing: operation)
     try await store.save(release, bundles: bundles, texts: texts)
     return release
+  }
+
+  static func stored(_ host: BuiltRelease.Host, _ said: ReleaseContent.Host, _ serial: Serial) -> StoredBundle {
+    StoredBundle(
+      serial: serial, host: host.manifest.host, manifest: host.manifest.encode(),
+      content: host.manifest.contentDigest, proof: host.proof.encode(),
+      rules: said.rules?.map { _, text in text.digest }, sets: said.sets?.digest, sysctl: said.sysctl?.digest,
+      profiles: said.profiles.map { $0.rules.map { _, text in text.digest } },
+      traces: said.traces?.map { _, trace in trace.digest })
   }
 
   /// A key that hosts do not trust is found out here, not on ten thousand hosts.
@@ -61,6 +66,9 @@ struct Releasing {
     }
     files[.sets] = bundle.sets.flatMap { texts[$0] }
     files[.sysctl] = bundle.sysctl.flatMap { texts[$0] }
+    for (index, digests) in bundle.profiles.enumerated() {
+      for family in Family.allCases { files[.lockdown(index, family)] = texts[digests[family]] }
+    }
     // As a host that has the release before: how far a host lags is its own to judge.
     let before = InstalledRelease(
       serial: Serial(release.serial.value - 1), manifest: bundle.manifestDigest, statement: bundle.manifestDigest)

@@ -172,7 +172,7 @@ extension Settling {
     case .outcome(let outcome): return (Self.result(of: outcome, for: change), report)
     case .refused(_, let refusal):
       return (Self.result(of: refusal, for: change, report), report)
-    case .hello, .staged, .applied, .done, .report, .text, .observations, .changes:
+    case .hello, .staged, .applied, .done, .report, .text, .observations, .changes, .obeyed:
       throw Reason("it answered another question")
     }
   }

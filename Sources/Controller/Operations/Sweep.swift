@@ -117,7 +117,7 @@ package struct Sweep: Sendable {
         guard answer.nonce == nonce, answer.host == host else { throw Reason("it answered another question") }
         report = answer
       case .refused(_, let refusal): throw Reason("it refused: \(SafeText.escape(refusal.detail))")
-      case .staged, .applied, .outcome, .done, .text, .observations, .changes:
+      case .staged, .applied, .outcome, .done, .text, .observations, .changes, .obeyed:
         throw Reason("it answered another question")
       }
     }
@@ -217,7 +217,7 @@ package struct Sweep: Sendable {
       switch try await link.next() {
       case .text(request, let bytes): return bytes
       case .refused(_, let refusal): throw Reason("it refused: \(SafeText.escape(refusal.detail))")
-      case .hello, .staged, .applied, .outcome, .done, .report, .text, .observations, .changes:
+      case .hello, .staged, .applied, .outcome, .done, .report, .text, .observations, .changes, .obeyed:
         throw Reason("it answered another question")
       }
     }

@@ -19,6 +19,8 @@ package struct Validation: Sendable {
 
   package let hosts: [String]
   package let policies: [String]
+  /// Names of lockdown profiles.
+  package let profiles: [String]
   /// No policy applies to them.
   package let uncovered: [String]
   /// Assignments of the inventory that mean nothing to us.
@@ -80,6 +82,7 @@ package struct Validation: Sendable {
     }
     let policies = try workspace.policies()
     let compiler = try PolicyCompiler(policies, inventory: inventory)
+    let lockdowns = try LockdownCompiler(policies, inventory: inventory)
     let uncovered = compiler.uncovered(in: inventory)
     let skipped = Set(uncovered.map(\.id))
     var problems = Problems()
@@ -94,6 +97,7 @@ package struct Validation: Sendable {
         let policy = try compiler.compile(for: host, controllers: controllers, reported: said)
         try findings.add(policy, host: host, controllers: controllers, areKnown: !known.isEmpty, said)
         subjects.add(policy, host.id.description)
+        _ = try lockdowns.compile(for: host, controllers: controllers, reported: said)
         findings.add(portOf: host, said)
       } catch {
         problems.add(error)
@@ -105,6 +109,7 @@ package struct Validation: Sendable {
     for warning in inventory.warnings { findings.add(warning) }
     return Validation(
       hosts: inventory.hosts.map(\.id.description), policies: policies.names,
+      profiles: policies.profileNames.map(\.description),
       uncovered: uncovered.map(\.id.description),
       ignoredVariables: inventory.ignoredVariables, findings: findings.sorted(), subjects: subjects.all)
   }
@@ -184,6 +189,9 @@ private struct Findings {
         case .expiredItem: .expiredItem
         case .unknownHelper: .unknownHelper
         case .policyWithoutHosts: .policyWithoutHosts
+        case .sameRank: .sameRank
+        case .lockdownWithoutDNS: .lockdownWithoutDNS
+        case .lockdownWithoutTime: .lockdownWithoutTime
         }
       let said = remark.diagnostic
       add(LintFinding(rule, at: said.location, said.message, hint: said.hint, subject: remark.subject), nil)

@@ -122,25 +122,27 @@ extension RulesetDraft.Chain {
   }
 }
 
+/// What a host's rules depend on.
+struct CompileKey: Hashable {
+  /// Or lockdown profiles.
+  let policies: [String]
+  let controllers: [NumericAddress]
+  let sshPorts: [PortRange]
+  let variables: [[String]?]
+}
+
 /// Hosts of which the policies' questions have the same answers share one text.
-final class CompileCache: Sendable {
-  struct Key: Hashable {
-    let policies: [String]
-    let controllers: [NumericAddress]
-    let sshPorts: [PortRange]
-    let variables: [[String]?]
-  }
-
+final class CompileCache<Value: Sendable>: Sendable {
   /// A fleet has few controllers; one that has a source for each host would only fill memory.
-  private static let limit = 256
+  private let limit = 256
 
-  private let entries = Mutex<[Key: CompiledPolicy]>([:])
+  private let entries = Mutex<[CompileKey: Value]>([:])
 
-  subscript(key: Key) -> CompiledPolicy? {
+  subscript(key: CompileKey) -> Value? {
     get { entries.withLock { $0[key] } }
     set {
       entries.withLock { entries in
-        if entries.count >= Self.limit { entries.removeAll() }
+        if entries.count >= limit { entries.removeAll() }
         entries[key] = newValue
       }
     }

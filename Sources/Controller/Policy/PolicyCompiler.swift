@@ -10,7 +10,7 @@ package struct PolicyCompiler: Sendable {
   private let questions: [[String]: Questions]
   /// Names of the policies that apply, by the host's groups.
   private let namesByGroups: [[String]: [String]]
-  private let cache = CompileCache()
+  private let cache = CompileCache<CompiledPolicy>()
 
   /// What a host's answer depends on.
   private struct Questions: Sendable {
@@ -25,7 +25,7 @@ package struct PolicyCompiler: Sendable {
     self.set = set
     fleet = FleetAddresses(inventory, pins: set.pins)
     var problems = Problems()
-    Self.checkGroups(of: set.policies, inventory, &problems)
+    Self.check(set.policies.flatMap(\.appliesTo), existIn: inventory, &problems)
     var namesByGroups: [[String]: [String]] = [:]
     var compositions: [[String]: Composition] = [:]
     var questions: [[String]: Questions] = [:]
@@ -73,7 +73,7 @@ package struct PolicyCompiler: Sendable {
         ))
     }
     let facts = HostFacts(host, controllers: try Self.addresses(controllers, of: host), reported: reported)
-    let key = CompileCache.Key(
+    let key = CompileKey(
       policies: names, controllers: questions.asksControllers ? facts.controllers : [],
       sshPorts: questions.asksSSH ? facts.sshPorts : [], variables: questions.variables.map { facts.variable($0) })
     if let known = cache[key] { return known }
@@ -130,7 +130,7 @@ package struct PolicyCompiler: Sendable {
     return try compiler.compile()
   }
 
-  private static func addresses(_ texts: [String], of host: InventoryHost) throws(Diagnostics) -> [NumericAddress] {
+  static func addresses(_ texts: [String], of host: InventoryHost) throws(Diagnostics) -> [NumericAddress] {
     var sources: Set<NumericAddress> = []
     for text in texts + host.controllers {
       guard let address = NumericAddress(text) else {
@@ -144,16 +144,14 @@ package struct PolicyCompiler: Sendable {
     return sources.sorted()
   }
 
-  private static func checkGroups(
-    of policies: [PolicyFile], _ inventory: HostInventory, _ problems: inout Problems
+  static func check(
+    _ groups: [Located<String>], existIn inventory: HostInventory, _ problems: inout Problems
   ) {
-    for policy in policies {
-      for group in policy.appliesTo where inventory.group(named: group.value) == nil {
-        problems.add(
-          group.location, "group \(quoted(group.value)) is not in the inventory",
-          hint: nearestHint(group.value, among: inventory.groups.map(\.name))
-            ?? "groups are \(inventory.groups.prefix(20).map(\.name).joined(separator: ", "))")
-      }
+    for group in groups where inventory.group(named: group.value) == nil {
+      problems.add(
+        group.location, "group \(quoted(group.value)) is not in the inventory",
+        hint: nearestHint(group.value, among: inventory.groups.map(\.name))
+          ?? "groups are \(inventory.groups.prefix(20).map(\.name).joined(separator: ", "))")
     }
   }
 

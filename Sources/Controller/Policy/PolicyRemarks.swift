@@ -5,6 +5,7 @@ package import Inventory
 package struct PolicyRemark: Hashable, Sendable {
   package enum Kind: Hashable, Sendable {
     case unusedSet, unusedService, unusedSchedule, expiredItem, unknownHelper, policyWithoutHosts
+    case sameRank, lockdownWithoutDNS, lockdownWithoutTime
   }
 
   package let kind: Kind
@@ -17,7 +18,7 @@ extension PolicySet {
   package func remarks(_ inventory: HostInventory, now: UTCTime) -> [PolicyRemark] {
     policies.flatMap { policy in
       unused(policy) + expired(policy, now) + unknownHelpers(policy) + withoutHosts(policy, inventory)
-    } + unusedCommon()
+    } + profileRemarks(inventory) + unusedCommon()
   }
 
   private func unused(_ policy: PolicyFile) -> [PolicyRemark] {
@@ -28,14 +29,15 @@ extension PolicySet {
   }
 
   private func unusedCommon() -> [PolicyRemark] {
-    let mentions = policies.map { PolicyMentions($0) } + [PolicyMentions(common)]
+    let mentions =
+      policies.map { PolicyMentions($0) } + profiles.map { PolicyMentions($0) } + [PolicyMentions(common)]
     return Self.unused(
       common, mentions.reduce(into: []) { $0.formUnion($1.setNames) },
       Set(mentions.flatMap { $0.services.map(\.value) }), Set(mentions.flatMap { $0.schedules.map(\.value) }),
       in: Self.commonName)
   }
 
-  private static func unused(
+  static func unused(
     _ defined: CommonFile, _ sets: Set<String>, _ services: Set<String>, _ schedules: Set<String>, in file: String
   ) -> [PolicyRemark] {
     func remark(_ kind: PolicyRemark.Kind, _ what: String, _ name: String, _ place: SourceLocation) -> PolicyRemark {

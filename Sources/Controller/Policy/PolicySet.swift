@@ -6,20 +6,25 @@ package struct PolicySet: Sendable {
   /// Addresses of documentation (RFC 5737, RFC 3849) that may stand for the controllers where rules are only checked.
   package static let placeholderControllers = ["192.0.2.1", "2001:db8::1"]
   package static let commonName = "common.yaml"
+  /// The folder of lockdown profiles among those of policies.
+  package static let lockdownFolder = "lockdown"
 
   package let directory: String
   /// By name in ASCII order.
   let policies: [PolicyFile]
   let common: CommonFile
+  /// By name in ASCII order.
+  let profiles: [ProfileFile]
   package let pins: NamePins
   /// What is wrong with `dns.lock`, where it was tolerated; there are no pins then.
   package let unreadableLock: Diagnostics?
 
   package var names: [String] { policies.map(\.name) }
+  package var profileNames: [ProfileName] { profiles.map(\.name) }
   package var lockPath: String { directory + "/" + NamePins.fileName }
 
-  /// Reads `NAME.yaml`, and `NAME/policy.yaml` of every folder in this one, `common.yaml` and `dns.lock`; other files
-  /// and hidden ones are not looked at. Everything wrong with any of them is reported at once.
+  /// Reads `NAME.yaml`, and `NAME/policy.yaml` of every folder in this one, `common.yaml`, `dns.lock`, and the profiles
+  /// `lockdown/NAME.yaml`; other files and hidden ones are not looked at. Everything wrong with any of them is reported at once.
   ///
   /// - Parameter toleratingLock: for whoever writes `dns.lock` anew.
   package static func load(directory: String, toleratingLock: Bool = false) throws(Diagnostics) -> PolicySet {
@@ -39,6 +44,7 @@ package struct PolicySet: Sendable {
     var readers: [PolicyFileReader] = []
     for name in names {
       let path = directory + "/" + name
+      if name == lockdownFolder, BoundedFile.isDirectory(path) { continue }
       if BoundedFile.isDirectory(path) {
         readers.append(
           PolicyFileReader(file: path + "/" + PolicyFileReader.fileName, name: name, folder: path))
@@ -57,6 +63,7 @@ package struct PolicySet: Sendable {
     }
     let policies = read(&readers, &problems)
     let common = readCommon(directory + "/" + commonName, &problems)
+    let profiles = readProfiles(directory + "/" + lockdownFolder, &problems)
     var pins = NamePins()
     var unreadable: Diagnostics?
     do throws(Diagnostics) {
@@ -65,7 +72,9 @@ package struct PolicySet: Sendable {
       if toleratingLock { unreadable = error } else { problems.add(error) }
     }
     try problems.throwIfAny()
-    return PolicySet(directory: directory, policies: policies, common: common, pins: pins, unreadableLock: unreadable)
+    return PolicySet(
+      directory: directory, policies: policies, common: common, profiles: profiles, pins: pins,
+      unreadableLock: unreadable)
   }
 
   /// One policy that is not written yet, beside what the folder has in common.
@@ -80,8 +89,8 @@ package struct PolicySet: Sendable {
     let common = directory.map { readCommon($0 + "/" + commonName, &problems) } ?? CommonFile()
     try problems.throwIfAny()
     return PolicySet(
-      directory: directory ?? ".", policies: [policy].compactMap(\.self), common: common, pins: NamePins(),
-      unreadableLock: nil)
+      directory: directory ?? ".", policies: [policy].compactMap(\.self), common: common, profiles: [],
+      pins: NamePins(), unreadableLock: nil)
   }
 
   /// Where mistakes of such a policy are said to be.
@@ -104,6 +113,36 @@ package struct PolicySet: Sendable {
     return policies.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
   }
 
+  /// None where there is no such folder.
+  private static func readProfiles(_ directory: String, _ problems: inout Problems) -> [ProfileFile] {
+    guard BoundedFile.isDirectory(directory) else { return [] }
+    let names: [String]
+    do throws(BoundedFile.Problem) {
+      names = try BoundedFile.names(in: directory)
+    } catch {
+      problems.add(
+        SourceLocation(file: directory, line: 1, column: 1), "cannot read the lockdown profiles: \(error.description)")
+      return []
+    }
+    var profiles: [ProfileFile] = []
+    for name in names {
+      let path = directory + "/" + name
+      let place = SourceLocation(file: path, line: 1, column: 1)
+      if name == PolicyFileReader.fileName {
+        problems.add(
+          place, "the folder lockdown is that of lockdown profiles, and not a policy",
+          hint: "give the policy's folder another name; a profile is called as its file is")
+      } else if name.hasSuffix(".yaml"), !BoundedFile.isDirectory(path) {
+        var reader = ProfileReader(file: path, name: String(name.dropLast(".yaml".count)))
+        if let profile = reader.read() { profiles.append(profile) }
+        reader.problems.all.forEach { problems.add($0) }
+      } else if name.hasSuffix(".yml") {
+        problems.add(place, "a lockdown profile's file ends in .yaml", hint: "rename it")
+      }
+    }
+    return profiles.sorted { $0.name < $1.name }
+  }
+
   private static func readCommon(_ path: String, _ problems: inout Problems) -> CommonFile {
     guard BoundedFile.exists(path) else { return CommonFile() }
     do throws(Diagnostics) {
@@ -121,7 +160,9 @@ extension PolicySet {
   /// DNS names that some policy needs addresses of: its own, and those of inventory hosts that it names by group or host.
   package func namesToPin(in inventory: HostInventory) -> [String] {
     var names: Set<String> = []
-    for mentions in policies.map({ PolicyMentions($0) }) + [PolicyMentions(common)] {
+    for mentions in policies.map({ PolicyMentions($0) }) + profiles.map({ PolicyMentions($0) }) + [
+      PolicyMentions(common)
+    ] {
       names.formUnion(mentions.dnsNames)
       for operand in mentions.addresses {
         switch operand.value {

@@ -10,6 +10,7 @@ struct Comparison {
     var compared: [Digest] = []
     var changesRules = false
     var changesSettings = false
+    var changesLockdowns = false
     static let nothing = Finding(difference: .none, key: Digest(of: []))
   }
 
@@ -22,7 +23,8 @@ struct Comparison {
     case unreadable(String)
   }
   private typealias Rules = (outcome: Outcome<RulesetDiff>, key: Digest)
-  private typealias Beside = (outcome: Outcome<PerFamily<(settings: RulesetDiff, sets: RulesetDiff)>>, key: Digest)
+  private typealias BesideDiffs = (settings: RulesetDiff, sets: RulesetDiff, lockdowns: RulesetDiff)
+  private typealias Beside = (outcome: Outcome<PerFamily<BesideDiffs>>, key: Digest)
 
   let context: Int
   private var known: [Pair<Digest?>: Rules] = [:]
@@ -43,11 +45,14 @@ struct Comparison {
     switch (ipv4.outcome, ipv6.outcome, beside.outcome) {
     case (.diff(let ipv4), .diff(let ipv6), .diff(let beside)):
       let rules = PerFamily(ipv4: ipv4, ipv6: ipv6)
-      let diff = beside.map { BundleDiff(settings: $1.settings, rules: rules[$0], sets: $1.sets) }
+      let diff = beside.map {
+        BundleDiff(settings: $1.settings, rules: rules[$0], sets: $1.sets, lockdowns: $1.lockdowns)
+      }
       return Finding(
         difference: diff.ipv4.isEmpty && diff.ipv6.isEmpty ? .none : .rules(diff), key: key, compared: compared,
         changesRules: !ipv4.isEmpty || !ipv6.isEmpty,
-        changesSettings: !diff.ipv4.settings.isEmpty || !diff.ipv6.settings.isEmpty)
+        changesSettings: !diff.ipv4.settings.isEmpty || !diff.ipv6.settings.isEmpty,
+        changesLockdowns: !diff.ipv4.lockdowns.isEmpty || !diff.ipv6.lockdowns.isEmpty)
     case (.unreadable(let why), _, _), (_, .unreadable(let why), _), (_, _, .unreadable(let why)):
       return Finding(difference: .notComparable(why), key: key, compared: compared, changesRules: true)
     }
@@ -91,12 +96,14 @@ struct Comparison {
       let diffs = PerFamily { family in
         (
           settings: RulesetDiff.settings(from: from.settings, to: to.settings, family),
-          sets: RulesetDiff.members(from: from.sets, to: to.sets, family)
+          sets: RulesetDiff.members(from: from.sets, to: to.sets, family),
+          lockdowns: RulesetDiff.lockdowns(from: pair.from.lockdowns(family), to: pair.to.lockdowns(family))
         )
       }
       for family in Family.allCases {
         out.text(diffs[family].settings.text)
         out.text(diffs[family].sets.text)
+        if !diffs[family].lockdowns.isEmpty { out.text(diffs[family].lockdowns.text) }
       }
       found = (.diff(diffs), Digest(of: out.bytes))
     } catch {
@@ -109,6 +116,10 @@ struct Comparison {
 }
 
 extension BesideTexts {
+  fileprivate func lockdowns(_ family: Family) -> [RulesetDiff.Lockdown] {
+    profiles.map { RulesetDiff.Lockdown(name: $0.name, rank: $0.rank, rules: $0.rules[family].bytes) }
+  }
+
   fileprivate func parsed() throws(StrictTextProblem) -> (settings: SysctlFile, sets: SetsFile) {
     (
       try sysctl.map(\.bytes).map(SysctlFile.parse(_:)) ?? .empty,

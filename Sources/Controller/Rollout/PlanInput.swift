@@ -15,17 +15,33 @@ package struct RulesText: Hashable, Sendable {
   package func hash(into hasher: inout Hasher) { hasher.combine(digest) }
 }
 
+/// A lockdown profile of a host's bundle.
+package struct ProfileTexts: Hashable, Sendable {
+  package let name: ProfileName
+  package let rank: LockRank
+  package let rules: PerFamily<RulesText>
+
+  package init(name: ProfileName, rank: LockRank, rules: PerFamily<RulesText>) {
+    self.name = name
+    self.rank = rank
+    self.rules = rules
+  }
+}
+
 /// What a bundle has beside its rules; nil for what it does not have.
 package struct BesideTexts: Hashable, Sendable {
   package var sets: RulesText?
   /// Kernel settings.
   package var sysctl: RulesText?
+  /// By name.
+  package var profiles: [ProfileTexts]
 
   package static let empty = BesideTexts(sets: nil, sysctl: nil)
 
-  package init(sets: RulesText?, sysctl: RulesText?) {
+  package init(sets: RulesText?, sysctl: RulesText?, profiles: [ProfileTexts] = []) {
     self.sets = sets
     self.sysctl = sysctl
+    self.profiles = profiles
   }
 }
 

@@ -41,12 +41,15 @@ package struct RolloutPlanner: Sendable {
   }
 
   private static func whatChanges(_ found: Comparison.Finding) -> String {
-    switch (found.changesRules, found.changesSettings) {
-    case (true, true): "the rules and kernel settings change"
-    case (true, false): "the rules change"
-    case (false, true): "kernel settings change, the rules do not"
-    case (false, false): "the manifest changes (mode, labels or management sources), the rules do not"
+    let parts = [
+      (found.changesRules, "the rules"), (found.changesSettings, "kernel settings"),
+      (found.changesLockdowns, "lockdown profiles"),
+    ].filter(\.0).map(\.1)
+    guard let last = parts.last else {
+      return "the manifest changes (mode, labels or management sources), the rules do not"
     }
+    let what = parts.count == 1 ? last : parts.dropLast().joined(separator: ", ") + " and " + last
+    return "\(what) change" + (found.changesRules ? "" : ", the rules do not")
   }
 
   private static func planned(_ input: PlanInput, _ comparison: inout Comparison) -> PlannedHost {

@@ -52,8 +52,8 @@ extension AuditLog {
     return record
   }
 
-  /// What actions of late say of the releases they made.
-  package struct LastRelease: Hashable, Sendable {
+  /// What actions of late say of the releases, or of the orders, that they made.
+  package struct LastNumber: Hashable, Sendable {
     /// The highest; nil when none ever was made, as far as can be believed.
     package var number: UInt64?
     /// One that names a higher number than there can be.
@@ -61,15 +61,26 @@ extension AuditLog {
   }
 
   /// - Parameter limit: whatever a line says, no release has a higher number.
-  package func lastRelease(upTo limit: UInt64 = .max) throws(Failure) -> LastRelease {
-    let field = Array("\"release\":".utf8)
-    var last = LastRelease()
+  package func lastRelease(upTo limit: UInt64 = .max) throws(Failure) -> LastNumber {
+    try last("release", upTo: limit) { $0.release }
+  }
+
+  /// - Parameter limit: whatever a line says, no order has a higher epoch.
+  package func lastOrder(upTo limit: UInt64 = .max) throws(Failure) -> LastNumber {
+    try last("order", upTo: limit) { $0.order }
+  }
+
+  private func last(
+    _ field: String, upTo limit: UInt64, _ number: (AuditEntry) -> UInt64?
+  ) throws(Failure) -> LastNumber {
+    let field = Array("\"\(field)\":".utf8)
+    var last = LastNumber()
     for (log, _) in try chain() where last.number == nil {
       _ = try log.opened("read") { file in
         try file.fromEnd { lines in
           let entries = lines.filter { $0.contains(field) }.compactMap { try? AuditLine(parsing: $0).entry }
-          last.unbelievable = last.unbelievable ?? entries.last { $0.release.map { $0 > limit } ?? false }
-          last.number = entries.compactMap(\.release).filter { $0 <= limit }.max()
+          last.unbelievable = last.unbelievable ?? entries.last { number($0).map { $0 > limit } ?? false }
+          last.number = entries.compactMap(number).filter { $0 <= limit }.max()
           return last.number
         }
       }

@@ -26,6 +26,19 @@ extension Serial {
   init(column: Int64) { self.init(UInt64(clamping: column)) }
 }
 
+extension Epoch {
+  /// For what hosts claim, as with serials.
+  var clampedColumn: Int64 { Int64(clamping: value) }
+
+  /// For what we issue.
+  func column() throws -> Int64 {
+    guard let column = Int64(exactly: value) else { throw Reason("epoch \(self) is beyond what a store holds") }
+    return column
+  }
+
+  init(column: Int64) { self.init(UInt64(clamping: column)) }
+}
+
 extension Row {
   func bytes(_ name: String) throws -> [UInt8] {
     guard let data = self[name] as Data? else { throw Reason("the store has no \(name) where one must be") }

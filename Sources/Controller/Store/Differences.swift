@@ -36,6 +36,7 @@ extension FleetStore {
         AND NOT EXISTS (
           SELECT 1 FROM bundles WHERE ipv4 = :text OR ipv6 = :text OR sets = :text OR sysctl = :text
           OR ipv4_trace = :text OR ipv6_trace = :text)
+        AND NOT EXISTS (SELECT 1 FROM profile_texts WHERE digest = :text)
         """, arguments: ["text": digest])
   }
 

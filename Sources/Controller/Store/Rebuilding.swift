@@ -49,7 +49,7 @@ extension FleetStore {
   package func knowsNothing() throws -> Bool {
     try pool.read { db in
       let tables = ["enrolments", "reports", "contact_failures", "events", "releases", "runs", "waivers", "rebuilt"]
-      return try Self.lastSerial(db) == 0
+      return try Self.lastSerial(db) == 0 && Self.lastEpoch(db) == 0
         && tables.allSatisfy { try Bool.fetchOne(db, sql: "SELECT NOT EXISTS (SELECT 1 FROM \($0))") ?? true }
     }
   }

@@ -44,6 +44,8 @@ package struct StoredBundle: Hashable, Sendable {
   package var sets: Digest?
   /// Nil when the bundle has no kernel settings.
   package var sysctl: Digest?
+  /// The texts of its lockdown profiles, in the order of the manifest.
+  package var profiles: [PerFamily<Digest>]
   /// Where each line of the rules comes from; nil when nobody said.
   package var traces: PerFamily<Digest>?
 
@@ -51,7 +53,7 @@ package struct StoredBundle: Hashable, Sendable {
 
   package init(
     serial: Serial, host: HostID, manifest: [UInt8], content: Digest, proof: [UInt8], rules: PerFamily<Digest>?,
-    sets: Digest? = nil, sysctl: Digest? = nil, traces: PerFamily<Digest>? = nil
+    sets: Digest? = nil, sysctl: Digest? = nil, profiles: [PerFamily<Digest>] = [], traces: PerFamily<Digest>? = nil
   ) {
     self.serial = serial
     self.host = host
@@ -61,12 +63,31 @@ package struct StoredBundle: Hashable, Sendable {
     self.rules = rules
     self.sets = sets
     self.sysctl = sysctl
+    self.profiles = profiles
     self.traces = traces
   }
 
   /// Digests of every text it names.
   package var texts: [Digest] {
-    [rules?.ipv4, rules?.ipv6, sets, sysctl, traces?.ipv4, traces?.ipv6].compactMap { $0 }
+    [rules?.ipv4, rules?.ipv6, sets, sysctl, traces?.ipv4, traces?.ipv6].compactMap { $0 } + profileTexts
+  }
+
+  fileprivate var profileTexts: [Digest] { profiles.flatMap { [$0.ipv4, $0.ipv6] } }
+
+  /// As a column holds it; nil for none.
+  fileprivate var profilesColumn: Data? {
+    profiles.isEmpty ? nil : Data(profileTexts.flatMap(\.bytes))
+  }
+
+  fileprivate static func profiles(_ column: Data?) throws -> [PerFamily<Digest>] {
+    let bytes = [UInt8](column ?? Data())
+    let digests = stride(from: 0, to: bytes.count, by: Digest.byteCount).compactMap { start in
+      Digest(bytes: Array(bytes[start..<min(start + Digest.byteCount, bytes.count)]))
+    }
+    guard digests.count * Digest.byteCount == bytes.count, digests.count.isMultiple(of: 2) else {
+      throw Reason("profiles in the store are not pairs of digests")
+    }
+    return stride(from: 0, to: digests.count, by: 2).map { PerFamily(ipv4: digests[$0], ipv6: digests[$0 + 1]) }
   }
 }
 
@@ -108,16 +129,20 @@ extension FleetStore {
       let insert = try db.cachedStatement(
         sql: """
           INSERT INTO bundles (serial, host, manifest_digest, content, ipv4, ipv6, sets, sysctl, ipv4_trace,
-            ipv6_trace, manifest, proof)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ipv6_trace, profiles, manifest, proof)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
           """)
       for bundle in bundles {
         guard bundle.serial == release.serial else { throw Reason("the bundle of \(bundle.host) has another serial") }
         try insert.execute(arguments: [
           serial, bundle.host.description, bundle.manifestDigest.column, bundle.content.column,
           bundle.rules?.ipv4.column, bundle.rules?.ipv6.column, bundle.sets?.column, bundle.sysctl?.column,
-          bundle.traces?.ipv4.column, bundle.traces?.ipv6.column, Data(bundle.manifest), Data(bundle.proof),
+          bundle.traces?.ipv4.column, bundle.traces?.ipv6.column, bundle.profilesColumn, Data(bundle.manifest),
+          Data(bundle.proof),
         ])
+      }
+      for digest in Set(bundles.flatMap(\.profileTexts)) {
+        try db.execute(literal: "INSERT INTO profile_texts (serial, digest) VALUES (\(serial), \(digest.column))")
       }
     }
   }
@@ -223,6 +248,9 @@ extension FleetStore {
       }
       files[.sets] = try bundle.sets.flatMap { try Self.text(db, $0) }
       files[.sysctl] = try bundle.sysctl.flatMap { try Self.text(db, $0) }
+      for (index, digests) in bundle.profiles.enumerated() {
+        for family in Family.allCases { files[.lockdown(index, family)] = try Self.text(db, digests[family]) }
+      }
       return files
     }
   }
@@ -244,6 +272,7 @@ extension FleetStore {
       content: try row.digest("content"), proof: try row.bytes("proof"),
       rules: ipv4 == nil ? nil : PerFamily(ipv4: try row.digest("ipv4"), ipv6: try row.digest("ipv6")),
       sets: try row.optionalDigest("sets"), sysctl: try row.optionalDigest("sysctl"),
+      profiles: try StoredBundle.profiles(row["profiles"]),
       traces: PerFamily(ipv4: try row.optionalDigest("ipv4_trace"), ipv6: try row.optionalDigest("ipv6_trace")).whole())
     guard bundle.manifestDigest == (try row.digest("manifest_digest")) else {
       throw Reason("the stored manifest of \(bundle.host) was altered")
@@ -335,6 +364,7 @@ extension FleetStore {
             SELECT 1 FROM latest_reports JOIN reports ON reports.id = latest_reports.report
             WHERE reports.host = bundles.host AND reports.manifest = bundles.manifest_digest)
           """, arguments: [max(0, releases - 1)])
+      try db.execute(sql: "DELETE FROM profile_texts WHERE serial NOT IN (SELECT serial FROM bundles)")
       try db.execute(
         sql: """
           DELETE FROM texts WHERE digest NOT IN (SELECT ipv4 FROM bundles WHERE ipv4 IS NOT NULL)
@@ -343,6 +373,7 @@ extension FleetStore {
           AND digest NOT IN (SELECT sysctl FROM bundles WHERE sysctl IS NOT NULL)
           AND digest NOT IN (SELECT ipv4_trace FROM bundles WHERE ipv4_trace IS NOT NULL)
           AND digest NOT IN (SELECT ipv6_trace FROM bundles WHERE ipv6_trace IS NOT NULL)
+          AND digest NOT IN (SELECT digest FROM profile_texts)
           AND digest NOT IN (SELECT body FROM differences)
           """)
     }

@@ -36,8 +36,10 @@ extension FleetStore {
       // A host that reports was reached. Times alone could not tell: several things happen in one second.
       let forgetFailure = try db.cachedStatement(sql: "DELETE FROM contact_failures WHERE host = ?")
       let setLatest = try db.cachedStatement(
-        sql:
-          "INSERT INTO latest_reports (host, report) VALUES (?, ?) ON CONFLICT DO UPDATE SET report = excluded.report")
+        sql: """
+          INSERT INTO latest_reports (host, report, heard) VALUES (?, ?, ?)
+          ON CONFLICT DO UPDATE SET report = excluded.report, heard = excluded.heard
+          """)
 
       for received in reports {
         let report = received.report
@@ -69,7 +71,7 @@ extension FleetStore {
         ])
         let id = db.lastInsertedRowID
         try insertBody.execute(arguments: [id, Data(report.encode())])
-        try setLatest.execute(arguments: [host, id])
+        try setLatest.execute(arguments: [host, id, report.lockdown?.heard.clampedColumn])
       }
     }
   }

@@ -31,8 +31,26 @@ enum Schema {
     migrator.registerMigration("sealed waivers") { db in try db.execute(sql: "ALTER TABLE waivers ADD COLUMN seal BLOB")
     }
     migrator.registerMigration("hosts removed while others are learnt again") { db in try db.execute(sql: departed) }
+    migrator.registerMigration("lockdown profiles") { db in
+      for statement in profiles { try db.execute(sql: statement) }
+    }
+    migrator.registerMigration("lockdown orders") { db in
+      for statement in orders { try db.execute(sql: statement) }
+    }
     return migrator
   }
+
+  // Of a bundle: the digests of each profile's texts, IPv4 then IPv6, in the order of its manifest. Of a release: which
+  // texts those are, each once however many hosts share it.
+  private static let profiles = [
+    "ALTER TABLE bundles ADD COLUMN profiles BLOB CHECK (length(profiles) % 64 = 0)",
+    """
+    CREATE TABLE profile_texts (
+      serial INTEGER NOT NULL REFERENCES releases ON DELETE CASCADE, digest BLOB NOT NULL REFERENCES texts,
+      PRIMARY KEY (serial, digest)) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX profile_texts_by_digest ON profile_texts (digest)",
+  ]
 
   // What a person needs to confirm or cancel a change: without the nonce nobody can.
   private static let awaiting = """

@@ -23,6 +23,7 @@ struct Portcullis: AsyncParsableCommand {
         subcommands: [
           Validate.self, Render.self, Plan.self, Apply.self, Confirm.self, Cancel.self, Rollback.self, ReleaseVerb.self,
         ]),
+      CommandGroup(name: "Emergency", subcommands: [LockdownVerb.self]),
       CommandGroup(
         name: "Fleet",
         subcommands: [

@@ -7,10 +7,11 @@ extension FileSchema: ExpressibleByArgument {}
 struct SchemaVerb: Verb {
   static let configuration = CommandConfiguration(
     commandName: "schema",
-    abstract: "A JSON Schema (draft-07) of policies, what they share, inventories or portcullis.yaml, for editors.",
+    abstract:
+      "A JSON Schema (draft-07) of policies, what they share, lockdown profiles, inventories or portcullis.yaml, for editors.",
     discussion: "Example: portcullis schema policy > schemas/policy.json")
 
-  @Argument(help: "policy, common, inventory or config")
+  @Argument(help: "policy, common, lockdown, inventory or config")
   var file: FileSchema
 
   func perform() async throws -> Int32 {

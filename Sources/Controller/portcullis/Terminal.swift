@@ -24,6 +24,9 @@ enum Terminal {
   /// A line for the person, not for scripts.
   static func say(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
 
+  /// In place of the line before it, on a terminal only. Empty: takes it away.
+  static func progress(_ line: String) { write("\r\u{1b}[K" + line, to: STDERR_FILENO) }
+
   /// With write(2), at once: what is buffered is lost when somebody kills us. A closed pipe ends the output, not us.
   ///
   /// - Returns: whether all of it was.

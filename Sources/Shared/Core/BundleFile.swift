@@ -10,14 +10,21 @@ package enum BundleFile: Hashable, Sendable {
   case sets
   /// Kernel settings beside the rules; few bundles have any.
   case sysctl
+  /// The rules of one of the manifest's lockdown profiles, counted from 0 in the order of its lines.
+  case lockdown(Int, Family)
 
   /// More signers than any threshold needs; a bound on work for the host.
   package static let maximumSignatures = 16
+  package static let maximumProfiles = 8
 
   /// Every file that a bundle may have.
   package static var all: [BundleFile] {
     [.statement, .manifest, .proof, .rules(.ipv4), .rules(.ipv6), .sets, .sysctl]
-      + (0..<maximumSignatures).map(BundleFile.signature)
+      + (0..<maximumSignatures).map(BundleFile.signature) + lockdowns
+  }
+
+  package static var lockdowns: [BundleFile] {
+    (0..<maximumProfiles).flatMap { index in Family.allCases.map { .lockdown(index, $0) } }
   }
 
   package var fileName: String {
@@ -29,6 +36,15 @@ package enum BundleFile: Hashable, Sendable {
     case .rules(let family): "\(family).rules"
     case .sets: "sets"
     case .sysctl: "sysctl"
+    case .lockdown(let index, let family): "lockdown.\(index).\(family).rules"
+    }
+  }
+
+  /// Nil for what is not of one family alone.
+  package var family: Family? {
+    switch self {
+    case .rules(let family), .lockdown(_, let family): family
+    case .statement, .signature, .manifest, .proof, .sets, .sysctl: nil
     }
   }
 
@@ -41,6 +57,7 @@ package enum BundleFile: Hashable, Sendable {
     case .proof: 8 << 10
     case .rules, .sets: 8 << 20
     case .sysctl: 64 << 10
+    case .lockdown: 256 << 10
     }
   }
 }

@@ -3,9 +3,9 @@ package import Core
 /// A lockdown profile as a manifest names it: what an order may ask the host for, and nothing else.
 package struct ProfileEntry: Hashable, Sendable {
   /// In one manifest.
-  package static let maximumCount = 8
+  package static let maximumCount = BundleFile.maximumProfiles
   /// Of each family's text, in bytes.
-  package static let maximumSize = 256 << 10
+  package static let maximumSize = BundleFile.lockdown(0, .ipv4).maximumSize
 
   package let name: ProfileName
   package let rank: LockRank

@@ -16,9 +16,11 @@ package struct BuiltRelease: Sendable {
   /// Sorted by host; the order of the leaves.
   package let hosts: [Host]
 
-  /// Everything this host's bundle holds. `rules` must be nil for a withdrawn host.
+  /// Everything this host's bundle holds. `rules` must be nil for a withdrawn host, and `profiles` hold the rules of
+  /// each that its manifest names.
   package func bundle(
-    for host: HostID, rules: PerFamily<[UInt8]>?, sets: [UInt8]? = nil, sysctl: [UInt8]? = nil, signatures: [[UInt8]]
+    for host: HostID, rules: PerFamily<[UInt8]>?, sets: [UInt8]? = nil, sysctl: [UInt8]? = nil,
+    profiles: [ProfileName: PerFamily<[UInt8]>] = [:], signatures: [[UInt8]]
   ) -> [BundleFile: [UInt8]]? {
     guard let found = hosts.first(where: { $0.manifest.host == host }) else { return nil }
     var files = found.files(statement: statement)
@@ -28,6 +30,9 @@ package struct BuiltRelease: Sendable {
     }
     files[.sets] = sets
     files[.sysctl] = sysctl
+    for (index, entry) in found.manifest.profiles.enumerated() {
+      for family in Family.allCases { files[.lockdown(index, family)] = profiles[entry.name]?[family] }
+    }
     return files
   }
 }

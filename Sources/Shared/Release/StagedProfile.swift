@@ -5,6 +5,15 @@ package struct StagedProfile: Hashable, Sendable {
   package let entry: ProfileEntry
   package let rules: PerFamily<[UInt8]>
 
+  /// As a bundle brought it.
+  init(_ entry: ProfileEntry, at index: Int, of lockdowns: [PerFamily<[UInt8]?>]) throws(BundleProblem) {
+    let found = index < lockdowns.count ? lockdowns[index] : nil
+    self.entry = entry
+    rules = try entry.files.map { (family, signed) throws(BundleProblem) in
+      try signed.check(found.flatMap { $0[family] }, as: .lockdown(index, family))
+    }
+  }
+
   /// `found` holds nil where there is no such file.
   package init(_ entry: ProfileEntry, found: PerFamily<[UInt8]?>) throws(OrderProblem) {
     self.entry = entry

@@ -24,6 +24,8 @@ package struct VerifiedBundle: Sendable {
   /// Nil when it has none. What they say is not judged yet.
   package let sets: [UInt8]?
   package let sysctl: [UInt8]?
+  /// In the order of the manifest's lines. What their rules say is not judged yet.
+  package let profiles: [StagedProfile]
   /// Who signed, sorted, each once. Empty when the host took it from its own store (`readmit`).
   package let principals: [String]
   /// The host accepted exactly these bytes before: nothing new is being installed.
@@ -44,6 +46,7 @@ package struct VerifiedBundle: Sendable {
     rules = content.rules
     sets = content.sets
     sysctl = content.sysctl
+    profiles = content.profiles
     self.statementDigest = statementDigest
     self.principals = principals
     self.isRepeat = isRepeat
@@ -108,7 +111,8 @@ package struct BundleVerifier: Sendable {
     guard statement.serial == accepted.serial else {
       throw .fileDiffers(.statement, reason: "its serial is \(statement.serial), accepted was \(accepted.serial)")
     }
-    let content = try content(of: bundle, under: statement)
+    // A profile that went bad is no reason to run other rules than those that were signed.
+    let content = try content(of: bundle, under: statement, onlyGoodProfiles: true)
     guard content.manifestDigest == accepted.manifest else {
       throw .fileDiffers(
         .manifest, reason: "its digest is \(content.manifestDigest), accepted was \(accepted.manifest)")
@@ -124,10 +128,11 @@ package struct BundleVerifier: Sendable {
     let rules: PerFamily<[UInt8]>?
     let sets: [UInt8]?
     let sysctl: [UInt8]?
+    let profiles: [StagedProfile]
   }
 
   private func content(
-    of bundle: UnverifiedBundle, under statement: ReleaseStatement
+    of bundle: UnverifiedBundle, under statement: ReleaseStatement, onlyGoodProfiles: Bool = false
   ) throws(BundleProblem) -> Content {
     let proof = try parsed { () throws(FormatProblem) in try InclusionProof.parse(bundle.proof) }
     guard proof.hosts == statement.hosts, proof.verifies(bundle.manifest, under: statement.root) else {
@@ -145,7 +150,7 @@ package struct BundleVerifier: Sendable {
     guard manifest.host == host else { throw .otherHost(found: manifest.host, expected: host) }
     if let files = manifest.files {
       for family in Family.allCases {
-        try check(bundle.rules?[family], against: files[family], as: .rules(family))
+        _ = try files[family].check(bundle.rules?[family], as: .rules(family))
       }
     } else if bundle.rules != nil {
       throw .surplusFile(.rules(.ipv4))
@@ -157,22 +162,22 @@ package struct BundleVerifier: Sendable {
         if content != nil { throw .surplusFile(file) }
         continue
       }
-      try check(content, against: entry, as: file)
+      _ = try entry.check(content, as: file)
+    }
+    var profiles: [StagedProfile] = []
+    for (index, entry) in manifest.profiles.enumerated() {
+      do throws(BundleProblem) {
+        profiles.append(try StagedProfile(entry, at: index, of: bundle.lockdowns))
+      } catch {
+        guard onlyGoodProfiles else { throw error }
+      }
+    }
+    guard onlyGoodProfiles || bundle.lockdowns.count == profiles.count else {
+      throw .surplusFile(.lockdown(profiles.count, .ipv4))
     }
     return Content(
       manifest: manifest, manifestDigest: Digest(of: bundle.manifest), rules: bundle.rules, sets: bundle.sets,
-      sysctl: bundle.sysctl)
-  }
-
-  private func check(
-    _ content: [UInt8]?, against entry: Manifest.File, as file: BundleFile
-  ) throws(BundleProblem) {
-    guard let content else { throw .missingFile(file) }
-    guard content.count == entry.size else {
-      throw .fileDiffers(file, reason: "it has \(content.count) bytes, signed were \(entry.size)")
-    }
-    let digest = Digest(of: content)
-    guard digest == entry.digest else { throw .fileDiffers(file, reason: "its digest is \(digest)") }
+      sysctl: bundle.sysctl, profiles: profiles)
   }
 
   /// True when exactly this statement was accepted before.
@@ -196,6 +201,19 @@ package struct BundleVerifier: Sendable {
     let text = SignedText(
       name: BundleFile.statement.fileName, bytes: bundle.statement, signatures: bundle.signatures)
     do throws(SignatureProblem) { return try check.principals(of: text, now: now) } catch { throw .signatures(error) }
+  }
+}
+
+extension Manifest.File {
+  /// - Returns: the content, which is the signed one.
+  func check(_ content: [UInt8]?, as file: BundleFile) throws(BundleProblem) -> [UInt8] {
+    guard let content else { throw .missingFile(file) }
+    guard content.count == size else {
+      throw .fileDiffers(file, reason: "it has \(content.count) bytes, signed were \(size)")
+    }
+    let found = Digest(of: content)
+    guard found == digest else { throw .fileDiffers(file, reason: "its digest is \(found)") }
+    return content
   }
 }
 

@@ -27,7 +27,7 @@ package struct VerifiedOrder: Hashable, Sendable {
   package let digest: Digest
   /// Who signed, sorted, each once.
   package let principals: [String]
-  /// The host heard exactly these bytes before, and no later order.
+  /// The host heard exactly these bytes before, and no later order; or it is locked by them.
   package let isRepeat: Bool
 
   package var terms: OrderTerms { content.terms }
@@ -50,8 +50,9 @@ package struct VerifiedOrder: Hashable, Sendable {
 package struct OrderVerifier: Sendable {
   /// How long after its arrive-by time an order is merely late. Still later, this host's clock is to blame.
   static let lateness: Int64 = 30 * 86_400
-  /// How far this host's clock may be behind the time of issue: orders go by epochs, and a host with a flat battery must
-  /// not be the one that stays open.
+  /// How far this host's clock may be behind the time at which a lockdown was issued: orders go by epochs, and a host with a
+  /// flat battery must not be the one that stays open. An unlock may be issued at any later time: a host that is locked may
+  /// have no other way to a right clock.
   static let slowness: Int64 = 86_400
 
   package let allowedSigners: AllowedSigners
@@ -66,19 +67,21 @@ package struct OrderVerifier: Sendable {
 
   /// `floor` is nil on a host that has never heard an order; its first epoch may be at most 2^20.
   ///
-  /// Exactly the bytes heard last are no error, late or not, and neither is a key that has ended since: repeating them
-  /// asks for nothing new.
+  /// Exactly the bytes heard last, or those that locked the host, are no error, late or not, and neither is a key that has
+  /// ended since: repeating them asks for nothing new.
+  ///
+  /// - Parameter inForce: the order that locked; others may have been heard since, that were for other hosts.
   package func verify(
-    _ order: UnverifiedOrder, now: UTCTime, floor: EpochFloor?
+    _ order: UnverifiedOrder, now: UTCTime, floor: EpochFloor?, inForce: Digest? = nil
   ) throws(OrderProblem) -> VerifiedOrder {
     let digest = order.digest
-    let isRepeat = floor?.order == digest
+    let isRepeat = [floor?.order, inForce].contains(digest)
     let principals = try signers(of: order, isRepeat: isRepeat, now: now)
     let content = try parsed(order)
     let terms = content.terms
     guard terms.fleet == fleet else { throw .otherFleet(found: terms.fleet, expected: fleet) }
     try checkEpoch(terms.epoch, isRepeat: isRepeat, heard: floor?.epoch ?? .none)
-    if !isRepeat { try checkClock(terms, now: now) }
+    if !isRepeat { try checkClock(terms, order.kind, now: now) }
     return VerifiedOrder(content: content, digest: digest, principals: principals, isRepeat: isRepeat)
   }
 
@@ -108,13 +111,15 @@ package struct OrderVerifier: Sendable {
   }
 
   private func checkEpoch(_ epoch: Epoch, isRepeat: Bool, heard: Epoch) throws(OrderProblem) {
+    guard !isRepeat else { return }
     guard epoch >= heard else { throw .olderEpoch(found: epoch, heard: heard) }
-    guard epoch > heard || isRepeat else { throw .equalEpochOtherBytes(epoch) }
+    guard epoch > heard else { throw .equalEpochOtherBytes(epoch) }
     guard epoch.value - heard.value <= Epoch.maximumStep else { throw .epochTooFarAhead(found: epoch, heard: heard) }
   }
 
-  private func checkClock(_ terms: OrderTerms, now: UTCTime) throws(OrderProblem) {
-    guard now <= terms.arriveBy + Self.lateness, now >= terms.issued + -Self.slowness else {
+  private func checkClock(_ terms: OrderTerms, _ kind: OrderKind, now: UTCTime) throws(OrderProblem) {
+    let isTooEarly = kind == .lockdown && now < terms.issued + -Self.slowness
+    guard now <= terms.arriveBy + Self.lateness, !isTooEarly else {
       throw .clockOff(terms.epoch, issued: terms.issued, arriveBy: terms.arriveBy, now: now)
     }
     guard now < terms.arriveBy else { throw .orderExpired(terms.epoch, arriveBy: terms.arriveBy, now: now) }

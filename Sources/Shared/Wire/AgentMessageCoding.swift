@@ -13,6 +13,7 @@ extension AgentMessage {
     case .done: .done
     case .observations: .observations
     case .changes: .changes
+    case .obeyed: .obeyed
     }
   }
 
@@ -58,6 +59,9 @@ extension AgentMessage {
       case .done(let words): out.clipped(words, to: WireLimit.detail)
       case .observations(let observations): observations.write(to: &out)
       case .changes(let changes): changes.write(to: &out)
+      case .obeyed(let nonce, let obeyed):
+        out.raw(nonce.bytes)
+        obeyed.write(to: &out)
       }
     }
   }
@@ -85,8 +89,9 @@ extension AgentMessage {
       case .done: self = .done(try reader.text("words", atMost: WireLimit.detail))
       case .observations: self = .observations(try Observations(&reader))
       case .changes: self = .changes(try Changes(&reader))
+      case .obeyed: self = .obeyed(try reader.nonce(), try Obeyed(&reader))
       case .controllerHello, .stage, .data, .apply, .reportRequest, .textRequest, .observe, .watch, .goodbye,
-        .confirm, .cancel, .local:
+        .confirm, .cancel, .local, .order:
         throw .malformed(field: "type")
       }
       try reader.end()

@@ -13,6 +13,8 @@ package enum AgentAction: Hashable, Sendable {
   case cancel(TransactionID)
   /// Then call `obeyed`.
   case local(LocalOrder)
+  /// Then call `ordered`.
+  case order(OrderDelivery)
   /// Then call `reported`.
   case report(Nonce)
   /// Work out the text; then call `textReady`.
@@ -53,6 +55,8 @@ package struct AgentSession: Sendable {
     case applying(heldBytes: Int)
     /// `confirm`, `cancel` or `local` is running; the bundle, if any, stays staged.
     case deciding(Bundle)
+    /// `order` is running; the bundle, if any, stays staged.
+    case ordering(Nonce, Bundle)
     /// `report` is running; the bundle, if any, stays staged.
     case reporting(Nonce, Bundle)
     /// `observe` is running.
@@ -97,7 +101,7 @@ package struct AgentSession: Sendable {
     case .ready(.rejected): .rejected
     case .staging: .staging
     case .discarding: .discarding
-    case .checking, .applying, .deciding, .reporting, .observing, .composing, .sendingText: .answering
+    case .checking, .applying, .deciding, .ordering, .reporting, .observing, .composing, .sendingText: .answering
     case .watching: .watching
     case .closed: .closed
     }
@@ -109,8 +113,8 @@ package struct AgentSession: Sendable {
   /// Memory taken by staged files, or promised to files that are arriving, in bytes.
   package var reservedBytes: Int {
     switch state {
-    case .ready(let bundle), .deciding(let bundle), .reporting(_, let bundle), .observing(let bundle),
-      .watching(_, let bundle), .composing(_, let bundle), .sendingText(_, _, let bundle):
+    case .ready(let bundle), .deciding(let bundle), .ordering(_, let bundle), .reporting(_, let bundle),
+      .observing(let bundle), .watching(_, let bundle), .composing(_, let bundle), .sendingText(_, _, let bundle):
       bundle.heldBytes
     case .staging(let staging): staging.total
     case .checking(_, let files): files.values.reduce(0) { $0 + $1.count }
@@ -148,6 +152,9 @@ package struct AgentSession: Sendable {
     case .local(let order):
       state = .deciding(bundle)
       return [.local(order)]
+    case .order(let order):
+      state = .ordering(order.nonce, bundle)
+      return [.order(order)]
     case .report(let nonce):
       state = .reporting(nonce, bundle)
       return [.report(nonce)]
@@ -207,6 +214,16 @@ package struct AgentSession: Sendable {
     state = .ready(bundle)
     switch result {
     case .success(let words): return [.send(.done(words))]
+    case .failure(let refusal): return [.send(.refused(refusal))]
+    }
+  }
+
+  /// The answer to `.order`.
+  package mutating func ordered(_ result: Result<Obeyed, Refusal>) -> [AgentAction] {
+    guard case .ordering(let nonce, let bundle) = state else { return [] }
+    state = .ready(bundle)
+    switch result {
+    case .success(let obeyed): return [.send(.obeyed(nonce, obeyed))]
     case .failure(let refusal): return [.send(.refused(refusal))]
     }
   }
@@ -279,7 +296,8 @@ package struct AgentSession: Sendable {
   /// The peer will send no more. Not an error outside a bundle: what is being worked out is still sent.
   package mutating func peerFinished() -> [AgentAction] {
     switch state {
-    case .closed, .checking, .applying, .deciding, .reporting, .observing, .composing, .sendingText: return []
+    case .closed, .checking, .applying, .deciding, .ordering, .reporting, .observing, .composing, .sendingText:
+      return []
     case .staging, .discarding: return fail(.outOfPhase(.goodbye, phase: phase.words))
     case .greeting, .ready, .watching:
       state = .closed
@@ -331,8 +349,8 @@ package struct AgentSession: Sendable {
         ? .ready(.rejected(transaction, refusal))
         : .discarding(transaction, remaining: remaining - piece.count, refusal)
       return []
-    case .greeting, .ready, .checking, .applying, .deciding, .reporting, .observing, .watching, .composing,
-      .sendingText, .closed:
+    case .greeting, .ready, .checking, .applying, .deciding, .ordering, .reporting, .observing, .watching,
+      .composing, .sendingText, .closed:
       return fail(.outOfPhase(.data, phase: phase.words))
     }
   }

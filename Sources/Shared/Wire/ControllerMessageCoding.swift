@@ -15,6 +15,7 @@ extension ControllerMessage {
     case .confirm: .confirm
     case .cancel: .cancel
     case .local: .local
+    case .order: .order
     }
   }
 
@@ -51,6 +52,7 @@ extension ControllerMessage {
       case .watch(let after, let seconds):
         out.uint64(after)
         out.uint16(seconds)
+      case .order(let order): order.write(to: &out)
       case .observe, .goodbye: break
       }
     }
@@ -98,9 +100,10 @@ extension ControllerMessage {
         let seconds = try reader.uint16("seconds")
         guard seconds <= WireLimit.watchSeconds else { throw .malformed(field: "seconds") }
         self = .watch(after: after, seconds: seconds)
+      case .order: self = .order(try OrderDelivery(&reader))
       case .goodbye: self = .goodbye
       case .agentHello, .staged, .outcome, .report, .text, .refused, .applied, .done, .observations,
-        .changes:
+        .changes, .obeyed:
         throw .malformed(field: "type")
       }
       try reader.end()

@@ -11,6 +11,7 @@ package enum WireRequest: Hashable, Sendable {
   case text(TextRequest)
   case observe
   case watch(after: UInt64)
+  case order(Nonce)
 
   /// Whether it can end in this outcome.
   fileprivate func canEnd(in outcome: Outcome) -> Bool {
@@ -18,7 +19,7 @@ package enum WireRequest: Hashable, Sendable {
     case .apply(outcome.transaction, manifest: _), .cancel(outcome.transaction): true
     case .confirm(let confirmation):
       (confirmation.transaction, confirmation.manifest) == (outcome.transaction, outcome.manifest)
-    case .stage, .apply, .cancel, .local, .report, .text, .observe, .watch: false
+    case .stage, .apply, .cancel, .local, .report, .text, .observe, .watch, .order: false
     }
   }
 
@@ -33,6 +34,7 @@ package enum WireRequest: Hashable, Sendable {
     case .text(let request): "the \(request.side) \(request.family) text was asked for"
     case .observe: "observations were asked for"
     case .watch: "changes were asked for"
+    case .order: "an order was sent"
     }
   }
 }
@@ -50,6 +52,7 @@ package enum ControllerEvent: Hashable, Sendable {
   case text(TextRequest, [UInt8])
   case observations(Observations)
   case changes(Changes)
+  case obeyed(Obeyed)
   /// The oldest request was refused. Nil: the agent refuses the connection itself.
   case refused(WireRequest?, Refusal)
 }
@@ -146,6 +149,11 @@ package struct ControllerSession: Sendable {
     return .watch(after: after, seconds: min(seconds, WireLimit.watchSeconds))
   }
 
+  package mutating func order(_ order: OrderDelivery) -> ControllerMessage {
+    pending.append(.order(order.nonce))
+    return .order(order)
+  }
+
   /// Last: what is pending is still answered.
   package mutating func goodbye() -> ControllerMessage {
     saidGoodbye = true
@@ -212,6 +220,9 @@ package struct ControllerSession: Sendable {
       guard case .watch? = pending.first else { throw mismatch(message) }
       pending.removeFirst()
       return .changes(changes)
+    case .obeyed(let nonce, let obeyed):
+      try answer(message, .order(nonce))
+      return .obeyed(obeyed)
     case .refused(let refusal):
       // Before hello nothing was read yet, so it cannot be about a request.
       if case .greeting = state {

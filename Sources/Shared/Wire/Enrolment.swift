@@ -3,7 +3,7 @@ package import Core
 /// What `portcullis-agent install` reads from standard input: everything a host must know to belong to a fleet. It
 /// comes over an administrator's own login, so it is not signed; it *is* the trust that later signatures rest on.
 package struct EnrolmentRequest: Hashable, Sendable {
-  package static let magic = "portcullis-enrolment 1\n"
+  package static let magic = "portcullis-enrolment 2\n"
   package static let maximumSize = 1 << 20
 
   package var host: HostID
@@ -12,14 +12,19 @@ package struct EnrolmentRequest: Hashable, Sendable {
   package var agent: Digest
   /// The text of allowed_signers.
   package var allowedSigners: [UInt8]
+  /// The text of thresholds: how many people must sign each kind of order.
+  package var thresholds: [UInt8]
   /// Public keys (`ssh-ed25519 AAAA… comment`) that may log in as the agent's user, and speak the protocol only.
   package var loginKeys: [String]
 
-  package init(host: HostID, fleet: FleetID, agent: Digest, allowedSigners: [UInt8], loginKeys: [String]) {
+  package init(
+    host: HostID, fleet: FleetID, agent: Digest, allowedSigners: [UInt8], thresholds: [UInt8], loginKeys: [String]
+  ) {
     self.host = host
     self.fleet = fleet
     self.agent = agent
     self.allowedSigners = allowedSigners
+    self.thresholds = thresholds
     self.loginKeys = loginKeys
   }
 
@@ -30,6 +35,7 @@ package struct EnrolmentRequest: Hashable, Sendable {
     writer.text(fleet.description)
     writer.raw(agent.bytes)
     writer.string(allowedSigners)
+    writer.string(thresholds)
     writer.uint8(UInt8(loginKeys.count))
     for key in loginKeys { writer.text(key) }
     return writer.bytes
@@ -50,6 +56,7 @@ package struct EnrolmentRequest: Hashable, Sendable {
     self.fleet = fleet
     agent = Digest(bytes: try reader.raw(Digest.byteCount, field: "agent"))!
     allowedSigners = Array(try reader.string("allowed signers", atMost: 256 << 10))
+    thresholds = Array(try reader.string("thresholds", atMost: 4 << 10))
     loginKeys = []
     for _ in 0..<(try reader.uint8("login keys")) {
       let key = try reader.text("login key", atMost: 4 << 10)

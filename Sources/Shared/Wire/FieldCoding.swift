@@ -74,6 +74,7 @@ extension ByteReader {
     case (4, 1): return .rules(.ipv6)
     case (5, 0): return .sets
     case (6, 0): return .sysctl
+    case (7, 0..<2 * BundleFile.maximumProfiles): return .lockdown(index / 2, index % 2 == 0 ? .ipv4 : .ipv6)
     default: throw .malformed(field: "role of file")
     }
   }
@@ -118,6 +119,8 @@ extension ByteWriter {
       case .rules(.ipv6): (4, 1)
       case .sets: (5, 0)
       case .sysctl: (6, 0)
+      case .lockdown(let index, .ipv4): (7, 2 * index)
+      case .lockdown(let index, .ipv6): (7, 2 * index + 1)
       }
     uint8(UInt8(role))
     uint8(UInt8(clamping: index))

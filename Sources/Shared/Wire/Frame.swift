@@ -6,15 +6,15 @@ package enum WireLimit {
   package static let frame = 1 << 20
   /// A piece of a staged file or of a text: small enough that a connection needs little memory for its share.
   package static let piece = 256 << 10
-  /// Statement, manifest, proof, two rule files, sets, settings, and the signatures.
-  package static let stagedFiles = 7 + BundleFile.maximumSignatures
+  /// Statement, manifest, proof, two rule files, sets, settings, the signatures, and two rule files of each profile.
+  package static let stagedFiles = 7 + BundleFile.maximumSignatures + 2 * BundleFile.maximumProfiles
   /// All files of one bundle: a little more than the sum of what each may have.
-  package static let stagedBytes = 25 << 20
+  package static let stagedBytes = 29 << 20
   /// The whole of one text.
   package static let text = 16 << 20
   /// Chains in one family of a report, and the bytes their list takes. Two such lists and the rest fit one frame.
   package static let reportChains = 10_000
-  package static let reportChainBytes = 500_000
+  package static let reportChainBytes = 490_000
   package static let detail = 4096
   package static let version = 64
   package static let bootID = 64
@@ -44,6 +44,8 @@ package enum WireLimit {
   package static let settingValue = 32
   /// Services named in a report.
   package static let sshPorts = 8
+  /// Sockets that wait for others.
+  package static let listening = 256
   /// Changes of the rules in one answer; of each the chains and processes named, and the name of a process.
   package static let changes = 64
   package static let changedChains = 32
@@ -62,6 +64,13 @@ package enum WireLimit {
   package static let setName = 32
   /// Version and backend of a host's programs.
   package static let programs = 80
+  /// Of an order: its text, and each signature.
+  package static let order = 4 << 10
+  package static let orderSignature = 4 << 10
+  /// Who signed an order.
+  package static let principal = 128
+  /// Lockdown profiles of one release.
+  package static let profiles = 8
 }
 
 /// Every message there is, by its number on the wire. Numbers are never used again for something else.
@@ -79,6 +88,7 @@ package enum MessageType: UInt8, CaseIterable, Sendable, Hashable {
   case local = 10
   case observe = 11
   case watch = 12
+  case order = 13
   // From the agent.
   case agentHello = 129
   case staged = 130
@@ -90,6 +100,7 @@ package enum MessageType: UInt8, CaseIterable, Sendable, Hashable {
   case done = 136
   case observations = 137
   case changes = 138
+  case obeyed = 139
 
   package var name: String {
     switch self {
@@ -112,6 +123,8 @@ package enum MessageType: UInt8, CaseIterable, Sendable, Hashable {
     case .observations: "observations"
     case .watch: "watch"
     case .changes: "changes"
+    case .order: "order"
+    case .obeyed: "obeyed"
     }
   }
 }

@@ -2,7 +2,7 @@ package import Core
 
 /// The protocol between controller and agent (docs/wire.md). Both sides refuse any other version by name.
 package enum ProtocolVersion {
-  package static let current: UInt16 = 4
+  package static let current: UInt16 = 5
 }
 
 /// 32 random bytes that tie an answer to the question it answers.
@@ -59,6 +59,8 @@ package enum ControllerMessage: Hashable, Sendable {
   case observe
   /// The changes after the one of this number: at once when there are any, else when one comes or the time is over.
   case watch(after: UInt64, seconds: UInt16)
+  /// A signed order to lock down or to unlock, from anybody.
+  case order(OrderDelivery)
   case goodbye
 }
 
@@ -99,6 +101,8 @@ package struct LocalOrder: Hashable, Sendable {
     case safe = 0
     /// Back to the bundle that was committed before the one that runs.
     case rollback = 1
+    /// End the lockdown.
+    case lift = 2
   }
   package let deed: Deed
   /// For the record.
@@ -148,6 +152,8 @@ package enum AgentMessage: Hashable, Sendable {
   case text(TextRequest, piece: [UInt8], last: Bool)
   case observations(Observations)
   case changes(Changes)
+  /// The order of this nonce was verified, and this came of it.
+  case obeyed(Nonce, Obeyed)
   case refused(Refusal)
 }
 
@@ -249,6 +255,32 @@ package struct Refusal: Error, Hashable, Sendable {
     case setsRefused = 25
     /// The host has not, or does not let us write, a kernel setting that the release makes.
     case settingRefused = 26
+    // Of orders (docs/orders.md).
+    /// The committed release has no such lockdown profile.
+    case unknownProfile = 27
+    /// It has, and its files are not there; or no release was ever committed.
+    case profileMissing = 28
+    /// Its files are not the signed ones, or cannot be read as a profile.
+    case profileAltered = 29
+    /// The order is for nobody.
+    case emptyScope = 30
+    case unsigned = 31
+    case tooFewPrincipals = 32
+    /// An order of a later epoch was heard before.
+    case olderEpoch = 33
+    case epochTooFarAhead = 34
+    /// A lower rank, or an earlier end, than that of the lock in force.
+    case wouldLoosen = 35
+    /// It had to arrive before.
+    case orderExpired = 36
+    /// The host's clock is too far from the order's times for either to be right.
+    case clockOff = 37
+    /// The host's kernel, or its programs, cannot hold a lockdown.
+    case cannotLock = 38
+    /// Not while the host is locked down.
+    case lockedDown = 39
+    /// An order of this epoch with other bytes was heard before.
+    case equalEpochOtherBytes = 40
   }
   package var code: Code
   /// What was refused and why, in words for an operator.

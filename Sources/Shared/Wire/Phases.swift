@@ -33,7 +33,7 @@ package enum AgentPhase: Hashable, Sendable, CaseIterable {
   }
 
   private static let questions: Set<MessageType> = [
-    .stage, .reportRequest, .textRequest, .observe, .watch, .goodbye, .confirm, .cancel, .local,
+    .stage, .reportRequest, .textRequest, .observe, .watch, .goodbye, .confirm, .cancel, .local, .order,
   ]
 
   /// Completes "message X is not allowed …".
@@ -67,7 +67,7 @@ package enum ControllerPhase: Hashable, Sendable, CaseIterable {
     switch self {
     // A refusal here: no room for another connection.
     case .greeting: [.agentHello, .refused]
-    case .waiting: [.staged, .applied, .outcome, .report, .text, .observations, .changes, .done, .refused]
+    case .waiting: [.staged, .applied, .outcome, .report, .text, .observations, .changes, .done, .obeyed, .refused]
     // A refusal here: too long without a request.
     case .idle: [.refused]
     case .closed: []

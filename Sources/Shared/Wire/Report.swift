@@ -47,6 +47,10 @@ package struct Report: Hashable, Sendable {
   package var others: OthersReport?
   /// The last time since the commit that its programs changed; nil when they did not.
   package var renewal: Renewal?
+  /// Nil when its agent does not say.
+  package var lockdown: LockdownReport?
+  /// Nil when its agent does not say, or could not tell.
+  package var listening: ListeningReport?
 
   package init(
     nonce: Nonce, host: HostID, fleet: FleetID, time: UTCTime, bootID: String, agentVersion: String,
@@ -55,7 +59,8 @@ package struct Report: Hashable, Sendable {
     families: PerFamily<FamilyReport>, owners: [ForeignOwner] = [], ownerWords: [String]? = nil, otherBackendRules: Int,
     conflicts: [String],
     degraded: String?, managementSource: String, settings: [SettingReport] = [],
-    sshPorts: [UInt16] = [], leases: PerFamily<Bool>? = nil, others: OthersReport? = nil, renewal: Renewal? = nil
+    sshPorts: [UInt16] = [], leases: PerFamily<Bool>? = nil, others: OthersReport? = nil, renewal: Renewal? = nil,
+    lockdown: LockdownReport? = nil, listening: ListeningReport? = nil
   ) {
     self.nonce = nonce
     self.host = host
@@ -82,6 +87,8 @@ package struct Report: Hashable, Sendable {
     self.leases = leases
     self.others = others
     self.renewal = renewal
+    self.lockdown = lockdown
+    self.listening = listening
   }
 
   /// Those of them that are known here.

@@ -2,7 +2,9 @@ internal import Core
 
 extension Report {
   /// Of the bytes below, which stores keep for years.
-  private static let format: UInt16 = 6
+  private static let format: UInt16 = 7
+  /// Said nothing of lockdowns, nor of what listens.
+  private static let formatWithoutLockdown: UInt16 = 6
   /// Said nothing of what others have, nor of renewals.
   private static let formatWithoutOthers: UInt16 = 5
   /// Said neither where sshd listens nor whether there are leases.
@@ -95,6 +97,8 @@ extension Report {
     }
     out.optional(others) { out, others in others.write(to: &out) }
     out.optional(renewal) { out, renewal in renewal.write(to: &out) }
+    out.optional(lockdown) { out, lockdown in lockdown.write(to: &out) }
+    out.optional(listening) { out, listening in listening.write(to: &out) }
   }
 
   init(_ reader: inout ByteReader) throws(ByteReader.Problem) {
@@ -150,6 +154,11 @@ extension Report {
     guard format > Self.formatWithoutOthers else { return }
     others = try reader.optional("others") { (reader) throws(ByteReader.Problem) in try OthersReport(&reader) }
     renewal = try reader.optional("renewal") { (reader) throws(ByteReader.Problem) in try Renewal(&reader) }
+    guard format > Self.formatWithoutLockdown else { return }
+    lockdown = try reader.optional("lockdown") { (reader) throws(ByteReader.Problem) in try LockdownReport(&reader) }
+    listening = try reader.optional("listening") { (reader) throws(ByteReader.Problem) in
+      try ListeningReport(&reader)
+    }
   }
 
   private static func sshPorts(_ reader: inout ByteReader) throws(ByteReader.Problem) -> [UInt16] {

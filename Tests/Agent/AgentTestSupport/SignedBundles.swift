@@ -30,19 +30,28 @@ package enum SignedBundles {
     serial: UInt64, ipv4: String, ipv6: String, mode: Manifest.Mode = .exclusive, sources: [String] = ["192.0.2.7"],
     grants: [Grant] = [], forwardsForeign: Bool = false, deniesForeign: Bool = false, foreignAllowed: [String] = [],
     sets: [UInt8]? = nil,
-    sysctl: [UInt8]? = nil
+    sysctl: [UInt8]? = nil, labels: [String] = [],
+    profiles: [(name: String, rank: UInt16, rules: PerFamily<String>)] = []
   ) throws -> (files: [BundleFile: [UInt8]], manifest: Digest) {
     let rules = PerFamily(ipv4: Array(ipv4.utf8), ipv6: Array(ipv6.utf8))
     let manifest = try Manifest(
       fleet: fleet, host: host, serial: Serial(serial), grants: grants, mode: mode, forwardsForeign: forwardsForeign,
-      deniesForeign: deniesForeign, foreignAllowed: foreignAllowed, labels: [], sources: sources,
+      deniesForeign: deniesForeign, foreignAllowed: foreignAllowed, labels: labels, sources: sources,
       files: mode == .withdrawn ? nil : rules.map { _, bytes in Manifest.File(describing: bytes) },
-      sets: sets.map(Manifest.File.init), sysctl: sysctl.map(Manifest.File.init))
+      sets: sets.map(Manifest.File.init), sysctl: sysctl.map(Manifest.File.init),
+      profiles: profiles.map {
+        try ProfileEntry(
+          name: ProfileName($0.name)!, rank: LockRank($0.rank)!,
+          files: $0.rules.map { _, text in Manifest.File(describing: Array(text.utf8)) })
+      })
     let release = try ReleaseBuilder.build(
       fleet: fleet, serial: Serial(serial), issued: issued, expires: expires, manifests: [manifest])
     let signature = try sign(release.statement.encode())
     let files = release.bundle(
-      for: host, rules: mode == .withdrawn ? nil : rules, sets: sets, sysctl: sysctl, signatures: [signature])
+      for: host, rules: mode == .withdrawn ? nil : rules, sets: sets, sysctl: sysctl,
+      profiles: Dictionary(
+        uniqueKeysWithValues: profiles.map { (ProfileName($0.name)!, $0.rules.map { _, text in Array(text.utf8) }) }),
+      signatures: [signature])
     guard let files else {
       throw Reason("the release has no bundle for \(host)")
     }

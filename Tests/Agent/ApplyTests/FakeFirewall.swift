@@ -34,6 +34,12 @@ final class FakeFirewall: HostFirewall {
   var beforeLoad: ((FakeFirewall, Family) -> Void)?
   /// What the knock comes to.
   var knock: ([KnockPath]) -> KnockResult = { _ in .passed }
+  /// What the knock at a layer comes to, by its IPv4 text.
+  var layerKnock: (String) -> KnockResult = { _ in .passed }
+  /// A layer's text with these words does not load into a scratch stack.
+  var layerPoison: String?
+  /// Ports at which strangers are answered whatever layer is loaded.
+  var answered: [UInt16] = []
   /// The host's own rules do not load into a scratch stack.
   var withoutLive: String?
   private(set) var rehearsals: [Rehearsal] = []
@@ -43,11 +49,22 @@ final class FakeFirewall: HostFirewall {
   /// So many of the next loads are refused, with nothing changed.
   var refusals = 0
   private(set) var loads = 0
+  /// What each cut comes to, the last one again and again.
+  var cuts = [0]
+  var cutProblem: FirewallProblem?
+  /// What each cut spared.
+  private(set) var spared: [[FlowPattern]] = []
+  var programsProblem: FirewallProblem?
+  /// A poisoned load changes nothing.
+  var poisonIsEmpty = false
+  /// Right after a load was done.
+  var afterLoad: ((FakeFirewall, Family) -> Void)?
 
   init(faults: Faults) { self.faults = faults }
 
   func programs() throws(FirewallProblem) -> FirewallPrograms {
     if faults.isDead { throw broken("iptables", nil) }
+    if let programsProblem { throw programsProblem }
     return FirewallPrograms(backend: backend, version: version)
   }
 
@@ -70,7 +87,29 @@ final class FakeFirewall: HostFirewall {
     if let corruptRehearsal { scratch = corruptRehearsal(scratch) }
     return Rehearsed(
       saved: scratch.map { _, tables in printed(tables) }, withoutLive: rehearsal.live == nil ? nil : withoutLive,
-      knock: rehearsal.knock.isEmpty ? nil : knock(rehearsal.knock))
+      knock: rehearsal.knock.isEmpty ? nil : knock(rehearsal.knock),
+      layers: rehearsal.layers.map { rehearse($0, above: scratch, isKnockedAt: !rehearsal.knock.isEmpty) })
+  }
+
+  private func rehearse(_ layer: LayerRehearsal, above scratch: Kernel, isKnockedAt: Bool) -> LayerRehearsed {
+    do {
+      let printed = try PerFamily { family in
+        if let layerPoison, layer.texts[family].firstRange(of: Array(layerPoison.utf8)) != nil {
+          throw FirewallProblem(.refused, program: "restore", family: family, words: "no such match")
+        }
+        let saved = try Ruleset.parse(save: self.printed(scratch[family]), file: "scratch")
+        var tables: [String: RuleTable] = [:]
+        for table in LockLayer.split(saved).beneath.tables { tables[table.name] = table }
+        try RestoreInterpreter.run(
+          RestoreText(layer.texts[family], keepsOthers: true), on: &tables, family, backend)
+        return LockLayer.split(try Ruleset.parse(save: self.printed(tables), file: "scratch")).layer.canonical()
+      }
+      let text = String(decoding: layer.texts.ipv4, as: UTF8.self)
+      return .loaded(
+        LoadedLayer(printed: printed, knock: isKnockedAt ? layerKnock(text) : nil, answered: answered))
+    } catch {
+      return .refused("\(error)")
+    }
   }
 
   func load(_ text: RestoreText, into family: Family, within limit: Duration) throws(FirewallProblem) {
@@ -97,15 +136,25 @@ final class FakeFirewall: HostFirewall {
     }
     if verdict != .proceed { throw broken("restore", family) }
     if let poison, poison.family == family, text.bytes.firstRange(of: Array(poison.words.utf8)) != nil {
+      if poisonIsEmpty { kernel = before }
       throw FirewallProblem(.refused, program: "restore", family: family, words: "poisoned")
     }
+    afterLoad?(self, family)
   }
 
-  func save(_ family: Family) throws(FirewallProblem) -> [UInt8] {
+  func cutFlows(sparing patterns: [FlowPattern], within limit: Duration) throws(FirewallProblem) -> Int {
+    spared.append(patterns)
+    if faults.verdict("cut") != .proceed { throw broken("ctnetlink", nil) }
+    if let cutProblem { throw cutProblem }
+    return cuts.count > 1 ? cuts.removeFirst() : cuts[0]
+  }
+
+  func save(_ family: Family, table: String?) throws(FirewallProblem) -> [UInt8] {
     if faults.verdict("save \(family)") != .proceed { throw broken("save", family) }
     if let saveProblem, saveProblem.family == family { throw saveProblem }
     beforeSave?(self, family)
-    return printed(kernel[family], leavingOut: family == .ipv4 ? unspeakable : [])
+    return printed(
+      kernel[family].filter { table == nil || $0.key == table }, leavingOut: family == .ipv4 ? unspeakable : [])
   }
 
   /// What the other backend's programs print.
@@ -221,6 +270,13 @@ final class FakeFirewall: HostFirewall {
   func setPolicy(_ policy: String, of chain: String, _ table: String, _ family: Family) {
     guard let index = kernel[family][table]?.chains.firstIndex(where: { $0.name == chain }) else { return }
     kernel[family][table]?.chains[index].policy = policy
+  }
+
+  /// Someone else's `iptables -I`, written as `-A`.
+  func insert(_ rule: String, to table: String, _ family: Family) {
+    let chain = String(rule.split(separator: " ")[1])
+    guard let place = kernel[family][table]?.chains.firstIndex(where: { $0.name == chain }) else { return }
+    kernel[family][table]?.chains[place].rules.insert(Rule(text: Array(rule.utf8)), at: 0)
   }
 
   /// What the kernel filters, canonical.

@@ -11,13 +11,17 @@ final class FakeHost {
     let architecture = "x86_64"
     let kernel = "6.1.0"
     let conflicts: [String] = []
-    let sshPorts: [UInt16] = [22]
+    var sshPorts: [UInt16] = [22]
     let listeningSSHPorts: [UInt16] = [22]
     let leases = PerFamily(ipv4: true, ipv6: false)
+    var listening: ListeningReport? = ListeningReport([.init(.tcp, [0, 0, 0, 0], port: 22)!])
     /// Below the root.
     var files: [String: [UInt8]] = [:]
     func digest(ofFile path: String) -> Digest? { files[path].map { Digest(of: $0) } }
     var dropIns: [String] { files.keys.filter { $0.contains(".d/") } }
+    /// By source.
+    var tunnels: [String: String] = [:]
+    func tunnel(towards source: String) -> String? { tunnels[source] }
     /// Of peers to sshd's port.
     var connections: Result<Set<ConnectionEnds>, Reason> = .success([])
     func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds> {

@@ -19,12 +19,15 @@ final class Faults {
   var errno = EIO
   /// Calls with this name fail.
   var breaks: String?
+  /// Only what needs room fails.
+  var isFull = false
   private(set) var calls = 0
   private(set) var isDead = false
   private(set) var log: [String] = []
 
   func restart() {
     plan = .none
+    isFull = false
     isDead = false
     calls = 0
     log = []
@@ -44,7 +47,9 @@ final class Faults {
     switch plan {
     case .none: return .proceed
     case .fail(let number): return calls == number ? .fail : .proceed
-    case .failFrom(let number): return calls >= number ? .fail : .proceed
+    case .failFrom(let number):
+      if isFull, !["append", "create"].contains(where: name.hasPrefix) { return .proceed }
+      return calls >= number ? .fail : .proceed
     case .die(let number):
       guard calls == number else { return .proceed }
       isDead = true

@@ -68,16 +68,16 @@ import Wire
   }
 
   @Test func `what agents wrote that did not wait for confirmations is still read`() throws {
-    // A transaction without the five flags at its end, ARMED without a deadline, a snapshot without its last five.
+    // A transaction without the five flags at its end, ARMED without a deadline, a snapshot without its last eight.
     let staged = [1] + JournalRecord.staged(Self.open).encode().dropFirst().dropLast(5)
     #expect(try JournalRecord(decoding: staged[...]) == .staged(Self.open))
     let armed = [2] + JournalRecord.armed(Self.accepted, nil).encode().dropFirst().dropLast(1)
     #expect(try JournalRecord(decoding: armed[...]) == .armed(Self.accepted, nil))
     var ledger = Ledger()
     ledger.replay(.armed(Self.accepted, nil))
-    let snapshot = [0] + JournalRecord.snapshot(ledger).encode().dropFirst().dropLast(5)
+    let snapshot = [0] + JournalRecord.snapshot(ledger).encode().dropFirst().dropLast(8)
     #expect(try JournalRecord(decoding: snapshot[...]) == .snapshot(ledger))
-    let unnoted = [15] + JournalRecord.snapshot(ledger).encode().dropFirst().dropLast(2)
+    let unnoted = [15] + JournalRecord.snapshot(ledger).encode().dropFirst().dropLast(5)
     #expect(try JournalRecord(decoding: unnoted[...]) == .snapshot(ledger))
   }
 

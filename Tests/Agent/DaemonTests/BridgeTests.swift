@@ -82,7 +82,7 @@ import Wire
       .report(Sample.nonce), .goodbye,
     ]
     bridge.send(
-      ControllerMessage.hello(version: 4).encode() + Sample.staging(rules: 2_000_000)
+      ControllerMessage.hello(version: 5).encode() + Sample.staging(rules: 2_000_000)
         + requests.flatMap { $0.encode() })
     let answers = try Self.messages(bridge.readAll())
     close(bridge.input)
@@ -95,7 +95,7 @@ import Wire
     let daemon = try RunningDaemon()
     defer { daemon.stop() }
     let bridge = RunningBridge(daemon.socket, Preamble(sshConnection: nil))
-    bridge.send([ControllerMessage.hello(version: 4), .report(Sample.nonce)].flatMap { $0.encode() })
+    bridge.send([ControllerMessage.hello(version: 5), .report(Sample.nonce)].flatMap { $0.encode() })
     close(bridge.input)
     #expect(try Self.messages(bridge.readAll()).map(\.type) == [.agentHello, .report])
     #expect(bridge.end() == nil)
@@ -117,7 +117,7 @@ import Wire
     let daemon = try RunningDaemon()
     defer { daemon.stop() }
     let bridge = RunningBridge(daemon.socket, Preamble(sshConnection: nil))
-    bridge.send(ControllerMessage.hello(version: 4).encode())
+    bridge.send(ControllerMessage.hello(version: 5).encode())
     let null = open("/dev/null", O_RDONLY)
     // Closes the reading end of the pipe, and keeps its number taken.
     dup2(null, bridge.output)

@@ -12,7 +12,7 @@ import Wire
     defer { daemon.stop() }
     let peer = try TestPeer(daemon.socket)
     peer.send(
-      ControllerMessage.hello(version: 4).encode() + Sample.staging(rules: 1_000_000)
+      ControllerMessage.hello(version: 5).encode() + Sample.staging(rules: 1_000_000)
         + ControllerMessage.apply(Sample.transaction, manifest: Sample.manifest, .standard).encode()
         + ControllerMessage.report(Sample.nonce).encode() + ControllerMessage.goodbye.encode())
     let types = try peer.hearAll().map(\.type)
@@ -26,7 +26,7 @@ import Wire
     defer { daemon.stop() }
     let peer = try TestPeer(daemon.socket, preamble: nil)
     let bytes =
-      Array("source -\n".utf8) + ControllerMessage.hello(version: 4).encode() + Sample.staging()
+      Array("source -\n".utf8) + ControllerMessage.hello(version: 5).encode() + Sample.staging()
       + ControllerMessage.report(Sample.nonce).encode() + ControllerMessage.goodbye.encode()
     for byte in bytes { peer.send([byte]) }
     #expect(try peer.hearAll().map(\.type) == [.agentHello, .staged, .report])
@@ -37,7 +37,7 @@ import Wire
     let daemon = try RunningDaemon()
     defer { daemon.stop() }
     let peer = try TestPeer(daemon.socket)
-    peer.say(.hello(version: 4), .report(Sample.nonce), .observe, .report(Sample.nonce))
+    peer.say(.hello(version: 5), .report(Sample.nonce), .observe, .report(Sample.nonce))
     peer.finishWriting()
     #expect(try peer.hearAll().map(\.type) == [.agentHello, .report, .observations, .report])
   }
@@ -75,11 +75,11 @@ import Wire
       Issue.record("no greeting")
       return
     }
-    #expect(hello.version == 4)
+    #expect(hello.version == 5)
     #expect(hello.agentVersion == "9.9")
     let refusal = try peer.hearRefusal()
     #expect(refusal.code == .otherVersion)
-    #expect(refusal.detail == "the other side speaks protocol 7, this one 4")
+    #expect(refusal.detail == "the other side speaks protocol 7, this one 5")
   }
 
   @Test(arguments: [

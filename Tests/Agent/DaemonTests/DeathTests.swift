@@ -18,7 +18,7 @@ import Wire
     await #expect(processExitsWith: .signal(signal)) { [socket = socket as String, signal = signal as Int32] in
       let bridge = BridgeTests.RunningBridge(socket, Preamble(sshConnection: "192.0.2.7 51515 192.0.2.1 22"))
       bridge.send(
-        ControllerMessage.hello(version: 4).encode() + Sample.staging()
+        ControllerMessage.hello(version: 5).encode() + Sample.staging()
           + ControllerMessage.apply(Sample.transaction, manifest: Sample.manifest, .standard).encode())
       var decoder = FrameDecoder()
       var buffer = [UInt8](repeating: 0, count: 4096)

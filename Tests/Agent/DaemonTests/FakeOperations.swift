@@ -34,6 +34,11 @@ final class FakeOperations: AgentOperations, Sendable {
     var duringLook: (@Sendable () -> Void)?
     var keeps = 0
     var isDiskFull = false
+    var orderRefusal: Refusal?
+    var lockDue: BootTime?
+    /// After the next turn.
+    var nextLockDue: BootTime?
+    var tickMovesRules = false
   }
 
   struct Pending {
@@ -159,6 +164,26 @@ final class FakeOperations: AgentOperations, Sendable {
   func obey(_ order: LocalOrder) throws(Refusal) -> String {
     note("obey \(order.deed): \(order.reason)")
     return "did \(order.deed)"
+  }
+
+  func obey(_ delivery: OrderDelivery, from connection: ManagementConnection) throws(Refusal) -> Obeyed {
+    note("order from \(connection.source)")
+    return try state.withLock { (state) throws(Refusal) in
+      if let refusal = state.orderRefusal { throw refusal }
+      if state.pending != nil { state.pending = nil }
+      state.lockDue = .now
+      return Obeyed(epoch: Epoch(7), result: .locked, lock: nil)
+    }
+  }
+
+  var lockDue: BootTime? { state.withLock { $0.lockDue } }
+
+  func lockTick() -> Bool {
+    note("tend the lock")
+    return state.withLock { state in
+      state.lockDue = state.nextLockDue
+      return state.tickMovesRules
+    }
   }
 
   func report(_ nonce: Nonce, managementSource: String) throws(Refusal) -> Report {

@@ -165,7 +165,7 @@ final class TestPeer {
 
   static func greeted(_ daemon: RunningDaemon, preamble: String) throws -> TestPeer {
     let peer = try TestPeer(daemon.socket, preamble: preamble)
-    peer.say(.hello(version: 4))
+    peer.say(.hello(version: 5))
     guard case .hello? = try peer.hear() else { throw Reason("no greeting") }
     return peer
   }

@@ -50,7 +50,7 @@ import Wire
     await #expect(processExitsWith: .exitCode(7)) { [socket = socket as String] in
       guard setgid(65534) == 0, setuid(65534) == 0 else { exit(1) }
       let peer = try TestPeer(socket, preamble: "source -\n")
-      peer.say(.hello(version: 4), .local(LocalOrder(deed: .rollback, reason: "mine")))
+      peer.say(.hello(version: 5), .local(LocalOrder(deed: .rollback, reason: "mine")))
       guard case .hello? = try peer.hear() else { exit(2) }
       exit(try peer.hearRefusal().code == .notLocal ? 7 : 3)
     }

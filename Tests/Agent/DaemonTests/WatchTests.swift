@@ -44,6 +44,24 @@ import Wire
     #expect(daemon.turns < 8)
   }
 
+  @Test(arguments: [true, false])
+  func `what a lock needs is a reason to look only where rules may have moved`(mayMoveRules: Bool) throws {
+    operations.state.withLock { $0.tickMovesRules = mayMoveRules }
+    let daemon = try daemon()
+    defer { daemon.stop() }
+    operations.state.withLock { $0.lockDue = .now }
+    let peer = try TestPeer.greeted(daemon)
+    peer.say(.report(Sample.nonce))
+    #expect(try peer.hear()?.type == .report)
+    #expect(eventually { operations.log.contains("tend the lock") })
+    guard !mayMoveRules else {
+      #expect(eventually { looks == 2 })
+      return
+    }
+    usleep(300_000)
+    #expect(looks == 1)
+  }
+
   @Test func `tables that appear unannounced are looked at, and as long as none does only that is asked`() throws {
     let daemon = try daemon { $0.poll = .milliseconds(50) }
     defer { daemon.stop() }

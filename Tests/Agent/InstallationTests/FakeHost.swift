@@ -60,6 +60,7 @@ final class FakeHost: ProgramRunning, RulesKeeper {
     let request = EnrolmentRequest(
       host: HostID(host)!, fleet: FleetID(fleet)!, agent: Digest(of: Array((expecting ?? executable).utf8)),
       allowedSigners: Array("a@example.net namespaces=\"release@portcullis\" ssh-ed25519 AAAA\n".utf8),
+      thresholds: Array("portcullis-thresholds 1\nlockdown 2\nunlock 2\n".utf8),
       loginKeys: ["ssh-ed25519 AAAAone controller", "ssh-ed25519 AAAAtwo"])
     return try Installer(paths: paths, runner: self, rules: self, executable: own, answerTimeout: 1).install(request)
   }
@@ -106,6 +107,13 @@ final class FakeHost: ProgramRunning, RulesKeeper {
     returns += 1
     if refusesToReturn { throw Reason("the managers would be shut out") }
     return hasCaptured
+  }
+
+  /// Why nothing may be removed.
+  var lock: Failure?
+
+  func requireUnlocked() throws {
+    if let lock { throw lock }
   }
 
   func conflicts() -> [String] { ["ufw"] }

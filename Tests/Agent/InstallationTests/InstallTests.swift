@@ -32,7 +32,7 @@ struct InstallTests {
     for (path, mode) in [
       (paths.state, 0o711), (paths.trust, 0o755), (paths.programs, 0o755), (paths.login, 0o755),
       (paths.login + "/.ssh", 0o755), (paths.authorizedKeys, 0o644), (paths.hostFile, 0o644),
-      (paths.allowedSigners, 0o644), (paths.agent, 0o755),
+      (paths.allowedSigners, 0o644), (paths.thresholds, 0o644), (paths.agent, 0o755),
     ] as [(String, UInt32)] {
       #expect(host.mode(path) == mode, "\(path)")
     }
@@ -42,7 +42,8 @@ struct InstallTests {
     let programs = "usr/local/lib/portcullis"
     #expect(
       enrolled.files.map(\.path) == [
-        "etc/portcullis/host", "etc/portcullis/allowed_signers", "var/lib/portcullis/login/.ssh/authorized_keys",
+        "etc/portcullis/host", "etc/portcullis/allowed_signers", "etc/portcullis/thresholds",
+        "var/lib/portcullis/login/.ssh/authorized_keys",
         "\(programs)/portcullis-agent",
       ] + SystemdUnit.allCases.map { "etc/systemd/system/\($0.fileName)" } + [
         "\(programs)/portcullis-bridge", "etc/systemd/system/multi-user.target.wants/portcullis-agent.service",
@@ -216,6 +217,17 @@ struct InstallTests {
     host.commands = []
     #expect(throws: Reason.self) { try host.remove(.generationZero) }
     #expect(host.commands.last?.contains("restart") == true)
+    #expect(host.exists(host.paths.state) && host.exists(host.paths.trust) && host.exists(host.paths.agent))
+  }
+
+  @Test(arguments: Remover.Rules.allCases) func `nothing is removed from a host that is locked down`(
+    rules: Remover.Rules
+  ) throws {
+    _ = try host.install("v1")
+    host.lock = Failure("remove the agent", because: Reason("the host is locked down"), kind: .refused)
+    host.commands = []
+    #expect(throws: Failure.self) { try host.remove(rules) }
+    #expect(host.commands.isEmpty && host.returns == 0)
     #expect(host.exists(host.paths.state) && host.exists(host.paths.trust) && host.exists(host.paths.agent))
   }
 

@@ -173,13 +173,15 @@ import Wire
     request.sets = [7]
     request.setProgram = "/s/ipset"
     request.knock = KnockPlan(
-      paths: [path], addresses: [HostStack.Address(interface: "eth0", address: source, length: 64)],
+      paths: [path], outsiders: [[], [path, path]],
+      addresses: [HostStack.Address(interface: "eth0", address: source, length: 64)],
       undecided: ["why"])
+    request.layers = [PerFamily(ipv4: [5], ipv6: [6]), PerFamily(ipv4: [], ipv6: [8])]
     let encoded = request.encode()
     let back = try RehearsalRequest(decoding: encoded)
     #expect(back.programs == programs && back.texts == request.texts && back.lockFile == "/run/x")
     #expect(back.live == request.live && back.sets == [7] && back.setProgram == "/s/ipset")
-    #expect(back.knock == request.knock)
+    #expect(back.knock == request.knock && back.layers == request.layers)
     for count in 0..<encoded.count {
       #expect(throws: ByteReader.Problem.self) { try RehearsalRequest(decoding: Array(encoded.prefix(count))) }
     }
@@ -189,7 +191,13 @@ import Wire
       .rehearsed(
         Rehearsed(saved: PerFamily(ipv4: [], ipv6: [4]), withoutLive: "w", knock: .shut([shut]))),
       .rehearsed(Rehearsed(saved: PerFamily(ipv4: [], ipv6: []), knock: .undecided("u"))),
-      .rehearsed(Rehearsed(saved: PerFamily(ipv4: [], ipv6: []), knock: .passed)),
+      .rehearsed(
+        Rehearsed(
+          saved: PerFamily(ipv4: [], ipv6: []), knock: .passed,
+          layers: [
+            .refused("w"), .loaded(LoadedLayer(printed: PerFamily(ipv4: [1], ipv6: []))),
+            .loaded(LoadedLayer(printed: PerFamily(ipv4: [], ipv6: [2]), knock: .shut([shut]), answered: [80, 9])),
+          ])),
       .failed(FirewallProblem(.refused, program: "p", family: .ipv6, line: 7, words: "w")),
       .failed(FirewallProblem(.timedOut, program: "p", family: nil, words: "")),
       .failed(FirewallProblem(.noNamespace, program: "p", family: nil, words: "w")),

@@ -169,6 +169,29 @@ struct SSHListenersTests {
     }
   }
 
+  @Test func `what waits for others is told, whoever's it is, in both families where it takes both`() throws {
+    try inNamespace {
+      _ = try SignedBundles.run("/bin/ip", ["link", "set", "lo", "up"])
+      _ = try SignedBundles.run("/bin/ip", ["address", "add", "192.0.2.1/32", "dev", "lo"])
+      let hidden = [try listen(on: "127.0.0.1", 25), try listen(on: "::1", 25), try bound("0.0.0.0", 80, SOCK_STREAM)]
+      let connected = try bound("192.0.2.1", 5000)
+      try #require(IPAddress("192.0.2.1")?.withSocketAddress(port: 53) { connect(connected.raw, $0, $1) } == 0)
+      let shown = [
+        try listen(on: "::", 22), try listen(on: "::", 443, both: true), try bound("192.0.2.1", 53),
+        try listen(on: "::ffff:192.0.2.1", 8080, both: true),
+      ]
+      let found = try ListedSocket.waiting()
+      let zero = [UInt8](repeating: 0, count: 16)
+      let expected: [(ListeningReport.Socket.Transport, UInt16, [UInt8])] = [
+        (.tcp, 22, zero), (.tcp, 443, [0, 0, 0, 0]), (.tcp, 443, zero), (.tcp, 8080, [192, 0, 2, 1]),
+        (.udp, 53, [192, 0, 2, 1]),
+      ]
+      #expect(found.sockets == expected.compactMap { ListeningReport.Socket($0.0, $0.2, port: $0.1) })
+      #expect(found.omitted == 0)
+      withExtendedLifetime((hidden, connected, shown)) {}
+    }
+  }
+
   @Test func `a client's socket or its fresh lease is a lease, in its own family`() throws {
     try inNamespace {
       try withTemporaryDirectory { root in
@@ -222,17 +245,19 @@ private let ownGroup: String? = {
   }
 }()
 
-private func bound(_ host: String, _ port: UInt16, _ kind: __socket_type = SOCK_DGRAM) throws -> Descriptor {
+private func bound(_ host: String, _ port: UInt16, _ kind: __socket_type = SOCK_DGRAM, both: Bool = false) throws
+  -> Descriptor
+{
   let address = try #require(IPAddress(host))
   let made = Descriptor(takingOwnershipOf: socket(address.number, Int32(kind.rawValue), 0))
-  var only: Int32 = 1
+  var only: Int32 = both ? 0 : 1
   if address.family == .ipv6 { setsockopt(made.raw, 41, 26, &only, socklen_t(MemoryLayout<Int32>.size)) }
   try #require(address.withSocketAddress(port: port) { bind(made.raw, $0, $1) } == 0)
   return made
 }
 
-private func listen(on host: String, _ port: UInt16) throws -> Descriptor {
-  let socket = try bound(host, port, SOCK_STREAM)
+private func listen(on host: String, _ port: UInt16, both: Bool = false) throws -> Descriptor {
+  let socket = try bound(host, port, SOCK_STREAM, both: both)
   try #require(listen(socket.raw, 5) == 0)
   return socket
 }

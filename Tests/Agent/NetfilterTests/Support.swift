@@ -3,6 +3,7 @@ import Apply
 import CLinux
 import Core
 import Glibc
+import Ruleset
 import Wire
 
 @testable import Netfilter
@@ -154,7 +155,7 @@ final class TamperedFirewall: HostFirewall {
 
   func programs() throws(FirewallProblem) -> FirewallPrograms { try real.programs() }
   func rehearse(_ rehearsal: Rehearsal) throws(FirewallProblem) -> Rehearsed { try real.rehearse(rehearsal) }
-  func save(_ family: Family) throws(FirewallProblem) -> [UInt8] { try real.save(family) }
+  func save(_ family: Family, table: String?) throws(FirewallProblem) -> [UInt8] { try real.save(family, table: table) }
   func saveOtherBackend(_ family: Family) throws(FirewallProblem) -> [UInt8]? { try real.saveOtherBackend(family) }
   func unprintedTables(_ family: Family) throws(FirewallProblem) -> [String] { try real.unprintedTables(family) }
   func nftables(sets scope: SetScope) throws(FirewallProblem) -> NftablesState? { try real.nftables(sets: scope) }
@@ -167,6 +168,10 @@ final class TamperedFirewall: HostFirewall {
   }
   func changeSets(_ text: [UInt8], within limit: Duration) throws(FirewallProblem) {
     try real.changeSets(text, within: limit)
+  }
+
+  func cutFlows(sparing patterns: [FlowPattern], within limit: Duration) throws(FirewallProblem) -> Int {
+    try real.cutFlows(sparing: patterns, within: limit)
   }
 
   func load(_ text: RestoreText, into family: Family, within limit: Duration) throws(FirewallProblem) {

@@ -18,7 +18,7 @@ struct GoldenTranscriptTests {
     print("status of \(statuses.count) hosts: \(start.duration(to: .now))")
     #expect(status.split(separator: "\n", omittingEmptySubsequences: false).count - 1 <= 24)
     try Golden.compare(status, "status")
-    for host in ["web0500", "app0666"] {
+    for host in ["web0500", "web0700", "app0666", "app0700"] {
       try Golden.compare(StatusDocument(try await fleet.statuses(host)), "status-\(host)", [.text, .wide, .json])
     }
 
@@ -56,9 +56,16 @@ struct TranscriptPageTests {
     #expect(shown.count == 3)
     for group in shown { #expect(groups.contains(group), "\(group)") }
   }
+
+  @Test func `the page for the bad day shows what the verbs of a lockdown say`() throws {
+    let page = String(decoding: try Files.read(Golden.checkout + "/docs/lockdown.md"), as: UTF8.self)
+    for name in ["lockdown-start", "lockdown-arm", "lockdown-drill"] {
+      #expect(page.contains("```\n" + (try Golden.read(name)) + "```\n"), "\(name)")
+    }
+  }
 }
 
-private enum Golden {
+enum Golden {
   private static let own = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   private static let folder = own.path + "/Golden"
   static let checkout =

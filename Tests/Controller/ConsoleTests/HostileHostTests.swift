@@ -36,7 +36,14 @@ struct HostileHostTests {
         tables: [
           OthersReport.Table(family: text, name: text, owner: nil, isHooked: true, drops: true, digest: digest)
         ], omittedTables: .max, sets: [text], problem: text),
-      renewal: Renewal(from: text, to: text, at: now))
+      renewal: Renewal(from: text, to: text, at: now),
+      lockdown: LockdownReport(
+        lock: LockReport(
+          epoch: Epoch(.max), order: digest, profile: ProfileName("p")!, rank: LockRank(1000)!, principals: [text],
+          reason: text, phase: .fallback, since: UTCTime("9999-12-31T23:59:59Z")!, secondsLeft: .max,
+          serial: Serial(.max), differences: PerFamily(ipv4: text, ipv6: text)),
+        heard: Epoch(.max), profiles: [.init(name: ProfileName("p")!, rank: LockRank(0)!, problem: text)],
+        lastLift: LiftReport(epoch: Epoch(.max), cause: .console(text), at: now)))
     change(&report)
     return try Report(encoded: report.encode())
   }

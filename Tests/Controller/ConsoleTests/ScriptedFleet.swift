@@ -129,6 +129,17 @@ final class ScriptedFleet {
     }
     change(["app0060"]) { $0.report.bootID = "b2" }
     change(["app0061", "app0062"]) { $0.add("-A INPUT -p gre -j ACCEPT") }
+    change(["app0700", "app0701"]) {
+      $0.tellProfiles(problem: "it does not load: iptables-restore: Couldn't load match `conntrack'")
+    }
+    change(["web0700"]) {
+      $0.tellProfiles(
+        lock: LockReport(
+          epoch: Epoch(7), order: Digest(of: [7]), profile: ProfileName("isolate")!, rank: LockRank(30)!,
+          principals: ["anna"], reason: "INC-44: \u{1b}[2Jstolen key", phase: .locked,
+          since: UTCTime("2026-11-22T02:00:00Z")!, secondsLeft: 7200, serial: Serial(12),
+          differences: PerFamily(ipv4: nil, ipv6: nil)))
+    }
     change(["web0500"]) { $0.ahead = 150_000_000 }
     change(["web0600"]) {
       $0.report.iptablesVersion = "1.8.11"

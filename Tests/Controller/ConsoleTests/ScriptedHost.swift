@@ -35,7 +35,15 @@ struct ScriptedHost {
 
   mutating func commit(_ committed: Committed) {
     report.committed = committed
+    if committed.serial > Serial(11) { tellProfiles() }
     tellRules()
+  }
+
+  mutating func tellProfiles(problem: String? = nil, lock: LockReport? = nil) {
+    let profiles: [(String, UInt16, String?)] = [("isolate", 30, problem), ("no-egress", 10, nil)]
+    report.lockdown = LockdownReport(
+      lock: lock, heard: lock?.epoch ?? .none,
+      profiles: profiles.map { .init(name: ProfileName($0)!, rank: LockRank($1)!, problem: $2) }, lastLift: nil)
   }
 
   /// In both families, at the end.

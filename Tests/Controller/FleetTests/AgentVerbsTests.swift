@@ -5,7 +5,9 @@ import Testing
 @Suite struct AgentVerbsTests {
   static let agent = "\(Machine.programs)/portcullis-agent"
 
-  @Test(arguments: [["--help"], ["safe", "--help"], ["rollback", "--help"], ["restore", "--help"]])
+  @Test(arguments: [
+    ["--help"], ["safe", "--help"], ["rollback", "--help"], ["lift", "--help"], ["restore", "--help"],
+  ])
   func helpThatWasAskedForIsData(arguments: [String]) async throws {
     let help = try await Command.run(Self.agent, arguments)
     #expect(help.status == 0)
@@ -20,7 +22,7 @@ import Testing
     (["--local", "--reason", String(repeating: "x", count: 513)], "at most 512"),
   ])
   func anOrderAtTheConsoleNeedsToBeMeantAndExplained(flags: [String], complaint: String) async throws {
-    for verb in ["safe", "rollback"] {
+    for verb in ["safe", "rollback", "lift"] {
       let refused = try await Command.run(Self.agent, [verb] + flags)
       #expect(refused.status == 64)
       #expect(refused.err.contains(complaint))

@@ -2,6 +2,7 @@ import Core
 import Foundation
 import Inventory
 import Operations
+import Release
 import Testing
 import Transport
 
@@ -26,6 +27,9 @@ final class ConfigurationTests {
       #expect(configuration.state == folder + "/state")
       #expect(configuration.keys.allowedSignersPath == folder + "/keys/allowed_signers")
       #expect(configuration.keys.signingKeyPath == folder + "/keys/release")
+      #expect(configuration.keys.lockdownKeyPath == folder + "/keys/lockdown")
+      #expect(configuration.keys.unlockKeyPath == folder + "/keys/release")
+      #expect(configuration.keys.thresholds == .one)
       #expect(configuration.login.identity == folder + "/keys/controller")
       #expect(configuration.login.knownHosts == folder + "/keys/known_hosts")
       #expect(configuration.login.adminIdentity == nil)
@@ -41,6 +45,8 @@ final class ConfigurationTests {
       "fleet: lab\ncontrollers: [host.example]\n",
       "fleet: lab\nretention: { reports: ever }\n", "fleet: lab\nretention: { releases: 0 }\n",
       "fleet: lab\nretention: { audit: 90d }\n",
+      "fleet: lab\nkeys: { thresholds: 2 }\n", "fleet: lab\nkeys: { thresholds: { lockdown: 0 } }\n",
+      "fleet: lab\nkeys: { thresholds: { unlock: 17 } }\n", "fleet: lab\nkeys: { thresholds: { release: 2 } }\n",
       "fleet: lab\nrelease: { valid_for: soon }\n", "fleet: lab\nssh: { indentity: x }\n", "fleet: [lab]\n", "",
     ])
   func `a mistake is named with its place`(text: String) throws {
@@ -53,6 +59,14 @@ final class ConfigurationTests {
     #expect(retention.reports == 7 * 86_400 && retention.events == 30 * 86_400 && retention.releases == 5)
     #expect(try load("fleet: lab\nretention: { reports: 7d }\n").retention.events == Retention().events)
     #expect(try load("fleet: lab\n").retention == Retention())
+  }
+
+  @Test func `who begins and ends lockdowns, and how many of them, is said in the file`() throws {
+    let keys = try load(
+      "fleet: lab\nkeys: { lockdown_key: oncall, unlock_key: /keys/lead.pub, thresholds: { lockdown: 2 } }\n"
+    ).keys
+    #expect(keys.path(for: .lockdown) == folder + "/oncall" && keys.path(for: .unlock) == "/keys/lead.pub")
+    #expect(keys.thresholds.lockdown == 2 && keys.thresholds.unlock == 1)
   }
 
   @Test func `inventories may be several, and lists of hosts are no files`() throws {

@@ -57,7 +57,7 @@ private func goodHost() -> FakeAgents {
       return .outcome(outcome(.committed))
     case .report(let nonce): return .report(report(nonce, committed: digest))
     case .cancel: return .outcome(outcome(.reverted))
-    case .data, .local, .text, .observe, .watch, .goodbye: return nil
+    case .data, .local, .order, .text, .observe, .watch, .goodbye: return nil
     }
   }
 }

@@ -104,7 +104,7 @@ private final class DriftedChannel: HostChannel {
           owner.asked.bytes.withLock { $0 += bytes.count }
           state.out.append(bytes)
         }
-      case .check, .apply, .confirm, .cancel, .local, .observe, .watch, .close: break
+      case .check, .apply, .confirm, .cancel, .local, .order, .observe, .watch, .close: break
       }
     }
   }

@@ -13,6 +13,10 @@ final class FakeAgents: HostConnector {
     var connections = 0
     /// What the last connection was allowed to receive, in bytes.
     var receivedBytes = 0
+    /// How often somebody wrote to us, whatever each write held.
+    var writes = 0
+    /// They are taken, and nothing is said to them.
+    var ignoresOrders = false
     /// What was said, with the number of its connection.
     var heard: [(connection: Int, message: ControllerMessage)] = []
     /// The answer to a message on a connection; nil ends the conversation.
@@ -42,13 +46,14 @@ final class FakeAgents: HostConnector {
   }
 
   fileprivate func hear(_ message: ControllerMessage, on connection: Int) -> AgentMessage?? {
-    let answer = state.withLock { state in
+    let (answer, ignoresOrders) = state.withLock { state in
       state.heard.append((connection, message))
-      return state.answer
+      return (state.answer, state.ignoresOrders)
     }
+    if ignoresOrders, case .order = message { return .some(nil) }
     switch message {
     case .data, .goodbye: return .some(nil)
-    case .hello, .stage, .apply, .confirm, .cancel, .local, .report, .text, .observe, .watch:
+    case .hello, .stage, .apply, .confirm, .cancel, .local, .order, .report, .text, .observe, .watch:
       guard let answered = answer(connection, message) else { return nil }
       return .some(answered)
     }
@@ -84,6 +89,7 @@ final class FakeChannel: HostChannel {
   }
 
   func write(_ bytes: [UInt8]) async throws(TransportError) {
+    agents.state.withLock { $0.writes += 1 }
     decoder.withLock { decoder in
       decoder.feed(bytes)
       while let frame = try? decoder.next(), let message = try? ControllerMessage(frame: frame) {

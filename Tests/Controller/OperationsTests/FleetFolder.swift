@@ -6,7 +6,7 @@ import Store
 import Wire
 
 /// A fleet of one policy and these hosts, in a folder of its own that is gone afterwards.
-final class FleetFolder {
+final class FleetFolder: Sendable {
   let path = "/tmp/pf-\(UUID().uuidString)"
   let workspace: Workspace
   let store: FleetStore

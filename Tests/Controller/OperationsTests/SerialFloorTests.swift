@@ -52,7 +52,7 @@ struct SerialFloorTests {
       let honest = (0..<5).map { _ in UInt64.random(in: 0...last, using: &random) }
       let lies = (0..<4).map { _ in UInt64.random(in: 0 ... .max, using: &random) }
       let floor = SerialFloor.floor(last: Serial(last), claims: (honest + lies).map(Serial.init)).value
-      #expect(floor >= last && floor <= last + SerialFloor.slack, "last \(last), honest \(honest), lies \(lies)")
+      #expect(floor >= last && floor <= last + ClaimedFloor.slack, "last \(last), honest \(honest), lies \(lies)")
     }
   }
 }

@@ -29,6 +29,36 @@ struct ValidationTests {
     }
   }
 
+  private func profile(_ name: String, _ rest: String, of fleet: FleetFolder) throws {
+    try Files.makeDirectory("\(fleet.path)/policies/lockdown")
+    try Files.write(
+      Array("lockdown: \(name)\nrank: 7\napplies_to: all\n\(rest)\n".utf8),
+      to: "\(fleet.path)/policies/lockdown/\(name).yaml")
+  }
+
+  @Test func `lockdown profiles are compiled for every host, and what is likely not meant of them is said`() throws {
+    let fleet = try fleet()
+    try profile("a", "defaults: {output: drop}", of: fleet)
+    try profile("b", "defaults: {input: drop}", of: fleet)
+    let validation = try Validation.run(fleet.workspace)
+    #expect(validation.profiles == ["a", "b"])
+    let rules: [LintRule] = [.sameRank, .lockdownWithoutDNS, .lockdownWithoutTime]
+    let said = validation.findings.filter { rules.contains($0.lint.rule) }
+    #expect(said.map(\.lint.rule) == [.lockdownWithoutDNS, .lockdownWithoutTime, .sameRank])
+    #expect(said[2].lint.diagnostic.message == "lockdown profiles a and b have the same rank 7")
+
+    try profile("a", "sets: {s: 192.0.2.53}\ndefaults: {output: drop}\nkeep: {output: [{udp: 53, to: s}]}", of: fleet)
+    #expect(try !Validation.run(fleet.workspace).findings.contains { $0.lint.rule == .lockdownWithoutDNS })
+    try profile("a", "defaults: {input: drop, output: drop}\nkeep: {output: [{service: ntp}]}", of: fleet)
+    #expect(try !Validation.run(fleet.workspace).findings.contains { $0.lint.rule == .lockdownWithoutTime })
+    try profile("b", "sets: {s: 192.0.2.53}\ndefaults: {input: drop}", of: fleet)
+    #expect(try Validation.run(fleet.workspace).findings.contains { $0.lint.subject == "lockdown/b set s" })
+    try profile("b", "defaults: {input: drop}\nkeep: {input: [{tcp: 1, from: nowhere}]}", of: fleet)
+    let error = #expect(throws: Diagnostics.self) { try Validation.run(fleet.workspace) }
+    #expect(error?.all.map(\.message) == ["there is no set \"nowhere\""])
+    #expect(error?.all[0].location.file.hasSuffix("policies/lockdown/b.yaml") == true)
+  }
+
   @Test(.enabled(if: Files.exists(ScratchLoad.restorePrograms.ipv4), "the programs of iptables are needed"))
   func `an interrupted trial is an interruption, and no lack of this machine`() async throws {
     let fleet = try fleet()

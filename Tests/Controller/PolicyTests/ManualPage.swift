@@ -9,6 +9,7 @@ import Ruleset
 ///
 /// - `<!-- becomes -->`: the rules of the YAML block above it, on the first host of the manual's own inventory, which is
 ///   the block below `<!-- inventory -->`;
+/// - `<!-- locks -->`: the IPv4 rules of the lockdown profile above it, on the same host;
 /// - `<!-- policy NAME on HOST -->`: that policy of the repository, and what it adds to the rules of that host;
 /// - `<!-- services -->`: the table of services.
 struct ManualPage {
@@ -24,6 +25,7 @@ struct ManualPage {
   static let path = repository + "/docs/policies.md"
   static let controllers = ["203.0.113.9", "2001:db8:ff::9"]
   private static let end = "<!-- end -->"
+  private static let locks = "<!-- locks -->"
 
   let text: String
   private let lines: [String]
@@ -35,6 +37,8 @@ struct ManualPage {
 
   /// The names of the repository's policies that are shown.
   var shownPolicies: [String] { lines.compactMap { Self.policyMarker($0)?.name } }
+
+  var shownLockdowns: Int { lines.count { $0 == Self.locks } }
 
   /// The page as the compiler would have it.
   func updated() throws -> String {
@@ -65,16 +69,31 @@ struct ManualPage {
       let example = try example(above: index)
       let hidesAnswers = !example.policy.contains("established")
       return ShownRules(example.compiled, hidesAnswers: hidesAnswers) { _ in true }.block
+    case Self.locks: return try lockdown(above: index)
     case "<!-- services -->": return Self.services
     default: return try Self.policyMarker(lines[index]).map { try Self.shown($0.name, on: $0.host) }
     }
   }
 
-  private func example(above index: Int) throws -> Example {
+  private func yaml(above index: Int) throws -> (start: Int, body: String) {
     guard let stop = lines[..<index].lastIndex(of: "```"),
       let start = lines[..<stop].lastIndex(where: { $0.hasPrefix("```") }), lines[start] == "```yaml"
     else { throw Malformed(message: "no YAML block above line \(index + 1)") }
-    let body = lines[(start + 1)..<stop].joined(separator: "\n")
+    return (start, lines[(start + 1)..<stop].joined(separator: "\n"))
+  }
+
+  private func lockdown(above index: Int) throws -> [String] {
+    let body = try yaml(above: index).body
+    guard let name = body.split(separator: "\n").first(where: { $0.hasPrefix("lockdown: ") })?.dropFirst(10) else {
+      throw Malformed(message: "no lockdown profile above line \(index + 1)")
+    }
+    let profiles = try Lockdown.compiled([String(name): body + "\n"], for: inventory(), controllers: Self.controllers)
+    let text = String(decoding: profiles[0].rules.ipv4, as: UTF8.self)
+    return ["```text"] + text.split(separator: "\n").filter { $0.hasPrefix("-A ") }.map(String.init) + ["```"]
+  }
+
+  private func example(above index: Int) throws -> Example {
+    let (start, body) = try yaml(above: index)
     let head = body.contains("policy: ") ? "" : "policy: example\napplies_to: all\n"
     let folder = try PolicyFolder()
     let name = body.split(separator: "\n").first { $0.hasPrefix("policy: ") }?.dropFirst(8) ?? "example"

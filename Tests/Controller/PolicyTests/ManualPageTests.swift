@@ -32,7 +32,7 @@ struct ManualPageTests {
   func yaml() throws {
     let blocks = page.text.components(separatedBy: "\n").filter { $0 == "```yaml" }
     // One is the inventory of the examples.
-    #expect(try blocks.count == page.examples().count + page.shownPolicies.count + 1)
+    #expect(try blocks.count == page.examples().count + page.shownPolicies.count + page.shownLockdowns + 1)
   }
 
   @Test("It shows every policy of the repository")
@@ -53,7 +53,7 @@ struct ManualPageTests {
   @Test("It names every key, verb, word and unit of the language")
   func vocabulary() {
     let words =
-      PolicyFileReader.keys + DefinitionsReader.keys + ContainersReader.keys
+      PolicyFileReader.keys + DefinitionsReader.keys + ContainersReader.keys + ProfileReader.keys
       + MatchReader.Key.allCases.map(\.rawValue)
       + ItemReader.Verb.allCases.flatMap { [$0.rawValue] + $0.keys }
       + TranslationReader.Verb.allCases.flatMap { [$0.rawValue] + $0.keys }

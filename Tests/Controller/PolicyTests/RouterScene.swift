@@ -1,6 +1,7 @@
 import Core
 import Foundation
 import Glibc
+import Ruleset
 import Testing
 
 @testable import Policy
@@ -54,6 +55,16 @@ final class RouterScene {
     for family in Family.allCases {
       let program = "/usr/sbin/\(family == .ipv4 ? "iptables" : "ip6tables")-\(backend)-restore"
       let loaded = try namespaces[.host]!.run(inside: program, input: policy.rules[family])
+      try #require(loaded.status == 0, "\(loaded.errors)")
+    }
+  }
+
+  /// Above whatever is there.
+  func lock(_ profile: CompiledProfile, backend: String) throws {
+    for family in Family.allCases {
+      let program = "/usr/sbin/\(family == .ipv4 ? "iptables" : "ip6tables")-\(backend)-restore"
+      let loaded = try namespaces[.host]!.run(
+        inside: program, ["--noflush"], input: profile.layers[family].first)
       try #require(loaded.status == 0, "\(loaded.errors)")
     }
   }

@@ -32,6 +32,12 @@ struct SchemaAgreementTests {
     return Question(root: root, problems: problems.all.map(\.message))
   }
 
+  private static func profile(_ root: YAMLNode, _ name: String = "p") -> Question {
+    var reader = ProfileReader(file: "\(name).yaml", name: name)
+    _ = reader.read(root)
+    return Question(root: root, problems: reader.problems.all.map(\.message))
+  }
+
   private static func parsed(_ text: String) throws -> YAMLNode {
     try StrictYAML.parse(Array(text.utf8), file: "p.yaml")
   }
@@ -70,6 +76,27 @@ struct SchemaAgreementTests {
       "sets: {a: [10.0.0.1, b], b: controllers}\nservices: {x: tcp/80, y: [udp/1-2, proto/esp]}\n"
         + "schedule: {t: {days: [mon, tue-fri], from: \"08:00\", to: \"24:00\", zone: UTC}, u: {days: sun}}\n")
     try compare(.common, [Self.common(root)] + (0..<600).map { _ in Self.common(damaged(root, &random.random)) })
+  }
+
+  @Test("The same of lockdown profiles")
+  func profiles() throws {
+    var random = PolicyRandom(random: .fresh())
+    let examples = try Lockdown.examples.map {
+      Self.profile(try Self.parsed(Lockdown.example($0)), $0)
+    }
+    #expect(examples.map(\.problems) == [[], [], []])
+    let root = try Self.parsed(
+      Lockdown.profile(
+        """
+        sets: {a: 10.0.0.1}
+        services: {x: tcp/80}
+        defaults: {input: drop, output: accept}
+        keep: {input: [{tcp: [80, 443], from: a}], forward: [{proto: vrrp, in: eth0, out: eth1}], output: ~}
+        input: [{accept: {service: x, comment: why}}, {log: {prefix: "p ", limit: 5/minute, burst: 3}}]
+        output: [{drop: {to: 10.0.0.2, family: ipv4}}]
+        """))
+    let damaged = (0..<1500).map { _ in Self.profile(self.damaged(root, &random.random)) }
+    try compare(.lockdown, examples + [Self.profile(root)] + damaged)
   }
 
   /// What chance seldom makes.

@@ -24,6 +24,12 @@ struct SchemaTests {
     let definitions = try #require(policy["definitions"] as? [String: [String: Any]])
     let verbs = try #require(definitions["item"]?["properties"] as? [String: Any])
     #expect(Set(verbs.keys) == Set(ItemReader.Verb.allCases.map(\.rawValue) + [RawItemReader.verb]))
+    let profile = try schema(.lockdown)
+    #expect(Set((profile["properties"] as? [String: Any] ?? [:]).keys) == Set(ProfileReader.keys))
+    let shared = try #require(profile["definitions"] as? [String: [String: Any]])
+    for name in FileSchema.lockdown.text.split(separator: "#/definitions/").dropFirst() {
+      #expect(shared[String(name.prefix { $0 != "\"" })] != nil, "\(name.prefix(20))")
+    }
     // Every reference leads somewhere.
     for name in FileSchema.policy.text.split(separator: "#/definitions/").dropFirst().map({ $0.prefix { $0 != "\"" } })
     {

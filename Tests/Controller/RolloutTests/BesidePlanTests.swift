@@ -41,6 +41,30 @@ struct BesidePlanTests {
     return [diff.ipv4, diff.ipv6].map { $0.lines.filter { $0.kind != .context }.map(\.marked) }
   }
 
+  private static func lockdown(_ rank: UInt16) -> BesideTexts {
+    let text = RulesText(Array("*mangle\n-A INPUT -j DROP\nCOMMIT\n".utf8))
+    let profile = ProfileTexts(name: ProfileName("quiet")!, rank: LockRank(rank)!, rules: both(text))
+    return BesideTexts(sets: nil, sysctl: forward.sysctl, profiles: [profile])
+  }
+
+  @Test func `lockdown profiles that come, change and go are told apart from rules and settings`() throws {
+    func reason(_ from: BesideTexts, _ to: BesideTexts, _ text: RulesText = web) throws -> String {
+      var desired = desired(to, text)
+      desired.content = Digest(of: "other".utf8)
+      return try plan([(desired, facts(from))]).hosts[0].reason
+    }
+    #expect(try reason(Self.forward, Self.lockdown(30)) == "lockdown profiles change, the rules do not")
+    #expect(try reason(Self.lockdown(30), Self.lockdown(20)) == "lockdown profiles change, the rules do not")
+    #expect(
+      try reason(Self.lockdown(30), Self.strict) == "kernel settings and lockdown profiles change, the rules do not")
+    #expect(
+      try reason(Self.lockdown(30), .empty, RulesText(Array("*filter\nCOMMIT\n".utf8)))
+        == "the rules, kernel settings and lockdown profiles change")
+    #expect(
+      try reason(Self.lockdown(30), Self.lockdown(30))
+        == "the manifest changes (mode, labels or management sources), the rules do not")
+  }
+
   @Test func `settings that a first release makes are shown, on a host that runs the rules already as well`() throws {
     var facts = HostFacts(committed: nil, running: both(web))
     facts.hasThemAlready = true

@@ -70,6 +70,28 @@ struct ReleaseStoreTests {
     #expect(files.count == 7)
   }
 
+  @Test func `lockdown profiles are kept with their bundles, each text once`() async throws {
+    let texts = (0..<3).map { Array("*mangle \($0)\nCOMMIT\n".utf8) }
+    let digests = texts.map { Digest(of: $0) }
+    let serial = try await store.allocateSerial()
+    var made = makeRelease(serial, hosts: 3)
+    let profiles = [PerFamily(ipv4: digests[0], ipv6: digests[1]), PerFamily(ipv4: digests[2], ipv6: digests[1])]
+    made.bundles[0].profiles = profiles
+    made.bundles[1].profiles = [profiles[1]]
+    for (digest, text) in zip(digests, texts) { made.texts[digest] = text }
+    try await store.save(made.release, bundles: made.bundles, texts: made.texts)
+    #expect(try await store.bundle(for: host(0)) == made.bundles[0])
+    #expect(made.bundles[0].texts.contains(digests[2]))
+    let files = try #require(try await store.bundleFiles(for: host(0)))
+    #expect(files[.lockdown(0, .ipv4)] == texts[0] && files[.lockdown(1, .ipv4)] == texts[2])
+    #expect(files[.lockdown(0, .ipv6)] == texts[1] && files[.lockdown(1, .ipv6)] == texts[1])
+    #expect(try await store.bundleFiles(for: host(1))?[.lockdown(0, .ipv4)] == texts[2])
+    #expect(try await store.bundleFiles(for: host(2))?[.lockdown(0, .ipv4)] == nil)
+    _ = try await save()
+    try await store.pruneBundles(keepingReleases: 1)
+    #expect(try await store.text(digests[0]) == nil)
+  }
+
   @Test func `what a host was released since its own release is known, whoever that was meant for`() async throws {
     let serials = [try await save(rules: "a"), try await save(rules: "b"), try await save(rules: "c")]
     func content(_ number: Int, _ rules: String) -> Digest { Digest(of: "content \(number) \(rules)".utf8) }

@@ -24,14 +24,14 @@ import Testing
 
   /// A release signed by the real ssh-keygen, one host's bundle laid out as plain files beside `allowed_signers`.
   private static func layOut(
-    hosts: Int, index: Int, sets: [UInt8]? = nil, in directory: TemporaryDirectory
+    hosts: Int, index: Int, sets: [UInt8]? = nil, profiles: [String: UInt16] = [:], in directory: TemporaryDirectory
   ) throws {
     let names = (0..<hosts).map { "host" + String(repeating: "0", count: 3 - String($0).count) + String($0) }
     var manifests = try names.map { try ReleaseFixture.manifest($0) }
-    let plain = manifests[index]
+    let plain = try ReleaseFixture.manifest(names[index], profiles: profiles)
     manifests[index] = try Manifest(
       fleet: plain.fleet, host: plain.host, serial: plain.serial, mode: plain.mode, labels: [], sources: [],
-      files: plain.files, sets: sets.map(Manifest.File.init))
+      files: plain.files, sets: sets.map(Manifest.File.init), profiles: plain.profiles)
     let release = try ReleaseBuilder.build(
       fleet: plain.fleet, serial: plain.serial, issued: ReleaseFixture.now, expires: ReleaseFixture.now + 100,
       manifests: manifests)
@@ -44,7 +44,10 @@ import Testing
     let host = names[index]
     let bundle = try #require(
       release.bundle(
-        for: HostID(host)!, rules: ReleaseFixture.rules(of: host), sets: sets, signatures: [signature]))
+        for: HostID(host)!, rules: ReleaseFixture.rules(of: host), sets: sets,
+        profiles: Dictionary(
+          uniqueKeysWithValues: profiles.keys.map { (ProfileName($0)!, ReleaseFixture.rules(of: $0)) }),
+        signatures: [signature]))
     for (file, content) in bundle { directory.write(content, to: file.fileName) }
     directory.write(try linesOfThePage().joined(separator: "\n") + "\n", to: "audit.sh")
   }
@@ -85,6 +88,17 @@ import Testing
       let status = Self.audit(directory)
       #expect((status == 0) == isGood, "\(String(decoding: directory.read("output"), as: UTF8.self))")
     }
+  }
+
+  @Test(arguments: [nil, "lockdown.0.ipv4.rules", "lockdown.1.ipv6.rules"] as [String?])
+  func lockdownProfilesAreCheckedByTheirDigests(_ altered: String?) throws {
+    let directory = TemporaryDirectory()
+    try Self.layOut(hosts: 3, index: 1, profiles: ["isolate": 30, "no-egress": 10], in: directory)
+    if let altered { directory.write(directory.read(altered) + [10], to: altered) }
+    let status = Self.audit(directory)
+    let output = String(decoding: directory.read("output"), as: UTF8.self)
+    #expect((status == 0) == (altered == nil), "\(output)")
+    if altered == nil { #expect(output.contains("lockdown.1.ipv6.rules: OK")) }
   }
 
   static let tamperings: [(file: String, old: String, new: String)] = [

@@ -5,7 +5,7 @@ typealias BundleAttack = Attack<BundleScene, BundleProblem.Kind>
 
 /// What is done to a good delivery.
 enum BundleAttacks {
-  static let all = files + signatures + serials + targets + mixing + signedTexts + signedManifests
+  static let all = files + signatures + serials + targets + mixing + profiles + signedTexts + signedManifests
 
   private static let files: [BundleAttack] = [
     BundleAttack("no statement", .malformed, "no release.statement") { $0.files[.statement] = nil },
@@ -234,6 +234,78 @@ enum BundleAttacks {
         for family in Family.allCases { $0.files[.rules(family)] = rules[family] }
       },
     ]
+
+  /// On a bundle of two profiles: isolate, then no-egress.
+  private static let profiles: [BundleAttack] = [
+    BundleAttack("profiles that the manifest does not name", .malformed, "must not have lockdown.0.ipv4.rules") {
+      let plain = $0.files
+      try $0.lock()
+      $0.files = plain.merging($0.files.filter { BundleFile.lockdowns.contains($0.key) }) { $1 }
+    },
+    BundleAttack("a profile more", .malformed, "must not have lockdown.2.ipv4.rules") {
+      try $0.lock()
+      for family in Family.allCases { $0.files[.lockdown(2, family)] = $0.files[.lockdown(1, family)] }
+    },
+    BundleAttack("a profile of a withdrawn host", .malformed, "must not have lockdown.0.ipv4.rules") {
+      try $0.lock()
+      let rules = $0.files[.lockdown(0, .ipv4)]
+      try $0.replace(with: ReleaseFixture.release(mode: .withdrawn))
+      for family in Family.allCases { $0.files[.lockdown(0, family)] = rules }
+    },
+    BundleAttack("a ninth profile", .malformed, "must not have lockdown.8.ipv4.rules") {
+      try $0.lock()
+      $0.files[.lockdown(8, .ipv4)] = []
+    },
+    BundleAttack("profile number -1", .malformed, "must not have lockdown.-1.ipv6.rules") {
+      try $0.lock()
+      $0.files[.lockdown(-1, .ipv6)] = []
+    },
+    BundleAttack("one family of the last profile", .malformed, "the bundle has no lockdown.1.ipv6.rules") {
+      try $0.lock()
+      $0.files[.lockdown(1, .ipv6)] = nil
+    },
+    BundleAttack("not the last profile", .malformed, "the bundle has no lockdown.1.ipv4.rules") {
+      try $0.lock()
+      for family in Family.allCases { $0.files[.lockdown(1, family)] = nil }
+    },
+    BundleAttack("not the first profile", .malformed, "the bundle has no lockdown.0.ipv4.rules") {
+      try $0.lock()
+      for family in Family.allCases { $0.files[.lockdown(0, family)] = nil }
+    },
+    BundleAttack("no profile at all", .malformed, "the bundle has no lockdown.0.ipv4.rules") {
+      try $0.lock()
+      for file in BundleFile.lockdowns { $0.files[file] = nil }
+    },
+    BundleAttack("one byte of a profile", .badSignature, "lockdown.1.ipv6.rules is not the signed one: its digest") {
+      try $0.lock()
+      $0.flip(.lockdown(1, .ipv6), at: 3)
+    },
+    BundleAttack("a profile a byte longer", .badSignature, "lockdown.0.ipv4.rules is not the signed one: it has") {
+      try $0.lock()
+      $0.files[.lockdown(0, .ipv4)]!.append(10)
+    },
+    BundleAttack("an empty profile", .badSignature, "lockdown.0.ipv6.rules is not the signed one: it has 0 bytes") {
+      try $0.lock()
+      $0.files[.lockdown(0, .ipv6)] = []
+    },
+    BundleAttack("the profiles exchanged", .badSignature, "lockdown.0.ipv4.rules is not the signed one") {
+      try $0.lock()
+      for family in Family.allCases {
+        let first = $0.files[.lockdown(0, family)]
+        $0.files[.lockdown(0, family)] = $0.files[.lockdown(1, family)]
+        $0.files[.lockdown(1, family)] = first
+      }
+    },
+    BundleAttack("a profile's families exchanged", .badSignature, "lockdown.0.ipv4.rules is not the signed one") {
+      try $0.lock()
+      let (ipv4, ipv6) = (BundleFile.lockdown(0, .ipv4), BundleFile.lockdown(0, .ipv6))
+      ($0.files[ipv4], $0.files[ipv6]) = ($0.files[ipv6], $0.files[ipv4])
+    },
+    BundleAttack("a profile over 256 KiB", .tooLarge, "lockdown.0.ipv4.rules has 262145 bytes, more than the 262144") {
+      try $0.lock()
+      $0.files[.lockdown(0, .ipv4)] = [UInt8](repeating: 0x20, count: (256 << 10) + 1)
+    },
+  ]
 
   private static let signedTexts: [BundleAttack] = [
     BundleAttack("signed: Windows line ends", .malformed, "byte 0x0d") { try $0.editSigned("\nserial", "\r\nserial") },

@@ -90,5 +90,11 @@ struct BundleScene {
     files = try ReleaseFixture.bundle(release, host: host, signers: [Self.anna], note: note)
   }
 
+  /// The same delivery with two lockdown profiles.
+  mutating func lock() throws {
+    let release = try ReleaseFixture.release(profiles: ["no-egress": 10, "isolate": 30])
+    files = try ReleaseFixture.bundle(release, signers: [Self.anna])
+  }
+
   mutating func flip(_ file: BundleFile, at index: Int) { files[file]![index] ^= 1 }
 }

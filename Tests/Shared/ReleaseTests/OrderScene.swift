@@ -84,9 +84,9 @@ struct OrderScene {
   }
 
   static func unlock(
-    epoch: UInt64 = 7, fleet: FleetID = ReleaseFixture.fleet, scope: LockScope? = nil
+    epoch: UInt64 = 7, fleet: FleetID = ReleaseFixture.fleet, scope: LockScope? = nil, issued: UTCTime = now
   ) throws -> UnlockOrder {
-    try UnlockOrder(terms: terms(epoch: epoch, fleet: fleet, scope: scope))
+    try UnlockOrder(terms: terms(epoch: epoch, fleet: fleet, scope: scope, issued: issued))
   }
 
   static func floor(after statement: [UInt8], kind: OrderKind = .lockdown, epoch: UInt64 = 6) -> EpochFloor {
@@ -118,7 +118,9 @@ struct OrderScene {
 
   func verify() throws(OrderProblem) -> VerifiedOrder {
     try OrderVerifier(allowedSigners: signers, thresholds: thresholds, fleet: fleet)
-      .verify(UnverifiedOrder(kind: kind, statement: statement, signatures: signatures), now: now, floor: floor)
+      .verify(
+        UnverifiedOrder(kind: kind, statement: statement, signatures: signatures), now: now, floor: floor,
+        inForce: lock?.order)
   }
 
   /// All a host asks before it acts.

@@ -116,6 +116,37 @@ import Testing
     #expect(try scene.obey() == .lock(ReleaseFixture.profile("isolate", rank: 30)))
   }
 
+  /// Otherwise a locked host whose clock is wrong could be opened by nobody but root.
+  @Test(arguments: [-86_401, -40 * 86_400, -1_700_000_000] as [Int64])
+  func anUnlockIsObeyedHoweverSlowTheClock(_ seconds: Int64) throws {
+    var scene = try OrderScene.unlocking()
+    scene.now = OrderScene.now + seconds
+    #expect(try scene.obey() == .lift)
+  }
+
+  @Test func anUnlockIssuedForAClockThatIsAheadIsObeyedByIt() throws {
+    var scene = try OrderScene.unlocking()
+    scene.now = OrderScene.now + 400 * 86_400
+    #expect(throws: OrderProblem.self) { try scene.obey() }
+    try scene.send(OrderScene.unlock(issued: scene.now), by: OrderScene.anna)
+    #expect(try scene.obey() == .lift)
+  }
+
+  @Test func theOrderThatLockedIsARepetitionWhateverWasHeardSince() throws {
+    var scene = try OrderScene()
+    scene.lock = try scene.lock(Epoch(7))
+    scene.floor = OrderScene.floor(after: [1], kind: .unlock, epoch: 9)
+    scene.now = OrderScene.now + 40 * 86_400
+    #expect(try scene.verify().isRepeat)
+    #expect(try scene.obey() == .inForce)
+    // Nothing else that is older.
+    try scene.send(OrderScene.lockdown(epoch: 8))
+    #expect(throws: OrderProblem.self) { try scene.verify() }
+    scene.lock = nil
+    try scene.send(OrderScene.lockdown(epoch: 7))
+    #expect(throws: OrderProblem.self) { try scene.verify() }
+  }
+
   @Test func theSameBytesAgainAreARepetitionHoweverLateAndWhateverEnded() throws {
     var scene = try OrderScene()
     scene.now = OrderScene.now + -1

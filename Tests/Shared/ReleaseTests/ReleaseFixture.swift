@@ -25,21 +25,29 @@ enum ReleaseFixture {
 
   static func manifest(
     _ host: String, serial: UInt64 = 42, fleet: FleetID = fleet, mode: Manifest.Mode = .exclusive, note: String = "",
-    labels: [String] = [], sources: [String] = []
+    labels: [String] = [], sources: [String] = [], profiles: [String: UInt16] = [:]
   ) throws(FormatProblem) -> Manifest {
     try Manifest(
       fleet: fleet, host: HostID(host)!, serial: Serial(serial), mode: mode, labels: labels, sources: sources,
       files: mode == .withdrawn
-        ? nil : rules(of: host, note).map { _, content in Manifest.File(describing: content) })
+        ? nil : rules(of: host, note).map { _, content in Manifest.File(describing: content) },
+      profiles: profiles.map { (name, rank) throws(FormatProblem) in
+        try ProfileEntry(
+          name: ProfileName(name)!, rank: LockRank(rank)!,
+          files: rules(of: name).map { _, content in Manifest.File(describing: content) })
+      })
   }
 
   static func release(
     hosts: [String] = ["h1", "h2", "h3", "h4", "h5"], serial: UInt64 = 42, fleet: FleetID = fleet,
-    expires: UTCTime = now + 7 * 86_400, mode: Manifest.Mode = .exclusive, note: String = ""
+    expires: UTCTime = now + 7 * 86_400, mode: Manifest.Mode = .exclusive, note: String = "",
+    profiles: [String: UInt16] = [:]
   ) throws -> BuiltRelease {
     try ReleaseBuilder.build(
       fleet: fleet, serial: Serial(serial), issued: now, expires: expires, reason: note.isEmpty ? "-" : note,
-      manifests: hosts.map { try manifest($0, serial: serial, fleet: fleet, mode: mode, note: note) })
+      manifests: hosts.map {
+        try manifest($0, serial: serial, fleet: fleet, mode: mode, note: note, profiles: profiles)
+      })
   }
 
   /// The whole bundle of one host.
@@ -47,9 +55,11 @@ enum ReleaseFixture {
     _ release: BuiltRelease, host: String = "h3", signers: [TestSigner], note: String = ""
   ) throws -> [BundleFile: [UInt8]] {
     let statement = release.statement.encode()
-    let isWithdrawn = release.hosts.contains { $0.manifest.host == HostID(host) && $0.manifest.mode == .withdrawn }
+    let manifest = release.hosts.first { $0.manifest.host == HostID(host) }?.manifest
+    let names = manifest?.profiles.map(\.name) ?? []
     return release.bundle(
-      for: HostID(host)!, rules: isWithdrawn ? nil : rules(of: host, note),
+      for: HostID(host)!, rules: manifest?.mode == .withdrawn ? nil : rules(of: host, note),
+      profiles: Dictionary(uniqueKeysWithValues: names.map { ($0, rules(of: $0.description)) }),
       signatures: try signers.map { try $0.sign(statement) })!
   }
 }

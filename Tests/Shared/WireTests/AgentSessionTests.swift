@@ -7,7 +7,7 @@ import Wire
   static func greeted() -> AgentSession {
     var session = AgentSession(hello: agentHello)
     _ = session.start()
-    _ = session.receive(.hello(version: 4))
+    _ = session.receive(.hello(version: 5))
     return session
   }
 
@@ -46,10 +46,10 @@ import Wire
   }
 
   static let anyOfEach: [ControllerMessage] = [
-    .hello(version: 4), .stage(transaction, [StagedFile(file: .manifest, size: 1)]), .data([1]),
+    .hello(version: 5), .stage(transaction, [StagedFile(file: .manifest, size: 1)]), .data([1]),
     .apply(transaction, manifest: digest, terms), .report(nonce), .text(TextRequest(family: .ipv4, side: .observed)),
     .goodbye, .confirm(confirmation), .cancel(transaction), .local(LocalOrder(deed: .safe, reason: "r")),
-    .watch(after: 0, seconds: 1),
+    .watch(after: 0, seconds: 1), .order(delivery),
   ]
 
   @Test(arguments: AgentPhase.allCases)
@@ -98,10 +98,10 @@ import Wire
     #expect(session.start() == [.send(.hello(agentHello))])
   }
 
-  @Test(arguments: [0, 1, 3, 5, .max] as [UInt16])
+  @Test(arguments: [0, 1, 4, 6, .max] as [UInt16])
   func `another version is refused by name`(version: UInt16) {
     var session = AgentSession(hello: agentHello)
-    let refusal = Refusal(code: .otherVersion, detail: "the other side speaks protocol \(version), this one 4")
+    let refusal = Refusal(code: .otherVersion, detail: "the other side speaks protocol \(version), this one 5")
     #expect(session.receive(.hello(version: version)) == [.send(.refused(refusal)), .close])
     #expect(session.phase == .closed)
   }
@@ -235,6 +235,26 @@ import Wire
     #expect(session.phase == .idle)
   }
 
+  @Test(arguments: [AgentPhase.idle, .staged, .rejected])
+  func `an order is handed on, and its answer names its nonce or is a refusal`(phase: AgentPhase) {
+    var session = Self.session(in: phase)
+    #expect(session.receive(.order(delivery)) == [.order(delivery)])
+    #expect(session.phase == .answering)
+    #expect(session.ordered(.success(obeyed)) == [.send(.obeyed(nonce, obeyed))])
+    #expect(session.phase == phase)
+    _ = session.receive(.order(delivery))
+    let refusal = Refusal(code: .olderEpoch, detail: "")
+    #expect(session.ordered(.failure(refusal)) == [.send(.refused(refusal))])
+    #expect(session.phase == phase)
+  }
+
+  @Test func `an order ends a watch, which is answered first`() {
+    var session = Self.session(in: .watching)
+    #expect(session.receive(.order(delivery)) == [.send(.changes(Changes(last: 3))), .order(delivery)])
+    #expect(session.ordered(.success(obeyed)) == [.send(.obeyed(nonce, obeyed))])
+    #expect(session.phase == .staged)
+  }
+
   @Test func `a second bundle takes the place of the first`() {
     var session = Self.staged()
     _ = session.receive(.stage(otherTransaction, [StagedFile(file: .manifest, size: 4)]))
@@ -300,6 +320,7 @@ import Wire
     #expect(session.applied(.success(.applied(change()))) == [])
     #expect(session.decided(.success(outcome())) == [])
     #expect(session.obeyed(.success("")) == [])
+    #expect(session.ordered(.success(obeyed)) == [])
     #expect(session.reported(.success(report())) == [])
     #expect(session.textReady(.success([])) == [])
     #expect(session.phase == .idle)

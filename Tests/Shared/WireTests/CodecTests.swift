@@ -42,7 +42,7 @@ import Wire
       if let message = try? AgentMessage(frame: mutant) {
         read += 1
         // A report of a format before is read, and written in today's.
-        if message.type == .report, payload.first == 0, (2...4).contains(payload[1]) { continue }
+        if message.type == .report, payload.first == 0, (2...6).contains(payload[1]) { continue }
         if Array(message.encode().dropFirst(5)) != payload { Issue.record("seed \(Self.seed), round \(round)") }
       }
     }
@@ -71,10 +71,10 @@ import Wire
     #expect(try ControllerMessage(frame: controller) == .hello(version: version))
     let agent = Frame(type: 129, payload: [0, number, 0xde, 0xad])
     #expect(throws: WireProblem.otherVersion(version)) { try AgentMessage(frame: agent) }
-    #expect("\(WireProblem.otherVersion(version))" == "the other side speaks protocol \(version), this one 4")
+    #expect("\(WireProblem.otherVersion(version))" == "the other side speaks protocol \(version), this one 5")
   }
 
-  @Test(arguments: [0, 13, 128, 139, 255] as [UInt8])
+  @Test(arguments: [0, 14, 128, 140, 255] as [UInt8])
   func `an unknown type is named`(type: UInt8) {
     #expect(throws: WireProblem.unknownType(type)) { try ControllerMessage(frame: Frame(type: type, payload: [])) }
     #expect(throws: WireProblem.unknownType(type)) { try AgentMessage(frame: Frame(type: type, payload: [])) }
@@ -103,6 +103,8 @@ import Wire
     ("a seventeenth signature", [StagedFile(file: .signature(16), size: 1)]),
     ("a manifest over 64 KiB", [StagedFile(file: .manifest, size: 64 << 10 + 1)]),
     ("rules over 8 MiB", [StagedFile(file: .rules(.ipv6), size: 8 << 20 + 1)]),
+    ("a profile over 256 KiB", [StagedFile(file: .lockdown(0, .ipv4), size: 256 << 10 + 1)]),
+    ("a ninth profile", [StagedFile(file: .lockdown(8, .ipv4), size: 1)]),
     ("a size of 4 GiB", [StagedFile(file: .rules(.ipv4), size: .max)]),
   ]
 
@@ -112,7 +114,10 @@ import Wire
     #expect(throws: WireProblem.self, "\(Self.tooMuch[index].0)") { try ControllerMessage(frame: frame) }
   }
 
-  @Test(arguments: [(7, 0), (0, 1), (2, 1), (3, 9), (4, 2), (5, 1), (6, 1), (255, 255)] as [(UInt8, UInt8)])
+  @Test(
+    arguments: [
+      (8, 0), (0, 1), (2, 1), (3, 9), (4, 2), (5, 1), (6, 1), (7, 16), (255, 255),
+    ] as [(UInt8, UInt8)])
   func `a file that does not exist is refused`(role: UInt8, index: UInt8) {
     let payload = transaction.bytes + [1, role, index, 0, 0, 0, 1]
     #expect(throws: WireProblem.malformed(.stage, .malformed(field: "role of file"))) {
@@ -139,7 +144,7 @@ import Wire
     #expect(try ControllerMessage(frame: Frame(type: 4, payload: payload)) == sent)
   }
 
-  @Test(arguments: [2, 255] as [UInt8])
+  @Test(arguments: [3, 255] as [UInt8])
   func `a byte that is none of its few values is refused`(byte: UInt8) {
     #expect(throws: WireProblem.malformed(.apply, .malformed(field: "manual confirmation"))) {
       try ControllerMessage(frame: Frame(type: 4, payload: transaction.bytes + digest.bytes + [0, 60, byte]))
@@ -234,11 +239,16 @@ import Wire
   }
 
   @Test func `stored reports of the formats before are read`() throws {
-    // Stores keep reports for years. Format 5 said nothing of what others have, nor of renewals.
+    // Stores keep reports for years. Format 6 said nothing of lockdowns, nor of what listens.
+    let lockdown = 1 + 1
     var old = report()
     old.degraded = "why"
-    let others = 1 + 1
-    var encoded = Array(old.encode().dropLast(others))
+    var encoded = Array(old.encode().dropLast(lockdown))
+    encoded[1] = 6
+    #expect(try Report(encoded: encoded) == old)
+    // Format 5 said nothing of what others have, nor of renewals.
+    let others = 1 + 1 + lockdown
+    encoded = Array(old.encode().dropLast(others))
     encoded[1] = 5
     #expect(try Report(encoded: encoded) == old)
     // Format 4 said neither where sshd listens nor whether there are leases.
@@ -311,7 +321,7 @@ import Wire
     #expect(try Report(encoded: sent.encode()).sshPorts == [])
     sent.sshPorts = Array(1...8)
     let bytes = sent.encode()
-    let start = bytes.count - 3 - 8 * 2
+    let start = bytes.count - 4 - 8 * 2
     for ports: [UInt8] in [[0, 0, 0, 2], [0, 2, 0, 2], [0, 2, 0, 1]] {
       var mutant = bytes
       mutant.replaceSubrange(start..<start + 4, with: ports)
@@ -375,6 +385,100 @@ import Wire
     }
     // What was read is written again without losing more.
     #expect(try Report(encoded: received.encode()) == received)
+  }
+
+  @Test func `a report of which everything is at its limit fits a frame`() throws {
+    let long = String(repeating: "x", count: 5000)
+    let chains = (0..<20_000).map { ChainDigest(table: "filter", chain: "chain-\($0)", digest: digest) }
+    var sent = report(chains: chains)
+    sent.host = HostID(String(repeating: "h", count: 63))!
+    sent.bootID = long
+    sent.agentVersion = long
+    sent.architecture = long
+    sent.kernel = long
+    sent.iptablesVersion = long
+    sent.lastFailure = LastFailure(serial: Serial(1), result: .failed, detail: long)
+    sent.localAct = LocalAct(deed: .safe, at: sent.time, reason: long)
+    sent.owners = ForeignOwner.allCases
+    sent.conflicts = Array(repeating: long, count: 99)
+    sent.degraded = long
+    sent.managementSource = long
+    sent.settings = Array(repeating: SettingReport(key: long, desired: long, observed: long), count: 200)
+    sent.sshPorts = Array(1...8)
+    let table = OthersReport.Table(
+      family: long, name: long, owner: .docker, isHooked: true, drops: true, digest: digest)
+    sent.others = OthersReport(
+      tables: Array(repeating: table, count: 70),
+      chains: ForeignOwner.allCases.flatMap { owner in
+        Family.allCases.map { OthersReport.Chains(family: $0, owner: owner, rules: 1, digest: digest) }
+      }, otherBackend: PerFamily(ipv4: digest, ipv6: digest), sets: Array(repeating: long, count: 99), problem: long)
+    sent.renewal = Renewal(from: long, to: long, at: sent.time)
+    var lock = lockReport
+    lock.principals = Array(repeating: long, count: 20)
+    lock.reason = long
+    lock.differences = PerFamily(ipv4: long, ipv6: long)
+    let profile = LockdownReport.Profile(
+      name: ProfileName(String(repeating: "p", count: 32))!, rank: LockRank(1)!, problem: long)
+    sent.lockdown = LockdownReport(
+      lock: lock, heard: Epoch(1), profiles: Array(repeating: profile, count: 9),
+      lastLift: LiftReport(epoch: Epoch(1), cause: .console(long), at: sent.time))
+    sent.listening = ListeningReport(
+      (1...300).map { ListeningReport.Socket(.tcp, [UInt8](repeating: 9, count: 16), port: $0)! })
+    let bytes = AgentMessage.report(sent).encode()
+    #expect(bytes.count - 4 <= WireLimit.frame)
+    let received = try Report(encoded: sent.encode())
+    #expect(received.lockdown?.lock?.principals.count == BundleFile.maximumSignatures)
+    #expect(received.lockdown?.profiles.count == WireLimit.profiles)
+    #expect(received.listening?.sockets.count == WireLimit.listening && received.listening?.omitted == 44)
+  }
+
+  @Test func `sockets are written in order and once, TCP first, and read only so`() throws {
+    func socket(_ transport: ListeningReport.Socket.Transport, _ port: UInt16, _ first: UInt8 = 0) throws
+      -> ListeningReport.Socket
+    { try #require(ListeningReport.Socket(transport, [first, 0, 0, 0], port: port)) }
+    let (udp, tcp, other) = (try socket(.udp, 53), try socket(.tcp, 443), try socket(.tcp, 443, 10))
+    var sent = report()
+    sent.listening = ListeningReport([udp, other, tcp, udp])
+    let read = try #require(try Report(encoded: sent.encode()).listening)
+    #expect(read.sockets == [tcp, other, udp] && read.omitted == 0)
+    #expect(tcp.isForAnyAddress && !other.isForAnyAddress)
+    let whole = sent.encode()
+    // Transport, port, family, address.
+    let size = 1 + 2 + 1 + 4
+    let (head, list) = (whole.dropLast(3 * size), whole.suffix(3 * size))
+    let parts = (0..<3).map { Array(list.dropFirst($0 * size).prefix(size)) }
+    let portless = [parts[0][0], 0, 0] + parts[0].dropFirst(3)
+    for wrong in [[1, 0, 2], [0, 0, 2], [0, 2, 1]].map({ $0.flatMap { parts[$0] } }) + [portless + parts[1] + parts[2]]
+    {
+      #expect(throws: WireProblem.malformedReport(.malformed(field: "socket"))) {
+        try Report(encoded: Array(head) + wrong)
+      }
+    }
+    let crowd = Array(head.dropLast(4)) + [0, 0, 1, 1] + list
+    #expect(
+      throws: WireProblem.malformedReport(.tooLong(field: "number of sockets", length: 257, limit: 256))
+    ) { try Report(encoded: crowd) }
+  }
+
+  @Test func `an order over its limits is refused, and a signature too many`() {
+    let head = nonce.bytes + [0]
+    func order(_ payload: [UInt8]) throws -> ControllerMessage {
+      try ControllerMessage(frame: Frame(type: 13, payload: head + payload))
+    }
+    let text = [UInt8](repeating: 65, count: WireLimit.order + 1)
+    #expect(
+      throws: WireProblem.malformed(.order, .tooLong(field: "order", length: 4097, limit: 4096))
+    ) { try order([0, 0, 0x10, 1] + text + [0]) }
+    #expect(throws: Never.self) { try order([0, 0, 0x10, 0] + text.dropLast() + [0]) }
+    #expect(
+      throws: WireProblem.malformed(.order, .tooLong(field: "number of signatures", length: 17, limit: 16))
+    ) { try order([0, 0, 0, 0, 17] + [UInt8](repeating: 0, count: 4 * 17)) }
+    #expect(
+      throws: WireProblem.malformed(.order, .tooLong(field: "signature", length: 4097, limit: 4096))
+    ) { try order([0, 0, 0, 0, 1, 0, 0, 0x10, 1] + text) }
+    #expect(throws: WireProblem.malformed(.order, .malformed(field: "kind of order"))) {
+      try ControllerMessage(frame: Frame(type: 13, payload: nonce.bytes + [2, 0, 0, 0, 0, 0]))
+    }
   }
 
   @Test func `a host's clock outside the format becomes the nearest time that is in it`() throws {

@@ -25,7 +25,7 @@ import Wire
   static let anyOfEach: [AgentMessage] = [
     .hello(agentHello), .staged(transaction, manifest: digest), .outcome(outcome()), .report(report()),
     .text(request, piece: [1], last: true), .refused(Refusal(code: .busy, detail: "")),
-    .applied(change()), .done("done"),
+    .applied(change()), .done("done"), .obeyed(nonce, obeyed),
   ]
 
   @Test(arguments: ControllerPhase.allCases)
@@ -44,7 +44,7 @@ import Wire
     var session = ControllerSession()
     let files = bundle()
     let manifest = Digest(of: files[.manifest]!)
-    #expect(session.hello() == .hello(version: 4))
+    #expect(session.hello() == .hello(version: 5))
     _ = Array(session.stage(transaction, files))
     _ = session.apply(transaction, manifest: manifest, terms)
     _ = session.report(nonce)
@@ -68,7 +68,7 @@ import Wire
     let ours = ChangeConfirmation(transaction: transaction, manifest: manifest, nonce: nonce)
     inbox += [controller.text(Self.request), controller.confirm(ours), controller.cancel(transaction)]
     inbox += [controller.local(LocalOrder(deed: .safe, reason: "r")), controller.observe()]
-    inbox += [controller.watch(after: 4, seconds: 9), controller.goodbye()]
+    inbox += [controller.watch(after: 4, seconds: 9), controller.order(delivery), controller.goodbye()]
     var events: [ControllerEvent] = []
     var actions = agent.start()
     while true {
@@ -85,6 +85,9 @@ import Wire
           actions += agent.decided(.success(outcome(manifest: manifest)))
         case .cancel: actions += agent.decided(.success(outcome(.reverted)))
         case .local: actions += agent.obeyed(.success("done"))
+        case .order(let order):
+          #expect(order == delivery)
+          actions += agent.ordered(.success(obeyed))
         case .report(let nonce): actions += agent.reported(.success(report(nonce: nonce)))
         case .text: actions += agent.textReady(.success(Array(repeating: 1, count: 300_000)))
         case .observe: actions += agent.observed(.success(Observations(observing: [.ipv6], entries: [])))
@@ -103,7 +106,7 @@ import Wire
         .hello(agentHello), .staged(transaction), .applied(change(manifest: manifest)), .report(report()),
         .text(Self.request, Array(repeating: 1, count: 300_000)), .outcome(outcome(manifest: manifest)),
         .outcome(outcome(.reverted)), .done("done"), .observations(Observations(observing: [.ipv6], entries: [])),
-        .changes(Changes(last: 5)),
+        .changes(Changes(last: 5)), .obeyed(obeyed),
       ])
     #expect(controller.isFinished && agent.phase == .closed)
   }
@@ -168,6 +171,10 @@ import Wire
     ),
     ("cancelled: another transaction", { _ = $0.cancel(otherTransaction) }, .outcome(outcome())),
     ("an outcome of a local order", { _ = $0.local(LocalOrder(deed: .safe, reason: "")) }, .outcome(outcome())),
+    (
+      "obeyed: another order", { _ = $0.order(delivery) },
+      .obeyed(Nonce(bytes: Array(repeating: 1, count: 32))!, obeyed)
+    ),
     ("done without an order", { _ = $0.cancel(transaction) }, .done("")),
     (
       "a later request's answer",

@@ -6,6 +6,7 @@ struct EnrolmentTests {
   static let request = EnrolmentRequest(
     host: HostID("web01.example.net")!, fleet: FleetID("shop")!, agent: Digest(of: Array("agent".utf8)),
     allowedSigners: Array("a@b namespaces=\"release@portcullis\" ssh-ed25519 AAAA\n".utf8),
+    thresholds: Array("portcullis-thresholds 1\nlockdown 2\nunlock 2\n".utf8),
     loginKeys: ["ssh-ed25519 AAAA one", "sk-ssh-ed25519@openssh.com AAAA two"])
 
   @Test func `a request comes out as it went in`() throws {

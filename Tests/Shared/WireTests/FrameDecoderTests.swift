@@ -29,7 +29,7 @@ import Wire
 
   @Test func `several frames in one piece come out one after the other`() throws {
     var decoder = FrameDecoder()
-    decoder.feed(ControllerMessage.hello(version: 4).encode() + ControllerMessage.goodbye.encode() + [0, 0])
+    decoder.feed(ControllerMessage.hello(version: 5).encode() + ControllerMessage.goodbye.encode() + [0, 0])
     #expect(try decoder.next()?.type == 1)
     #expect(try decoder.next()?.type == 7)
     #expect(try decoder.next() == nil)

@@ -9,7 +9,7 @@ import Wire
   static let digest32 = String(repeating: "c3", count: 32)
 
   static let fromController: [(ControllerMessage, [UInt8])] = [
-    (.hello(version: 4), hex(["length": "00000003", "type": "01", "version": "0004"])),
+    (.hello(version: 5), hex(["length": "00000003", "type": "01", "version": "0005"])),
     (
       .stage(
         transaction,
@@ -18,12 +18,14 @@ import Wire
           StagedFile(file: .manifest, size: 256), StagedFile(file: .proof, size: 71),
           StagedFile(file: .rules(.ipv4), size: 8 << 20), StagedFile(file: .rules(.ipv6), size: 1),
           StagedFile(file: .sets, size: 2), StagedFile(file: .sysctl, size: 3),
+          StagedFile(file: .lockdown(0, .ipv4), size: 4), StagedFile(file: .lockdown(7, .ipv6), size: 256 << 10),
         ]),
       hex([
-        "length": "00000042", "type": "02", "transaction": tx, "files": "08",
+        "length": "0000004e", "type": "02", "transaction": tx, "files": "0a",
         "statement": "00 00 00000009", "signature 3": "01 03 00000136", "manifest": "02 00 00000100",
         "proof": "03 00 00000047", "ipv4.rules": "04 00 00800000", "ipv6.rules": "04 01 00000001",
         "sets": "05 00 00000002", "sysctl": "06 00 00000003",
+        "lockdown.0.ipv4": "07 00 00000004", "lockdown.7.ipv6": "07 0f 00040000",
       ])
     ),
     (.data([1, 2, 3]), hex(["length": "00000004", "type": "03", "piece": "010203"])),
@@ -57,13 +59,24 @@ import Wire
       .local(LocalOrder(deed: .rollback, reason: "")),
       hex(["length": "00000006", "type": "0a", "deed": "01", "reason": "00000000"])
     ),
+    (
+      .local(LocalOrder(deed: .lift, reason: "")),
+      hex(["length": "00000006", "type": "0a", "deed": "02", "reason": "00000000"])
+    ),
+    (
+      .order(delivery),
+      hex([
+        "length": "00000035", "type": "0d", "nonce": nonce32, "kind": "01", "order": "00000003 010203",
+        "signatures": "02", "signature": "00000001 04", "other": "00000002 0506",
+      ])
+    ),
   ]
 
   static let fromAgent: [(AgentMessage, [UInt8])] = [
     (
       .hello(agentHello),
       hex([
-        "length": "0000001b", "type": "81", "version": "0004", "agent version": "00000005 302e312e30",
+        "length": "0000001b", "type": "81", "version": "0005", "agent version": "00000005 302e312e30",
         "host": "00000004 68303031", "fleet": "00000003 6c6162",
       ])
     ),
@@ -122,9 +135,21 @@ import Wire
             ], omittedTables: 7,
             chains: [OthersReport.Chains(family: .ipv6, owner: .ufw, rules: 8, digest: digest)],
             otherBackend: PerFamily(ipv4: digest, ipv6: nil), sets: ["s"], omittedSets: 9, problem: "p"),
-          renewal: Renewal(from: "a", to: "b", at: UTCTime(secondsSinceEpoch: 10)))),
+          renewal: Renewal(from: "a", to: "b", at: UTCTime(secondsSinceEpoch: 10)),
+          lockdown: LockdownReport(
+            lock: lockReport, heard: Epoch(9),
+            profiles: [
+              LockdownReport.Profile(name: ProfileName("p")!, rank: LockRank(30)!),
+              LockdownReport.Profile(name: ProfileName("q")!, rank: LockRank(1)!, problem: "n"),
+            ],
+            lastLift: LiftReport(epoch: Epoch(6), cause: .console("c"), at: UTCTime(secondsSinceEpoch: 11))),
+          listening: ListeningReport(
+            [
+              ListeningReport.Socket(.udp, [UInt8](repeating: 0, count: 16), port: 53)!,
+              ListeningReport.Socket(.tcp, [192, 0, 2, 1], port: 443)!,
+            ], omitted: 7))),
       hex([
-        "length": "000002e6", "type": "84", "format": "0006", "nonce": nonce32, "host": "00000001 68",
+        "length": "000003aa", "type": "84", "format": "0007", "nonce": nonce32, "host": "00000001 68",
         "fleet": "00000001 66", "time": "0000000000000001", "boot id": "00000001 62",
         "agent version": "00000001 76", "architecture": "00000001 61", "kernel": "00000001 6b", "backend": "01",
         "iptables version": "00000001 69", "committed follows": "01", "serial of commit": "0000000000000002",
@@ -152,7 +177,41 @@ import Wire
         "v4 other backend follows": "01", "v4 other backend": digest32, "v6 other backend follows": "00",
         "sets left out": "00000009", "foreign sets": "00000001", "foreign set": "00000001 73",
         "problem follows": "01", "problem": "00000001 70", "renewal follows": "01", "from": "00000001 61",
-        "to": "00000001 62", "time of renewal": "000000000000000a",
+        "to": "00000001 62", "time of renewal": "000000000000000a", "lockdown follows": "01", "lock follows": "01",
+        "epoch": "0000000000000007", "order": digest32, "profile": "00000007 69736f6c617465", "rank": "0102",
+        "signers": "00000002", "signer": "00000001 61", "other signer": "00000001 62", "reason of lock": "00000001 72",
+        "phase": "02", "since": "0000000000000003", "seconds follow": "01", "seconds left": "00000102",
+        "serial of profile": "0000000000000002", "v4 difference follows": "00", "v6 difference follows": "01",
+        "v6 difference": "00000001 77", "heard": "0000000000000009", "profiles": "00000002",
+        "first profile": "00000001 70", "its rank": "001e", "its problem follows": "00",
+        "second profile": "00000001 71", "second rank": "0001", "second problem follows": "01",
+        "second problem": "00000001 6e", "last lift follows": "01", "lifted epoch": "0000000000000006",
+        "cause of lift": "02", "reason of lift": "00000001 63", "time of lift": "000000000000000b",
+        "listening follows": "01", "sockets left out": "00000007", "sockets": "00000002", "transport": "06",
+        "port of socket": "01bb", "family of socket": "00", "address of socket": "c0000201",
+        "other transport": "11", "other socket's port": "0035", "its family": "01",
+        "its address": "00000000000000000000000000000000",
+      ])
+    ),
+    (
+      .obeyed(nonce, obeyed),
+      hex([
+        "length": "000000b1", "type": "8b", "nonce": nonce32, "epoch": "0000000000000007", "result": "00",
+        "lock follows": "01", "epoch of lock": "0000000000000007", "order": digest32,
+        "profile": "00000007 69736f6c617465", "rank": "0102", "signers": "00000002", "signer": "00000001 61",
+        "other signer": "00000001 62", "reason": "00000001 72", "phase": "02", "since": "0000000000000003",
+        "seconds follow": "01", "seconds left": "00000102", "serial": "0000000000000002",
+        "v4 difference follows": "00", "v6 difference follows": "01", "v6 difference": "00000001 77",
+        "connections cut": "00000009", "verify": "00000001", "journal": "00000002", "load": "00000003",
+        "cut": "00000004", "reread": "00000005", "warnings": "00000001", "warning": "00000001 77",
+      ])
+    ),
+    (
+      .obeyed(nonce, Obeyed(epoch: Epoch(8), result: .nothingToLift, lock: nil)),
+      hex([
+        "length": "00000047", "type": "8b", "nonce": nonce32, "epoch": "0000000000000008", "result": "03",
+        "lock follows": "00", "connections cut": "00000000", "times": String(repeating: "00", count: 20),
+        "warnings": "00000000",
       ])
     ),
     (

@@ -7,7 +7,7 @@ let otherTransaction = TransactionID(bytes: Array(repeating: 0xa2, count: 16))!
 let nonce = Nonce(bytes: Array(repeating: 0xb2, count: 32))!
 let digest = Digest(bytes: Array(repeating: 0xc3, count: 32))!
 let agentHello = AgentHello(
-  version: 4, agentVersion: "0.1.0", host: HostID("h001")!, fleet: FleetID("lab")!)
+  version: 5, agentVersion: "0.1.0", host: HostID("h001")!, fleet: FleetID("lab")!)
 
 let terms = ConfirmationTerms(seconds: 258, isManual: true)
 let confirmation = ChangeConfirmation(transaction: transaction, manifest: digest, nonce: nonce)
@@ -16,6 +16,18 @@ func change(manifest: Digest = digest, warnings: [String] = []) -> AppliedChange
   AppliedChange(
     transaction: transaction, manifest: manifest, nonce: nonce, millisecondsLeft: 58_000, warnings: warnings)
 }
+
+let delivery = OrderDelivery(
+  nonce: nonce, kind: .unlock, statement: [1, 2, 3], signatures: [[4], [5, 6]])
+
+let lockReport = LockReport(
+  epoch: Epoch(7), order: digest, profile: ProfileName("isolate")!, rank: LockRank(258)!, principals: ["a", "b"],
+  reason: "r", phase: .fallback, since: UTCTime(secondsSinceEpoch: 3), secondsLeft: 258, serial: Serial(2),
+  differences: PerFamily(ipv4: nil, ipv6: "w"))
+
+let obeyed = Obeyed(
+  epoch: Epoch(7), result: .locked, lock: lockReport, flowsCut: 9,
+  times: Obeyed.Times(verify: 1, journal: 2, load: 3, cut: 4, reread: 5), warnings: ["w"])
 
 func outcome(_ result: Outcome.Result = .committed, manifest: Digest = digest) -> Outcome {
   Outcome(transaction: transaction, result: result, serial: Serial(7), manifest: manifest, detail: "")
@@ -89,7 +101,7 @@ extension Random {
   mutating func stagedFiles() -> [StagedFile] {
     let files: [BundleFile] =
       [.statement, .manifest, .proof, .rules(.ipv4), .rules(.ipv6), .sets, .sysctl]
-      + (0..<BundleFile.maximumSignatures).map { .signature($0) }
+      + (0..<BundleFile.maximumSignatures).map { .signature($0) } + BundleFile.lockdowns
     return files.shuffled(using: &self).prefix(Int.random(in: 1...files.count, using: &self)).map {
       StagedFile(file: $0, size: .random(in: 1...$0.maximumSize, using: &self))
     }
@@ -100,11 +112,55 @@ extension Random {
       seconds: .random(in: ConfirmationTerms.allowed, using: &self), isManual: .random(using: &self))
   }
 
-  mutating func anyDeed() -> LocalOrder.Deed { Bool.random(using: &self) ? .safe : .rollback }
+  mutating func anyDeed() -> LocalOrder.Deed { [.safe, .rollback, .lift].randomElement(using: &self)! }
+
+  mutating func anyProfile() -> ProfileName { ProfileName(name(atMost: 32))! }
+  mutating func anyRank() -> LockRank { LockRank(UInt16.random(in: 0...1000, using: &self))! }
+  mutating func anyEpoch() -> Epoch { Epoch(.random(in: 0 ... .max, using: &self)) }
+
+  mutating func anyDelivery() -> OrderDelivery {
+    OrderDelivery(
+      nonce: Nonce(bytes: bytes(32))!, kind: OrderDelivery.Kind.allCases.randomElement(using: &self)!,
+      statement: bytes(.random(in: 0...300, using: &self)),
+      signatures: (0..<Int.random(in: 0...16, using: &self)).map { _ in bytes(.random(in: 0...30, using: &self)) })
+  }
+
+  mutating func anyLock() -> LockReport {
+    LockReport(
+      epoch: anyEpoch(), order: anyDigest(), profile: anyProfile(), rank: anyRank(),
+      principals: (0..<Int.random(in: 0...16, using: &self)).map { _ in text(atMost: WireLimit.principal) },
+      reason: text(atMost: WireLimit.reason), phase: LockReport.Phase.allCases.randomElement(using: &self)!,
+      since: anyTime(), secondsLeft: maybe { .random(in: 0 ... .max, using: &$0) }, serial: anySerial(),
+      differences: PerFamily(
+        ipv4: maybe { $0.text(atMost: WireLimit.reason) }, ipv6: maybe { $0.text(atMost: WireLimit.reason) }))
+  }
+
+  mutating func anyObeyed() -> Obeyed {
+    Obeyed(
+      epoch: anyEpoch(), result: Obeyed.Result.allCases.randomElement(using: &self)!, lock: maybe { $0.anyLock() },
+      flowsCut: .random(in: 0 ... .max, using: &self),
+      times: Obeyed.Times(verify: .random(in: 0 ... .max, using: &self), reread: 1),
+      warnings: (0..<Int.random(in: 0..<4, using: &self)).map { _ in text(atMost: WireLimit.warning) })
+  }
+
+  mutating func anyLockdown() -> LockdownReport {
+    LockdownReport(
+      lock: maybe { $0.anyLock() }, heard: anyEpoch(),
+      profiles: (0..<Int.random(in: 0...8, using: &self)).map { _ in
+        LockdownReport.Profile(
+          name: anyProfile(), rank: anyRank(), problem: maybe { $0.text(atMost: WireLimit.reason) })
+      },
+      lastLift: maybe {
+        LiftReport(
+          epoch: $0.anyEpoch(),
+          cause: [.order($0.anyEpoch()), .itself, .console($0.text(atMost: WireLimit.reason))]
+            .randomElement(using: &$0)!, at: $0.anyTime())
+      })
+  }
 
   mutating func controllerMessage() -> ControllerMessage {
-    switch Int.random(in: 0..<12, using: &self) {
-    case 0: .hello(version: 4)
+    switch Int.random(in: 0..<13, using: &self) {
+    case 0: .hello(version: 5)
     case 1: .stage(anyTransaction(), stagedFiles())
     case 2: .data(bytes(.random(in: 1...300, using: &self)))
     case 3: .apply(anyTransaction(), manifest: anyDigest(), anyTerms())
@@ -116,6 +172,7 @@ extension Random {
     case 7: .cancel(anyTransaction())
     case 8: .local(LocalOrder(deed: anyDeed(), reason: text(atMost: WireLimit.reason)))
     case 9: .observe
+    case 11: .order(anyDelivery())
     case 10: .watch(after: .random(in: 0 ... .max, using: &self), seconds: .random(in: 0...600, using: &self))
     default: .goodbye
     }
@@ -165,7 +222,17 @@ extension Random {
       others: maybe { $0.anyOthers() },
       renewal: maybe {
         Renewal(from: $0.text(atMost: WireLimit.programs), to: $0.text(atMost: WireLimit.programs), at: $0.anyTime())
-      })
+      },
+      lockdown: maybe { $0.anyLockdown() }, listening: maybe { $0.anyListening() })
+  }
+
+  mutating func anyListening() -> ListeningReport {
+    ListeningReport(
+      (0..<Int.random(in: 0..<5, using: &self)).map { _ in
+        ListeningReport.Socket(
+          ListeningReport.Socket.Transport.allCases.randomElement(using: &self)!, bytes(.random(using: &self) ? 4 : 16),
+          port: .random(in: 1...65_535, using: &self))!
+      }, omitted: .random(in: 0...9, using: &self))
   }
 
   mutating func anyOthers() -> OthersReport {
@@ -216,11 +283,12 @@ extension Random {
   }
 
   mutating func agentMessage() -> AgentMessage {
-    switch Int.random(in: 0..<10, using: &self) {
+    switch Int.random(in: 0..<11, using: &self) {
+    case 9: .obeyed(Nonce(bytes: bytes(32))!, anyObeyed())
     case 0:
       .hello(
         AgentHello(
-          version: 4, agentVersion: text(atMost: 64), host: HostID(name(atMost: 253))!,
+          version: 5, agentVersion: text(atMost: 64), host: HostID(name(atMost: 253))!,
           fleet: FleetID(name(atMost: 63))!))
     case 1: .staged(anyTransaction(), manifest: anyDigest())
     case 2:

@@ -8,6 +8,11 @@ struct Definitions: Sendable {
     self.common = common
   }
 
+  init(own: CommonFile, common: CommonFile) {
+    self.own = own
+    self.common = common
+  }
+
   func set(_ name: String) -> NamedSet? { own.sets[name] ?? common.sets[name] }
   func schedule(_ name: String) -> Schedule? { own.schedules[name] ?? common.schedules[name] }
 

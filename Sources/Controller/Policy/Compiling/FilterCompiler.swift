@@ -49,7 +49,7 @@ struct FilterCompiler {
       for text in texts[family] {
         var text = text
         if case .limit(let limit) = item.action {
-          text.modules += Self.hashlimit(limit, texts, family, in: "\(compiler.policy.name) \(hook.rawValue)")
+          text.modules += Self.hashlimit(limit, texts, family, in: "\(compiler.name) \(hook.rawValue)")
         }
         text.modules += suffix
         append(text, target: Self.target(item.action, family), family, item.location)
@@ -125,7 +125,7 @@ struct FilterCompiler {
     }
   }
 
-  private static func target(_ action: FilterItem.Action, _ family: Family) -> String {
+  static func target(_ action: FilterItem.Action, _ family: Family) -> String {
     switch action {
     case .accept: "ACCEPT"
     // A raw rule names its own.
@@ -143,7 +143,7 @@ struct FilterCompiler {
     }
   }
 
-  private static func limit(_ words: LogWords) -> String? {
+  static func limit(_ words: LogWords) -> String? {
     guard let rate = words.limit else { return nil }
     let burst = words.burst ?? min(defaultBurst, rate.largestBurst)
     // The default is not printed.

@@ -17,14 +17,19 @@ struct MatchCompiler {
     var module: String?
   }
 
-  let policy: PolicyFile
+  /// Of the policy.
+  let name: String
   let definitions: Definitions
   var resolver: AddressResolver
   var rulesLeft = Self.policyLimit
 
   init(_ policy: PolicyFile, common: CommonFile, facts: HostFacts, fleet: FleetAddresses, pins: NamePins) {
-    self.policy = policy
-    definitions = Definitions(policy, common: common)
+    self.init(named: policy.name, Definitions(policy, common: common), facts: facts, fleet: fleet, pins: pins)
+  }
+
+  init(named name: String, _ definitions: Definitions, facts: HostFacts, fleet: FleetAddresses, pins: NamePins) {
+    self.name = name
+    self.definitions = definitions
     resolver = AddressResolver(definitions: definitions, facts: facts, fleet: fleet, pins: pins)
   }
 
@@ -52,7 +57,9 @@ struct MatchCompiler {
           match.location,
           "the item would become \(count) \(family) rules, more than the \(Self.expansionLimit) allowed",
           hint: resolver.facts.lacksSets
-            ? "sets are spelled out in rules that stand alone: name prefixes, or let the agent apply the policy"
+            ? resolver.facts.isStandalone
+              ? "sets are spelled out in rules that stand alone: name prefixes, or let the agent apply the policy"
+              : "sets are spelled out here: name prefixes that hold their members"
             : "name prefixes, ranges of ports, or sets")
         continue
       }

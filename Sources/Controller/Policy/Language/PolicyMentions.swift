@@ -27,6 +27,11 @@ struct PolicyMentions: Sendable {
     for set in policy.sets.values { set.members.forEach { add($0) } }
   }
 
+  init(_ profile: ProfileFile) {
+    for match in profile.matches { add(match) }
+    for set in profile.definitions.sets.values { set.members.forEach { add($0) } }
+  }
+
   init(_ common: CommonFile) {
     for set in common.sets.values { set.members.forEach { add($0) } }
   }

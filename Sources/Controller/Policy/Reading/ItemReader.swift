@@ -116,7 +116,7 @@ enum ItemReader {
   }
 
   /// Packets that come in have no interface to leave by yet, and those of the host itself none to come by.
-  private static func check(
+  static func check(
     _ match: TrafficMatch, _ body: YAMLMapping, _ section: PolicyFile.Section, _ problems: inout Problems
   ) {
     let wrong: String? =
@@ -153,7 +153,7 @@ enum ItemReader {
     return rejection
   }
 
-  private static func log(_ body: YAMLMapping, _ problems: inout Problems) -> LogWords {
+  static func log(_ body: YAMLMapping, _ problems: inout Problems) -> LogWords {
     var words = LogWords()
     if let node = body["prefix"], let text = node.string(&problems) {
       if (1...29).contains(text.utf8.count), RuleWriting.isPlain(text) {

@@ -42,7 +42,7 @@ struct PolicyFileReader {
   mutating func read(_ root: YAMLNode) -> PolicyFile? {
     guard let top = root.mapping(allowing: Self.keys, &problems) else { return nil }
     readName(top)
-    let groups = readGroups(top)
+    let groups = Self.groups(top, &problems)
     let beside = BesideOthersReader.read(top, &problems)
     let definitions = DefinitionsReader.read(top, &problems)
     let closesIPv6 = readClosing(top)
@@ -79,7 +79,7 @@ struct PolicyFileReader {
     }
   }
 
-  private mutating func readGroups(_ top: YAMLMapping) -> [Located<String>] {
+  static func groups(_ top: YAMLMapping, _ problems: inout Problems) -> [Located<String>] {
     guard let node = top.required("applies_to", &problems) else { return [] }
     return OperandReader.each(node, "group", &problems, isNeeded: true) { node, problems in
       guard let text = node.string(&problems) else { return nil }

@@ -69,7 +69,7 @@ enum ItemSchema {
     }
   }
 
-  private static func match(_ keys: [String], required: [String] = [], to target: JSONText? = nil) -> JSONText {
+  static func match(_ keys: [String], required: [String] = [], to target: JSONText? = nil) -> JSONText {
     var needs: [(String, JSONText)] = []
     if keys.contains("strict") { needs.append(("strict", ["when"])) }
     if keys.contains("limit") { needs.append(("burst", ["limit"])) }
@@ -110,7 +110,7 @@ enum ItemSchema {
   }
 
   /// One verb and what it applies to.
-  private static func items(_ verbs: [(String, JSONText)]) -> JSONText {
+  static func items(_ verbs: [(String, JSONText)]) -> JSONText {
     Shapes.object(verbs).with([("minProperties", 1), ("maxProperties", 1)])
   }
 }

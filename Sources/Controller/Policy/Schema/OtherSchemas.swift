@@ -16,11 +16,18 @@ enum OtherSchemas {
 
   static var config: JSONText {
     let text = Shapes.text
+    let people = Shapes.number(1, 16)
     let span = Shapes.text(matching: "^[0-9]+[smhd]$")
     return Shapes.object(
       [
         ("fleet", text), ("inventory", Shapes.oneOrMany(text)), ("policies", text), ("state", text),
-        ("keys", Shapes.object([("allowed_signers", text), ("signing_key", text)])),
+        (
+          "keys",
+          Shapes.object([
+            ("allowed_signers", text), ("signing_key", text), ("lockdown_key", text), ("unlock_key", text),
+            ("thresholds", Shapes.object([("lockdown", people), ("unlock", people)])),
+          ])
+        ),
         ("ssh", Shapes.object([("identity", text), ("known_hosts", text), ("admin_identity", text)])),
         ("controllers", ["type": "array", "items": text]), ("release", Shapes.object([("valid_for", span)])),
         ("report", Shapes.object([("stale_after", span)])),

@@ -4,19 +4,26 @@ internal import Ruleset
 /// JSON Schemas (draft-07) of the files people write, for editors. They are made of the readers' own lists of keys, so
 /// that the two cannot disagree; what needs the inventory or other files is judged by `validate` alone.
 package enum FileSchema: String, CaseIterable, Sendable {
-  case policy, common, inventory, config
+  case policy, common, lockdown, inventory, config
 
   /// The modeline that editors with yaml-language-server look for, naming the file that `init` writes.
   package var modeline: String { "# yaml-language-server: $schema=\(path)" }
 
   /// Beside the fleet's configuration.
   package var fileName: String { "schemas/\(rawValue).json" }
-  private var path: String { self == .config ? fileName : "../\(fileName)" }
+  private var path: String {
+    switch self {
+    case .config: fileName
+    case .policy, .common, .inventory: "../\(fileName)"
+    case .lockdown: "../../\(fileName)"
+    }
+  }
 
   package var text: String {
     switch self {
     case .policy: PolicySchema.value.text
     case .common: PolicySchema.common.text
+    case .lockdown: LockdownSchema.value.text
     case .inventory: OtherSchemas.inventory.text
     case .config: OtherSchemas.config.text
     }
@@ -80,7 +87,7 @@ enum PolicySchema {
     return properties
   }
 
-  private static let definitions: [(String, JSONText)] = [
+  static let definitions: [(String, JSONText)] = [
     (
       "addresses",
       Shapes.oneOrMany(Shapes.text).with([
@@ -106,7 +113,7 @@ enum PolicySchema {
   private static let clock = "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
 
   /// By names of one's own.
-  private static func named(_ value: JSONText, besides taken: [String] = []) -> JSONText {
+  static func named(_ value: JSONText, besides taken: [String] = []) -> JSONText {
     let reserved = (DefinitionsReader.reserved.sorted() + taken).map { JSONText.string($0) }
     return JSONText.object([
       ("type", "object"),

@@ -60,7 +60,7 @@ package struct FlowPattern: Hashable, Sendable {
   }
 
   /// Nil for a rule that returns no TCP.
-  private static func pattern(_ rule: Rule, _ family: Family) -> FlowPattern? {
+  static func pattern(_ rule: Rule, _ family: Family) -> FlowPattern? {
     guard RuleShape(rule).target == .jump("RETURN"), let parts = rule.parts() else { return nil }
     var pattern = FlowPattern(family)
     for part in parts {

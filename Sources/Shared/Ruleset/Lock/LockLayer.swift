@@ -10,7 +10,7 @@ package struct LockLayer: Hashable, Sendable {
   package static let table = "mangle"
   /// In the order of their declaration.
   package static let hooked = ["INPUT", "FORWARD", "OUTPUT"]
-  private static let prefix = "PCLLOCK-"
+  static let prefix = "PCLLOCK-"
   private static let names = Set(hooked.map { prefix + $0 })
 
   package static func isOfLayer(_ chain: String) -> Bool { names.contains(chain) }
@@ -43,6 +43,18 @@ package struct LockLayer: Hashable, Sendable {
       }
       return RuleChain(name: Self.prefix + name, policy: nil, rules: rules)
     }
+  }
+
+  /// The text of a profile: whoever wrote or signed it, it is read by the strict grammar of rules before its shape is
+  /// looked at.
+  package init(parsing text: [UInt8], _ family: Family) throws(Refused) {
+    let profile: Ruleset
+    do throws(Diagnostics) {
+      profile = try Ruleset.parse(policy: text, file: "lockdown", family: family)
+    } catch {
+      throw Refused(error.all[0].message, line: error.all[0].location.line)
+    }
+    try self.init(profile, family)
   }
 
   // MARK: Texts
@@ -79,11 +91,11 @@ package struct LockLayer: Hashable, Sendable {
     var lines = chains.map { Array($0.declaration.utf8) }
     lines += calls.map(Self.deletion)
     for chain in chains { lines += chain.rules.map(\.text) }
-    if hooks { lines += Self.hooked.map { Array("-I \($0) 1 -j \(Self.prefix)\($0)".utf8) } }
+    if hooks { lines += Self.hooked.map(Self.insertion) }
     return Self.transaction(lines)
   }
 
-  private static func transaction(_ lines: [[UInt8]]) -> [UInt8] {
+  static func transaction(_ lines: [[UInt8]]) -> [UInt8] {
     let whole = [Array("*\(table)".utf8)] + lines + [Array("COMMIT".utf8)]
     return whole.reduce(into: []) { text, line in
       text += line
@@ -92,7 +104,9 @@ package struct LockLayer: Hashable, Sendable {
   }
 
   /// By its words, not its number: should somebody have been quicker it fails, rather than delete another rule.
-  private static func deletion(_ rule: Rule) -> [UInt8] { Array("-D".utf8) + rule.bytes.dropFirst(2) }
+  static func deletion(_ rule: Rule) -> [UInt8] { Array("-D".utf8) + rule.bytes.dropFirst(2) }
+
+  static func insertion(_ builtIn: String) -> [UInt8] { Array("-I \(builtIn) 1 -j \(prefix)\(builtIn)".utf8) }
 
   static func hook(of builtIn: String) -> Rule { Rule(text: Array("-A \(builtIn) -j \(prefix)\(builtIn)".utf8)) }
 

@@ -58,6 +58,12 @@ extension LockLayer {
     return stray.map { "chain \(SafeText.escape($0.name)) calls the lockdown too" }
   }
 
+  /// Whether no packet meets a rule of the layer. A chain that somebody's rule keeps alive may be left, empty.
+  package static func isGone(from saved: Ruleset) -> Bool {
+    let chains = (saved[table: table]?.chains ?? []).filter { isOfLayer($0.name) }
+    return chains.allSatisfy(\.rules.isEmpty) && (chains.isEmpty || calls(in: saved).allSatisfy { !$0.canBeFedBack })
+  }
+
   /// The rules outside of the layer that call one of its chains.
   static func calls(in saved: Ruleset) -> [Rule] {
     (saved[table: table]?.chains ?? []).filter { !isOfLayer($0.name) }.flatMap { $0.rules.filter(callsLayer) }

@@ -1,0 +1,151 @@
+internal import Core
+internal import Release
+internal import Ruleset
+internal import Wire
+
+// Performs the actions of the machine of locks, one after the other, and tells it how each went.
+
+extension HostAgent {
+  func perform(_ request: LockdownMachine.Request, _ run: inout LockRun) throws(Refusal) -> LockAnswer {
+    var machine = LockdownMachine(lock)
+    var action = machine.begin(request)
+    while true {
+      let start = bootClock.now()
+      var time: WritableKeyPath<Obeyed.Times, UInt32>?
+      var next: LockdownMachine.Action
+      switch action {
+      case .answer(let answer): return answer
+      case .refuse(let refusal): throw refusal
+      case .journal(let record):
+        time = \.journal
+        next = attempt(&machine, "write the journal", { try append(record) }, { $0.journalled() })
+        noteLock(record)
+      case .load(let side, let manner, let family, let attempt):
+        time = \.load
+        run.hasChanged = true
+        if family == .ipv6 { pause(before: attempt - 1) }
+        next = self.attempt(
+          &machine, "load the \(family) rules of the lockdown", { try loadLayer(side, manner, family) },
+          { $0.loaded() })
+      case .cutFlows(let side):
+        time = \.cut
+        do {
+          let count = try firewall.cutFlows(sparing: try requireLayers(side).patterns, within: Self.cutLimit)
+          next = machine.cut(count)
+        } catch {
+          next = machine.failed(Refusal("cut old connections", error))
+        }
+      case .reread(let side):
+        time = \.reread
+        do {
+          next = machine.matched(try rereadLayer(side))
+          noteRead(before: next)
+        } catch {
+          next = machine.failed(Refusal("read the lockdown back", error))
+        }
+      case .takeBack:
+        next = attempt(
+          &machine, "take the change that waited back",
+          { try takeBackWaiting(because: "a lockdown order arrived") }, { $0.tookBack() })
+      case .remove(let family, let attempt):
+        run.hasChanged = true
+        if family == .ipv6 { pause(before: attempt - 1) }
+        next = self.attempt(
+          &machine, "take the \(family) rules of the lockdown out", { try removeLayer(family) }, { $0.loaded() })
+      case .readGone:
+        do {
+          for family in Family.allCases { try requireGone(family) }
+          next = machine.gone(at: clock.now())
+        } catch {
+          next = machine.failed(Refusal("see that the lockdown is gone", error))
+        }
+      }
+      if let time { run.times[keyPath: time] &+= Self.microseconds(bootClock.now() - start) }
+      action = next
+    }
+  }
+
+  private func attempt(
+    _ machine: inout LockdownMachine, _ operation: String, _ effect: () throws -> Void,
+    _ done: (inout LockdownMachine) -> LockdownMachine.Action
+  ) -> LockdownMachine.Action {
+    do { try effect() } catch { return machine.failed(Refusal(operation, error)) }
+    return done(&machine)
+  }
+
+  private func requireLayers(_ side: LockdownMachine.Side) throws -> LockLayers {
+    guard let lock else { throw Reason("the journal knows no lockdown") }
+    return try layers(of: side, lock)
+  }
+
+  private func loadLayer(_ side: LockdownMachine.Side, _ manner: LockdownMachine.Manner, _ family: Family) throws {
+    beginToChange()
+    let layer = try requireLayers(side).layers[family]
+    if side == .builtIn, let lock, (try? orderedLayers(lock)) != nil { try requireReadable() }
+    switch manner {
+    case .first: try loadOfLayer(layer.first, family)
+    case .refill: try loadOfLayer(layer.refill, family)
+    case .mend: try mend(layer)
+    }
+  }
+
+  private func removeLayer(_ family: Family) throws {
+    beginToChange()
+    try takeOut(family)
+  }
+
+  /// What was printed of it, if that is what this side should be.
+  private func rereadLayer(_ side: LockdownMachine.Side) throws -> Expectation {
+    let wanted = try requireLayers(side)
+    let programs = try firewall.programs().description
+    let held = lock?.held.flatMap { $0.isBuiltIn == (side == .builtIn) ? $0.expectation : nil }
+    // Other programs may print the same in other words.
+    let known = [held, wanted.expected].compactMap(\.self).first { $0.programs == programs }
+    let digests = try PerFamily { family in
+      let layer = LockLayer.split(try layeredRuleset(family)).layer
+      if let words = wanted.layers[family].difference(layer) { throw Reason("\(family): \(words)") }
+      guard let expected = known?.digests[family], expected != layer.digest else { return layer.digest }
+      throw Reason("\(family): its rules are as many as were loaded, but not the same")
+    }
+    return Expectation(digests: digests, programs: programs)
+  }
+
+  func takeBackWaiting(because why: String) throws {
+    switch expire(because: why) {
+    case .failure(let refusal): throw refusal
+    case .success(let outcome):
+      if outcome.result == .failed { throw Reason(outcome.detail) }
+    case nil: break
+    }
+  }
+
+  // MARK: - What is remembered of it
+
+  /// Until it is read back nobody knows what there is.
+  private func beginToChange() {
+    lockMemory.retryAt = bootClock.now() + LockMemory.pause
+    lockMemory.isUnread = true
+  }
+
+  private func noteRead(before next: LockdownMachine.Action) {
+    lockMemory.isUnread = false
+    // What cannot be recorded is tried again.
+    if case .journal = next {
+      lockMemory.retryAt = bootClock.now() + LockMemory.pause
+    } else {
+      lockMemory.retryAt = nil
+    }
+  }
+
+  /// A record that is not durable changed nothing.
+  private func noteLock(_ record: JournalRecord) {
+    if case .lockdown(let new, _) = record, lock?.order == new.order {
+      lockMemory.isPlainBehind = true
+      lockMemory.unrecordedLift = nil
+    }
+    if case .locked(_, let held) = record, lock?.held == held { lockMemory.retryAt = nil }
+    if case .lifted = record, lock == nil {
+      lockMemory = LockMemory(isPlainBehind: true, profilesTried: lockMemory.profilesTried)
+    }
+  }
+}

@@ -1,0 +1,198 @@
+internal import Core
+internal import Inventory
+package import Operations
+package import Rollout
+internal import Wire
+
+/// What came of bringing an order to hosts; the text is folded over hosts that say the same.
+package struct BroadcastDocument: Document {
+  package static let kind = "Broadcast"
+
+  package struct Order: Encodable, Sendable {
+    let epoch: UInt64
+    /// lockdown, drill, unlock
+    let kind: String
+    @ExplicitNull var profile: String?
+    let issued: String
+    let arriveBy: String
+    @ExplicitNull var liftsAfterSeconds: UInt32?
+    let reason: String
+  }
+
+  package struct Host: Encodable, Sendable {
+    let name: String
+    /// verified, acknowledged, refused, unreachable, unsure, not-asked, waiting
+    let outcome: String
+    /// Of a refusal.
+    @ExplicitNull var code: String?
+    @ExplicitNull var detail: String?
+    /// What its agent said it did.
+    @ExplicitNull var result: String?
+    @ExplicitNull var flowsCut: UInt32?
+    let warnings: [String]
+
+    init(_ host: HostID, _ claim: OrderClaim) {
+      name = host.description
+      outcome = BroadcastDocument.word(claim)
+      var words: (code: String?, detail: String?)
+      switch claim {
+      case .waiting, .verified: break
+      case .unreachable(let why), .unsure(let why), .notAsked(let why), .acknowledged(_, let why): words.detail = why
+      case .refused(let refusal, let why): words = ("\(refusal)", why)
+      }
+      code = words.code
+      detail = words.detail
+      result = claim.obeyed.map { "\($0.result)" }
+      flowsCut = claim.obeyed?.flowsCut
+      warnings = claim.obeyed?.warnings.map { SafeText.escape($0) } ?? []
+    }
+  }
+
+  package struct Times: Encodable, Sendable {
+    let p50Milliseconds: Double
+    let p99Milliseconds: Double
+    let maxMilliseconds: Double
+
+    init(_ times: OrderTally.Times) {
+      p50Milliseconds = times.p50 / .milliseconds(1)
+      p99Milliseconds = times.p99 / .milliseconds(1)
+      maxMilliseconds = times.longest / .milliseconds(1)
+    }
+  }
+
+  let order: Order
+  /// By name.
+  let hosts: [Host]
+  let counts: [String: Int]
+  /// From the beginning to each host's answer; nil when nobody answered.
+  @ExplicitNull var times: Times?
+  let interrupted: Bool
+  private let isLate: Bool
+  private let line: String
+
+  private enum CodingKeys: CodingKey {
+    case order, hosts, counts, times, interrupted
+  }
+
+  /// - Parameter isLate: no host obeys any more that did not hear it before.
+  package init(_ sealed: SealedOrder, _ tally: OrderTally, isLate: Bool) {
+    order = Order(sealed)
+    hosts = tally.claims.sorted { $0.key < $1.key }.map { Host($0.key, $0.value) }
+    counts = Self.counts(tally.counts)
+    times = tally.times.map { Times($0) }
+    interrupted = tally.interrupted
+    self.isLate = isLate
+    line = Self.line(sealed, tally)
+  }
+
+  package var names: [String] { hosts.map(\.name) }
+  package var records: [any Encodable] { Records.each("order", [order]) + Records.each("host", hosts) }
+  package var summary: [String: Int] { counts }
+
+  // MARK: - Words
+
+  static func word(_ claim: OrderClaim) -> String {
+    switch claim {
+    case .waiting: "waiting"
+    case .unreachable: "unreachable"
+    case .unsure: "unsure"
+    case .refused: "refused"
+    case .acknowledged: "acknowledged"
+    case .verified: "verified"
+    case .notAsked: "not-asked"
+    }
+  }
+
+  private static func counts(_ counts: OrderTally.Counts) -> [String: Int] {
+    [
+      "acknowledged": counts.acknowledged, "verified": counts.verified, "refused": counts.refused,
+      "unreachable": counts.unreachable, "unsure": counts.unsure, "not_asked": counts.notAsked,
+      "waiting": counts.waiting,
+    ]
+  }
+
+  /// One line that counts, also while it is under way.
+  package static func line(_ order: SealedOrder, _ tally: OrderTally) -> String {
+    let counts = tally.counts
+    var parts: [String]
+    switch order.deed {
+    case .drill:
+      parts = ["drill \(order.epoch)", "would obey \(counts.verified) of \(tally.claims.count)"]
+    case .lock, .lift:
+      parts = ["order \(order.epoch)", "acknowledged \(counts.acknowledged)", "verified \(counts.verified)"]
+    }
+    for (word, count) in [
+      ("refused", counts.refused), ("unreachable", counts.unreachable), ("unsure", counts.unsure),
+      ("not asked", counts.notAsked), ("waiting", counts.waiting),
+    ] where count > 0 { parts.append("\(word) \(count)") }
+    if let times = tally.times {
+      parts.append(" p50 \(text(times.p50))  p99 \(text(times.p99))  max \(text(times.longest))")
+    }
+    if case .drill = order.deed { parts.append(" nothing was changed") }
+    return parts.joined(separator: "  ")
+  }
+
+  static func text(_ time: Duration) -> String {
+    let milliseconds = Int(time / .milliseconds(1))
+    guard milliseconds >= 1000 else { return "\(milliseconds) ms" }
+    return "\(milliseconds / 1000).\(milliseconds % 1000 / 100) s"
+  }
+
+  // MARK: - Text
+
+  private struct Outcome: Hashable {
+    let outcome: String
+    let code: String?
+  }
+
+  package func text(_ style: TextStyle) -> String {
+    var text = line + "\n"
+    let short = hosts.filter { $0.outcome != "verified" }
+    for group in Alike.fold(
+      short.map { ($0.name, Outcome(outcome: $0.outcome, code: $0.code), [$0.detail ?? ""]) }, style)
+    {
+      let words = [group.key.code, group.texts[0].isEmpty ? nil : SafeText.escape(group.texts[0])].compactMap(\.self)
+      let line =
+        "  \(group.key.outcome.padded(to: 13))" + ([Folding.fold(group.hosts)] + words).joined(separator: ": ")
+      text += Paint.bad.on(line, style) + "\n"
+    }
+    let warned = hosts.flatMap { host in host.warnings.map { (host.name, $0, [String]()) } }
+    for group in Alike.fold(warned, style) {
+      text += "  \("warning".padded(to: 13))\(Folding.fold(group.hosts)): \(group.key)\n"
+    }
+    return text + rest
+  }
+
+  /// Who is left, and what to do about it.
+  private var rest: String {
+    func of(_ outcomes: Set<String>) -> [String] { hosts.filter { outcomes.contains($0.outcome) }.map(\.name) }
+    let left = of(["waiting", "unreachable", "unsure", "not-asked"])
+    guard !left.isEmpty, order.kind != "drill" else { return "" }
+    let words = interrupted ? "interrupted: \(hosts.count - left.count) answered, \(left.count) to go. " : ""
+    guard isLate else {
+      return words + "Order \(order.epoch) may arrive until \(order.arriveBy): portcullis lockdown resume\n"
+    }
+    let late = of(["waiting", "unreachable", "not-asked"])
+    guard !late.isEmpty else { return words + "It may have reached them: portcullis lockdown resume\n" }
+    let fresh = order.kind == "unlock" ? "lift" : "start \(order.profile ?? "")"
+    return words + "Order \(order.epoch) had to arrive by \(order.arriveBy). "
+      + "They need a fresh one: portcullis lockdown \(fresh) -l '\(Folding.fold(late))'\n"
+  }
+}
+
+extension BroadcastDocument.Order {
+  init(_ order: SealedOrder) {
+    epoch = order.epoch.value
+    kind =
+      switch order.deed {
+      case .lock: "lockdown"
+      case .drill: "drill"
+      case .lift: "unlock"
+      }
+    profile = order.profile?.description
+    issued = order.issued.description
+    arriveBy = order.arriveBy.description
+    liftsAfterSeconds = order.liftsAfter
+    reason = order.reason
+  }
+}

@@ -1,0 +1,177 @@
+import ArgumentParser
+import Console
+import Core
+import Glibc
+import Inventory
+import Operations
+import Release
+import Rollout
+import Store
+
+/// How hosts are talked to while an order waits.
+struct ReachOptions: ParsableArguments {
+  @Option(help: "Hosts talked to at the same time")
+  var parallel: Int = 256
+
+  @Option(help: "Seconds for each try of one host")
+  var timeout: Int = 20
+
+  mutating func validate() throws {
+    guard (1...4096).contains(parallel) else { throw ValidationError("--parallel takes 1 to 4096") }
+    guard (1...3600).contains(timeout) else { throw ValidationError("--timeout takes 1 to 3600 seconds") }
+  }
+
+  var limits: ContactLimits { ContactLimits(parallel: parallel, timeout: .seconds(timeout)) }
+}
+
+/// For how long hosts that did not obey are tried again.
+struct PatienceOptions: ParsableArguments {
+  @Option(name: .customLong("for"), help: "Try hosts that did not obey again for so long: 90s, 30m or 2h")
+  var time = TimeSpan(argument: "30m")!
+}
+
+extension OrderOptions {
+  /// In seconds: how long an order may arrive when nothing is said.
+  static let arriveWithin: Int64 = 3600
+
+  static func check(arriveWithin: TimeSpan?) throws {
+    guard arriveWithin.map({ (60...OrderTerms.longestWay).contains($0.seconds) }) ?? true else {
+      throw ValidationError("--arrive-within takes 1m to 24h")
+    }
+  }
+}
+
+/// Who says yes to so many hosts: a person by typing their number, a script by naming it.
+struct HeadcountOptions: ParsableArguments {
+  @Option(help: "In place of typing it: exactly so many hosts are meant; wants --reason")
+  var confirmHosts: Int?
+
+  @Flag(help: "Never ask; what would need an answer is refused (5)")
+  var noInput = false
+
+  @Option(help: "Why, for the record, part of what is signed: printable ASCII, at most 512 characters")
+  var reason: String?
+
+  func validate() throws {
+    if confirmHosts != nil, reason == nil { throw ValidationError("--confirm-hosts needs a --reason") }
+  }
+
+  /// - Parameters:
+  ///   - word: what is typed before the number.
+  ///   - effect: what becomes of the hosts, in a sentence.
+  func require(_ word: String, hosts: Int, _ effect: String) throws {
+    let counted = hosts == 1 ? "1 host" : "\(hosts) hosts"
+    if let confirmHosts {
+      guard confirmHosts == hosts else {
+        throw Failure(
+          "\(word) \(counted)", because: Reason("--confirm-hosts says \(confirmHosts), and the pattern means \(hosts)"),
+          hint: "look who they are: portcullis hosts -l PATTERN", kind: .refused)
+      }
+      return
+    }
+    guard Terminal.isInteractive, !noInput else {
+      throw Failure(
+        "\(word) \(counted)", because: Reason("nobody is here to type it"),
+        hint: "--confirm-hosts \(hosts) --reason TEXT", kind: .refused)
+    }
+    Terminal.say("\(effect) Type: \(word) \(hosts)")
+    guard Terminal.ask("> ") == "\(word) \(hosts)" else {
+      throw Failure("\(word) \(counted)", because: Reason("it was not typed"), kind: .refused)
+    }
+  }
+}
+
+/// Brings an order to hosts, shows how it goes, and says what came of it.
+struct Broadcast {
+  let workspace: Workspace
+  let inventory: HostInventory
+  let reach: ReachOptions
+  let time: TimeSpan
+  let output: OutputOptions
+
+  /// An order that others have signed.
+  func armed(_ epoch: Epoch, _ kind: StoredOrder.Kind, _ store: FleetStore) async throws -> SealedOrder {
+    func refuse(_ why: String, _ hint: String, _ kind: Failure.Kind = .refused) -> Failure {
+      Failure("bring order \(epoch)", because: Reason(why), hint: hint, kind: kind)
+    }
+    guard let stored = try await store.order(epoch) else {
+      throw refuse("there is no such order", "'portcullis lockdown status' tells which are armed", .usage)
+    }
+    guard stored.kind == kind else {
+      throw refuse("it is no \(kind.rawValue) order", "it is a \(stored.kind.rawValue) order", .usage)
+    }
+    switch stored.state {
+    case .sent(let time): throw refuse("it was sent at \(time)", "portcullis lockdown resume \(epoch)")
+    case .stale(let later):
+      throw refuse("order \(later) was sent since, and hosts obey no earlier one", "make a fresh order")
+    case .armed: break
+    }
+    guard stored.signaturesMissing == 0 else { throw unsigned(stored) }
+    let order = try SealedOrder(stored)
+    guard workspace.clock.now() < order.arriveBy else {
+      throw refuse("it had to arrive by \(order.arriveBy)", "make a fresh order")
+    }
+    return order
+  }
+
+  private func unsigned(_ order: StoredOrder) -> Failure {
+    let verb =
+      switch order.kind {
+      case .lockdown: "start"
+      case .drill: "drill"
+      case .unlock: "lift"
+      }
+    return Failure(
+      "bring order \(order.epoch)",
+      because: Reason("\(order.signatures.count) of \(order.threshold) people have signed it"),
+      hint: "another person: 'portcullis lockdown sign \(order.epoch)'; then 'portcullis lockdown \(verb) --armed "
+        + "\(order.epoch)'", kind: .refused)
+  }
+
+  /// Signs an order, and brings it if nobody else has to sign.
+  func carryOut(
+    _ verb: String, _ draft: OrderDraft, to hosts: [InventoryHost], _ store: FleetStore
+  ) async throws -> Int32 {
+    try await workspace.audited(verb, hosts: draft.hosts, reason: draft.reason) {
+      let stored = try await OrderSigning(workspace, store).make(draft)
+      guard stored.signaturesMissing == 0 else {
+        Terminal.complain(unsigned(stored))
+        return ActionEnd(exitCode: ExitCode.refused.rawValue, order: stored.epoch)
+      }
+      return try await bring(try SealedOrder(stored), to: hosts, earlier: [:], store)
+    }
+  }
+
+  /// - Parameter verb: for the audit log.
+  func carryOut(
+    _ verb: String, _ order: SealedOrder, to hosts: [InventoryHost], earlier: [HostID: OrderClaim] = [:],
+    _ store: FleetStore
+  ) async throws -> Int32 {
+    try await workspace.audited(
+      verb, hosts: hosts.filter { order.isMeant(for: $0) }.map(\.id), reason: order.reason == "-" ? nil : order.reason
+    ) {
+      try await bring(order, to: hosts, earlier: earlier, store)
+    }
+  }
+
+  private func bring(
+    _ order: SealedOrder, to hosts: [InventoryHost], earlier: [HostID: OrderClaim], _ store: FleetStore
+  ) async throws -> ActionEnd {
+    let showsProgress = isatty(STDERR_FILENO) == 1 && output.output == .text
+    let sent = try await Broadcasting(workspace, limits: reach.limits, time: .seconds(time.seconds)).send(
+      order, to: hosts, of: inventory, earlier: earlier, store: store
+    ) { tally, _ in
+      if showsProgress { Terminal.progress(BroadcastDocument.line(order, tally)) }
+    }
+    if showsProgress { Terminal.progress("") }
+    try store.close()
+    try Terminal.print(BroadcastDocument(order, sent.tally, isLate: workspace.clock.now() >= order.arriveBy), output)
+    if let failure = sent.recordingFailure {
+      Terminal.complain(
+        Failure(
+          "record what hosts did", because: failure,
+          hint: "they are as shown; make room and run 'portcullis lockdown resume --all'"))
+    }
+    return ActionEnd(exitCode: sent.tally.exitCode(isDrill: order.isDrill).rawValue, order: order.epoch)
+  }
+}

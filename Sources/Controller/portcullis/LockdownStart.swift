@@ -1,0 +1,82 @@
+import ArgumentParser
+import Core
+import Inventory
+import Operations
+import Release
+import Store
+
+struct LockdownStart: FleetVerb {
+  static let configuration = CommandConfiguration(
+    commandName: "start", abstract: "Lock hosts with a profile that they have staged, and show who obeyed.",
+    discussion: """
+      Signs an order and brings it, or brings one that was armed before. Hosts that do not answer are tried again; \
+      Ctrl-C loses nothing, 'lockdown resume' goes on.
+      Example: portcullis lockdown start isolate -l 'web:&prod' --lifts-after 2h
+      """)
+
+  @Argument(help: "A lockdown profile: isolate")
+  var profile: ProfileName?
+
+  @Option(help: "Bring this armed order instead")
+  var armed: UInt64?
+
+  @Option(name: .shortAndLong, help: "Hosts and groups, as Ansible's patterns: 'web:&prod:!web7', 'web[01-20]'")
+  var limit: String?
+
+  @Option(help: "Each host opens again by itself after so long, of its running time: 2h (1m to 30d; default: never)")
+  var liftsAfter: TimeSpan?
+
+  @Option(help: "How long hosts may obey it: 1h (1m to 24h)")
+  var arriveWithin: TimeSpan?
+
+  @OptionGroup var headcount: HeadcountOptions
+  @OptionGroup var fleet: FleetOptions
+  @OptionGroup var patience: PatienceOptions
+  @OptionGroup var reach: ReachOptions
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    if armed == nil { _ = try named }
+    if armed != nil, profile != nil { throw ValidationError("an armed order names its profile itself") }
+    if armed != nil, limit != nil || liftsAfter != nil || arriveWithin != nil {
+      throw ValidationError("an armed order says for whom and how long; no flag can say otherwise")
+    }
+    try OrderOptions.check(liftsAfter: liftsAfter)
+    try OrderOptions.check(arriveWithin: arriveWithin)
+    if let reason = headcount.reason { try OrderOptions.check(reason: reason) }
+  }
+
+  func perform() async throws -> Int32 {
+    let workspace = try open()
+    let inventory = try readInventory(of: workspace)
+    let store = try workspace.store()
+    let sending = Broadcast(
+      workspace: workspace, inventory: inventory, reach: reach, time: patience.time, output: output)
+    if let armed {
+      let order = try await sending.armed(Epoch(armed), .lockdown, store)
+      let hosts = inventory.hosts.filter { order.isMeant(for: $0) }
+      try headcount.require("lockdown", hosts: hosts.count, effect(order.profile, hosts.count))
+      return try await sending.carryOut("lockdown start", order, to: hosts, store)
+    }
+    let pattern = limit ?? TargetOptions.all
+    let hosts = try inventory.hosts(matching: pattern)
+    let draft = OrderDraft(
+      .lockdown(try named, liftsAfter: liftsAfter.map { UInt32($0.seconds) }),
+      scope: try LockScope(pattern, of: inventory), hosts: hosts.map(\.id),
+      arriveWithin: arriveWithin?.seconds ?? OrderOptions.arriveWithin, reason: headcount.reason)
+    try headcount.require("lockdown", hosts: hosts.count, effect(profile, hosts.count))
+    return try await sending.carryOut("lockdown start", draft, to: hosts, store)
+  }
+
+  private var named: ProfileName {
+    get throws {
+      guard let profile else { throw ValidationError("say a profile, or --armed EPOCH") }
+      return profile
+    }
+  }
+
+  private func effect(_ profile: ProfileName?, _ hosts: Int) -> String {
+    let counted = hosts == 1 ? "1 host" : "\(hosts) hosts"
+    return "\(profile.map { "\($0) on " } ?? "")\(counted): nothing but what it keeps answers."
+  }
+}

@@ -1,0 +1,104 @@
+import AgentTestSupport
+import Core
+import Release
+import Ruleset
+import Testing
+import Wire
+
+@testable import Apply
+
+/// What cannot be loaded, or taken out, leaves a host locked.
+@Suite struct LockFailureTests {
+  @Test func `a profile that went bad on disk is the built-in one after a boot, which says so`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    scene.host.disk.tamper(try scene.profilePath(), [1])
+    // What was read stays in memory.
+    scene.host.firewall.kernel.ipv4["mangle"] = nil
+    scene.agent.checkLock()
+    #expect(try scene.holds("isolate"))
+    try scene.reboot()
+    #expect(scene.holdsBuiltIn)
+    let lock = try #require(try scene.agent.report(.random(), managementSource: "").lockdown?.lock)
+    #expect(lock.phase == .fallback && lock.differences == PerFamily(ipv4: nil, ipv6: nil))
+    // Once it is mended, the next start goes by it.
+    scene.host.disk.tamper(try scene.profilePath(), LockScene.rules("isolate", .ipv4))
+    try scene.restart()
+    #expect(try scene.holds("isolate"))
+    #expect(try scene.unlock(8).result == .lifted)
+  }
+
+  @Test func `a host on which nothing loads says that it is not locked yet, and goes on trying`() throws {
+    let scene = try LockScene()
+    // Each side three times in IPv6, and once in IPv4 alone.
+    scene.host.firewall.refusals = 8
+    let obeyed = try scene.lock(7)
+    #expect(obeyed.result == .locking && obeyed.lock?.phase == .locking)
+    #expect(scene.isOpen)
+    let due = try #require(scene.agent.lockDue)
+    #expect(due <= scene.host.boot.now() + .seconds(10))
+    scene.agent.lockTick()
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    #expect(try scene.holds("isolate"))
+    #expect(try scene.host.ledger().lock?.held != nil)
+    #expect(scene.agent.lockDue == nil)
+  }
+
+  @Test func `where IPv6 does not load, IPv4 is shut all the same`() throws {
+    let scene = try LockScene()
+    scene.host.firewall.poison = (.ipv6, "PCLLOCK-")
+    scene.host.firewall.poisonIsEmpty = true
+    scene.host.firewall.cuts = [3, 0]
+    let obeyed = try scene.lock(7, "storage")
+    #expect(obeyed.result == .locking && obeyed.flowsCut == 3)
+    #expect(obeyed.warnings.last?.contains("IPv4 alone is shut") == true)
+    for _ in 0..<2 {
+      #expect(try LockScene.layer("storage", .ipv4).difference(LockLayer.split(scene.kernel(.ipv4)).layer) == nil)
+      #expect(scene.layer.ipv6.isEmpty)
+      scene.host.pass(.seconds(10))
+      scene.agent.lockTick()
+    }
+    scene.host.firewall.poison = nil
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    #expect(try scene.holds("storage"))
+  }
+
+  @Test func `flows that cannot be cut are a warning`() throws {
+    let scene = try LockScene()
+    scene.host.firewall.cutProblem = FirewallProblem(
+      .unavailable, program: "ctnetlink", family: nil, words: "no conntrack")
+    let obeyed = try scene.lock(7)
+    #expect(obeyed.result == .locked && obeyed.warnings.first?.contains("no conntrack") == true)
+  }
+
+  @Test func `a lift that does not work leaves the lock`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    scene.host.firewall.poison = (.ipv4, "-X PCLLOCK-INPUT")
+    scene.host.firewall.poisonIsEmpty = true
+    let order = try SignedOrders.unlock(SignedOrders.terms(8))
+    #expect(throws: Refusal.self) { try scene.agent.obey(order, from: scene.host.connection()) }
+    #expect(try scene.holds("isolate"))
+    scene.host.firewall.poison = nil
+    // The same bytes lift it after all.
+    #expect(try scene.agent.obey(order, from: scene.host.connection()).result == .lifted)
+  }
+
+  @Test func `a repeated unlock lifts what a crash left locked`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    let order = try SignedOrders.unlock(SignedOrders.terms(8))
+    scene.host.faults.restart()
+    // Right after its first record is durable.
+    scene.host.faults.arm(.die(3))
+    _ = try? scene.agent.obey(order, from: scene.host.connection())
+    scene.host.faults.restart()
+    try scene.restart()
+    #expect(try scene.holds("isolate"))
+    #expect(try scene.host.ledger().epochFloor?.epoch == Epoch(8))
+    #expect(try scene.agent.obey(order, from: scene.host.connection()).result == .lifted)
+    #expect(try scene.agent.obey(order, from: scene.host.connection()).result == .nothingToLift)
+  }
+}

@@ -1,0 +1,89 @@
+import AgentTestSupport
+import Core
+import Ruleset
+import Testing
+import Wire
+
+@testable import Apply
+
+/// Table mangle with a rule in it that only nft can show: nothing is printed of it, and everything still loads.
+@Suite struct LockHiddenTests {
+  private static func scene(locked: Bool) throws -> LockScene {
+    let scene = try LockScene()
+    if locked { try scene.lock(7, "no-ingress") }
+    scene.host.firewall.append("-A INPUT -p tcp -j MARK --set-xmark 0x1/0xffffffff", to: "mangle", .ipv4)
+    scene.host.firewall.unspeakable = ["mangle"]
+    return scene
+  }
+
+  private static func calls(_ scene: LockScene) -> [Int] {
+    LockLayer.hooked.map { name in
+      scene.kernel(.ipv4)[table: "mangle"]?[chain: name]?.rules
+        .count { String(decoding: $0.bytes, as: UTF8.self) == "-A \(name) -j PCLLOCK-\(name)" } ?? 0
+    }
+  }
+
+  @Test func `a lift takes the layer out that nobody can read, and leaves the rest`() throws {
+    let scene = try Self.scene(locked: true)
+    for builtIn in LockLayer.hooked {
+      try scene.host.firewall.load(
+        RestoreText(LockLayer.hooking(builtIn), keepsOthers: true), into: .ipv4, within: .seconds(1))
+    }
+    #expect(try scene.unlock(8).result == .lifted)
+    #expect(scene.isOpen)
+    #expect(scene.beneath.ipv4.contains("--set-xmark"))
+    #expect(try scene.host.ledger().lock == nil)
+  }
+
+  @Test func `a lift is not said to be one as long as the kernel holds some of it`() throws {
+    let scene = try Self.scene(locked: true)
+    scene.host.firewall.poison = (.ipv4, "-F PCLLOCK-OUTPUT")
+    scene.host.firewall.poisonIsEmpty = true
+    #expect(throws: Refusal.self) { try scene.unlock(8) }
+    #expect(try scene.host.ledger().lock != nil)
+    #expect(Self.calls(scene) == [1, 1, 1])
+    scene.host.firewall.poison = nil
+    scene.host.firewall.hasNftables = false
+    #expect(throws: Refusal.self) { try scene.unlock(9) }
+    #expect(Self.calls(scene) == [1, 1, 1])
+  }
+
+  @Test func `a lock is loaded although nobody can read it, once, and is not said to be in force`() throws {
+    let scene = try Self.scene(locked: false)
+    let obeyed = try scene.lock(7, "no-ingress")
+    #expect(obeyed.result == .locking)
+    #expect(obeyed.warnings.contains { $0.contains("only nft can show") })
+    for _ in 0..<3 {
+      scene.host.pass(.seconds(10))
+      scene.agent.lockTick()
+    }
+    #expect(Self.calls(scene) == [1, 1, 1])
+    #expect(try scene.holds("no-ingress"))
+    scene.host.firewall.unspeakable = []
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    #expect(try scene.holds("no-ingress"))
+    #expect(try scene.host.ledger().lock?.held?.isBuiltIn == false)
+  }
+
+  @Test func `chains that went are there again although nobody can read them`() throws {
+    let scene = try Self.scene(locked: true)
+    scene.strip(.ipv4)
+    scene.agent.checkLock()
+    #expect(Self.calls(scene) == [1, 1, 1])
+    #expect(try scene.holds("no-ingress"))
+  }
+
+  @Test func `that nobody can read it is drift`() throws {
+    let scene = try Self.scene(locked: true)
+    let lock = try scene.agent.report(.random(), managementSource: "").lockdown?.lock
+    #expect(lock?.differences.ipv4?.contains("only nft can show") == true)
+    #expect(lock?.differences.ipv6 == nil)
+  }
+
+  @Test func `every table that only nft can show is found`() {
+    let printed =
+      "# Table `filter' is incompatible, use 'nft' tool.\n# Table `mangle' is incompatible, use 'nft' tool.\n"
+    #expect(HostAgent.unspeakableTables(Array(printed.utf8)) == ["filter", "mangle"])
+  }
+}

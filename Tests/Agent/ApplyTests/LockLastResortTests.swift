@@ -1,0 +1,210 @@
+import AgentTestSupport
+import Core
+import Release
+import Ruleset
+import Testing
+import Wire
+
+@testable import Apply
+
+/// Journals, disks and profiles that went bad: neither the lock nor the way out of it may be lost with them.
+@Suite struct LockLastResortTests {
+  private static func damageJournal(_ scene: LockScene) throws {
+    var journal = try #require(try scene.host.disk.read(Journal.fileName, atMost: 1 << 20))
+    journal[20] ^= 1
+    scene.host.disk.tamper(Journal.fileName, journal)
+  }
+
+  private static func plain(_ scene: LockScene) throws -> [String] {
+    try ["rules", "safe"].flatMap { folder in
+      try Family.allCases.map { family in
+        String(decoding: try scene.host.disk.read("\(folder)/\(family).rules", atMost: 1 << 20) ?? [], as: UTF8.self)
+      }
+    }
+  }
+
+  // MARK: The journal
+
+  @Test func `a boot without the journal loads the lock that the plain files hold, above the safe policy`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    scene.agent.lockTick()
+    try Self.damageJournal(scene)
+    scene.host.cutPower()
+    guard case .safePolicy(let why) = try scene.host.agent().restore() else {
+      Issue.record("the journal was read")
+      return
+    }
+    #expect(why.contains("the lockdown in the plain files is loaded"))
+    #expect(try scene.holds("isolate"))
+    #expect(scene.beneath.ipv4.contains("--dport 22 -j ACCEPT"))
+  }
+
+  @Test(arguments: ["*mangle\n:PCLLOCK-INPUT - [0:0]\n-A PCLLOCK-INPUT -j ACCEPT\nCOMMIT\n", ""])
+  func `what the plain files no longer say, or say wrongly, the built-in profile stands in for`(text: String) throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    scene.agent.lockTick()
+    scene.host.disk.tamper("safe/ipv4.rules", Array(text.utf8))
+    try Self.damageJournal(scene)
+    scene.host.cutPower()
+    _ = try scene.host.agent().restore()
+    let rules = BuiltInIsolate.ruleset(.ipv4, sources: [], sshPorts: [22])
+    #expect(try LockLayer(rules, .ipv4).difference(LockLayer.split(scene.kernel(.ipv4)).layer) == nil)
+    let ordered = try LockScene.layer("isolate", .ipv6)
+    #expect(ordered.difference(LockLayer.split(scene.kernel(.ipv6)).layer) == nil)
+  }
+
+  @Test func `a boot without the journal of a host that was not locked locks nothing`() throws {
+    let scene = try LockScene()
+    try Self.damageJournal(scene)
+    scene.host.cutPower()
+    _ = try scene.host.agent().restore()
+    #expect(scene.isOpen)
+  }
+
+  @Test func `root lifts without the journal, and for good`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    scene.agent.lockTick()
+    try Self.damageJournal(scene)
+    let console = try scene.host.agent()
+    #expect(throws: (any Error).self) { try console.recover() }
+    #expect(try console.obey(LocalOrder(deed: .lift, reason: "x")).contains("are taken out"))
+    #expect(scene.isOpen)
+    #expect(try Self.plain(scene).allSatisfy { !$0.contains("PCLLOCK") && $0.contains("COMMIT") })
+    #expect(try console.obey(LocalOrder(deed: .lift, reason: "x")).contains("nothing to lift"))
+    scene.host.cutPower()
+    _ = try scene.host.agent().restore()
+    #expect(scene.isOpen)
+  }
+
+  @Test func `chains that the journal does not know are taken out by an unlock, and by root`() throws {
+    let scene = try LockScene()
+    func leave() throws {
+      for family in Family.allCases {
+        try scene.host.firewall.load(
+          RestoreText(try LockScene.layer("isolate", family).first, keepsOthers: true), into: family,
+          within: .seconds(1))
+      }
+    }
+    try leave()
+    let obeyed = try scene.unlock(7)
+    #expect(obeyed.result == .lifted && obeyed.warnings.first?.contains("does not know") == true)
+    #expect(scene.isOpen)
+    #expect(try scene.unlock(8).result == .nothingToLift)
+    try leave()
+    #expect(try scene.agent.obey(LocalOrder(deed: .lift, reason: "x")).contains("are taken out"))
+    #expect(scene.isOpen)
+  }
+
+  // MARK: The disk
+
+  @Test func `root lifts on a full disk, which is recorded once there is room`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    scene.host.faults.breaks = "append journal"
+    let words = try scene.agent.obey(LocalOrder(deed: .lift, reason: "x"))
+    #expect(words.contains("could not be recorded") && words.contains("locks it again"))
+    #expect(scene.isOpen)
+    // Nothing that happens loads it again.
+    for _ in 0..<2 {
+      scene.host.pass(.seconds(10))
+      scene.agent.lockTick()
+      scene.agent.checkLock()
+    }
+    #expect(try scene.lock(7).result == .ended)
+    #expect(scene.isOpen)
+    scene.host.faults.breaks = nil
+    #expect(try scene.agent.obey(LocalOrder(deed: .safe, reason: "x")).contains("loaded"))
+    #expect(scene.isOpen)
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    #expect(scene.isOpen)
+    #expect(try scene.host.ledger().lock == nil && scene.host.ledger().lastLift?.cause == .console("x"))
+  }
+
+  @Test func `a lift that could not be recorded ends with the agent that did it`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    scene.host.faults.breaks = "append journal"
+    _ = try scene.agent.obey(LocalOrder(deed: .lift, reason: "x"))
+    try scene.restart()
+    #expect(try scene.holds("isolate"))
+  }
+
+  @Test func `a lift at the console leaves nothing of the lock in the plain files`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    scene.agent.lockTick()
+    #expect(try Self.plain(scene).allSatisfy { $0.contains("PCLLOCK") })
+    _ = try scene.host.recoveredAgent().obey(LocalOrder(deed: .lift, reason: "x"))
+    #expect(try Self.plain(scene).allSatisfy { !$0.contains("PCLLOCK") })
+  }
+
+  @Test func `what could not be recorded of a lock is, once there is room`() throws {
+    let scene = try LockScene()
+    scene.host.firewall.beforeSave = { firewall, _ in firewall.faults.breaks = "append journal" }
+    #expect(try scene.lock(7).result == .locked)
+    scene.host.firewall.beforeSave = nil
+    scene.host.faults.breaks = nil
+    #expect(try scene.host.ledger().lock?.held == nil)
+    scene.agent.lockTick()
+    #expect(scene.agent.lockDue != nil)
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    #expect(try scene.host.ledger().lock?.held != nil)
+    #expect(scene.agent.lockDue == nil)
+  }
+
+  // MARK: Profiles
+
+  @Test(arguments: [[1], nil] as [[UInt8]?], [0, 1])
+  func `a profile that went bad on disk takes no release down, and locks nothing`(content: [UInt8]?, index: Int) throws
+  {
+    let scene = try LockScene(applying: [LockScene.first, LockScene.second])
+    let path = try scene.profilePath(index)
+    if let content {
+      scene.host.disk.tamper(path, content)
+    } else {
+      try scene.host.disk.remove(path)
+      try scene.host.disk.sync(String(path.prefix(upTo: path.lastIndex(of: "/")!)))
+    }
+    scene.host.cutPower()
+    #expect(try scene.host.agent().restore() == .committed(Serial(8)))
+    try scene.restart()
+    let report = try scene.agent.report(.random(), managementSource: "")
+    #expect(report.degraded == nil)
+    #expect(report.families.ipv4.chains.contains { $0.table == "disk" })
+    #expect(report.lockdown?.profiles[index].problem != nil)
+    let refusal = #expect(throws: Refusal.self) { try scene.lock(7, LockScene.ranks[index].name) }
+    #expect(refusal?.code == (content == nil ? .profileMissing : .profileAltered))
+    // The same release, sent again, mends it.
+    #expect(try scene.apply(LockScene.second).result == .committed)
+    #expect(try scene.lock(8, LockScene.ranks[index].name).result == .locked)
+  }
+
+  @Test(arguments: Backend.allCases)
+  func `a layer that does not load keeps nothing from being loaded beneath`(backend: Backend) throws {
+    let scene = try LockScene(backend, applying: [LockScene.mangling])
+    let beneath = scene.beneath
+    let other = LockScene.bundle(11, ipv4: LockScene.mangle4.replacing("0x1/", with: "0x2/"), ipv6: LockScene.mangle4)
+    _ = try ConfirmTests.begin(scene.agent, other, .random(), from: scene.host.connection())
+    scene.host.firewall.poison = (.ipv4, "PCLLOCK-")
+    scene.host.firewall.poisonIsEmpty = true
+    #expect(try scene.lock(7).result == .locking)
+    #expect(scene.beneath == beneath)
+    #expect(try scene.host.ledger().open == nil)
+    try scene.restart()
+    #expect(try scene.agent.obey(LocalOrder(deed: .safe, reason: "x")).contains("is loaded"))
+    #expect(scene.beneath != beneath)
+    scene.host.cutPower()
+    _ = try scene.host.agent().restore()
+    try scene.restart()
+    #expect(try scene.host.ledger().lock != nil)
+    scene.host.firewall.poison = nil
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    #expect(try scene.holds("isolate"))
+  }
+}

@@ -1,0 +1,83 @@
+import Audit
+import Core
+import Testing
+import Wire
+
+private let host = HostID("web1")!
+private let isolate = ProfileName("isolate")!
+private let ours = Digest(of: Array("order 7".utf8))
+private let time = UTCTime("2026-11-22T02:11:10Z")!
+
+private func lock(
+  _ epoch: UInt64, _ order: Digest = ours, _ phase: LockReport.Phase = .locked, differing: String? = nil
+) -> LockReport {
+  LockReport(
+    epoch: Epoch(epoch), order: order, profile: isolate, rank: LockRank(30)!, principals: ["anna"], reason: "-",
+    phase: phase, since: time, secondsLeft: nil, serial: Serial(11), differences: PerFamily(ipv4: differing, ipv6: nil))
+}
+
+private func report(_ lock: LockReport?, heard: UInt64, lift: LiftReport? = nil) -> LockdownReport {
+  LockdownReport(lock: lock, heard: Epoch(heard), profiles: [], lastLift: lift)
+}
+
+private let locked = LockExpectation.locked(Epoch(7), order: ours)
+private let others = Digest(of: Array("another".utf8))
+
+struct LockStandingTests {
+  static let cases: [(report: LockdownReport, expected: LockExpectation, finding: String?)] = [
+    (report(nil, heard: 0), .open, nil),
+    (report(nil, heard: 8), .lifted(Epoch(8)), nil),
+    (report(lock(7), heard: 7), locked, nil),
+    (report(lock(7), heard: 7), .open, "locked by order 7, which this controller did not send"),
+    (report(lock(7), heard: 7), .lifted(Epoch(8)), "still locked by order 7: lift 8 has not reached it"),
+    (report(lock(9), heard: 9), .lifted(Epoch(8)), "locked by order 9, which this controller did not send"),
+    (report(lock(9, others), heard: 9), locked, "locked by order 9, which this controller did not send"),
+    (report(lock(5, others), heard: 5), locked, "locked by order 5: order 7 has not reached it"),
+    (report(lock(7, ours, .locking), heard: 7), locked, "locked in its journal, and nothing loads there yet"),
+    (
+      report(lock(7, ours, .fallback), heard: 7), locked,
+      "isolate does not load there: the built-in profile is in its place, which shuts more"
+    ),
+    (
+      report(lock(7, differing: "a rule is gone"), heard: 7), locked,
+      "its lockdown is not as it was loaded (ipv4: a rule is gone): 'portcullis lockdown resume --all' mends it"
+    ),
+    (report(nil, heard: 6), locked, "open: order 7 has not reached it"),
+    (report(nil, heard: 7), locked, "open, although it heard order 7"),
+    (report(nil, heard: 7, lift: LiftReport(epoch: Epoch(7), cause: .itself, at: time)), locked, nil),
+    (
+      report(nil, heard: 7, lift: LiftReport(epoch: Epoch(7), cause: .console("hdd"), at: time)), locked,
+      "root lifted order 7 at the console: hdd"
+    ),
+    (
+      report(nil, heard: 8, lift: LiftReport(epoch: Epoch(7), cause: .order(Epoch(8)), at: time)), locked,
+      "order 8 lifted it, which this controller did not send"
+    ),
+    (
+      report(nil, heard: 7, lift: LiftReport(epoch: Epoch(6), cause: .itself, at: time)), locked,
+      "open, although it heard order 7"
+    ),
+  ]
+
+  @Test(arguments: cases) func `what a host is under is compared with what it was ordered`(
+    report: LockdownReport, expected: LockExpectation, finding: String?
+  ) {
+    let standing = LockStanding(host, report, expected: expected)
+    #expect(standing.finding == finding)
+    #expect(standing.state == (report.lock == nil ? .open : .locked))
+  }
+
+  @Test func `an agent that says nothing of lockdowns is a finding`() {
+    let standing = LockStanding(host, nil, expected: .open)
+    #expect(standing.state == .unknown && standing.finding?.contains("enroll web1") == true)
+  }
+
+  @Test func `a profile that could not lock is unstaged`() {
+    var said = report(nil, heard: 0)
+    said.profiles = [
+      .init(name: isolate, rank: LockRank(30)!, problem: "its files are missing"),
+      .init(name: ProfileName("no-egress")!, rank: LockRank(10)!),
+    ]
+    #expect(LockStanding(host, said, expected: .open).unstaged.map(\.name) == [isolate])
+  }
+}

@@ -1,0 +1,315 @@
+import Core
+import Foundation
+import Glibc
+import Testing
+import Wire
+
+extension FleetSuite {
+  /// Lockdowns as operators order them: real hosts, real keys, real connections.
+  @Suite(.serialized, .timeLimit(.minutes(30))) struct LockdownOrders {
+    /// From another machine, in both families; a listener of the host's own must be there.
+    private func answers(_ lab: LockdownLab, _ host: String, from other: String) async throws -> [Bool] {
+      let number = Int(host.dropFirst())!
+      var heard: [Bool] = []
+      for address in LabAddress.both(number) {
+        heard.append(try await lab.lab.connects(other, address, LockdownLab.port))
+      }
+      return heard
+    }
+
+    @Test func anOrderLocksAllHostsAndALiftOpensThem() async throws {
+      try await LockdownLab.with("lockdown") { lab in
+        for host in LockdownLab.insiders {
+          try await lab.lab.listen(host, port: LockdownLab.port)
+          #expect(try await answers(lab, host, from: LockdownLab.outsider) == [true, true])
+        }
+        // Nothing is sent before somebody says for how many hosts.
+        let uncounted = try await lab.order("start", ["isolate", "-l", LockdownLab.pattern, "--no-input"])
+        #expect(uncounted.status == 5 && uncounted.err.contains("--confirm-hosts 3"), "\(uncounted)")
+        let miscounted = try await lab.order(
+          "start", ["isolate", "-l", LockdownLab.pattern, "--confirm-hosts", "4", "--reason", "x"])
+        #expect(miscounted.status == 5 && miscounted.err.contains("says 4") && miscounted.err.contains("means 3"))
+        #expect(try await lab.isLocked("h001") == false)
+
+        let before = try await lab.lab.state(of: "h001")
+        let drill = try await lab.order("drill", ["isolate", "-l", LockdownLab.pattern])
+        #expect(drill.status == 0, "\(drill)")
+        #expect(try lab.hosts("verified", in: drill) == Set(LockdownLab.insiders))
+        #expect(try await lab.lab.state(of: "h001") == before)
+
+        let started = try await lab.start("isolate")
+        #expect(started.status == 0, "\(started)")
+        #expect(try lab.hosts("verified", in: started) == Set(LockdownLab.insiders), "\(started)")
+        for host in LockdownLab.insiders {
+          #expect(try await lab.isLocked(host))
+          #expect(try await answers(lab, host, from: LockdownLab.outsider) == [false, false])
+        }
+        #expect(try await lab.isLocked(LockdownLab.outsider) == false)
+        // The controller's own way is open, and what is there is as ordered: no drift.
+        try await lab.lab.succeed("lockdown", "status")
+        try await lab.lab.succeed("drift", "-l", LockdownLab.pattern)
+
+        // The layer is judged by itself, and the same order mends it.
+        try await lab.lab.shell("h001", "iptables -t mangle -F PCLLOCK-INPUT")
+        #expect(try await lab.lab.portcullis("drift", "-l", "h001").status == 2)
+        let differs = try await lab.lab.portcullis("lockdown", "status")
+        #expect(differs.status == 2 && differs.out.contains("resume --all"), "\(differs)")
+        let mended = try await lab.order("resume", ["--all"])
+        #expect(mended.status == 0, "\(mended)")
+        try await lab.lab.succeed("drift", "-l", "h001")
+
+        // An apply goes on beneath it, and lifts nothing.
+        try lab.fleet.set(SafetyPolicy(port: 4002))
+        let applied = try await lab.fleet.apply()
+        #expect(applied.values.allSatisfy { $0["result"].text == "committed" }, "\(applied)")
+        for host in LockdownLab.insiders { #expect(try await lab.isLocked(host)) }
+
+        let lifted = try await lab.lift()
+        #expect(lifted.status == 0, "\(lifted)")
+        for host in LockdownLab.insiders { #expect(try await lab.isLocked(host) == false) }
+        // What was applied meanwhile holds.
+        #expect(try await answers(lab, "h001", from: LockdownLab.outsider) == [false, false])
+        try lab.fleet.set(SafetyPolicy(port: 4001))
+        _ = try await lab.fleet.apply()
+        #expect(try await answers(lab, "h001", from: LockdownLab.outsider) == [true, true])
+        let log = try await lab.lab.succeed("audit", "list").out
+        for verb in ["lockdown drill", "lockdown start", "lockdown resume", "lockdown lift"] {
+          #expect(log.contains(verb), "\(log)")
+        }
+      }
+    }
+
+    /// A payload byte a second after the order was obeyed is one too many, each way, in each family.
+    @Test func anOutsidersConnectionsEndWithinASecond() async throws {
+      try await LockdownLab.with("cutting") { lab in
+        let hosts = ["h001", "h002"]
+        for profile in LockdownLab.profiles {
+          let streams = LockdownStreams(fleet: lab)
+          try await streams.open(hosts, seconds: 20)
+          // The controller's own connection lives through it.
+          let own = try LiveConversation(with: "h001", of: lab.lab)
+          _ = try await own.hear(0)
+          let begun = Date().timeIntervalSince1970
+          let started = try await lab.start(profile)
+          let ended = Date().timeIntervalSince1970
+          #expect(started.status == 0, "\(started)")
+          try await Task.sleep(for: .seconds(4))
+          let heard = try await streams.lastHeard(hosts)
+          for (stream, last) in heard {
+            #expect(last >= begun - 1, "\(profile), \(stream): silent before the order")
+            #expect(last <= ended + 1, "\(profile), \(stream): heard \(last - ended) s after the order")
+          }
+          let nonce = Nonce.random()
+          try own.say(.report(nonce))
+          guard case .report(let report) = try await own.hear(1) else { Issue.record("no report"); continue }
+          #expect(report.lockdown?.lock?.profile.description == profile)
+          own.end()
+          let lifted = try await lab.lift()
+          #expect(lifted.status == 0, "\(lifted)")
+          // Streams that live on after the lift end by themselves.
+          try await Task.sleep(for: .seconds(max(0, 21 - (Date().timeIntervalSince1970 - begun))))
+        }
+      }
+    }
+
+    /// Ports in a scan's answer: a host that says anything at all of one is not filtered there.
+    private func scan(_ lab: LockdownLab, _ host: String, from machine: String) async throws -> [String: Set<String>] {
+      var heard: [String: Set<String>] = [:]
+      for address in LabAddress.both(Int(host.dropFirst())!) {
+        let family = address.contains(":") ? ["-6"] : []
+        let scanned = try await Command.run(
+          Machine.portcullis,
+          ["lab", "exec", machine, "--dir", lab.lab.folder, "--", "/usr/bin/nmap"] + family + [
+            "-Pn", "-n", "-sS", "-sU", "-p", "T:1-1024,4001,8080,U:53,67,68,123,161", "--max-retries", "1", "-T5",
+            "-oG", "-", address,
+          ], in: lab.lab.folder, timeout: 280)
+        try #require(scanned.status == 0, "\(scanned)")
+        let ports = scanned.out.split(separator: "\n").filter { $0.contains("Ports: ") }.flatMap { line in
+          line.split(separator: "\t").first { $0.hasPrefix("Ports: ") }?.dropFirst(7).split(separator: ",") ?? []
+        }
+        heard[address] = Set(
+          ports.map { $0.trimmingCharacters(in: .whitespaces) }
+            .filter { !$0.contains("/filtered/") && !$0.contains("/open|filtered/") }
+            .map { $0.split(separator: "/").prefix(3).joined(separator: "/") })
+        let pinged = try await lab.lab.exec(
+          machine, "/bin/ping", "-c", "2", "-W", "1", address)
+        if pinged.status == 0 { heard[address]?.insert("ping") }
+      }
+      return heard
+    }
+
+    @Test(.enabled(if: access("/usr/bin/nmap", X_OK) == 0, "needs nmap"))
+    func aScanOfALockedHostFindsManagementsWayAndForManagementOnly() async throws {
+      let many = Safety.count("PORTCULLIS_SCANNED_HOSTS", 2)
+      try await LockdownLab.with("scanned") { lab in
+        let hosts = Array(LockdownLab.insiders.prefix(many))
+        for host in hosts { try await lab.lab.listen(host, port: LockdownLab.port) }
+        for (_, heard) in try await scan(lab, hosts[0], from: LockdownLab.outsider) {
+          #expect(heard.contains("4001/open/tcp"), "\(heard)")
+        }
+        let started = try await lab.start("isolate")
+        #expect(started.status == 0, "\(started)")
+        for host in hosts {
+          for (address, heard) in try await scan(lab, host, from: LockdownLab.outsider) {
+            #expect(heard.isEmpty, "\(address) answers an outsider: \(heard)")
+          }
+          for (address, heard) in try await scan(lab, host, from: "controller") {
+            // Echoes pass the lockdown, and in IPv4 not the policy beneath.
+            let wanted: Set = address.contains(":") ? ["22/open/tcp", "ping"] : ["22/open/tcp"]
+            #expect(heard == wanted, "\(address) answers management: \(heard)")
+          }
+        }
+      }
+    }
+
+    @Test func aBadOrderIsRefusedWithItsOwnCodeAndOthersAreNotDelayed() async throws {
+      try await LockdownLab.with("replays") { lab in
+        let host = "h001"
+        func code(_ order: CraftedOrder) async throws -> Refusal.Code? {
+          let answer = try await lab.lab.bring(order, to: host)
+          #expect(answer.obeyed.isEmpty, "\(answer.obeyed)")
+          return answer.refusals.first?.code
+        }
+        let drill = try await CraftedOrder.lockdown(lab.lab, epoch: 3, isDrill: true)
+        #expect(try await lab.lab.bring(drill, to: host).obeyed.first?.result == .drilled)
+        // The same bytes are a drill for ever, and pass for nothing else.
+        #expect(try await code(drill.posing(as: .unlock)) == .otherNamespace)
+        #expect(try await lab.isLocked(host) == false)
+
+        let first = try await CraftedOrder.lockdown(lab.lab, epoch: 3)
+        #expect(try await lab.lab.bring(first, to: host).obeyed.first?.result == .locked)
+        #expect(try await code(try await CraftedOrder.lockdown(lab.lab, epoch: 2)) == .olderEpoch)
+        #expect(
+          try await code(try await CraftedOrder.lockdown(lab.lab, epoch: 3, profile: "no-egress"))
+            == .equalEpochOtherBytes)
+        #expect(
+          try await code(try await CraftedOrder.lockdown(lab.lab, epoch: 4, profile: "no-egress")) == .wouldLoosen)
+        #expect(try await code(try await CraftedOrder.lockdown(lab.lab, epoch: 4, fleet: "other")) == .otherFleet)
+        #expect(try await code(try await CraftedOrder.lockdown(lab.lab, epoch: 4 + 1 << 21)) == .epochTooFarAhead)
+        #expect(
+          try await code(try await CraftedOrder.lockdown(lab.lab, epoch: 4, profile: "nothing")) == .unknownProfile)
+        #expect(try await code(try await CraftedOrder.lockdown(lab.lab, epoch: 4, any: [])) == .emptyScope)
+        #expect(try await code(try await CraftedOrder.lockdown(lab.lab, epoch: 4, namespace: nil)) == .unsigned)
+        #expect(
+          try await code(try await CraftedOrder.lockdown(lab.lab, epoch: 4, issued: -900, arrivesWithin: 600))
+            == .orderExpired)
+        let year: Int64 = 365 * 86_400
+        #expect(
+          try await code(try await CraftedOrder.lockdown(lab.lab, epoch: 4, issued: 10 * year)) == .clockOff)
+        #expect(try await lab.isLocked(host))
+
+        let unlock = try await CraftedOrder.unlock(lab.lab, epoch: 4)
+        #expect(try await lab.lab.bring(unlock, to: host).obeyed.first?.result == .lifted)
+        // After a lift the old order is only an old order.
+        #expect(try await code(first) == .olderEpoch)
+        #expect(try await lab.lab.bring(drill, to: host).obeyed.isEmpty)
+        #expect(try await lab.isLocked(host) == false)
+
+        // Shown per host: h001's profile is damaged, the others obey.
+        try await lab.lab.shell(host, "echo '# x' >> /var/lib/portcullis/committed/lockdown.0.ipv4.rules")
+        // Their reports tell which orders they heard, so that ours are later.
+        _ = try await lab.lab.portcullis("status", "--refresh")
+        let mixed = try await lab.start("isolate")
+        #expect(mixed.status == 3, "\(mixed)")
+        #expect(try JSON(mixed).hosts[host]?["code"].text == "profileAltered", "\(mixed)")
+        #expect(try lab.hosts("verified", in: mixed) == ["h002", "h003"], "\(mixed)")
+      }
+    }
+
+    @Test func aHostThatReturnsObeysAndAKilledControllerGoesOn() async throws {
+      try await LockdownLab.with("returning") { lab in
+        try await lab.link("h002", "down")
+        async let running = lab.start("isolate", ["--for", "120s", "--timeout", "5"], timeout: 150)
+        try await Task.sleep(for: .seconds(8))
+        try await lab.boot("h002")
+        let started = try await running
+        #expect(started.status == 0, "\(started)")
+        #expect(try await lab.isLocked("h002"))
+        let lifted = try await lab.lift()
+        #expect(lifted.status == 0, "\(lifted)")
+
+        try await lab.link("h003", "down")
+        let pid = "\(try Machine.scratch())/pid-\(UInt32.random(in: .min ... .max))"
+        let command =
+          "echo $$ > '\(pid)'; exec '\(Machine.portcullis)' lockdown start isolate -l '\(LockdownLab.pattern)' "
+          + "--confirm-hosts 3 --reason x --timeout 5"
+        async let killed = Command.run("/bin/sh", ["-c", command], in: lab.lab.folder, timeout: 60)
+        var waited = 0
+        while waited < 40 {
+          if try await lab.isLocked("h001"), try await lab.isLocked("h002") { break }
+          waited += 1
+          try await Task.sleep(for: .milliseconds(500))
+        }
+        // Each answer is on the disk as soon as it is shown.
+        try await Task.sleep(for: .seconds(1))
+        let process = try #require(pid_t(try text(of: pid).trimmingCharacters(in: .whitespacesAndNewlines)))
+        #expect(kill(process, SIGKILL) == 0)
+        #expect(try await killed.status == 137)
+        try await lab.boot("h003")
+        let resumed = try await lab.order("resume", [])
+        #expect(resumed.status == 0, "\(resumed)")
+        #expect(try lab.hosts("verified", in: resumed) == ["h003"], "\(resumed)")
+        #expect(try await lab.isLocked("h003"))
+        let again = try await lab.order("resume", [])
+        #expect(again.status == 0 && again.err.contains("every host obeyed"), "\(again)")
+
+        // One that waits for an unreachable host is interrupted, and says how to go on.
+        try await lab.link("h003", "down")
+        let interrupted = try await Command.run(
+          "/usr/bin/timeout",
+          [
+            "--preserve-status", "--signal=INT", "8", Machine.portcullis, "lockdown", "resume", "--all", "--timeout",
+            "3",
+          ], in: lab.lab.folder
+        )
+        #expect(interrupted.status == 130 && interrupted.out.contains("portcullis lockdown resume"), "\(interrupted)")
+        #expect(interrupted.out.contains("interrupted: 2 answered, 1 to go"), "\(interrupted)")
+      }
+    }
+
+    @Test func twoPeopleSignAndOneWithTwoKeysIsOnePerson() async throws {
+      try await LockdownLab.with("signed") { lab in
+        let bob = try await CraftedBundle.newKey("bob")
+        let another = try await CraftedBundle.newKey("another")
+        let signers = try text(of: lab.lab.path("keys/allowed_signers"))
+        let first = try #require(signers.split(separator: "\n").first { $0.contains("lockdown@portcullis") })
+        let anna = try #require(first.split(separator: " ").first)
+        let only = "namespaces=\"lockdown@portcullis\""
+        try write(
+          signers + "bob@example.net \(only) \(bob.publicKey)\n\(anna) \(only) \(another.publicKey)\n",
+          to: lab.lab.path("keys/two"))
+        try write(
+          try text(of: lab.lab.path("portcullis.yaml")).replacingOccurrences(
+            of: "keys/allowed_signers", with: "keys/two\n  thresholds: { lockdown: 2, unlock: 1 }"),
+          to: lab.lab.path("two.yaml"))
+        let two = ["--config", lab.lab.path("two.yaml")]
+        try await Command.succeed(
+          Machine.portcullis, ["enroll"] + LockdownLab.insiders + two, in: lab.lab.folder, timeout: 120)
+
+        let started = try await lab.start("isolate", two)
+        #expect(started.status == 5 && started.err.contains("1 of 2 people have signed it"), "\(started)")
+        let status = try await Command.run(
+          Machine.portcullis, ["lockdown", "status", "-o", "json"] + two, in: lab.lab.folder)
+        let epoch = try #require(try JSON(status)["armed"].list.first?["epoch"].number, "\(status)")
+        func sign(_ key: String) async throws -> Finished {
+          try await Command.run(
+            Machine.portcullis, ["lockdown", "sign", "\(epoch)", "--key", key] + two, in: lab.lab.folder)
+        }
+        let counted = ["--armed", "\(epoch)", "--confirm-hosts", "3", "--reason", "x"] + two
+        #expect(try await lab.order("start", counted).status == 5)
+        #expect(try await sign(another.path).status == 5)
+        // The hosts count, too.
+        let alone = try await lab.lab.bring(
+          try await CraftedOrder.lockdown(lab.lab, epoch: UInt64(epoch) + 1), to: "h001")
+        #expect(alone.refusals.first?.code == .tooFewPrincipals, "\(alone.messages)")
+        let signed = try await sign(bob.path)
+        #expect(signed.status == 0, "\(signed)")
+        let brought = try await lab.order("start", counted)
+        #expect(brought.status == 0, "\(brought)")
+        #expect(try lab.hosts("verified", in: brought) == Set(LockdownLab.insiders))
+        let lifted = try await lab.lift()
+        #expect(lifted.status == 0, "\(lifted)")
+      }
+    }
+  }
+}

@@ -1,0 +1,12 @@
+#!/bin/bash
+# Orders, lifts, applies, crashes, power cuts and tampering in any order, RUNS times (10,000): after each step the host has to be
+# as the orders that it accepted explain. Prints how many there were and the seed; PORTCULLIS_SEED repeats a run.
+set -euo pipefail
+swift=${1:-swift}
+# The test has eight by itself.
+export PORTCULLIS_FUZZ=$(((${RUNS:-10000} + 7) / 8))
+# Optimised; tests reach into modules, which needs the flag.
+build=(-c release -Xswiftc -enable-testing)
+"$swift" build --build-tests "${build[@]}"
+"$swift" test --skip-build --disable-xctest "${build[@]}" --filter 'LockInterleavingTests' 2>&1 |
+  grep -E 'interleavings|seed|✘|Test run'
