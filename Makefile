@@ -56,7 +56,7 @@ bench-drift: release ## the figures of docs/benchmarks.md about drift, goal besi
 	@scripts/bench-drift.sh $(BIN) $(SWIFT)
 
 bench-lockdown: release ## the figures of docs/benchmarks.md about lockdowns, goal beside result (HOSTS=20: a smaller lab)
-	@scripts/bench-lockdown.sh $(BIN)
+	@scripts/bench-lockdown.sh $(BIN) $(SWIFT)
 
 clean:
 	rm -rf .build

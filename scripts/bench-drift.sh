@@ -10,20 +10,18 @@ factor=${FACTOR:-1}
 hosts=${HOSTS:-200}
 lab=/var/tmp/portcullis-bench-drift
 work=$(mktemp -d)
+cd "$(dirname "$0")/.."
+. scripts/figures.sh
 
-child=
 finish() {
   cd /
-  # The tests take their own labs down when they are told to end.
-  [ -z "$child" ] || { kill "$child" 2>/dev/null || true; wait "$child" || true; }
+  end_run
   "$bin/portcullis" lab down --dir "$lab" >/dev/null 2>&1 || true
   rm -rf "$work"
 }
 trap finish EXIT
 trap 'exit 143' TERM INT HUP
 [ "$(id -u)" -eq 0 ] || { echo "error: make bench-drift raises labs, which needs root" >&2; exit 1; }
-cd "$(dirname "$0")/.."
-. scripts/figures.sh
 for program in clush:clustershell parallel-ssh:pssh; do
   command -v "${program%:*}" >/dev/null && continue
   apt-get update -q >/dev/null
@@ -36,21 +34,6 @@ export PORTCULLIS_WATCH_SECONDS=$(trials 60 30) PORTCULLIS_WATCH_RULES=10000
 : >"$PORTCULLIS_FIGURES"
 "$swift" build --build-tests >"$work/build" 2>&1 || { tail -20 "$work/build" >&2; exit 1; }
 
-# run WORDS FILTER: the tests of one kind. What they say is shown when they fail; their figures are judged below.
-run() {
-  printf '… %s\n' "$1" >&2
-  passed[$2]=0
-  # Not by 'swift test', which leaves them alone when it is told to end.
-  timeout --kill-after=90 1200 .build/debug/portcullisPackageTests.xctest --testing-library swift-testing --no-parallel \
-    --filter "$2" >"$work/said" 2>&1 &
-  child=$!
-  if wait "$child" && grep -Eq 'Test run with [1-9][0-9]* tests? .*passed' "$work/said"; then
-    passed[$2]=1
-  else
-    grep -E '✘|error:|seed' "$work/said" | cut -c 1-2000 | head -20 >&2 || tail -20 "$work/said" >&2
-  fi
-  child=
-}
 tampering='^NetfilterTests\.TamperTests'
 quiet='^FleetTests\.FleetSuite/QuietSweeps'
 latency='^FleetTests\.FleetSuite/DriftWatch/aChangeIsALineWithinASecond'

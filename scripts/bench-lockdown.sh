@@ -6,24 +6,35 @@
 # may cost is one and a half times what the bare programs cost (iptables-restore and -save of both families, with the very
 # layer, in all the hosts' namespaces), besides what the connections cost by themselves: a lift of hosts that are open, which
 # is an order too, signed, verified and recorded, and runs no program.
+#
+# Packets of others are the tests' that CI runs on two hosts, here on LOCKED (20).
 set -euo pipefail
 bin=$(realpath "$1")
+swift=${2:-swift}
 hosts=${HOSTS:-200}
 rounds=${ROUNDS:-5}
 parallel=${PARALLEL:-256}
 lab=/var/tmp/portcullis-bench-lockdown
 work=$(mktemp -d)
+cd "$(dirname "$0")/.."
+top=$PWD
+. scripts/figures.sh
 
 finish() {
   cd /
+  end_run
   "$bin/portcullis" lab down --dir "$lab" >/dev/null 2>&1 || true
   rm -rf "$work"
 }
 trap finish EXIT
 trap 'exit 143' TERM INT HUP
 [ "$(id -u)" -eq 0 ] || { echo "error: make bench-lockdown raises a lab, which needs root" >&2; exit 1; }
-cd "$(dirname "$0")/.."
-. scripts/figures.sh
+command -v nmap >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends nmap; } >/dev/null
+export PORTCULLIS_PROGRAMS=$bin PORTCULLIS_LOCKED_HOSTS=${LOCKED:-20}
+"$swift" build --build-tests >"$work/build" 2>&1 || { tail -20 "$work/build" >&2; exit 1; }
+
+streams='^FleetTests\.FleetSuite/LockdownPackets/anOutsider'
+scan='^FleetTests\.FleetSuite/LockdownPackets/aScan'
 
 # everywhere SCRIPT: in every host's namespaces at once, as root there.
 everywhere() {
@@ -71,7 +82,10 @@ measure() {
 for name in start lift cold bare shell cpu p99; do : >"$work/$name"; done
 done=1
 measure || done=0
-cd /
+cd "$top"
+"$bin/portcullis" lab down --dir "$lab" >/dev/null 2>&1 || true
+run "streams of others through $PORTCULLIS_LOCKED_HOSTS locked hosts" "$streams"
+run "scans of $PORTCULLIS_LOCKED_HOSTS locked hosts" "$scan"
 
 heading
 if [ "$done" = 1 ]; then
@@ -89,5 +103,7 @@ if [ "$done" = 1 ]; then
 else
   row "lockdown of $hosts hosts" none 1.50 le
 fi
+passes "streams of others that end within 1 s on $PORTCULLIS_LOCKED_HOSTS hosts, three profiles: %" "$streams"
+passes "$PORTCULLIS_LOCKED_HOSTS locked hosts that answer nmap from management only, both families: %" "$scan"
 
 verdict

@@ -1,7 +1,8 @@
 # What the benchmarks share, to be sourced: figures that are judged beside their goals. Wants $work, a folder of the run.
-# shellcheck shell=bash disable=SC2034 # wall and cpu are read by who sources this
+# shellcheck shell=bash disable=SC2034,SC2154 # who sources this reads wall and cpu, and has work
 missed=0
 declare -A passed
+child=
 
 calc() { awk "BEGIN{printf \"%.$1f\", $2}"; }
 median() { sort -n "$1" | awk '{value[NR] = $1} END {print NR ? value[int((NR + 1) / 2)] : "none"}'; }
@@ -33,6 +34,25 @@ tell() {
   [ "$4" = ok ] || missed=$((missed + 1))
   printf '%-66s %12s %14s  %s\n' "$@"
 }
+
+# run WORDS FILTER: the tests of one kind. What they say is shown when they fail; their figures are judged below.
+run() {
+  printf '… %s\n' "$1" >&2
+  passed[$2]=0
+  # Not by 'swift test', which leaves them alone when it is told to end.
+  timeout --kill-after=90 2400 .build/debug/portcullisPackageTests.xctest --testing-library swift-testing --no-parallel \
+    --filter "$2" >"$work/said" 2>&1 &
+  child=$!
+  if wait "$child" && grep -Eq 'Test run with [1-9][0-9]* tests? .*passed' "$work/said"; then
+    passed[$2]=1
+  else
+    grep -E '✘|error:|seed' "$work/said" | cut -c 1-2000 | head -20 >&2 || tail -20 "$work/said" >&2
+  fi
+  child=
+}
+
+# Tests that are still at work, when a benchmark ends: they take their own labs down when they are told to end.
+end_run() { [ -z "$child" ] || { kill "$child" 2>/dev/null || true; wait "$child" || true; }; }
 
 # The last line, and the exit code with it.
 verdict() {

@@ -28,6 +28,8 @@ package struct Journal {
   private var size: Int
   /// An append failed and may have left bytes beyond `size`.
   private var dirty = false
+  /// The file took its place, and the directory may still say otherwise after a power cut.
+  private var isNameUnsettled = false
   private let compactionSize: Int
 
   /// Opens the journal for writing, making it when there is none and cutting off a torn tail.
@@ -45,10 +47,10 @@ package struct Journal {
       return
     }
     (ledger, size) = try Self.parse(bytes)
-    if size < bytes.count {
-      try disk.truncate(Self.fileName, to: size)
-      try disk.sync(Self.fileName)
-    }
+    if size < bytes.count { try disk.truncate(Self.fileName, to: size) }
+    // Whoever wrote it may have been killed before its sync. From here on others are told what it says.
+    try disk.sync(Self.fileName)
+    try disk.sync(".")
   }
 
   /// What the journal says, without touching it.
@@ -78,6 +80,10 @@ package struct Journal {
   /// Returns when the record is durable. On an error the record is not in the journal.
   package mutating func append(_ record: JournalRecord) throws(SystemCallError) {
     if dirty { try repair() }
+    if isNameUnsettled {
+      try disk.sync(".")
+      isNameUnsettled = false
+    }
     let framed = Self.frame(record)
     dirty = true
     do {
@@ -107,6 +113,7 @@ package struct Journal {
       try disk.replace(Self.fileName, in: ".", with: snapshot)
       size = snapshot.count
     } catch {
+      isNameUnsettled = true
       // The rename may have happened and only its sync failed; ask the file itself.
       if let bytes = try? disk.read(Self.fileName, atMost: Self.maximumSize),
         let parsed = try? Self.parse(bytes), parsed.ledger == ledger

@@ -89,8 +89,12 @@ extension HostEvent {
     case .rebooted: "rebooted"
     case .agentChanged: "agent \(change)"
     case .programsChanged: change
+    case .lockedDown: with("locked down by order \(details.order ?? 0) (\(details.to ?? "?"))", details.reason)
+    case .lifted:
+      "the lockdown of order \(details.order ?? 0) "
+        + (details.lift.map { "was lifted by order \($0)" } ?? "lifted itself: its time was over")
     case .console:
-      with("\(details.to == "rollback" ? "rolled back" : "safe policy loaded") at the console by root", details.reason)
+      with("\(LocalStatus.words(ofDeed: details.to)) at the console by root", details.reason)
     case .unreachable: with("unreachable", details.reason)
     case .reached: "answers again"
     }

@@ -45,22 +45,30 @@ package struct LocalStatus: Hashable, Sendable {
   }
 
   /// `safe`, `rollback` or `lift`.
-  package var name: String {
-    switch deed {
+  package var name: String { deed.name }
+
+  /// For an operator.
+  var words: String {
+    "\(Self.words(ofDeed: name)) at the console by root at \(at)" + (reason.isEmpty ? "" : ": \(reason)")
+  }
+
+  /// - Parameter name: as kept for years.
+  static func words(ofDeed name: String?) -> String {
+    switch LocalOrder.Deed.allCases.first(where: { $0.name == name }) {
+    case .safe?: "safe policy loaded"
+    case .rollback?: "rolled back"
+    case .lift?: "lockdown lifted"
+    case nil: "something done"
+    }
+  }
+}
+
+extension LocalOrder.Deed {
+  fileprivate var name: String {
+    switch self {
     case .safe: "safe"
     case .rollback: "rollback"
     case .lift: "lift"
     }
-  }
-
-  /// For an operator.
-  var words: String {
-    let deed =
-      switch deed {
-      case .safe: "safe policy loaded"
-      case .rollback: "rolled back"
-      case .lift: "lockdown lifted"
-      }
-    return "\(deed) at the console by root at \(at)" + (reason.isEmpty ? "" : ": \(reason)")
   }
 }

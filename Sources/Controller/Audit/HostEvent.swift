@@ -26,6 +26,10 @@ package struct HostEvent: Hashable, Sendable {
     case degraded
     /// The safe policy was replaced by the host's own rules.
     case recovered
+    /// It obeys a lockdown order.
+    case lockedDown = "locked-down"
+    /// Its lockdown ended.
+    case lifted
     case rebooted
     case agentChanged = "agent-changed"
     case programsChanged = "programs-changed"
@@ -38,8 +42,9 @@ package struct HostEvent: Hashable, Sendable {
     package var tellsHold: Bool {
       switch self {
       case .drifted, .driftChanged, .restored, .removed, .emptied: true
-      case .enrolled, .committed, .failed, .reverted, .degraded, .recovered, .rebooted, .agentChanged, .programsChanged,
-        .console, .unreachable, .reached, .changed, .changesLost, .alarm:
+      case .enrolled, .committed, .failed, .reverted, .degraded, .recovered, .lockedDown, .lifted, .rebooted,
+        .agentChanged,
+        .programsChanged, .console, .unreachable, .reached, .changed, .changesLost, .alarm:
         false
       }
     }
@@ -80,6 +85,9 @@ package struct HostEvent: Hashable, Sendable {
     package var holds: Bool?
     /// Of changes that were lost, and of repairs: how many.
     package var count: Int?
+    /// Of a lockdown: the epoch of the order that locked, and of the one that lifted.
+    package var order: UInt64?
+    package var lift: UInt64?
 
     package init() {}
 

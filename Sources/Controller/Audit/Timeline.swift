@@ -75,6 +75,7 @@ package struct Timeline: Sendable {
     } else if let why = report.degraded {
       events.append(event(.degraded, .corrective) { $0.reason = HostEvent.safe(why) })
     }
+    events += lockdowns()
     return events + drift()
   }
 
@@ -155,6 +156,31 @@ package struct Timeline: Sendable {
   /// Hosts commit nothing but what an owner signed and a controller brought.
   private var causeOfCommit: HostEvent.Cause { deed == .repaired ? .corrective : .intentional }
 
+  // MARK: - Lockdowns
+
+  private func lockdowns() -> [HostEvent] {
+    var events: [HostEvent] = []
+    // Who lifts at the console is told as what root did there.
+    if let previous, let lift = report.lockdown?.lastLift, lift != previous.lockdown?.lastLift, !lift.isByHand {
+      events.append(
+        event(.lifted, .intentional) {
+          $0.order = lift.epoch.value
+          if case .order(let epoch) = lift.cause { $0.lift = epoch.value }
+          $0.hostTime = lift.at.description
+        })
+    }
+    if let lock = report.lockdown?.lock, lock.epoch != previous?.lockdown?.lock?.epoch {
+      events.append(
+        event(.lockedDown, .intentional) {
+          $0.order = lock.epoch.value
+          $0.to = lock.profile.description
+          $0.reason = HostEvent.safe(lock.reason)
+          $0.hostTime = lock.since.description
+        })
+    }
+    return events
+  }
+
   // MARK: - What the kernel holds
 
   private func drift() -> [HostEvent] {
@@ -227,4 +253,8 @@ package struct Timeline: Sendable {
     fill(&details)
     return HostEvent(host: report.host, at: at, kind: kind, cause: cause, serial: serial, details: details)
   }
+}
+
+extension LiftReport {
+  fileprivate var isByHand: Bool { if case .console = cause { true } else { false } }
 }

@@ -96,7 +96,7 @@ package struct ChangeConfirmation: Hashable, Sendable {
 }
 
 package struct LocalOrder: Hashable, Sendable {
-  package enum Deed: UInt8, Hashable, Sendable {
+  package enum Deed: UInt8, Hashable, Sendable, CaseIterable {
     /// Load the safe policy, and stay on it until the next release or rollback.
     case safe = 0
     /// Back to the bundle that was committed before the one that runs.

@@ -184,6 +184,31 @@ import Wire
     }
   }
 
+  /// What an agent read it has acted on: a kill between a write and its sync, and a power cut later, must not take it back.
+  @Test(arguments: [true, false])
+  func `what a journal has said it still says after a power cut`(dies: Bool) throws {
+    var number = 0
+    var reached = true
+    while reached {
+      number += 1
+      let faults = Faults()
+      let disk = MemoryDisk(faults: faults)
+      var journal = try Journal(on: disk, compactingAt: 700)
+      faults.arm(dies ? .die(number) : .fail(number))
+      for serial in 1...12 {
+        var outcome = Self.outcome()
+        outcome.serial = Serial(UInt64(serial))
+        _ = try? journal.append(.answered(outcome))
+      }
+      reached = faults.calls >= number
+      faults.restart()
+      let said = dies ? try Journal(on: disk).ledger : journal.ledger
+      disk.cutPower()
+      #expect(try Journal.read(from: disk) == said, "call \(number)")
+    }
+    #expect(number > 20)
+  }
+
   @Test func `an append that fails is not in the journal, and the next one is`() throws {
     let faults = Faults()
     for number in 1...2 {

@@ -25,6 +25,16 @@ struct Told: Sendable, CustomTestStringConvertible {
 
   @Sendable static func drifts(_ report: inout Report) { report.families.ipv4.observed = other }
   @Sendable static func driftsAgain(_ report: inout Report) { report.families.ipv6.observed = other }
+  static func lockdown(lock epoch: UInt64? = nil, lift cause: LiftReport.Cause? = nil) -> LockdownReport {
+    LockdownReport(
+      lock: epoch.map {
+        LockReport(
+          epoch: Epoch($0), order: other, profile: ProfileName("isolate")!, rank: LockRank(30)!, principals: ["anna"],
+          reason: "INC-7\u{1b}", phase: .locked, since: start, secondsLeft: nil, serial: Serial(7),
+          differences: PerFamily(ipv4: nil, ipv6: nil))
+      }, heard: Epoch(9), profiles: [], lastLift: cause.map { LiftReport(epoch: Epoch(7), cause: $0, at: start) })
+  }
+
   @Sendable static func commits(_ report: inout Report) { report.committed = committed(other, serial: 9) }
 
   static let all: [Told] = [
@@ -102,6 +112,21 @@ struct Told: Sendable, CustomTestStringConvertible {
     Told("a release that failed", deed: .applied, ["failed 9 intentional"]) {
       $0.lastFailure = LastFailure(serial: Serial(9), result: .failed, detail: "")
     },
+    Told("a lockdown", ["locked-down intentional"]) { $0.lockdown = lockdown(lock: 7) },
+    Told("another order on top", before: { $0.lockdown = lockdown(lock: 7) }, ["locked-down intentional"]) {
+      $0.lockdown = lockdown(lock: 9)
+    },
+    Told("the same lockdown", before: { $0.lockdown = lockdown(lock: 7) }, []) { _ in },
+    Told("its lift", before: { $0.lockdown = lockdown(lock: 7) }, ["lifted intentional"]) {
+      $0.lockdown = lockdown(lift: .order(Epoch(8)))
+    },
+    Told("one that came and went between two reports", ["lifted intentional"]) {
+      $0.lockdown = lockdown(lift: .itself)
+    },
+    Told("lifted by hand", before: { $0.lockdown = lockdown(lock: 7) }, ["console external"]) {
+      $0.lockdown = lockdown(lift: .console("hdd"))
+      $0.localAct = LocalAct(deed: .lift, at: start, reason: "hdd")
+    },
     Told("an agent without memory", ["emptied 7 external"]) { $0.committed = nil },
   ]
 }
@@ -126,6 +151,29 @@ struct TimelineTests {
     let events = events(before, after, told.deed)
     #expect(events.map(say) == told.events)
     #expect(events.allSatisfy { $0.at == start + 60 && $0.host == web1 && !$0.words.isEmpty })
+  }
+
+  @Test func `lockdowns and how they ended are told in words`() {
+    func words(_ before: LockdownReport?, _ after: LockdownReport, by hand: LocalOrder.Deed? = nil) -> [String] {
+      var (old, new) = (makeReport(), makeReport())
+      (old.lockdown, new.lockdown) = (before, after)
+      new.localAct = hand.map { LocalAct(deed: $0, at: start, reason: "hdd") }
+      return events(old, new).map(\.words)
+    }
+    let locked = Told.lockdown(lock: 7)
+    #expect(words(nil, locked) == ["locked down by order 7 (isolate): INC-7\\u{1b}"])
+    #expect(words(locked, Told.lockdown(lift: .order(Epoch(8)))) == ["the lockdown of order 7 was lifted by order 8"])
+    #expect(
+      words(locked, Told.lockdown(lift: .itself)) == ["the lockdown of order 7 lifted itself: its time was over"])
+    #expect(
+      words(locked, Told.lockdown(lift: .console("hdd")), by: .lift) == ["lockdown lifted at the console by root: hdd"])
+    #expect(
+      events(
+        nil,
+        {
+          var report = makeReport(); report.lockdown = locked; return report
+        }()
+      ).map(\.kind) == [.lockedDown])
   }
 
   @Test func `every kind that a report can tell is told by one of these`() {

@@ -4,20 +4,22 @@ import Release
 import Testing
 import Wire
 
-/// Four hosts with the example profiles staged, both backends: three to lock, and an outsider that looks at them.
+/// Hosts with the example profiles staged, both backends: those to lock, and an outsider that looks at them.
 struct LockdownLab: Sendable {
   let fleet: SafetyLab
   var lab: TestLab { fleet.lab }
 
-  static let insiders = ["h001", "h002", "h003"]
-  static let outsider = "h004"
-  static let pattern = "all:!h004"
+  var insiders: [String] { fleet.hosts.dropLast() }
+  var outsider: String { fleet.hosts.last! }
+  var pattern: String { "all:!\(outsider)" }
   static let profiles = ["isolate", "no-ingress", "no-egress"]
   /// What the policy lets everybody in to.
   static let port = 4001
 
-  static func with(_ name: String, _ body: (LockdownLab) async throws -> Void) async throws {
-    try await SafetyLab.with(name, hosts: 4) { fleet in
+  static func with(
+    _ name: String, insiders: Int = 3, _ body: (LockdownLab) async throws -> Void
+  ) async throws {
+    try await SafetyLab.with(name, hosts: insiders + 1) { fleet in
       for profile in profiles {
         try write(
           try text(of: "\(Machine.checkout)/examples/lockdown/\(profile).yaml"),
@@ -38,11 +40,12 @@ struct LockdownLab: Sendable {
 
   func start(_ profile: String, _ flags: [String] = [], timeout: Int = 90) async throws -> Finished {
     try await order(
-      "start", [profile, "-l", Self.pattern, "--confirm-hosts", "3", "--reason", "a test"] + flags, timeout: timeout)
+      "start", [profile, "-l", pattern, "--confirm-hosts", "\(insiders.count)", "--reason", "a test"] + flags,
+      timeout: timeout)
   }
 
   func lift() async throws -> Finished {
-    try await order("lift", ["--confirm-hosts", "4", "--reason", "the test is over"])
+    try await order("lift", ["--confirm-hosts", "\(fleet.hosts.count)", "--reason", "the test is over"])
   }
 
   /// Names of those with that outcome.

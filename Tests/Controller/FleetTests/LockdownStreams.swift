@@ -24,7 +24,7 @@ struct LockdownStreams {
 
   /// Each way between each of `hosts` and the outsider, in both families, for so many seconds.
   func open(_ hosts: [String], seconds: Int) async throws {
-    let outsider = LockdownLab.outsider
+    let outsider = fleet.outsider
     for host in hosts + [outsider] {
       try await fleet.lab.shell(
         host, "rm -f /run/called.* /run/served.*; cat > /run/stream.pl <<'EOF'\n\(Self.program)\nEOF")
@@ -46,7 +46,7 @@ struct LockdownStreams {
   /// When either end last heard anything, of every connection, in seconds since 1970.
   func lastHeard(_ hosts: [String]) async throws -> [String: Double] {
     var heard: [String: Double] = [:]
-    for host in hosts + [LockdownLab.outsider] {
+    for host in hosts + [fleet.outsider] {
       let said = try await fleet.lab.shell(host, "cd /run; for f in called.* served.*; do echo $f $(cat $f); done")
       for line in said.split(separator: "\n") {
         let words = line.split(separator: " ")

@@ -169,10 +169,12 @@ struct BroadcastingTests {
     let broadcast = try await Broadcast(["h1"])
     let free = host("h1") { _, order in locked(by: order) }
     let answer = free.state.withLock { $0.answer }
-    let agent = FakeAgents { connection, message in
-      connection == 1 ? .refused(Refusal(code: .busy, detail: "too many connections")) : answer(connection, message)
-    }
     let heard = Mutex<[OrderClaim]>([])
+    // Busy until that was told: what follows within one window is told as one.
+    let agent = FakeAgents { connection, message in
+      heard.withLock { $0.isEmpty }
+        ? .refused(Refusal(code: .busy, detail: "too many connections")) : answer(connection, message)
+    }
     let sent = try await broadcast.send(over: ["h1": agent], for: patience) { tally, hosts in
       heard.withLock { $0 += hosts.compactMap { tally.claims[$0] } }
     }
