@@ -91,7 +91,8 @@ package final class Daemon {
       sources.append(.listener)
       polled.append(pollfd(fd: listener.number, events: Int16(POLLIN), revents: 0))
     }
-    if let descriptor = watching?.descriptor, !isStopping {
+    // What an apply or an order announces is its own; whatever else is among it waits for the look that follows.
+    if let descriptor = watching?.descriptor, !isStopping, !isHeldUp {
       sources.append(.watcher)
       polled.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
     }
@@ -158,6 +159,7 @@ package final class Daemon {
       timer.learned(result.confirmBy)
       note(answer, from: id)
       if answer.mayMoveRules || result.isBehind { watching?.acted(at: .now) }
+      if answer.hasReadBack { watching?.readBack(at: .now) }
       with(id) { connection, room in connection.finish(answer, room: room, now: .now) }
       if isStopping { sendAway(id) }
     case .expired(let why, let end):
@@ -179,7 +181,7 @@ package final class Daemon {
   }
 
   /// A change that is loaded, or about to be, comes before looking at others.
-  private var isHeldUp: Bool { timer.isBusy || worker.hasApply }
+  private var isHeldUp: Bool { timer.isBusy || worker.hasApply || worker.hasOrder }
 
   /// Looks for changes where it is time to, and answers who waits for them.
   private func watch() {

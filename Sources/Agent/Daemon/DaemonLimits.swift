@@ -21,6 +21,9 @@ package struct DaemonLimits: Sendable {
   package var poll: Duration = .seconds(30)
   /// Between two looks where there are none: for files, ipsets and kernel settings.
   package var pollBesideRules: Duration = .seconds(900)
+  /// Before the look at rules that an order changed and read back. Orders come to all hosts at once, and the hosts of one
+  /// machine share its processors: the others' obeying comes first.
+  package var afterReadBack: Duration = .seconds(10)
   /// Before changes that nobody asked for are written to disk, and between two tries.
   package var keep: Duration = .seconds(5)
   /// Bytes of staged files, over all connections: two of the biggest bundles.

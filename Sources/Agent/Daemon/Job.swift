@@ -25,12 +25,8 @@ enum Job: Sendable {
     }
   }
 
-  var isApply: Bool {
-    switch self {
-    case .work(let work, _): work.isApply
-    case .expire, .tendLock, .look, .keepChanges: false
-    }
-  }
+  var isApply: Bool { if case .work(.apply, _) = self { true } else { false } }
+  var isOrder: Bool { if case .work(.order, _) = self { true } else { false } }
 
   /// Jobs of a higher one are done first. A flood of questions must not make a confirmation late, and nothing may come
   /// before the end of a change whose time is over. Orders wait their turn among what decides: whoever may connect may send
@@ -86,10 +82,13 @@ enum Answer: Sendable {
   /// The rules may be others now.
   var mayMoveRules: Bool {
     switch self {
-    case .applied, .confirmed, .cancelled, .obeyed, .ordered: true
-    case .checked, .reported, .text, .observed: false
+    case .applied, .confirmed, .cancelled, .obeyed, .ordered(.failure): true
+    case .ordered(.success), .checked, .reported, .text, .observed: false
     }
   }
+
+  /// They may be, and what they are was read before this was answered.
+  var hasReadBack: Bool { if case .ordered(.success) = self { true } else { false } }
 }
 
 struct JobResult: Sendable {

@@ -59,6 +59,14 @@ struct Watching {
   /// The agent may have changed the rules itself, which is not announced everywhere.
   mutating func acted(at now: BootTime) { timer.changed(at: now) }
 
+  /// The agent changed the rules and read them back: what was announced meanwhile can wait with being looked at. What is
+  /// announced from here on is looked at as soon as ever.
+  mutating func readBack(at now: BootTime) {
+    _ = take()
+    unannounced = watcher?.unannounced()
+    pollAt = [pollAt, now + limits.afterReadBack].compactMap { $0 }.min()
+  }
+
   /// What the worker is to do now.
   mutating func jobs(at now: BootTime, isHeldUp: Bool, isWatched: Bool) -> [Job] {
     var jobs: [Job] = []

@@ -56,8 +56,13 @@ final class Worker: Sendable {
   }
 
   /// An apply is running or waiting.
-  var hasApply: Bool {
-    state.withLock { state in state.running?.isApply == true || state.queue.contains(where: \.isApply) }
+  var hasApply: Bool { has(\.isApply) }
+
+  /// An order is being obeyed, or about to be.
+  var hasOrder: Bool { has(\.isOrder) }
+
+  private func has(_ kind: (Job) -> Bool) -> Bool {
+    state.withLock { state in state.running.map(kind) == true || state.queue.contains(where: kind) }
   }
 
   var isIdle: Bool { state.withLock { $0.running == nil && $0.queue.isEmpty && $0.results.isEmpty } }

@@ -35,6 +35,8 @@ final class FakeOperations: AgentOperations, Sendable {
     var keeps = 0
     var isDiskFull = false
     var orderRefusal: Refusal?
+    /// Done while an order is obeyed.
+    var duringOrder: (@Sendable () -> Void)?
     var lockDue: BootTime?
     /// After the next turn.
     var nextLockDue: BootTime?
@@ -168,6 +170,7 @@ final class FakeOperations: AgentOperations, Sendable {
 
   func obey(_ delivery: OrderDelivery, from connection: ManagementConnection) throws(Refusal) -> Obeyed {
     note("order from \(connection.source)")
+    state.withLock { $0.duringOrder }?()
     return try state.withLock { (state) throws(Refusal) in
       if let refusal = state.orderRefusal { throw refusal }
       if state.pending != nil { state.pending = nil }

@@ -203,6 +203,40 @@ import Wire
     #expect(eventually { looks == 2 })
   }
 
+  @Test func `what an order changes and reads back is looked at once, after the other hosts had their time`() throws {
+    operations.state.withLock { [watcher] in
+      $0.duringOrder = {
+        watcher.announce(Self.writer)
+        usleep(300_000)
+        watcher.announce(Self.writer)
+      }
+    }
+    let daemon = try daemon { $0.afterReadBack = .milliseconds(900) }
+    defer { daemon.stop() }
+    let peer = try TestPeer.greeted(daemon)
+    peer.say(.order(OrderTests.order))
+    #expect(try peer.hear()?.type == .obeyed)
+    usleep(500_000)
+    #expect(looks == 1)
+    #expect(eventually { looks == 2 })
+    usleep(500_000)
+    #expect(looks == 2)
+  }
+
+  @Test(arguments: [nil, Refusal(code: .cannotLock, detail: "no table mangle")])
+  func `after an order what others change, and after one that failed whatever there is, is looked at soon`(
+    refusal: Refusal?
+  ) throws {
+    operations.state.withLock { $0.orderRefusal = refusal }
+    let daemon = try daemon { $0.afterReadBack = .seconds(60) }
+    defer { daemon.stop() }
+    let peer = try TestPeer.greeted(daemon)
+    peer.say(.order(OrderTests.order))
+    #expect(try peer.hear()?.type == (refusal == nil ? .obeyed : .refused))
+    if refusal == nil { watcher.announce(Self.writer) }
+    #expect(eventually { looks == 2 })
+  }
+
   @Test func `a report that saw more than the last look is followed by one`() throws {
     let daemon = try daemon()
     defer { daemon.stop() }
