@@ -44,8 +44,8 @@ struct LockdownLab: Sendable {
       timeout: timeout)
   }
 
-  func lift() async throws -> Finished {
-    try await order("lift", ["--confirm-hosts", "\(fleet.hosts.count)", "--reason", "the test is over"])
+  func lift(_ flags: [String] = []) async throws -> Finished {
+    try await order("lift", ["--confirm-hosts", "\(fleet.hosts.count)", "--reason", "the test is over"] + flags)
   }
 
   /// Names of those with that outcome.

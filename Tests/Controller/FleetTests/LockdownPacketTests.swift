@@ -13,7 +13,10 @@ extension FleetSuite {
         let hosts = lab.insiders
         for profile in LockdownLab.profiles {
           let streams = LockdownStreams(fleet: lab)
-          try await streams.open(hosts, seconds: 20)
+          // They are opened one after the other.
+          let seconds = 20 + hosts.count
+          let opened = Date().timeIntervalSince1970
+          try await streams.open(hosts, seconds: seconds)
           // The controller's own connection lives through it.
           let own = try LiveConversation(with: "h001", of: lab.lab)
           _ = try await own.hear(0)
@@ -23,6 +26,8 @@ extension FleetSuite {
           #expect(started.status == 0, "\(started)")
           try await Task.sleep(for: .seconds(4))
           let heard = try await streams.lastHeard(hosts)
+          // None ended by itself before it was looked at.
+          #expect(Date().timeIntervalSince1970 < opened + Double(seconds))
           for (stream, last) in heard {
             #expect(last >= begun - 1, "\(profile), \(stream): silent before the order")
             #expect(last <= ended + 1, "\(profile), \(stream): heard \(last - ended) s after the order")
@@ -35,7 +40,7 @@ extension FleetSuite {
           let lifted = try await lab.lift()
           #expect(lifted.status == 0, "\(lifted)")
           // Streams that live on after the lift end by themselves.
-          try await Task.sleep(for: .seconds(max(0, 21 - (Date().timeIntervalSince1970 - begun))))
+          try await Task.sleep(for: .seconds(max(0, Double(seconds) + 3 - (Date().timeIntervalSince1970 - begun))))
         }
       }
     }
