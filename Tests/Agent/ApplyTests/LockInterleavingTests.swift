@@ -251,10 +251,18 @@ extension LockInterleavingTests {
       plan.standing = Standing(epoch: epoch, profile: profile, rank: rank, liftsAfter: after, since: running)
       lastLock = (order, epoch)
       switch isTighter(rank, after) {
-      case true?: plan.expected = try isSpoilt ? .refusal(.profileAltered) : .success
+      case true?:
+        plan.expected =
+          try isSpoilt ? .refusal(.profileAltered) : opens(profile) ? .refusal(.wouldLoosen) : .success
       case false?: plan.expected = .refusal(.wouldLoosen)
       case nil: break
       }
+    }
+
+    /// A chain that the lock in force drops.
+    private func opens(_ profile: String) -> Bool {
+      guard let standing, let chain = LockScene.open[profile] else { return false }
+      return LockScene.open[standing.profile] != chain
     }
 
     /// By what the host itself would say is left, which may be more than was ordered. Nil at the turn of a second.
