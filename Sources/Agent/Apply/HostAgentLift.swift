@@ -98,7 +98,7 @@ extension HostAgent {
     return LockReport(
       epoch: lock.epoch, order: lock.order.order, profile: lock.profile.name, rank: lock.profile.rank,
       principals: lock.principals, reason: lock.reason, phase: phase, since: lock.since,
-      secondsLeft: lock.time?.secondsLeft(at: bootClock.now(), bootID: facts.bootID), serial: lock.serial,
+      secondsLeft: lock.time?.secondsLeft(at: bootClock.running(), bootID: facts.bootID), serial: lock.serial,
       differences: differences)
   }
 

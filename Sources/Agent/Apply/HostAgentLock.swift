@@ -131,7 +131,7 @@ extension HostAgent {
     }
     let judgement = OrderJudgement(
       host: host, committed: manifest,
-      lock: ledger.lock?.inForce(at: bootClock.now(), bootID: facts.bootID))
+      lock: ledger.lock?.inForce(at: bootClock.running(), bootID: facts.bootID))
     do throws(OrderProblem) {
       return Judged(verdict: try judgement.verdict(on: order), committed: ledger.committed, manifest: manifest)
     } catch {
@@ -164,7 +164,7 @@ extension HostAgent {
       serial: committed.accepted.serial, index: UInt8(index), principals: order.principals,
       reason: order.terms.reason, since: clock.now(),
       time: lockdown.liftsAfter.map {
-        LockTime(secondsLeft: $0, at: bootClock.now(), bootID: facts.bootID)
+        LockTime(secondsLeft: $0, at: bootClock.running(), bootID: facts.bootID)
       })
     if !lockdown.isDrill { lockMemory.layers = (order.digest, layers) }
     return (lock, layers)

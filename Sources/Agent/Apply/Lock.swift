@@ -39,7 +39,7 @@ package struct Lock: Hashable, Sendable {
   package var epoch: Epoch { order.epoch }
 
   /// As far as it decides about the next order.
-  package func inForce(at now: BootTime, bootID: String) -> LockInForce {
+  package func inForce(at now: RunningTime, bootID: String) -> LockInForce {
     LockInForce(
       order: order.order, profile: profile.name, rank: profile.rank,
       secondsLeft: time?.secondsLeft(at: now, bootID: bootID))
@@ -65,17 +65,17 @@ package struct LockTime: Hashable, Sendable {
   package static let step = Duration.seconds(10)
 
   package var secondsLeft: UInt32
-  package var at: BootTime
+  package var at: RunningTime
   package var bootID: String
 
-  package init(secondsLeft: UInt32, at: BootTime, bootID: String) {
+  package init(secondsLeft: UInt32, at: RunningTime, bootID: String) {
     self.secondsLeft = secondsLeft
     self.at = at
     self.bootID = bootID
   }
 
   /// Rounded up: a lock is never shorter than it was ordered.
-  package func secondsLeft(at now: BootTime, bootID: String) -> UInt32 {
+  package func secondsLeft(at now: RunningTime, bootID: String) -> UInt32 {
     guard bootID == self.bootID else { return secondsLeft }
     return UInt32(clamping: Int64(secondsLeft) - (now - at).components.seconds)
   }

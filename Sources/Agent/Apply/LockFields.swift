@@ -50,7 +50,7 @@ extension JournalRecord {
 
   static func lockTime(_ reader: inout ByteReader) throws(ByteReader.Problem) -> LockTime {
     let left = try reader.uint32("seconds left")
-    let at = BootTime(nanoseconds: try reader.uint64("time"))
+    let at = RunningTime(nanoseconds: try reader.uint64("time"))
     return LockTime(secondsLeft: left, at: at, bootID: try reader.text("boot id", atMost: maximumText))
   }
 

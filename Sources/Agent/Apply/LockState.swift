@@ -77,7 +77,7 @@ extension HostAgent {
   func bringLock() {
     guard let lock else { return }
     if let time = lock.time, time.bootID != facts.bootID {
-      let left = LockTime(secondsLeft: time.secondsLeft, at: bootClock.now(), bootID: facts.bootID)
+      let left = LockTime(secondsLeft: time.secondsLeft, at: bootClock.running(), bootID: facts.bootID)
       try? append(.lockTime(lock.epoch, left))
     }
     lockMemory.isPlainBehind = true
@@ -122,14 +122,16 @@ extension HostAgent {
     guard journal != nil else { return nil }
     if lockMemory.isPlainBehind { return bootClock.now() }
     guard let lock else { return nil }
-    let time = lock.time.map { time in
-      // Its end is put off until the change has one.
-      if let waiting, time.secondsLeft(at: bootClock.now(), bootID: facts.bootID) == 0 { return waiting.deadline.time }
-      return time.bootID == facts.bootID
-        ? time.at + min(LockTime.step, .seconds(Int64(time.secondsLeft))) : bootClock.now()
-    }
     // What failed is no reason to try it more often.
-    return [lockMemory.retryAt ?? time, lockMemory.mendAt].compactMap(\.self).min()
+    return [lockMemory.retryAt ?? lock.time.map(due), lockMemory.mendAt].compactMap(\.self).min()
+  }
+
+  private func due(_ time: LockTime) -> BootTime {
+    let (now, running) = (bootClock.now(), bootClock.running())
+    // Its end is put off until the change has one.
+    if let waiting, time.secondsLeft(at: running, bootID: facts.bootID) == 0 { return waiting.deadline.time }
+    guard time.bootID == facts.bootID else { return now }
+    return now + (time.at + min(LockTime.step, .seconds(Int64(time.secondsLeft))) - running)
   }
 
   /// What the lock needs as time passes: another try of what did not load, a record of what is left, the lift at its end,
@@ -147,7 +149,7 @@ extension HostAgent {
         mayMoveRules = true
       } else {
         if failed, checkLock() { mayMoveRules = true }
-        if let time = lock.time, pass(time, of: lock, now) { mayMoveRules = true }
+        if let time = lock.time, pass(time, of: lock) { mayMoveRules = true }
       }
     }
     if let mendAt = lockMemory.mendAt, mendAt <= now {
@@ -159,7 +161,8 @@ extension HostAgent {
   }
 
   /// - Returns: whether it lifted itself, or tried to.
-  private func pass(_ time: LockTime, of lock: Lock, _ now: BootTime) -> Bool {
+  private func pass(_ time: LockTime, of lock: Lock) -> Bool {
+    let now = bootClock.running()
     let left = time.secondsLeft(at: now, bootID: facts.bootID)
     guard left > 0 else { return liftItself() }
     guard time.bootID != facts.bootID || now - time.at >= LockTime.step else { return false }
@@ -168,7 +171,7 @@ extension HostAgent {
     do {
       try append(.lockTime(lock.epoch, LockTime(secondsLeft: left, at: at, bootID: facts.bootID)))
     } catch {
-      lockMemory.retryAt = now + LockMemory.pause
+      lockMemory.retryAt = bootClock.now() + LockMemory.pause
     }
     return false
   }

@@ -273,7 +273,7 @@ extension LockInterleavingTests {
       guard standing.liftsAfter != nil else { return false }
       guard
         let known = scene.agent.lock?.time?.secondsLeft(
-          at: scene.host.boot.now(), bootID: scene.host.facts.bootID)
+          at: scene.host.boot.running(), bootID: scene.host.facts.bootID)
       else { return nil }
       return after + 1 == known ? nil : after >= known
     }
@@ -331,7 +331,7 @@ extension LockInterleavingTests {
         let isBuiltIn = lock.held?.isBuiltIn == true
         #expect(try isBuiltIn ? scene.holdsBuiltIn : scene.holds(lock.profile.name.description), place)
         #expect(lock.profile.name.description == standing?.profile, place)
-        let known = lock.time?.secondsLeft(at: scene.host.boot.now(), bootID: scene.host.facts.bootID)
+        let known = lock.time?.secondsLeft(at: scene.host.boot.running(), bootID: scene.host.facts.bootID)
         #expect((known == nil) == (standing?.liftsAfter == nil), place)
         if let standing, let known, let left = left(standing) {
           // Never less than was ordered, and never more.

@@ -42,6 +42,24 @@ import Wire
     #expect(scene.agent.lockDue == nil)
   }
 
+  @Test func `a machine that sleeps makes no lock shorter`() throws {
+    let scene = try LockScene()
+    try scene.lock(7, liftsAfter: 60)
+    scene.agent.lockTick()
+    scene.host.pass(.seconds(4))
+    scene.host.sleep(.seconds(7200))
+    scene.agent.lockTick()
+    #expect(try scene.holds("isolate"))
+    #expect(try scene.agent.report(.random(), managementSource: "").lockdown?.lock?.secondsLeft == 56)
+    #expect(scene.agent.lockDue == scene.host.boot.now() + .seconds(6))
+    scene.host.pass(.seconds(55))
+    scene.agent.lockTick()
+    #expect(try scene.holds("isolate"))
+    scene.host.pass(.seconds(1))
+    scene.agent.lockTick()
+    #expect(scene.isOpen)
+  }
+
   @Test func `a lift of itself that does not work is tried again`() throws {
     let scene = try LockScene()
     try scene.lock(7, liftsAfter: 60)
