@@ -162,7 +162,7 @@ extension HostAgent {
     let lock = Lock(
       order: EpochFloor(epoch: order.terms.epoch, order: order.digest), profile: entry, bundle: committed.name,
       serial: committed.accepted.serial, index: UInt8(index), principals: order.principals,
-      reason: order.terms.reason, since: clock.now(),
+      sources: judged.manifest?.sources ?? [], reason: order.terms.reason, since: clock.now(),
       time: lockdown.liftsAfter.map {
         LockTime(secondsLeft: $0, at: bootClock.running(), bootID: facts.bootID)
       })

@@ -13,6 +13,8 @@ package struct Lock: Hashable, Sendable {
   package var index: UInt8
   /// Who signed the order.
   package var principals: [String]
+  /// From where the host is managed, should the bundle not be there to tell.
+  package var sources: [String]
   package var reason: String
   package var since: UTCTime
   /// Until it lifts itself; nil for never.
@@ -22,7 +24,7 @@ package struct Lock: Hashable, Sendable {
 
   package init(
     order: EpochFloor, profile: ProfileEntry, bundle: BundleName, serial: Serial, index: UInt8, principals: [String],
-    reason: String, since: UTCTime, time: LockTime?, held: HeldLayer? = nil
+    sources: [String], reason: String, since: UTCTime, time: LockTime?, held: HeldLayer? = nil
   ) {
     self.order = order
     self.profile = profile
@@ -30,6 +32,7 @@ package struct Lock: Hashable, Sendable {
     self.serial = serial
     self.index = index
     self.principals = principals
+    self.sources = sources
     self.reason = reason
     self.since = since
     self.time = time

@@ -4,6 +4,9 @@ internal import Release
 // How the journal spells locks.
 
 extension JournalRecord {
+  /// Of management, in a lock. Who has more keeps the first ones: a record has its size.
+  private static let maximumSources = 64
+
   static func write(_ value: EpochFloor, to out: inout ByteWriter) {
     out.uint64(value.epoch.value)
     out.raw(value.order.bytes)
@@ -73,6 +76,9 @@ extension JournalRecord {
     let principals = value.principals.prefix(UnverifiedOrder.maximumSignatures)
     out.uint8(UInt8(principals.count))
     for principal in principals { write(principal, to: &out) }
+    let sources = value.sources.prefix(maximumSources)
+    out.uint8(UInt8(sources.count))
+    for source in sources { write(source, to: &out) }
     write(value.reason, to: &out)
     out.uint64(UInt64(bitPattern: value.since.secondsSinceEpoch))
     write(value.time, to: &out, write)
@@ -89,12 +95,16 @@ extension JournalRecord {
     let count = Int(try reader.uint8("number of signers"))
     guard count <= UnverifiedOrder.maximumSignatures else { throw .malformed(field: "number of signers") }
     for _ in 0..<count { principals.append(try reader.text("signer", atMost: maximumText)) }
+    var sources: [String] = []
+    let known = Int(try reader.uint8("number of sources"))
+    guard known <= maximumSources else { throw .malformed(field: "number of sources") }
+    for _ in 0..<known { sources.append(try reader.text("source", atMost: maximumText)) }
     let reason = try reader.text("reason", atMost: maximumText)
     let since = UTCTime(secondsSinceEpoch: Int64(bitPattern: try reader.uint64("time")))
     let time = try optional(&reader, "time left", lockTime)
     return Lock(
       order: order, profile: profile, bundle: bundle, serial: serial, index: index, principals: principals,
-      reason: reason, since: since, time: time, held: try optional(&reader, "held layer", heldLayer))
+      sources: sources, reason: reason, since: since, time: time, held: try optional(&reader, "held layer", heldLayer))
   }
 
   static func write(_ value: LiftCause, to out: inout ByteWriter) {

@@ -83,9 +83,10 @@ extension HostAgent {
     return layers
   }
 
-  /// Of this host as it is known now.
+  /// Of this host as it is known now, or else as it was when it was locked.
   func builtInLayers() throws -> LockLayers {
-    let sources = (try? ledger())?.committed.flatMap(store.manifest(of:))?.sources ?? []
+    let ledger = try? ledger()
+    let sources = ledger?.committed.flatMap(store.manifest(of:))?.sources ?? ledger?.lock?.sources ?? []
     return LockLayers(
       layers: try PerFamily { family in
         try LockLayer(BuiltInIsolate.ruleset(family, sources: sources, sshPorts: facts.sshPorts), family)

@@ -24,7 +24,8 @@ import Wire
   {
     Lock(
       order: floor(epoch), profile: entry(profile, rank: rank), bundle: JournalTests.name, serial: Serial(7), index: 1,
-      principals: ["anna@example.net", "lena"], reason: "INC-991 – gestohlen", since: SignedBundles.now,
+      principals: ["anna@example.net", "lena"],
+      sources: ["192.0.2.7/32", "2001:db8::7/128"], reason: "INC-991 – gestohlen", since: SignedBundles.now,
       time: seconds.map { LockTime(secondsLeft: $0, at: RunningTime(nanoseconds: 5_000_000_000), bootID: "8c5f") })
   }
 
@@ -97,13 +98,14 @@ import Wire
     var lock = Self.lock()
     lock.principals = (0..<16).map { String(repeating: "\($0 % 10)", count: 5000) }
     lock.reason = String(repeating: "é", count: 5000)
+    lock.sources = (0..<300).map { "2001:db8:\($0)::/48" }
     let bytes = JournalRecord.lockdown(lock, voids: nil).encode()
     #expect(bytes.count <= JournalRecord.maximumSize)
     guard case .lockdown(let read, nil) = try JournalRecord(decoding: bytes[...]) else {
       Issue.record("another record came back")
       return
     }
-    #expect(read.principals.count == 16)
+    #expect(read.principals.count == 16 && read.sources == Array(lock.sources.prefix(64)))
   }
 
   // MARK: - Replay
