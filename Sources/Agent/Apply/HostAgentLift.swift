@@ -10,8 +10,13 @@ extension HostAgent {
   /// - Returns: whether it was tried.
   func liftItself() -> Bool {
     guard waiting == nil else { return false }
-    var run = LockRun()
-    if (try? perform(.lift(.itself, nil), &run)) == nil { lockMemory.retryAt = bootClock.now() + LockMemory.pause }
+    do {
+      try takeBackWaiting(because: "the lockdown's time is over")
+      var run = LockRun()
+      _ = try perform(.lift(.itself, nil), &run)
+    } catch {
+      lockMemory.retryAt = bootClock.now() + LockMemory.pause
+    }
     return true
   }
 

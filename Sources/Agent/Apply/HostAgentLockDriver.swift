@@ -117,6 +117,8 @@ extension HostAgent {
       if outcome.result == .failed { throw Reason(outcome.detail) }
     case nil: break
     }
+    // One that could not be taken back before does not wait any more, and is loaded all the same.
+    if journal?.ledger.open != nil { try settle() }
   }
 
   // MARK: - What is remembered of it

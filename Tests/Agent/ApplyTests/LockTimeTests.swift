@@ -119,6 +119,42 @@ import Wire
     #expect(try scene.host.ledger().outcome(of: transaction)?.result == .reverted)
   }
 
+  /// A change is loaded, nobody confirmed it, and taking it back does not work: nothing loads beneath the lock.
+  private static func stuck(liftsAfter: UInt32? = nil) throws -> (scene: LockScene, beneath: PerFamily<String>) {
+    let scene = try LockScene()
+    let beneath = scene.beneath
+    try scene.lock(7, liftsAfter: liftsAfter)
+    scene.agent.lockTick()
+    _ = try ConfirmTests.begin(scene.agent, LockScene.second, .random(), from: scene.host.connection())
+    scene.host.firewall.poisonIsEmpty = true
+    scene.host.firewall.poison = (.ipv4, "*filter")
+    #expect(throws: Refusal.self) { try scene.unlock(8) }
+    #expect(scene.agent.confirmBy == nil && scene.beneath != beneath)
+    return (scene, beneath)
+  }
+
+  @Test func `an unlock opens nothing onto a change that could not be taken back before`() throws {
+    let (scene, beneath) = try Self.stuck()
+    #expect(throws: Refusal.self) { try scene.unlock(8) }
+    #expect(try scene.holds("isolate"))
+    scene.host.firewall.poison = nil
+    #expect(try scene.unlock(8).result == .lifted)
+    #expect(scene.isOpen && scene.beneath == beneath)
+    #expect(try scene.host.ledger().open == nil)
+  }
+
+  @Test func `nor does a lockdown whose time is over`() throws {
+    let (scene, beneath) = try Self.stuck(liftsAfter: 60)
+    scene.host.pass(.seconds(60))
+    scene.agent.lockTick()
+    #expect(try scene.holds("isolate"))
+    scene.host.firewall.poison = nil
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    #expect(scene.isOpen && scene.beneath == beneath)
+    #expect(try scene.host.ledger().open == nil)
+  }
+
   @Test func `time that passes changes no rules`() throws {
     let scene = try LockScene()
     try scene.lock(7, liftsAfter: 60)
