@@ -23,6 +23,8 @@ struct LockMemory {
   var plain: PerFamily<LockLayer>?
   /// The plain files do not yet say what the journal does of the lock.
   var isPlainBehind = false
+  /// When it was last looked at by itself.
+  var checkedAt: BootTime?
   /// In words, what only nf_tables itself tells of the layer.
   var kernel = PerFamily<String?>(ipv4: nil, ipv6: nil)
 
@@ -107,6 +109,7 @@ extension HostAgent {
     guard journal?.ledger.lock != nil, lockMemory.unrecordedLift == nil else { return false }
     var run = LockRun()
     _ = try? perform(.check, &run)
+    lockMemory.checkedAt = bootClock.now()
     return run.hasChanged
   }
 
@@ -123,7 +126,7 @@ extension HostAgent {
     if lockMemory.isPlainBehind { return bootClock.now() }
     guard let lock else { return nil }
     // What failed is no reason to try it more often.
-    return [lockMemory.retryAt ?? lock.time.map(due), lockMemory.mendAt].compactMap(\.self).min()
+    return [lockMemory.retryAt ?? lock.time.map(due), lockMemory.mendAt, checkDue].compactMap(\.self).min()
   }
 
   private func due(_ time: LockTime) -> BootTime {
@@ -132,6 +135,13 @@ extension HostAgent {
     if let waiting, time.secondsLeft(at: running, bootID: facts.bootID) == 0 { return waiting.deadline.time }
     guard time.bootID == facts.bootID else { return now }
     return now + (time.at + min(LockTime.step, .seconds(Int64(time.secondsLeft))) - running)
+  }
+
+  /// While a change waits nobody looks at all the rules, since whoever confirms it comes first; the layer is looked at all
+  /// the same.
+  private var checkDue: BootTime? {
+    guard waiting != nil, lockMemory.unrecordedLift == nil else { return nil }
+    return lockMemory.checkedAt.map { $0 + LockTime.step } ?? bootClock.now()
   }
 
   /// What the lock needs as time passes: another try of what did not load, a record of what is left, the lift at its end,
@@ -152,6 +162,7 @@ extension HostAgent {
         if let time = lock.time, pass(time, of: lock) { mayMoveRules = true }
       }
     }
+    if let checkDue, checkDue <= now, checkLock() { mayMoveRules = true }
     if let mendAt = lockMemory.mendAt, mendAt <= now {
       lockMemory.mendAt = nil
       if checkLock() { mayMoveRules = true }

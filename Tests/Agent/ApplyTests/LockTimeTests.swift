@@ -92,6 +92,10 @@ import Wire
     scene.host.pass(.seconds(10))
     #expect(scene.agent.lockTick() == false)
     #expect(try scene.holds("isolate"))
+    // Meanwhile it is looked at all the same.
+    #expect(scene.agent.lockDue == scene.host.boot.now() + .seconds(10))
+    scene.host.pass(.seconds(45))
+    #expect(scene.agent.lockTick() == false)
     #expect(scene.agent.lockDue == scene.agent.confirmBy)
     let outcome = try scene.agent.confirm(
       ChangeConfirmation(transaction: transaction, manifest: change.manifest, nonce: change.nonce),
@@ -153,6 +157,23 @@ import Wire
     scene.agent.lockTick()
     #expect(scene.isOpen && scene.beneath == beneath)
     #expect(try scene.host.ledger().open == nil)
+  }
+
+  @Test func `while a change waits the lock is mended all the same`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    scene.agent.lockTick()
+    _ = try ConfirmTests.begin(scene.agent, LockScene.second, .random(), from: scene.host.connection())
+    scene.strip(.ipv4)
+    #expect(scene.agent.lockDue == scene.host.boot.now() + .seconds(10))
+    scene.host.pass(.seconds(10))
+    #expect(scene.agent.lockTick())
+    #expect(try scene.holds("isolate"))
+    #expect(scene.agent.lockDue == scene.host.boot.now() + .seconds(10) && scene.agent.confirmBy != nil)
+    scene.host.pass(.seconds(10))
+    #expect(scene.agent.lockTick() == false)
+    scene.agent.expire(because: "nobody confirmed it")
+    #expect(scene.agent.lockDue == nil)
   }
 
   @Test func `time that passes changes no rules`() throws {
