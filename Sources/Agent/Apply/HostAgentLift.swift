@@ -104,7 +104,14 @@ extension HostAgent {
       epoch: lock.epoch, order: lock.order.order, profile: lock.profile.name, rank: lock.profile.rank,
       principals: lock.principals, reason: lock.reason, phase: phase, since: lock.since,
       secondsLeft: lock.time?.secondsLeft(at: bootClock.running(), bootID: facts.bootID), serial: lock.serial,
-      differences: differences)
+      differences: differences, uncut: uncut(lock))
+  }
+
+  /// Why old connections may live on; nil where it does not matter that they were not cut.
+  private func uncut(_ lock: Lock) -> String? {
+    guard let held = lock.held, let why = held.uncut else { return nil }
+    let layers = try? layers(of: held.isBuiltIn ? .builtIn : .ordered, lock)
+    return layers?.endsOldFlows == true ? nil : cut(SafeText.escape(why))
   }
 
   func lockdownReport(_ ledger: Ledger, _ differences: PerFamily<String?>) -> LockdownReport {

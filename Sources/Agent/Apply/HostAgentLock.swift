@@ -37,7 +37,7 @@ extension HostAgent {
     case .drill(let entry):
       let (_, layers) = try lock(with: entry, by: order, judged)
       let carried = try requireWayIn(layers, entry, judged.manifest?.sources ?? [])
-      let warnings = try carried + drill(layers, entry)
+      let warnings = try carried + drill(layers, entry) + uncuttable()
       run.times.verify = Self.microseconds(bootClock.now() - start)
       return Obeyed(
         epoch: order.terms.epoch, result: .drilled, lock: lockReport(), times: run.times,
@@ -221,6 +221,13 @@ extension HostAgent {
       throw Refusal(
         code: .cannotLock,
         detail: cut("profile \(entry.name), \(family), does not load as it is written: \(difference)"))
+    }
+    return []
+  }
+
+  private func uncuttable() -> [String] {
+    do throws(FirewallProblem) { try firewall.listFlows(within: Self.cutLimit) } catch {
+      return [cut(SafeText.escape("old connections could not all be cut: \(error)"))]
     }
     return []
   }

@@ -34,6 +34,8 @@ extension HostAgent {
           next = machine.cut(count)
         } catch {
           next = machine.failed(Refusal("cut old connections", error))
+          // What was cut stays so: of a table that is too long for one try, the next ones cut the rest.
+          if !endsOldFlows(side) { lockMemory.beginToMend(at: bootClock.now()) }
         }
       case .reread(let side):
         time = \.reread
@@ -76,6 +78,10 @@ extension HostAgent {
   private func requireLayers(_ side: LockdownMachine.Side) throws -> LockLayers {
     guard let lock else { throw Reason("the journal knows no lockdown") }
     return try layers(of: side, lock)
+  }
+
+  private func endsOldFlows(_ side: LockdownMachine.Side) -> Bool {
+    (try? requireLayers(side))?.endsOldFlows ?? false
   }
 
   private func loadLayer(_ side: LockdownMachine.Side, _ manner: LockdownMachine.Manner, _ family: Family) throws {

@@ -54,10 +54,13 @@ package struct HeldLayer: Hashable, Sendable {
   package var expectation: Expectation
   /// The ordered profile would not load, so the built-in one stands in for it, which shuts more.
   package var isBuiltIn: Bool
+  /// Why connections from before were not all cut; nil when they were.
+  package var uncut: String?
 
-  package init(expectation: Expectation, isBuiltIn: Bool) {
+  package init(expectation: Expectation, isBuiltIn: Bool, uncut: String? = nil) {
     self.expectation = expectation
     self.isBuiltIn = isBuiltIn
+    self.uncut = uncut
   }
 }
 

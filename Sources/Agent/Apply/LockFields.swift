@@ -60,11 +60,16 @@ extension JournalRecord {
   static func write(_ value: HeldLayer, to out: inout ByteWriter) {
     write(value.expectation, to: &out)
     out.bool(value.isBuiltIn)
+    write(value.uncut, to: &out, write)
   }
 
   static func heldLayer(_ reader: inout ByteReader) throws(ByteReader.Problem) -> HeldLayer {
     let expectation = try expectation(&reader)
-    return HeldLayer(expectation: expectation, isBuiltIn: try reader.bool("built in"))
+    let isBuiltIn = try reader.bool("built in")
+    let uncut = try optional(&reader, "connections not cut") { (reader) throws(ByteReader.Problem) in
+      try reader.text("connections not cut", atMost: maximumText)
+    }
+    return HeldLayer(expectation: expectation, isBuiltIn: isBuiltIn, uncut: uncut)
   }
 
   static func write(_ value: Lock, to out: inout ByteWriter) {

@@ -31,6 +31,9 @@ struct LockLayers {
     }
   }
 
+  /// What lived before ends by these rules alone, but for what could begin anew.
+  var endsOldFlows: Bool { layers.ipv4.endsOldFlows && layers.ipv6.endsOldFlows }
+
   /// What old connections may go by, whoever began them.
   var patterns: [FlowPattern] { FlowPattern.patterns(layers.ipv4) + FlowPattern.patterns(layers.ipv6) }
 }

@@ -30,7 +30,7 @@ import Wire
   }
 
   static let held = HeldLayer(expectation: JournalTests.expectation, isBuiltIn: false)
-  static let builtIn = HeldLayer(expectation: JournalTests.expectation, isBuiltIn: true)
+  static let builtIn = HeldLayer(expectation: JournalTests.expectation, isBuiltIn: true, uncut: "no conntrack")
   static let later = LockTime(secondsLeft: 7190, at: RunningTime(nanoseconds: 15_000_000_000), bootID: "8c5f")
 
   static var lockedLedger: Ledger {

@@ -202,6 +202,10 @@ import Wire
       .noNamespace, program: "unshare", family: nil, words: "not here")
     #expect(try scene.lock(7, isDrill: true).warnings == ["not rehearsed: not here"])
     scene.host.firewall.rehearsalProblem = nil
+    scene.host.firewall.cutProblem = LockFailureTests.noConntrack
+    #expect(
+      try scene.lock(7, isDrill: true).warnings == ["old connections could not all be cut: ctnetlink: no conntrack"])
+    scene.host.firewall.cutProblem = nil
     scene.host.firewall.corruptRehearsal = { kernel in
       var corrupt = kernel
       corrupt.ipv6["mangle"]?.chains.removeAll { $0.name == "PCLLOCK-OUTPUT" }
