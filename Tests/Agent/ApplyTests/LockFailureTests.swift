@@ -107,6 +107,16 @@ import Wire
     #expect(try scene.agent.report(.random(), managementSource: "").lockdown?.lock?.uncut == nil)
   }
 
+  @Test(arguments: [LockScene.first, LockScene.bundle(8)])
+  func `an apply of what is committed already puts a profile's files right`(again: LockScene.Bundle) throws {
+    let scene = try LockScene()
+    scene.host.disk.tamper(try scene.profilePath(), [1])
+    #expect(throws: Refusal.self) { try scene.lock(7) }
+    #expect(try scene.apply(again).result == .committed)
+    #expect(try scene.lock(7).result == .locked)
+    #expect(try scene.holds("isolate"))
+  }
+
   @Test func `a lift that does not work leaves the lock`() throws {
     let scene = try LockScene()
     try scene.lock(7)
