@@ -12,8 +12,9 @@ package protocol DeadMan: AnyObject {
   func disarm()
 }
 
-/// CLOCK_BOOTTIME.
+/// CLOCK_BOOTTIME, and beside it CLOCK_MONOTONIC.
 package protocol BootClock {
   func now() -> BootTime
+  func running() -> RunningTime
   func sleep(for duration: Duration)
 }

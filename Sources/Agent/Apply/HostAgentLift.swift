@@ -10,8 +10,13 @@ extension HostAgent {
   /// - Returns: whether it was tried.
   func liftItself() -> Bool {
     guard waiting == nil else { return false }
-    var run = LockRun()
-    if (try? perform(.lift(.itself, nil), &run)) == nil { lockMemory.retryAt = bootClock.now() + LockMemory.pause }
+    do {
+      try takeBackWaiting(because: "the lockdown's time is over")
+      var run = LockRun()
+      _ = try perform(.lift(.itself, nil), &run)
+    } catch {
+      lockMemory.retryAt = bootClock.now() + LockMemory.pause
+    }
     return true
   }
 
@@ -98,8 +103,15 @@ extension HostAgent {
     return LockReport(
       epoch: lock.epoch, order: lock.order.order, profile: lock.profile.name, rank: lock.profile.rank,
       principals: lock.principals, reason: lock.reason, phase: phase, since: lock.since,
-      secondsLeft: lock.time?.secondsLeft(at: bootClock.now(), bootID: facts.bootID), serial: lock.serial,
-      differences: differences)
+      secondsLeft: lock.time?.secondsLeft(at: bootClock.running(), bootID: facts.bootID), serial: lock.serial,
+      differences: differences, uncut: uncut(lock))
+  }
+
+  /// Why old connections may live on; nil where it does not matter that they were not cut.
+  private func uncut(_ lock: Lock) -> String? {
+    guard let held = lock.held, let why = held.uncut else { return nil }
+    let layers = try? layers(of: held.isBuiltIn ? .builtIn : .ordered, lock)
+    return layers?.endsOldFlows == true ? nil : cut(SafeText.escape(why))
   }
 
   func lockdownReport(_ ledger: Ledger, _ differences: PerFamily<String?>) -> LockdownReport {

@@ -37,7 +37,7 @@ extension HostAgent {
     case .drill(let entry):
       let (_, layers) = try lock(with: entry, by: order, judged)
       let carried = try requireWayIn(layers, entry, judged.manifest?.sources ?? [])
-      let warnings = try carried + drill(layers, entry)
+      let warnings = try carried + drill(layers, entry) + uncuttable()
       run.times.verify = Self.microseconds(bootClock.now() - start)
       return Obeyed(
         epoch: order.terms.epoch, result: .drilled, lock: lockReport(), times: run.times,
@@ -131,7 +131,7 @@ extension HostAgent {
     }
     let judgement = OrderJudgement(
       host: host, committed: manifest,
-      lock: ledger.lock?.inForce(at: bootClock.now(), bootID: facts.bootID))
+      lock: ledger.lock?.inForce(at: bootClock.running(), bootID: facts.bootID))
     do throws(OrderProblem) {
       return Judged(verdict: try judgement.verdict(on: order), committed: ledger.committed, manifest: manifest)
     } catch {
@@ -158,14 +158,34 @@ extension HostAgent {
       throw Refusal(error)
     }
     let layers = try layers(of: profile)
-    let now = bootClock.now()
+    try requireTightening(layers, entry)
     let lock = Lock(
       order: EpochFloor(epoch: order.terms.epoch, order: order.digest), profile: entry, bundle: committed.name,
       serial: committed.accepted.serial, index: UInt8(index), principals: order.principals,
-      reason: order.terms.reason, since: clock.now(),
-      time: lockdown.liftsAfter.map { LockTime(secondsLeft: $0, at: now, bootID: facts.bootID) })
+      sources: judged.manifest?.sources ?? [], reason: order.terms.reason, since: clock.now(),
+      time: lockdown.liftsAfter.map {
+        LockTime(secondsLeft: $0, at: bootClock.running(), bootID: facts.bootID)
+      })
     if !lockdown.isDrill { lockMemory.layers = (order.digest, layers) }
     return (lock, layers)
+  }
+
+  /// A rank says which of two profiles shuts more, as its author sees it. What a chain drops in the lock in force it drops in
+  /// the next one too, whatever their ranks.
+  private func requireTightening(_ layers: LockLayers, _ entry: ProfileEntry) throws(Refusal) {
+    guard let lock, lock.profile.files != entry.files else { return }
+    let inForce: LockLayers
+    do { inForce = try (try? orderedLayers(lock)) ?? builtInLayers() } catch {
+      throw Refusal("read the lockdown in force", error)
+    }
+    for family in Family.allCases {
+      guard let chain = inForce.layers[family].chainOpened(by: layers.layers[family]) else { continue }
+      throw Refusal(
+        code: .wouldLoosen,
+        detail:
+          "profile \(entry.name) lets \(chain) (\(family)) go on where \(lock.profile.name), by which this host is "
+          + "locked, drops it: only an unlock order loosens")
+    }
   }
 
   /// It was obeyed all the same: whoever sends it from elsewhere gets no further word from this host.
@@ -201,6 +221,13 @@ extension HostAgent {
       throw Refusal(
         code: .cannotLock,
         detail: cut("profile \(entry.name), \(family), does not load as it is written: \(difference)"))
+    }
+    return []
+  }
+
+  private func uncuttable() -> [String] {
+    do throws(FirewallProblem) { try firewall.listFlows(within: Self.cutLimit) } catch {
+      return [cut(SafeText.escape("old connections could not all be cut: \(error)"))]
     }
     return []
   }

@@ -34,6 +34,8 @@ extension HostAgent {
           next = machine.cut(count)
         } catch {
           next = machine.failed(Refusal("cut old connections", error))
+          // What was cut stays so: of a table that is too long for one try, the next ones cut the rest.
+          if !endsOldFlows(side) { lockMemory.beginToMend(at: bootClock.now()) }
         }
       case .reread(let side):
         time = \.reread
@@ -78,6 +80,10 @@ extension HostAgent {
     return try layers(of: side, lock)
   }
 
+  private func endsOldFlows(_ side: LockdownMachine.Side) -> Bool {
+    (try? requireLayers(side))?.endsOldFlows ?? false
+  }
+
   private func loadLayer(_ side: LockdownMachine.Side, _ manner: LockdownMachine.Manner, _ family: Family) throws {
     beginToChange()
     let layer = try requireLayers(side).layers[family]
@@ -117,6 +123,8 @@ extension HostAgent {
       if outcome.result == .failed { throw Reason(outcome.detail) }
     case nil: break
     }
+    // One that could not be taken back before does not wait any more, and is loaded all the same.
+    if journal?.ledger.open != nil { try settle() }
   }
 
   // MARK: - What is remembered of it

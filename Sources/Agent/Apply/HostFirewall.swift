@@ -43,6 +43,9 @@ package protocol HostFirewall: AnyObject {
   /// - Returns: how many. What was cut before an error stays so.
   func cutFlows(sparing patterns: [FlowPattern], within limit: Duration) throws(FirewallProblem) -> Int
 
+  /// Throws where `cutFlows` could not even learn which connections there are.
+  func listFlows(within limit: Duration) throws(FirewallProblem)
+
   /// Everything that nf_tables holds, anybody's, as the kernel says; nil where it has no nf_tables.
   func nftables(sets scope: SetScope) throws(FirewallProblem) -> NftablesState?
 }

@@ -13,6 +13,8 @@ package struct Lock: Hashable, Sendable {
   package var index: UInt8
   /// Who signed the order.
   package var principals: [String]
+  /// From where the host is managed, should the bundle not be there to tell.
+  package var sources: [String]
   package var reason: String
   package var since: UTCTime
   /// Until it lifts itself; nil for never.
@@ -22,7 +24,7 @@ package struct Lock: Hashable, Sendable {
 
   package init(
     order: EpochFloor, profile: ProfileEntry, bundle: BundleName, serial: Serial, index: UInt8, principals: [String],
-    reason: String, since: UTCTime, time: LockTime?, held: HeldLayer? = nil
+    sources: [String], reason: String, since: UTCTime, time: LockTime?, held: HeldLayer? = nil
   ) {
     self.order = order
     self.profile = profile
@@ -30,6 +32,7 @@ package struct Lock: Hashable, Sendable {
     self.serial = serial
     self.index = index
     self.principals = principals
+    self.sources = sources
     self.reason = reason
     self.since = since
     self.time = time
@@ -39,7 +42,7 @@ package struct Lock: Hashable, Sendable {
   package var epoch: Epoch { order.epoch }
 
   /// As far as it decides about the next order.
-  package func inForce(at now: BootTime, bootID: String) -> LockInForce {
+  package func inForce(at now: RunningTime, bootID: String) -> LockInForce {
     LockInForce(
       order: order.order, profile: profile.name, rank: profile.rank,
       secondsLeft: time?.secondsLeft(at: now, bootID: bootID))
@@ -51,10 +54,13 @@ package struct HeldLayer: Hashable, Sendable {
   package var expectation: Expectation
   /// The ordered profile would not load, so the built-in one stands in for it, which shuts more.
   package var isBuiltIn: Bool
+  /// Why connections from before were not all cut; nil when they were.
+  package var uncut: String?
 
-  package init(expectation: Expectation, isBuiltIn: Bool) {
+  package init(expectation: Expectation, isBuiltIn: Bool, uncut: String? = nil) {
     self.expectation = expectation
     self.isBuiltIn = isBuiltIn
+    self.uncut = uncut
   }
 }
 
@@ -65,17 +71,17 @@ package struct LockTime: Hashable, Sendable {
   package static let step = Duration.seconds(10)
 
   package var secondsLeft: UInt32
-  package var at: BootTime
+  package var at: RunningTime
   package var bootID: String
 
-  package init(secondsLeft: UInt32, at: BootTime, bootID: String) {
+  package init(secondsLeft: UInt32, at: RunningTime, bootID: String) {
     self.secondsLeft = secondsLeft
     self.at = at
     self.bootID = bootID
   }
 
   /// Rounded up: a lock is never shorter than it was ordered.
-  package func secondsLeft(at now: BootTime, bootID: String) -> UInt32 {
+  package func secondsLeft(at now: RunningTime, bootID: String) -> UInt32 {
     guard bootID == self.bootID else { return secondsLeft }
     return UInt32(clamping: Int64(secondsLeft) - (now - at).components.seconds)
   }

@@ -4,6 +4,9 @@ internal import Release
 // How the journal spells locks.
 
 extension JournalRecord {
+  /// Of management, in a lock. Who has more keeps the first ones: a record has its size.
+  private static let maximumSources = 64
+
   static func write(_ value: EpochFloor, to out: inout ByteWriter) {
     out.uint64(value.epoch.value)
     out.raw(value.order.bytes)
@@ -50,18 +53,23 @@ extension JournalRecord {
 
   static func lockTime(_ reader: inout ByteReader) throws(ByteReader.Problem) -> LockTime {
     let left = try reader.uint32("seconds left")
-    let at = BootTime(nanoseconds: try reader.uint64("time"))
+    let at = RunningTime(nanoseconds: try reader.uint64("time"))
     return LockTime(secondsLeft: left, at: at, bootID: try reader.text("boot id", atMost: maximumText))
   }
 
   static func write(_ value: HeldLayer, to out: inout ByteWriter) {
     write(value.expectation, to: &out)
     out.bool(value.isBuiltIn)
+    write(value.uncut, to: &out, write)
   }
 
   static func heldLayer(_ reader: inout ByteReader) throws(ByteReader.Problem) -> HeldLayer {
     let expectation = try expectation(&reader)
-    return HeldLayer(expectation: expectation, isBuiltIn: try reader.bool("built in"))
+    let isBuiltIn = try reader.bool("built in")
+    let uncut = try optional(&reader, "connections not cut") { (reader) throws(ByteReader.Problem) in
+      try reader.text("connections not cut", atMost: maximumText)
+    }
+    return HeldLayer(expectation: expectation, isBuiltIn: isBuiltIn, uncut: uncut)
   }
 
   static func write(_ value: Lock, to out: inout ByteWriter) {
@@ -73,6 +81,9 @@ extension JournalRecord {
     let principals = value.principals.prefix(UnverifiedOrder.maximumSignatures)
     out.uint8(UInt8(principals.count))
     for principal in principals { write(principal, to: &out) }
+    let sources = value.sources.prefix(maximumSources)
+    out.uint8(UInt8(sources.count))
+    for source in sources { write(source, to: &out) }
     write(value.reason, to: &out)
     out.uint64(UInt64(bitPattern: value.since.secondsSinceEpoch))
     write(value.time, to: &out, write)
@@ -89,12 +100,16 @@ extension JournalRecord {
     let count = Int(try reader.uint8("number of signers"))
     guard count <= UnverifiedOrder.maximumSignatures else { throw .malformed(field: "number of signers") }
     for _ in 0..<count { principals.append(try reader.text("signer", atMost: maximumText)) }
+    var sources: [String] = []
+    let known = Int(try reader.uint8("number of sources"))
+    guard known <= maximumSources else { throw .malformed(field: "number of sources") }
+    for _ in 0..<known { sources.append(try reader.text("source", atMost: maximumText)) }
     let reason = try reader.text("reason", atMost: maximumText)
     let since = UTCTime(secondsSinceEpoch: Int64(bitPattern: try reader.uint64("time")))
     let time = try optional(&reader, "time left", lockTime)
     return Lock(
       order: order, profile: profile, bundle: bundle, serial: serial, index: index, principals: principals,
-      reason: reason, since: since, time: time, held: try optional(&reader, "held layer", heldLayer))
+      sources: sources, reason: reason, since: since, time: time, held: try optional(&reader, "held layer", heldLayer))
   }
 
   static func write(_ value: LiftCause, to out: inout ByteWriter) {

@@ -31,6 +31,9 @@ struct LockLayers {
     }
   }
 
+  /// What lived before ends by these rules alone, but for what could begin anew.
+  var endsOldFlows: Bool { layers.ipv4.endsOldFlows && layers.ipv6.endsOldFlows }
+
   /// What old connections may go by, whoever began them.
   var patterns: [FlowPattern] { FlowPattern.patterns(layers.ipv4) + FlowPattern.patterns(layers.ipv6) }
 }
@@ -83,9 +86,10 @@ extension HostAgent {
     return layers
   }
 
-  /// Of this host as it is known now.
+  /// Of this host as it is known now, or else as it was when it was locked.
   func builtInLayers() throws -> LockLayers {
-    let sources = (try? ledger())?.committed.flatMap(store.manifest(of:))?.sources ?? []
+    let ledger = try? ledger()
+    let sources = ledger?.committed.flatMap(store.manifest(of:))?.sources ?? ledger?.lock?.sources ?? []
     return LockLayers(
       layers: try PerFamily { family in
         try LockLayer(BuiltInIsolate.ruleset(family, sources: sources, sshPorts: facts.sshPorts), family)

@@ -23,6 +23,8 @@ struct LockMemory {
   var plain: PerFamily<LockLayer>?
   /// The plain files do not yet say what the journal does of the lock.
   var isPlainBehind = false
+  /// When it was last looked at by itself.
+  var checkedAt: BootTime?
   /// In words, what only nf_tables itself tells of the layer.
   var kernel = PerFamily<String?>(ipv4: nil, ipv6: nil)
 
@@ -77,7 +79,7 @@ extension HostAgent {
   func bringLock() {
     guard let lock else { return }
     if let time = lock.time, time.bootID != facts.bootID {
-      let left = LockTime(secondsLeft: time.secondsLeft, at: bootClock.now(), bootID: facts.bootID)
+      let left = LockTime(secondsLeft: time.secondsLeft, at: bootClock.running(), bootID: facts.bootID)
       try? append(.lockTime(lock.epoch, left))
     }
     lockMemory.isPlainBehind = true
@@ -107,6 +109,7 @@ extension HostAgent {
     guard journal?.ledger.lock != nil, lockMemory.unrecordedLift == nil else { return false }
     var run = LockRun()
     _ = try? perform(.check, &run)
+    lockMemory.checkedAt = bootClock.now()
     return run.hasChanged
   }
 
@@ -122,14 +125,23 @@ extension HostAgent {
     guard journal != nil else { return nil }
     if lockMemory.isPlainBehind { return bootClock.now() }
     guard let lock else { return nil }
-    let time = lock.time.map { time in
-      // Its end is put off until the change has one.
-      if let waiting, time.secondsLeft(at: bootClock.now(), bootID: facts.bootID) == 0 { return waiting.deadline.time }
-      return time.bootID == facts.bootID
-        ? time.at + min(LockTime.step, .seconds(Int64(time.secondsLeft))) : bootClock.now()
-    }
     // What failed is no reason to try it more often.
-    return [lockMemory.retryAt ?? time, lockMemory.mendAt].compactMap(\.self).min()
+    return [lockMemory.retryAt ?? lock.time.map(due), lockMemory.mendAt, checkDue].compactMap(\.self).min()
+  }
+
+  private func due(_ time: LockTime) -> BootTime {
+    let (now, running) = (bootClock.now(), bootClock.running())
+    // Its end is put off until the change has one.
+    if let waiting, time.secondsLeft(at: running, bootID: facts.bootID) == 0 { return waiting.deadline.time }
+    guard time.bootID == facts.bootID else { return now }
+    return now + (time.at + min(LockTime.step, .seconds(Int64(time.secondsLeft))) - running)
+  }
+
+  /// While a change waits nobody looks at all the rules, since whoever confirms it comes first; the layer is looked at all
+  /// the same.
+  private var checkDue: BootTime? {
+    guard waiting != nil, lockMemory.unrecordedLift == nil else { return nil }
+    return lockMemory.checkedAt.map { $0 + LockTime.step } ?? bootClock.now()
   }
 
   /// What the lock needs as time passes: another try of what did not load, a record of what is left, the lift at its end,
@@ -147,9 +159,10 @@ extension HostAgent {
         mayMoveRules = true
       } else {
         if failed, checkLock() { mayMoveRules = true }
-        if let time = lock.time, pass(time, of: lock, now) { mayMoveRules = true }
+        if let time = lock.time, pass(time, of: lock) { mayMoveRules = true }
       }
     }
+    if let checkDue, checkDue <= now, checkLock() { mayMoveRules = true }
     if let mendAt = lockMemory.mendAt, mendAt <= now {
       lockMemory.mendAt = nil
       if checkLock() { mayMoveRules = true }
@@ -159,7 +172,8 @@ extension HostAgent {
   }
 
   /// - Returns: whether it lifted itself, or tried to.
-  private func pass(_ time: LockTime, of lock: Lock, _ now: BootTime) -> Bool {
+  private func pass(_ time: LockTime, of lock: Lock) -> Bool {
+    let now = bootClock.running()
     let left = time.secondsLeft(at: now, bootID: facts.bootID)
     guard left > 0 else { return liftItself() }
     guard time.bootID != facts.bootID || now - time.at >= LockTime.step else { return false }
@@ -168,7 +182,7 @@ extension HostAgent {
     do {
       try append(.lockTime(lock.epoch, LockTime(secondsLeft: left, at: at, bootID: facts.bootID)))
     } catch {
-      lockMemory.retryAt = now + LockMemory.pause
+      lockMemory.retryAt = bootClock.now() + LockMemory.pause
     }
     return false
   }

@@ -61,6 +61,8 @@ package struct LockdownMachine: Sendable {
     /// A change waits that cannot be confirmed any more.
     var voids = false
     var flowsCut = 0
+    /// Why the last cut did not end all.
+    var uncut: String?
     var warnings: [String] = []
     /// A side would not load in IPv6, and did in IPv4.
     var shutsAlone = false
@@ -156,6 +158,7 @@ package struct LockdownMachine: Sendable {
     switch state {
     case .cutting(var work):
       work.flowsCut += count
+      work.uncut = nil
       return reread(work)
     case .cuttingAlone(var work, let refusal):
       work.flowsCut += count
@@ -169,8 +172,12 @@ package struct LockdownMachine: Sendable {
   /// Both families read back as this side should.
   package mutating func matched(_ expectation: Expectation) -> Action {
     switch state {
+    case .checking(var work) where work.lock.held?.uncut != nil:
+      work.cuts = true
+      state = .cutting(work)
+      return .cutFlows(work.side)
     case .rereading(var work), .checking(var work):
-      let held = HeldLayer(expectation: expectation, isBuiltIn: work.side == .builtIn)
+      let held = HeldLayer(expectation: expectation, isBuiltIn: work.side == .builtIn, uncut: work.uncut)
       guard held != work.lock.held else { return finish(work) }
       work.lock.held = held
       state = .closing(work)
@@ -221,7 +228,8 @@ package struct LockdownMachine: Sendable {
       work.warnings.append("it was not in the kernel as it should be, and was loaded again: \(refusal.detail)")
       return load(work)
     case .cutting(var work):
-      // The rules shut whoever they shut all the same.
+      // The rules shut whoever they shut all the same, and it is tried again with the next look.
+      work.uncut = refusal.detail
       work.warnings.append("old connections were not all cut: \(refusal.detail)")
       return reread(work)
     case .cuttingAlone(var work, let first):

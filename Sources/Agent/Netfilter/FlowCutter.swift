@@ -37,6 +37,21 @@ package struct FlowCutter {
     return cutter.cut
   }
 
+  /// Cuts nothing.
+  package static func list(within limit: Duration) throws(FirewallProblem) {
+    do throws(SystemCallError) {
+      try list(until: monotonicMilliseconds() + Int(limit / .milliseconds(1))) { _ in true }
+    } catch {
+      throw problem(kind(error.errno), error.description)
+    }
+  }
+
+  private static func list(until end: Int, take: (NetlinkReply) -> Bool) throws(SystemCallError) {
+    let listing = try NetlinkSocket(NetlinkSocket.netfilter)
+    _ = try listing.dump(
+      ConntrackMessages.all, "list tracked connections", of: ConntrackMessages.entry, until: end, take: take)
+  }
+
   /// What the kernel did not give up, though everything else was cut.
   var failure: FirewallProblem? {
     guard refused.count > 0 else { return nil }
@@ -55,11 +70,8 @@ package struct FlowCutter {
   }
 
   mutating func run() throws(SystemCallError) {
-    let listing = try NetlinkSocket(NetlinkSocket.netfilter)
     var problem: SystemCallError?
-    _ = try listing.dump(
-      ConntrackMessages.all, "list tracked connections", of: ConntrackMessages.entry, until: end
-    ) { reply in
+    try Self.list(until: end) { reply in
       guard let flow = TrackedFlow(reply), !isKept(flow) else { return true }
       batch.append(ConntrackMessages.deletion(of: flow))
       guard batch.count == Self.batchSize else { return true }

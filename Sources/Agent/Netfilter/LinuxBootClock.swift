@@ -5,10 +5,14 @@ internal import Glibc
 struct LinuxBootClock: BootClock {
   init() {}
 
-  func now() -> BootTime {
+  func now() -> BootTime { BootTime(nanoseconds: Self.nanoseconds(CLOCK_BOOTTIME)) }
+
+  func running() -> RunningTime { RunningTime(nanoseconds: Self.nanoseconds(CLOCK_MONOTONIC)) }
+
+  private static func nanoseconds(_ clock: clockid_t) -> UInt64 {
     var time = timespec()
-    clock_gettime(CLOCK_BOOTTIME, &time)
-    return BootTime(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
+    clock_gettime(clock, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
   }
 
   func sleep(for duration: Duration) {

@@ -87,6 +87,8 @@ package final class LinuxFirewall: HostFirewall {
     try FlowCutter.cut(sparing: patterns, within: limit)
   }
 
+  package func listFlows(within limit: Duration) throws(FirewallProblem) { try FlowCutter.list(within: limit) }
+
   private func setRequest(
     _ arguments: [String], input: [UInt8] = [], within limit: Duration
   ) throws(FirewallProblem) -> ProgramRequest {

@@ -43,7 +43,7 @@ extension Document {
       ("phase", .string("\(lock.phase)")), ("since", .string(lock.since.description)),
       ("seconds_left", lock.secondsLeft.map { .number(UInt64($0)) } ?? .null),
       ("serial", .number(lock.serial.value)), ("ipv4_difference", Self.words(lock.differences.ipv4)),
-      ("ipv6_difference", Self.words(lock.differences.ipv6)),
+      ("ipv6_difference", Self.words(lock.differences.ipv6)), ("uncut", Self.words(lock.uncut)),
     ])
   }
 

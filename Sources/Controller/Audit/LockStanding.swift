@@ -72,7 +72,12 @@ package struct LockStanding: Hashable, Sendable {
     let differing = Family.allCases.compactMap { family in
       lock.differences[family].map { "\(family): \(SafeText.escape($0))" }
     }
-    guard !differing.isEmpty else { return nil }
+    guard !differing.isEmpty else {
+      return lock.uncut.map {
+        "connections from before may live on there (\(SafeText.escape($0))): "
+          + "'portcullis lockdown resume --all' cuts again"
+      }
+    }
     return "its lockdown is not as it was loaded (\(differing.joined(separator: "; "))): "
       + "'portcullis lockdown resume --all' mends it"
   }

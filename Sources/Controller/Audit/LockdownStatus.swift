@@ -15,6 +15,8 @@ package struct LockdownStatus: Hashable, Sendable {
     package let reason: String
     /// How it is not as it was loaded.
     package let differences: PerFamily<String?>
+    /// Why connections from before may live on.
+    package let uncut: String?
 
     /// For an operator.
     var words: String {
@@ -25,7 +27,8 @@ package struct LockdownStatus: Hashable, Sendable {
         case .fallback: "locked down by order \(epoch), by the built-in profile since \(profile) would not load,"
         }
       let lift = liftsAt.map { ", lifts itself at \($0)" } ?? ""
-      return "\(state) since \(since)\(lift): \(reason)"
+      let old = uncut.map { ", connections from before may live on (\($0))" } ?? ""
+      return "\(state) since \(since)\(lift)\(old): \(reason)"
     }
   }
 
@@ -59,7 +62,8 @@ package struct LockdownStatus: Hashable, Sendable {
         since: received.receivedAt + min(0, lock.since - received.report.time),
         liftsAt: lock.secondsLeft.map { received.receivedAt + Int64($0) },
         signers: lock.principals.map { SafeText.escape($0) }, reason: SafeText.escape(lock.reason),
-        differences: lock.differences.map { _, words in words.map { SafeText.escape($0) } })
+        differences: lock.differences.map { _, words in words.map { SafeText.escape($0) } },
+        uncut: lock.uncut.map { SafeText.escape($0) })
     }
     heard = report.heard
     profiles = report.profiles.map {

@@ -29,6 +29,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
   case policyWithoutHosts = "policy-without-hosts"
   case hostWithoutPolicy = "host-without-policy"
   case sameRank = "same-rank"
+  case higherRankOpens = "higher-rank-opens"
   case lockdownWithoutDNS = "lockdown-without-dns"
   case lockdownWithoutTime = "lockdown-without-time"
   case sshPortDisagrees = "ssh-port-disagrees"
@@ -46,7 +47,8 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .noSSHFromControllers, .noLoopback, .noEstablished, .icmpv6Dropped, .doesNotLoad, .invalidFile: .error
     case .shadowedRule, .duplicateRule, .acceptAfterCatchAll, .oneFamilyOnly, .logWithoutLimit, .masqueradeEverything,
       .sourcePortAccept, .forwardingDisabled, .noDHCPClient, .closedFamily, .unusedSet, .unusedService, .unusedSchedule,
-      .expiredItem, .unknownHelper, .policyWithoutHosts, .hostWithoutPolicy, .sameRank, .lockdownWithoutDNS,
+      .expiredItem, .unknownHelper, .policyWithoutHosts, .hostWithoutPolicy, .higherRankOpens,
+      .sameRank, .lockdownWithoutDNS,
       .lockdownWithoutTime, .sshPortDisagrees, .inventoryWarning,
       .notTriedHere:
       .warning
@@ -78,6 +80,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .policyWithoutHosts: "a policy that applies to no host"
     case .hostWithoutPolicy: "a host that no policy applies to"
     case .sameRank: "two lockdown profiles of one rank"
+    case .higherRankOpens: "a lockdown profile that leaves open what one of a lower rank drops"
     case .lockdownWithoutDNS: "a lockdown that serves on without DNS"
     case .lockdownWithoutTime: "a lockdown without a way to the time"
     case .sshPortDisagrees: "a port of SSH that sshd does not listen on"
@@ -113,6 +116,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .policyWithoutHosts: "The group may be mistyped, and its hosts go without these rules."
     case .hostWithoutPolicy: "Nothing filters it."
     case .sameRank: "While a host is locked by one of them, an order for the other replaces it."
+    case .higherRankOpens: "A host that is locked by the lower one refuses it: a lockdown order opens nothing."
     case .lockdownWithoutDNS: "What the host still serves may wait for names with each request."
     case .lockdownWithoutTime: "Its clock runs away, by which it judges orders and keys."
     case .sshPortDisagrees: "Rules for ssh open a port where nobody listens, and not the one that is needed."
@@ -146,6 +150,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .policyWithoutHosts: "Correct `applies_to`, or delete the policy."
     case .hostWithoutPolicy: "Put the host into a group that has a policy."
     case .sameRank: "Give the stricter one a higher rank."
+    case .higherRankOpens: "Lift first, or order one that drops both."
     case .lockdownWithoutDNS: "Keep the way to the DNS servers."
     case .lockdownWithoutTime: "Keep the way to the time servers."
     case .sshPortDisagrees: "Correct `portcullis_ssh_port`, or leave it out."

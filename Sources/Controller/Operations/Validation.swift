@@ -190,6 +190,7 @@ private struct Findings {
         case .unknownHelper: .unknownHelper
         case .policyWithoutHosts: .policyWithoutHosts
         case .sameRank: .sameRank
+        case .higherRankOpens: .higherRankOpens
         case .lockdownWithoutDNS: .lockdownWithoutDNS
         case .lockdownWithoutTime: .lockdownWithoutTime
         }

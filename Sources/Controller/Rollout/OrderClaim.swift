@@ -102,6 +102,9 @@ package struct OrderTarget: Hashable, Sendable {
       lock.differences[family].map { "\(family): \(SafeText.escape($0))" }
     }
     guard differing.isEmpty else { return (.acknowledged(obeyed, differing.joined(separator: "; ")), false) }
+    if let uncut = lock.uncut {
+      return (.acknowledged(obeyed, "connections from before may live on: \(SafeText.escape(uncut))"), false)
+    }
     return (.verified(obeyed), true)
   }
 }

@@ -19,7 +19,7 @@ package struct BootTime: Hashable, Sendable, Comparable {
 
 extension Duration {
   /// Rounded down.
-  fileprivate var nanosecondCount: Int64 {
+  var nanosecondCount: Int64 {
     let (seconds, attoseconds) = components
     return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
   }

@@ -100,6 +100,7 @@ extension LockReport {
     for family in Family.allCases {
       out.optional(differences[family]) { out, words in out.clipped(words, to: WireLimit.reason) }
     }
+    out.optional(uncut) { out, words in out.clipped(words, to: WireLimit.reason) }
   }
 
   fileprivate init(_ reader: inout ByteReader) throws(ByteReader.Problem) {
@@ -123,9 +124,12 @@ extension LockReport {
         try reader.text("difference of lock", atMost: WireLimit.reason)
       }
     }
+    let uncut = try reader.optional("connections not cut") { (reader) throws(ByteReader.Problem) in
+      try reader.text("connections not cut", atMost: WireLimit.reason)
+    }
     self.init(
       epoch: epoch, order: order, profile: profile, rank: rank, principals: principals, reason: reason, phase: phase,
-      since: since, secondsLeft: left, serial: serial, differences: differences)
+      since: since, secondsLeft: left, serial: serial, differences: differences, uncut: uncut)
   }
 }
 

@@ -130,9 +130,12 @@ package struct LockReport: Hashable, Sendable {
   package var serial: Serial
   /// How the layer in the kernel is not as it was loaded, in words; nil where it is.
   package var differences: PerFamily<String?>
+  /// Why connections from before may live on, in words; nil where they were cut, or where the rules alone end them.
+  package var uncut: String?
   package init(
     epoch: Epoch, order: Digest, profile: ProfileName, rank: LockRank, principals: [String], reason: String,
-    phase: Phase, since: UTCTime, secondsLeft: UInt32?, serial: Serial, differences: PerFamily<String?>
+    phase: Phase, since: UTCTime, secondsLeft: UInt32?, serial: Serial, differences: PerFamily<String?>,
+    uncut: String? = nil
   ) {
     self.epoch = epoch
     self.order = order
@@ -145,6 +148,7 @@ package struct LockReport: Hashable, Sendable {
     self.secondsLeft = secondsLeft
     self.serial = serial
     self.differences = differences
+    self.uncut = uncut
   }
 }
 

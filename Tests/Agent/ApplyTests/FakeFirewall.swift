@@ -149,6 +149,10 @@ final class FakeFirewall: HostFirewall {
     return cuts.count > 1 ? cuts.removeFirst() : cuts[0]
   }
 
+  func listFlows(within limit: Duration) throws(FirewallProblem) {
+    if let cutProblem { throw cutProblem }
+  }
+
   func save(_ family: Family, table: String?) throws(FirewallProblem) -> [UInt8] {
     if faults.verdict("save \(family)") != .proceed { throw broken("save", family) }
     if let saveProblem, saveProblem.family == family { throw saveProblem }

@@ -37,7 +37,12 @@ final class FakeHost {
 
   final class Boot: BootClock {
     var time = BootTime(nanoseconds: 1_000_000_000_000)
+    /// So much of that time the machine slept.
+    var asleep = Duration.zero
     func now() -> BootTime { time }
+    func running() -> RunningTime {
+      RunningTime(nanoseconds: time.nanoseconds - UInt64(asleep / .nanoseconds(1)))
+    }
     private(set) var sleeps: [Duration] = []
     func sleep(for duration: Duration) {
       sleeps.append(duration)
@@ -95,6 +100,11 @@ final class FakeHost {
   /// Some time passes; nobody waits for it.
   func pass(_ duration: Duration) { boot.time = boot.time + duration }
 
+  func sleep(_ duration: Duration) {
+    pass(duration)
+    boot.asleep += duration
+  }
+
   /// The next connection comes from another one; at random it would once in a while be the same.
   private var nextPort: UInt16 = 40000
 
@@ -116,6 +126,7 @@ final class FakeHost {
     firewall.sets.all = [:]
     settings.reset()
     boot.time = BootTime(nanoseconds: 5_000_000_000)
+    boot.asleep = .zero
     facts.bootID = "8c5f1f0a-0000-4000-8000-\(String(UInt64.random(in: 1 << 44 ..< 1 << 48), radix: 16))"
   }
 

@@ -65,12 +65,56 @@ import Wire
     #expect(try scene.holds("storage"))
   }
 
-  @Test func `flows that cannot be cut are a warning`() throws {
+  static let noConntrack = FirewallProblem(.unavailable, program: "ctnetlink", family: nil, words: "no conntrack")
+
+  @Test func `flows that cannot be cut are a warning where the rules end them all the same`() throws {
     let scene = try LockScene()
-    scene.host.firewall.cutProblem = FirewallProblem(
-      .unavailable, program: "ctnetlink", family: nil, words: "no conntrack")
+    scene.host.firewall.cutProblem = Self.noConntrack
     let obeyed = try scene.lock(7)
     #expect(obeyed.result == .locked && obeyed.warnings.first?.contains("no conntrack") == true)
+    #expect(obeyed.lock?.uncut == nil)
+    scene.agent.lockTick()
+    #expect(scene.agent.lockDue == nil)
+  }
+
+  @Test(arguments: ["no-ingress", "no-egress"])
+  func `where the rules leave a side open it says that they live on, until they are cut after all`(
+    profile: String
+  ) throws {
+    let scene = try LockScene()
+    scene.host.firewall.cutProblem = Self.noConntrack
+    #expect(try scene.lock(7, profile).lock?.uncut?.contains("no conntrack") == true)
+    // It goes on trying by itself, ever more seldom, also over a new start.
+    scene.agent.lockTick()
+    for pause in [10, 20] {
+      #expect(scene.agent.lockDue == scene.host.boot.now() + .seconds(pause))
+      scene.host.pass(.seconds(pause))
+      scene.agent.lockTick()
+    }
+    try scene.restart()
+    let again = try scene.lock(7, profile)
+    #expect(again.result == .repeated && again.lock?.uncut?.contains("no conntrack") == true)
+    let report = try scene.agent.report(.random(), managementSource: "")
+    #expect(report.lockdown?.lock?.uncut?.contains("no conntrack") == true)
+    scene.host.firewall.cutProblem = nil
+    scene.host.firewall.cuts = [3]
+    let cut = try scene.lock(7, profile)
+    #expect(cut.result == .repeated && cut.flowsCut == 3 && cut.lock?.uncut == nil && cut.warnings.isEmpty)
+    let tries = scene.host.firewall.spared.count
+    #expect(try scene.lock(7, profile).lock?.uncut == nil)
+    #expect(scene.host.firewall.spared.count == tries)
+    try scene.restart()
+    #expect(try scene.agent.report(.random(), managementSource: "").lockdown?.lock?.uncut == nil)
+  }
+
+  @Test(arguments: [LockScene.first, LockScene.bundle(8)])
+  func `an apply of what is committed already puts a profile's files right`(again: LockScene.Bundle) throws {
+    let scene = try LockScene()
+    scene.host.disk.tamper(try scene.profilePath(), [1])
+    #expect(throws: Refusal.self) { try scene.lock(7) }
+    #expect(try scene.apply(again).result == .committed)
+    #expect(try scene.lock(7).result == .locked)
+    #expect(try scene.holds("isolate"))
   }
 
   @Test func `a lift that does not work leaves the lock`() throws {

@@ -251,10 +251,18 @@ extension LockInterleavingTests {
       plan.standing = Standing(epoch: epoch, profile: profile, rank: rank, liftsAfter: after, since: running)
       lastLock = (order, epoch)
       switch isTighter(rank, after) {
-      case true?: plan.expected = try isSpoilt ? .refusal(.profileAltered) : .success
+      case true?:
+        plan.expected =
+          try isSpoilt ? .refusal(.profileAltered) : opens(profile) ? .refusal(.wouldLoosen) : .success
       case false?: plan.expected = .refusal(.wouldLoosen)
       case nil: break
       }
+    }
+
+    /// A chain that the lock in force drops.
+    private func opens(_ profile: String) -> Bool {
+      guard let standing, let chain = LockScene.open[profile] else { return false }
+      return LockScene.open[standing.profile] != chain
     }
 
     /// By what the host itself would say is left, which may be more than was ordered. Nil at the turn of a second.
@@ -265,7 +273,7 @@ extension LockInterleavingTests {
       guard standing.liftsAfter != nil else { return false }
       guard
         let known = scene.agent.lock?.time?.secondsLeft(
-          at: scene.host.boot.now(), bootID: scene.host.facts.bootID)
+          at: scene.host.boot.running(), bootID: scene.host.facts.bootID)
       else { return nil }
       return after + 1 == known ? nil : after >= known
     }
@@ -323,7 +331,7 @@ extension LockInterleavingTests {
         let isBuiltIn = lock.held?.isBuiltIn == true
         #expect(try isBuiltIn ? scene.holdsBuiltIn : scene.holds(lock.profile.name.description), place)
         #expect(lock.profile.name.description == standing?.profile, place)
-        let known = lock.time?.secondsLeft(at: scene.host.boot.now(), bootID: scene.host.facts.bootID)
+        let known = lock.time?.secondsLeft(at: scene.host.boot.running(), bootID: scene.host.facts.bootID)
         #expect((known == nil) == (standing?.liftsAfter == nil), place)
         if let standing, let known, let left = left(standing) {
           // Never less than was ordered, and never more.

@@ -184,6 +184,16 @@ import Wire
     #expect(try scene.lock(8, LockScene.ranks[index].name).result == .locked)
   }
 
+  @Test func `the built-in profile keeps management's addresses where the manifest is gone too`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    let profile = try scene.profilePath()
+    scene.host.disk.tamper(profile, [1])
+    scene.host.disk.tamper("\(profile.prefix(upTo: profile.lastIndex(of: "/")!))/manifest", [1])
+    try scene.reboot()
+    #expect(scene.holdsBuiltIn)
+  }
+
   @Test(arguments: Backend.allCases)
   func `a layer that does not load keeps nothing from being loaded beneath`(backend: Backend) throws {
     let scene = try LockScene(backend, applying: [LockScene.mangling])

@@ -24,13 +24,14 @@ import Wire
   {
     Lock(
       order: floor(epoch), profile: entry(profile, rank: rank), bundle: JournalTests.name, serial: Serial(7), index: 1,
-      principals: ["anna@example.net", "lena"], reason: "INC-991 – gestohlen", since: SignedBundles.now,
-      time: seconds.map { LockTime(secondsLeft: $0, at: BootTime(nanoseconds: 5_000_000_000), bootID: "8c5f") })
+      principals: ["anna@example.net", "lena"],
+      sources: ["192.0.2.7/32", "2001:db8::7/128"], reason: "INC-991 – gestohlen", since: SignedBundles.now,
+      time: seconds.map { LockTime(secondsLeft: $0, at: RunningTime(nanoseconds: 5_000_000_000), bootID: "8c5f") })
   }
 
   static let held = HeldLayer(expectation: JournalTests.expectation, isBuiltIn: false)
-  static let builtIn = HeldLayer(expectation: JournalTests.expectation, isBuiltIn: true)
-  static let later = LockTime(secondsLeft: 7190, at: BootTime(nanoseconds: 15_000_000_000), bootID: "8c5f")
+  static let builtIn = HeldLayer(expectation: JournalTests.expectation, isBuiltIn: true, uncut: "no conntrack")
+  static let later = LockTime(secondsLeft: 7190, at: RunningTime(nanoseconds: 15_000_000_000), bootID: "8c5f")
 
   static var lockedLedger: Ledger {
     var ledger = JournalTests.wholeLedger
@@ -97,13 +98,14 @@ import Wire
     var lock = Self.lock()
     lock.principals = (0..<16).map { String(repeating: "\($0 % 10)", count: 5000) }
     lock.reason = String(repeating: "é", count: 5000)
+    lock.sources = (0..<300).map { "2001:db8:\($0)::/48" }
     let bytes = JournalRecord.lockdown(lock, voids: nil).encode()
     #expect(bytes.count <= JournalRecord.maximumSize)
     guard case .lockdown(let read, nil) = try JournalRecord(decoding: bytes[...]) else {
       Issue.record("another record came back")
       return
     }
-    #expect(read.principals.count == 16)
+    #expect(read.principals.count == 16 && read.sources == Array(lock.sources.prefix(64)))
   }
 
   // MARK: - Replay
@@ -171,12 +173,12 @@ import Wire
     (0, 7200), (999, 7200), (1000, 7199), (10_500, 7190), (7_199_999, 1), (7_200_000, 0), (9_000_000, 0),
   ])
   func `only running time counts, and what is left is rounded up`(milliseconds: Int, left: UInt32) {
-    let start = BootTime(nanoseconds: 1_000_000_000)
+    let start = RunningTime(nanoseconds: 1_000_000_000)
     let time = LockTime(secondsLeft: 7200, at: start, bootID: "a")
     let now = start + .milliseconds(milliseconds)
     #expect(time.secondsLeft(at: now, bootID: "a") == left)
     #expect(time.secondsLeft(at: now, bootID: "b") == 7200)
     // A clock that stands before the record is no time gained.
-    #expect(time.secondsLeft(at: BootTime(nanoseconds: 0), bootID: "a") == 7200)
+    #expect(time.secondsLeft(at: RunningTime(nanoseconds: 0), bootID: "a") == 7200)
   }
 }

@@ -13,17 +13,20 @@ final class LockScene {
     "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m conntrack ! --ctstate RELATED,ESTABLISHED -j DROP"
 
   /// By name, in the order of a manifest.
-  static let ranks: [(name: String, rank: UInt16)] = [("isolate", 30), ("no-ingress", 20), ("storage", 30)]
+  static let ranks: [(name: String, rank: UInt16)] = [
+    ("isolate", 30), ("no-egress", 10), ("no-ingress", 20), ("storage", 30),
+  ]
+  /// The chain that a profile leaves open.
+  static let open = ["no-egress": "INPUT", "no-ingress": "OUTPUT"]
 
   static func rules(_ name: String, _ family: Family) -> [UInt8] {
     let source = family == .ipv4 ? "192.0.2.7/32" : "2001:db8::7/128"
     let kept = name == "storage" ? ["-p tcp -m tcp --dport 3260 -j RETURN"] : []
     let input = ["-i lo -j RETURN", "-s \(source) -p tcp -m tcp --dport 22 -j RETURN"] + kept
     let output = ["-o lo -j RETURN", "-d \(source) -p tcp -m tcp --sport 22 -j RETURN"]
-    let chains = [
-      ("INPUT", input + [nonSYN, "-j DROP"]), ("FORWARD", [nonSYN, "-j DROP"]),
-      ("OUTPUT", output + [nonSYN] + (name == "no-ingress" ? [] : ["-j DROP"])),
-    ]
+    let chains = [("INPUT", input), ("FORWARD", []), ("OUTPUT", output)].map { chain, rules in
+      (chain, rules + [nonSYN] + (open[name] == chain ? [] : ["-j DROP"]))
+    }
     let lines =
       chains.map { ":\($0.0) ACCEPT [0:0]" } + chains.flatMap { name, rules in rules.map { "-A \(name) \($0)" } }
     return Array("*mangle\n\(lines.joined(separator: "\n"))\nCOMMIT\n".utf8)

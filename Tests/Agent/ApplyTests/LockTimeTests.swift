@@ -42,6 +42,24 @@ import Wire
     #expect(scene.agent.lockDue == nil)
   }
 
+  @Test func `a machine that sleeps makes no lock shorter`() throws {
+    let scene = try LockScene()
+    try scene.lock(7, liftsAfter: 60)
+    scene.agent.lockTick()
+    scene.host.pass(.seconds(4))
+    scene.host.sleep(.seconds(7200))
+    scene.agent.lockTick()
+    #expect(try scene.holds("isolate"))
+    #expect(try scene.agent.report(.random(), managementSource: "").lockdown?.lock?.secondsLeft == 56)
+    #expect(scene.agent.lockDue == scene.host.boot.now() + .seconds(6))
+    scene.host.pass(.seconds(55))
+    scene.agent.lockTick()
+    #expect(try scene.holds("isolate"))
+    scene.host.pass(.seconds(1))
+    scene.agent.lockTick()
+    #expect(scene.isOpen)
+  }
+
   @Test func `a lift of itself that does not work is tried again`() throws {
     let scene = try LockScene()
     try scene.lock(7, liftsAfter: 60)
@@ -74,6 +92,10 @@ import Wire
     scene.host.pass(.seconds(10))
     #expect(scene.agent.lockTick() == false)
     #expect(try scene.holds("isolate"))
+    // Meanwhile it is looked at all the same.
+    #expect(scene.agent.lockDue == scene.host.boot.now() + .seconds(10))
+    scene.host.pass(.seconds(45))
+    #expect(scene.agent.lockTick() == false)
     #expect(scene.agent.lockDue == scene.agent.confirmBy)
     let outcome = try scene.agent.confirm(
       ChangeConfirmation(transaction: transaction, manifest: change.manifest, nonce: change.nonce),
@@ -99,6 +121,59 @@ import Wire
     scene.host.firewall.afterLoad = nil
     #expect(scene.isOpen && scene.beneath == beneath)
     #expect(try scene.host.ledger().outcome(of: transaction)?.result == .reverted)
+  }
+
+  /// A change is loaded, nobody confirmed it, and taking it back does not work: nothing loads beneath the lock.
+  private static func stuck(liftsAfter: UInt32? = nil) throws -> (scene: LockScene, beneath: PerFamily<String>) {
+    let scene = try LockScene()
+    let beneath = scene.beneath
+    try scene.lock(7, liftsAfter: liftsAfter)
+    scene.agent.lockTick()
+    _ = try ConfirmTests.begin(scene.agent, LockScene.second, .random(), from: scene.host.connection())
+    scene.host.firewall.poisonIsEmpty = true
+    scene.host.firewall.poison = (.ipv4, "*filter")
+    #expect(throws: Refusal.self) { try scene.unlock(8) }
+    #expect(scene.agent.confirmBy == nil && scene.beneath != beneath)
+    return (scene, beneath)
+  }
+
+  @Test func `an unlock opens nothing onto a change that could not be taken back before`() throws {
+    let (scene, beneath) = try Self.stuck()
+    #expect(throws: Refusal.self) { try scene.unlock(8) }
+    #expect(try scene.holds("isolate"))
+    scene.host.firewall.poison = nil
+    #expect(try scene.unlock(8).result == .lifted)
+    #expect(scene.isOpen && scene.beneath == beneath)
+    #expect(try scene.host.ledger().open == nil)
+  }
+
+  @Test func `nor does a lockdown whose time is over`() throws {
+    let (scene, beneath) = try Self.stuck(liftsAfter: 60)
+    scene.host.pass(.seconds(60))
+    scene.agent.lockTick()
+    #expect(try scene.holds("isolate"))
+    scene.host.firewall.poison = nil
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    #expect(scene.isOpen && scene.beneath == beneath)
+    #expect(try scene.host.ledger().open == nil)
+  }
+
+  @Test func `while a change waits the lock is mended all the same`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    scene.agent.lockTick()
+    _ = try ConfirmTests.begin(scene.agent, LockScene.second, .random(), from: scene.host.connection())
+    scene.strip(.ipv4)
+    #expect(scene.agent.lockDue == scene.host.boot.now() + .seconds(10))
+    scene.host.pass(.seconds(10))
+    #expect(scene.agent.lockTick())
+    #expect(try scene.holds("isolate"))
+    #expect(scene.agent.lockDue == scene.host.boot.now() + .seconds(10) && scene.agent.confirmBy != nil)
+    scene.host.pass(.seconds(10))
+    #expect(scene.agent.lockTick() == false)
+    scene.agent.expire(because: "nobody confirmed it")
+    #expect(scene.agent.lockDue == nil)
   }
 
   @Test func `time that passes changes no rules`() throws {

@@ -15,9 +15,9 @@ import Wire
   static let unlock = Machine.Request.lift(.order(Epoch(8)), floor8)
   static let no = Refusal(code: .internalError, detail: "no")
 
-  static func held(_ lock: Lock = lock, builtIn: Bool = false) -> Lock {
+  static func held(_ lock: Lock = lock, builtIn: Bool = false, uncut: String? = nil) -> Lock {
     var held = lock
-    held.held = HeldLayer(expectation: JournalTests.expectation, isBuiltIn: builtIn)
+    held.held = HeldLayer(expectation: JournalTests.expectation, isBuiltIn: builtIn, uncut: uncut)
     return held
   }
 
@@ -105,6 +105,14 @@ import Wire
       "a start of a host that the built-in profile locked: the ordered one is tried again", held(builtIn: true),
       .restart, bringing + ["answer kept"]
     ),
+    (
+      "a look at one whose old flows were not cut", held(uncut: "no"), .check,
+      ["reread", "cut", "reread", "LOCKED", "answer kept"]
+    ),
+    (
+      "a start of one whose old flows were not cut", held(uncut: "no"), .restart,
+      ["reread", "cut", "reread", "LOCKED", "answer kept"]
+    ),
     ("a look at it", held(builtIn: true), .check, ["reread builtIn", "answer kept"]),
     (
       "an unlock", held(), unlock,
@@ -133,6 +141,8 @@ import Wire
     ("the first load", nil, .lock(lock, voids: nil), 1, bringing + ["answer locked"]),
     ("the second", nil, .lock(lock, voids: nil), 2, bringing + ["answer locked"]),
     ("cutting", nil, .lock(lock, voids: nil), 3, ["reread", "LOCKED", "answer locked"]),
+    ("cutting again", held(uncut: "no"), .repeated, 1, ["reread", "answer repeated"]),
+    ("reading back after cutting again", held(uncut: "no"), .repeated, 2, bringing + ["answer repeated"]),
     ("reading back", nil, .lock(lock, voids: nil), 4, bringing + ["answer locked"]),
     ("LOCKED", nil, .lock(lock, voids: nil), 5, ["answer locked"]),
     ("taking back", nil, .lock(lock, voids: JournalTests.transaction), 6, ["answer locked"]),
@@ -156,6 +166,18 @@ import Wire
     let (name, lock, request, place, path) = Self.failures[index]
     let words = Self.run(lock, request) { number, _ in number == place }
     #expect(Array(words.dropFirst(place + 1)) == path, "\(name): \(words)")
+  }
+
+  @Test func `what could not be cut is recorded`() {
+    var machine = Machine(nil)
+    var action = machine.begin(.lock(Self.lock, voids: nil))
+    var recorded: String?
+    while true {
+      if case .answer = action { break }
+      if case .journal(.locked(_, let held)) = action { recorded = held.uncut }
+      if case .cutFlows = action { action = machine.failed(Self.no) } else { action = Self.succeed(action, &machine) }
+    }
+    #expect(recorded == "no")
   }
 
   @Test func `a profile that never loads leaves the built-in one, and says so`() {

@@ -39,7 +39,7 @@ import Wire
     #expect(try scene.host.ledger().epochFloor?.epoch == Epoch(7))
     let report = try scene.agent.report(.random(), managementSource: "")
     #expect(report.lockdown?.lock?.epoch == Epoch(7) && report.lockdown?.heard == Epoch(7))
-    #expect(report.lockdown?.profiles.map(\.name.description) == ["isolate", "no-ingress", "storage"])
+    #expect(report.lockdown?.profiles.map(\.name.description) == LockScene.ranks.map(\.name))
     #expect(report.lockdown?.profiles.allSatisfy { $0.problem == nil } == true)
     // A host that is locked as ordered differs in nothing.
     for family in Family.allCases { #expect(report.families[family].observed == report.families[family].expected) }
@@ -138,6 +138,33 @@ import Wire
     #expect(try scene.host.ledger().epochFloor?.epoch == Epoch(8))
   }
 
+  @Test func `no profile opens a chain that the one in force drops, whatever its rank`() throws {
+    let scene = try LockScene()
+    try scene.lock(7, "no-egress")
+    for isDrill in [true, false] {
+      let refusal = #expect(throws: Refusal.self) { try scene.lock(8, "no-ingress", isDrill: isDrill) }
+      #expect(refusal?.code == .wouldLoosen)
+      #expect(refusal?.detail.contains("profile no-ingress lets OUTPUT (ipv4) go on where no-egress") == true)
+    }
+    #expect(try scene.holds("no-egress"))
+    #expect(try scene.host.ledger().epochFloor?.epoch == Epoch(7))
+    // The same profile once more opens nothing.
+    #expect(try scene.lock(8, "no-egress").result == .locked)
+    #expect(try scene.lock(9, "isolate").result == .locked)
+    #expect(try scene.holds("isolate"))
+  }
+
+  @Test func `where nobody can read any more what was ordered, every chain counts as dropped`() throws {
+    let scene = try LockScene()
+    try scene.lock(7, "no-egress")
+    scene.host.disk.tamper(try scene.profilePath(1), [1])
+    try scene.reboot()
+    #expect(scene.holdsBuiltIn)
+    let refusal = #expect(throws: Refusal.self) { try scene.lock(8, "no-ingress") }
+    #expect(refusal?.code == .wouldLoosen)
+    #expect(scene.holdsBuiltIn)
+  }
+
   @Test func `an order for other hosts is heard and no more`() throws {
     let scene = try LockScene()
     let before = scene.host.canonical
@@ -175,6 +202,10 @@ import Wire
       .noNamespace, program: "unshare", family: nil, words: "not here")
     #expect(try scene.lock(7, isDrill: true).warnings == ["not rehearsed: not here"])
     scene.host.firewall.rehearsalProblem = nil
+    scene.host.firewall.cutProblem = LockFailureTests.noConntrack
+    #expect(
+      try scene.lock(7, isDrill: true).warnings == ["old connections could not all be cut: ctnetlink: no conntrack"])
+    scene.host.firewall.cutProblem = nil
     scene.host.firewall.corruptRehearsal = { kernel in
       var corrupt = kernel
       corrupt.ipv6["mangle"]?.chains.removeAll { $0.name == "PCLLOCK-OUTPUT" }

@@ -130,6 +130,16 @@ import Wire
       #expect(problem?.kind == .timedOut)
       #expect(problem?.description.hasSuffix(", after 0 were cut") == true, "\(problem.debugDescription)")
       #expect(problem?.program == "ctnetlink")
+      #expect(throws: FirewallProblem.self) { try FlowCutter.list(within: .zero) }
+    }
+  }
+
+  @Test func `looking for connections cuts none`() throws {
+    try inNamespace {
+      let table = try ConntrackTable()
+      try table.fill([ConntrackTable.entry("192.0.2.7", 40000, "192.0.2.1", 22)])
+      try FlowCutter.list(within: .seconds(5))
+      #expect(try table.left() == ["192.0.2.7 40000"])
     }
   }
 

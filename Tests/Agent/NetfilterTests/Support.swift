@@ -174,6 +174,8 @@ final class TamperedFirewall: HostFirewall {
     try real.cutFlows(sparing: patterns, within: limit)
   }
 
+  func listFlows(within limit: Duration) throws(FirewallProblem) { try real.listFlows(within: limit) }
+
   func load(_ text: RestoreText, into family: Family, within limit: Duration) throws(FirewallProblem) {
     var text = text
     if let poison, poison.family == family, text.bytes.firstRange(of: Array(poison.words.utf8)) != nil {

@@ -9,11 +9,13 @@ private let ours = Digest(of: Array("order 7".utf8))
 private let time = UTCTime("2026-11-22T02:11:10Z")!
 
 private func lock(
-  _ epoch: UInt64, _ order: Digest = ours, _ phase: LockReport.Phase = .locked, differing: String? = nil
+  _ epoch: UInt64, _ order: Digest = ours, _ phase: LockReport.Phase = .locked, differing: String? = nil,
+  uncut: String? = nil
 ) -> LockReport {
   LockReport(
     epoch: Epoch(epoch), order: order, profile: isolate, rank: LockRank(30)!, principals: ["anna"], reason: "-",
-    phase: phase, since: time, secondsLeft: nil, serial: Serial(11), differences: PerFamily(ipv4: differing, ipv6: nil))
+    phase: phase, since: time, secondsLeft: nil, serial: Serial(11), differences: PerFamily(ipv4: differing, ipv6: nil),
+    uncut: uncut)
 }
 
 private func report(_ lock: LockReport?, heard: UInt64, lift: LiftReport? = nil) -> LockdownReport {
@@ -41,6 +43,10 @@ struct LockStandingTests {
     (
       report(lock(7, differing: "a rule is gone"), heard: 7), locked,
       "its lockdown is not as it was loaded (ipv4: a rule is gone): 'portcullis lockdown resume --all' mends it"
+    ),
+    (
+      report(lock(7, uncut: "no conntrack"), heard: 7), locked,
+      "connections from before may live on there (no conntrack): 'portcullis lockdown resume --all' cuts again"
     ),
     (report(nil, heard: 6), locked, "open: order 7 has not reached it"),
     (report(nil, heard: 7), locked, "open, although it heard order 7"),

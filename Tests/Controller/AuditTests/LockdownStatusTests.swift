@@ -44,6 +44,11 @@ struct LockdownStatusTests {
       status(lock(.fallback, left: nil)).reasons.first
         == "locked down by order 7, by the built-in profile since isolate would not load, since 2026-11-21T00:14:00Z: "
         + "INC-991\\u{7}")
+    var uncut = lock(left: nil)
+    uncut.uncut = "no\u{1b} conntrack"
+    #expect(
+      status(uncut).reasons.first?.contains("Z, connections from before may live on (no\\u{1b} conntrack): INC") == true
+    )
     let locking = status(lock(.locking, left: nil))
     #expect(locking.reasons.first?.hasPrefix("order 7 (isolate) locks it down, and is not read back yet,") == true)
     #expect(Finding.of(status(lock()), otherBackendRules: 0).map(\.check) == ["host-clock"])

@@ -29,10 +29,10 @@ struct ValidationTests {
     }
   }
 
-  private func profile(_ name: String, _ rest: String, of fleet: FleetFolder) throws {
+  private func profile(_ name: String, rank: Int = 7, _ rest: String, of fleet: FleetFolder) throws {
     try Files.makeDirectory("\(fleet.path)/policies/lockdown")
     try Files.write(
-      Array("lockdown: \(name)\nrank: 7\napplies_to: all\n\(rest)\n".utf8),
+      Array("lockdown: \(name)\nrank: \(rank)\napplies_to: all\n\(rest)\n".utf8),
       to: "\(fleet.path)/policies/lockdown/\(name).yaml")
   }
 
@@ -57,6 +57,19 @@ struct ValidationTests {
     let error = #expect(throws: Diagnostics.self) { try Validation.run(fleet.workspace) }
     #expect(error?.all.map(\.message) == ["there is no set \"nowhere\""])
     #expect(error?.all[0].location.file.hasSuffix("policies/lockdown/b.yaml") == true)
+  }
+
+  @Test func `a lockdown profile that opens what one of a lower rank drops is said`() throws {
+    let fleet = try fleet()
+    try profile("a", "defaults: {forward: drop, output: drop}", of: fleet)
+    try profile("b", rank: 8, "defaults: {input: drop}", of: fleet)
+    try profile("c", rank: 9, "defaults: {input: drop, forward: drop, output: drop}", of: fleet)
+    let said = try Validation.run(fleet.workspace).findings.filter { $0.lint.rule == .higherRankOpens }
+    #expect(
+      said.map(\.lint.diagnostic.message) == [
+        "lockdown profile b leaves forward and output open, which a of a lower rank drops"
+      ])
+    #expect(said.first?.lint.diagnostic.location.file.hasSuffix("policies/lockdown/b.yaml") == true)
   }
 
   @Test(.enabled(if: Files.exists(ScratchLoad.restorePrograms.ipv4), "the programs of iptables are needed"))

@@ -35,6 +35,8 @@ struct OrderMachineTests {
     (.lock(Sample.isolate), Sample.obeyed(.locked, Sample.lock(phase: .locking)), false, true),
     (.lock(Sample.isolate), Sample.obeyed(.locking, Sample.lock(phase: .locking)), false, true),
     (.lock(Sample.isolate), Sample.obeyed(.repeated, Sample.lock(differing: "a rule is gone")), false, true),
+    (.lock(Sample.isolate), Sample.obeyed(.locked, Sample.lock(uncut: "no conntrack")), false, true),
+    (.lock(Sample.isolate), Sample.obeyed(.repeated, Sample.lock(uncut: "no conntrack")), false, true),
     (.lock(Sample.isolate), Sample.obeyed(.locked, nil), false, true),
     (.lock(Sample.isolate), Sample.obeyed(.locked, Sample.lock(order: Digest(of: []))), false, true),
     (.lock(Sample.isolate), Sample.obeyed(.locked, Sample.lock(profile: ProfileName("no-egress")!)), false, true),

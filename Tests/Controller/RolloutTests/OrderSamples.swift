@@ -18,12 +18,12 @@ enum OrderSample {
 
   static func lock(
     epoch: UInt64 = 7, order: Digest = digest, profile: ProfileName = isolate, phase: LockReport.Phase = .locked,
-    differing: String? = nil
+    differing: String? = nil, uncut: String? = nil
   ) -> LockReport {
     LockReport(
       epoch: Epoch(epoch), order: order, profile: profile, rank: LockRank(30)!, principals: ["anna@example.net"],
       reason: "-", phase: phase, since: UTCTime("2026-11-22T02:11:10Z")!, secondsLeft: nil, serial: Serial(11),
-      differences: PerFamily(ipv4: nil, ipv6: differing))
+      differences: PerFamily(ipv4: nil, ipv6: differing), uncut: uncut)
   }
 
   static func obeyed(_ result: Obeyed.Result, _ lock: LockReport? = nil, epoch: UInt64 = 7) -> Obeyed {

@@ -417,6 +417,7 @@ import Wire
     lock.principals = Array(repeating: long, count: 20)
     lock.reason = long
     lock.differences = PerFamily(ipv4: long, ipv6: long)
+    lock.uncut = long
     let profile = LockdownReport.Profile(
       name: ProfileName(String(repeating: "p", count: 32))!, rank: LockRank(1)!, problem: long)
     sent.lockdown = LockdownReport(

@@ -149,7 +149,7 @@ import Wire
               ListeningReport.Socket(.tcp, [192, 0, 2, 1], port: 443)!,
             ], omitted: 7))),
       hex([
-        "length": "000003aa", "type": "84", "format": "0007", "nonce": nonce32, "host": "00000001 68",
+        "length": "000003b0", "type": "84", "format": "0007", "nonce": nonce32, "host": "00000001 68",
         "fleet": "00000001 66", "time": "0000000000000001", "boot id": "00000001 62",
         "agent version": "00000001 76", "architecture": "00000001 61", "kernel": "00000001 6b", "backend": "01",
         "iptables version": "00000001 69", "committed follows": "01", "serial of commit": "0000000000000002",
@@ -182,7 +182,8 @@ import Wire
         "signers": "00000002", "signer": "00000001 61", "other signer": "00000001 62", "reason of lock": "00000001 72",
         "phase": "02", "since": "0000000000000003", "seconds follow": "01", "seconds left": "00000102",
         "serial of profile": "0000000000000002", "v4 difference follows": "00", "v6 difference follows": "01",
-        "v6 difference": "00000001 77", "heard": "0000000000000009", "profiles": "00000002",
+        "v6 difference": "00000001 77", "uncut follows": "01", "uncut": "00000001 75", "heard": "0000000000000009",
+        "profiles": "00000002",
         "first profile": "00000001 70", "its rank": "001e", "its problem follows": "00",
         "second profile": "00000001 71", "second rank": "0001", "second problem follows": "01",
         "second problem": "00000001 6e", "last lift follows": "01", "lifted epoch": "0000000000000006",
@@ -196,13 +197,14 @@ import Wire
     (
       .obeyed(nonce, obeyed),
       hex([
-        "length": "000000b1", "type": "8b", "nonce": nonce32, "epoch": "0000000000000007", "result": "00",
+        "length": "000000b7", "type": "8b", "nonce": nonce32, "epoch": "0000000000000007", "result": "00",
         "lock follows": "01", "epoch of lock": "0000000000000007", "order": digest32,
         "profile": "00000007 69736f6c617465", "rank": "0102", "signers": "00000002", "signer": "00000001 61",
         "other signer": "00000001 62", "reason": "00000001 72", "phase": "02", "since": "0000000000000003",
         "seconds follow": "01", "seconds left": "00000102", "serial": "0000000000000002",
         "v4 difference follows": "00", "v6 difference follows": "01", "v6 difference": "00000001 77",
-        "connections cut": "00000009", "verify": "00000001", "journal": "00000002", "load": "00000003",
+        "uncut follows": "01", "uncut": "00000001 75", "connections cut": "00000009", "verify": "00000001",
+        "journal": "00000002", "load": "00000003",
         "cut": "00000004", "reread": "00000005", "warnings": "00000001", "warning": "00000001 77",
       ])
     ),

@@ -23,7 +23,7 @@ let delivery = OrderDelivery(
 let lockReport = LockReport(
   epoch: Epoch(7), order: digest, profile: ProfileName("isolate")!, rank: LockRank(258)!, principals: ["a", "b"],
   reason: "r", phase: .fallback, since: UTCTime(secondsSinceEpoch: 3), secondsLeft: 258, serial: Serial(2),
-  differences: PerFamily(ipv4: nil, ipv6: "w"))
+  differences: PerFamily(ipv4: nil, ipv6: "w"), uncut: "u")
 
 let obeyed = Obeyed(
   epoch: Epoch(7), result: .locked, lock: lockReport, flowsCut: 9,
@@ -132,7 +132,8 @@ extension Random {
       reason: text(atMost: WireLimit.reason), phase: LockReport.Phase.allCases.randomElement(using: &self)!,
       since: anyTime(), secondsLeft: maybe { .random(in: 0 ... .max, using: &$0) }, serial: anySerial(),
       differences: PerFamily(
-        ipv4: maybe { $0.text(atMost: WireLimit.reason) }, ipv6: maybe { $0.text(atMost: WireLimit.reason) }))
+        ipv4: maybe { $0.text(atMost: WireLimit.reason) }, ipv6: maybe { $0.text(atMost: WireLimit.reason) }),
+      uncut: maybe { $0.text(atMost: WireLimit.reason) })
   }
 
   mutating func anyObeyed() -> Obeyed {

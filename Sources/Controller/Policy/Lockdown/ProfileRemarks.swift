@@ -10,7 +10,7 @@ extension PolicySet {
         profile.definitions, mentions.setNames, Set(mentions.services.map(\.value)), [],
         in: "lockdown/\(profile.name)") + withoutHosts(profile, inventory) + withoutDNS(profile)
         + withoutTime(profile)
-    } + sameRanks()
+    } + sameRanks() + higherRanksThatOpen()
   }
 
   private func withoutHosts(_ profile: ProfileFile, _ inventory: HostInventory) -> [PolicyRemark] {
@@ -86,6 +86,24 @@ extension PolicySet {
           next.place, "lockdown profiles \(profile.name) and \(next.name) have the same rank \(next.rank)",
           hint: "a locked host may be given either in the other's place; give the stricter one a higher rank"),
         subject: "lockdown/\(profile.name) lockdown/\(next.name)")
+    }
+  }
+
+  /// A rank is its author's word; hosts go by what is dropped, and refuse it in the place of the lower one.
+  private func higherRanksThatOpen() -> [PolicyRemark] {
+    profiles.flatMap { profile in
+      profiles.filter { $0.rank < profile.rank }.compactMap { lower in
+        let opened = BuiltInHook.allCases.filter { lower.dropped.contains($0) && !profile.dropped.contains($0) }
+        guard !opened.isEmpty else { return nil }
+        let sides = opened.map { $0.chain.lowercased() }.joined(separator: " and ")
+        return PolicyRemark(
+          kind: .higherRankOpens,
+          diagnostic: Diagnostic(
+            profile.place,
+            "lockdown profile \(profile.name) leaves \(sides) open, which \(lower.name) of a lower rank drops",
+            hint: "a host that is locked by \(lower.name) refuses \(profile.name) until it is lifted"),
+          subject: "lockdown/\(profile.name) lockdown/\(lower.name)")
+      }
     }
   }
 }
