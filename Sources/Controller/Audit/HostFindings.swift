@@ -126,6 +126,11 @@ extension Finding {
     }
     findings += Self.others(status.others)
     findings += Self.lockdown(status.lockdown)
+    for words in status.unstaged {
+      add(
+        "unstaged", words,
+        "portcullis apply -l HOST brings it, portcullis status --refresh asks; until then an order for it is refused")
+    }
     if let version = status.agentVersion, version != ProductVersion.current {
       add(
         "agent-version", "its agent is \(version), this controller is \(ProductVersion.current)",

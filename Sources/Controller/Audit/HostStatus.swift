@@ -45,6 +45,8 @@ package struct HostStatus: Hashable, Sendable {
   package var localAct: LocalStatus?
   /// Nil when its agent does not say.
   package var lockdown: LockdownStatus?
+  /// Lockdown profiles that it is to have and has not yet, one sentence each, safe to print.
+  package var unstaged: [String] = []
 
   /// Those of them that are known here.
   package var owners: [ForeignOwner] { ownerWords.compactMap(ForeignOwner.init(rawValue:)) }

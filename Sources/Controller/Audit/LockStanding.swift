@@ -27,42 +27,56 @@ package struct LockStanding: Hashable, Sendable {
   /// How it is not as ordered, in a sentence, safe to print; nil when it is.
   package let finding: String?
 
-  package init(_ host: HostID, _ report: LockdownReport?, expected: LockExpectation) {
+  /// - Parameters:
+  ///   - refusal: with which word and sentence the host refused the very order that is expected of it.
+  ///   - missing: profiles that it is to have and does not speak of.
+  package init(
+    _ host: HostID, _ report: LockdownReport?, expected: LockExpectation, refusal: String? = nil,
+    missing: [LockdownReport.Profile] = []
+  ) {
     self.host = host
     lock = report?.lock
     heard = report?.heard
     lastLift = report?.lastLift
-    profiles = report?.profiles ?? []
+    profiles = ((report?.profiles ?? []) + missing).sorted { $0.name < $1.name }
     guard let report else {
       state = .unknown
       finding = "its agent says nothing of lockdowns: run 'portcullis enroll \(host)'"
       return
     }
     state = report.lock == nil ? .open : .locked
-    finding = Self.finding(report, expected)
+    finding = Self.finding(report, expected, refusal.map { SafeText.escape($0) })
   }
 
   /// Those of its release that an order could not lock with.
   package var unstaged: [LockdownReport.Profile] { profiles.filter { $0.problem != nil } }
 
-  private static func finding(_ report: LockdownReport, _ expected: LockExpectation) -> String? {
+  private static func finding(
+    _ report: LockdownReport, _ expected: LockExpectation, _ refusal: String?
+  ) -> String? {
     switch (expected, report.lock) {
     case (.open, nil), (.lifted, nil): nil
     case (.open, let lock?): "locked by order \(lock.epoch), which this controller did not send"
     case (.lifted(let epoch), let lock?):
       lock.epoch > epoch
         ? "locked by order \(lock.epoch), which this controller did not send"
-        : "still locked by order \(lock.epoch): lift \(epoch) has not reached it"
-    case (.locked(let epoch, let order), let lock?): finding(lock, epoch, order)
-    case (.locked(let epoch, _), nil): finding(ofOpen: report, epoch)
+        : "still locked by order \(lock.epoch): \(unheard("lift \(epoch)", refusal))"
+    case (.locked(let epoch, let order), let lock?): finding(lock, epoch, order, refusal)
+    case (.locked(let epoch, _), nil): finding(ofOpen: report, epoch, refusal)
     }
   }
 
-  private static func finding(_ lock: LockReport, _ epoch: Epoch, _ order: Digest) -> String? {
+  private static func unheard(_ order: String, _ refusal: String?) -> String {
+    refusal.map { "it refused \(order): \($0)" } ?? "\(order) has not reached it"
+  }
+
+  private static func finding(
+    _ lock: LockReport, _ epoch: Epoch, _ order: Digest, _ refusal: String?
+  ) -> String? {
     guard lock.order == order else {
       return lock.epoch > epoch
         ? "locked by order \(lock.epoch), which this controller did not send"
-        : "locked by order \(lock.epoch): order \(epoch) has not reached it"
+        : "locked by order \(lock.epoch): \(unheard("order \(epoch)", refusal))"
     }
     switch lock.phase {
     case .locking: return "locked in its journal, and nothing loads there yet"
@@ -82,10 +96,10 @@ package struct LockStanding: Hashable, Sendable {
       + "'portcullis lockdown resume --all' mends it"
   }
 
-  private static func finding(ofOpen report: LockdownReport, _ epoch: Epoch) -> String? {
-    guard report.heard >= epoch else { return "open: order \(epoch) has not reached it" }
+  private static func finding(ofOpen report: LockdownReport, _ epoch: Epoch, _ refusal: String?) -> String? {
     guard let lift = report.lastLift, lift.epoch == epoch else {
-      return "open, although it heard order \(report.heard)"
+      return report.heard >= epoch && refusal == nil
+        ? "open, although it heard order \(report.heard)" : "open: \(unheard("order \(epoch)", refusal))"
     }
     switch lift.cause {
     case .itself: return nil

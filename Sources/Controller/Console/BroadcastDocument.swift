@@ -20,6 +20,7 @@ package struct BroadcastDocument: Document {
   }
 
   package struct Host: Encodable, Sendable {
+    let id: HostID
     let name: String
     /// verified, acknowledged, refused, unreachable, unsure, not-asked, waiting
     let outcome: String
@@ -31,7 +32,12 @@ package struct BroadcastDocument: Document {
     @ExplicitNull var flowsCut: UInt32?
     let warnings: [String]
 
+    private enum CodingKeys: CodingKey {
+      case name, outcome, code, detail, result, flowsCut, warnings
+    }
+
     init(_ host: HostID, _ claim: OrderClaim) {
+      id = host
       name = host.description
       outcome = BroadcastDocument.word(claim)
       var words: (code: String?, detail: String?)
@@ -103,7 +109,7 @@ package struct BroadcastDocument: Document {
     }
   }
 
-  private static func counts(_ counts: OrderTally.Counts) -> [String: Int] {
+  static func counts(_ counts: OrderTally.Counts) -> [String: Int] {
     [
       "acknowledged": counts.acknowledged, "verified": counts.verified, "refused": counts.refused,
       "unreachable": counts.unreachable, "unsure": counts.unsure, "not_asked": counts.notAsked,
@@ -111,8 +117,16 @@ package struct BroadcastDocument: Document {
     ]
   }
 
+  /// That line where there is room for so many characters only: times go first.
+  package static func line(_ order: SealedOrder, _ tally: OrderTally, atMost width: Int) -> String {
+    let whole = line(order, tally)
+    guard whole.count > width else { return whole }
+    let brief = line(order, tally, withTimes: false)
+    return brief.count <= width ? brief : brief.prefix(max(0, width - 1)) + "…"
+  }
+
   /// One line that counts, also while it is under way.
-  package static func line(_ order: SealedOrder, _ tally: OrderTally) -> String {
+  package static func line(_ order: SealedOrder, _ tally: OrderTally, withTimes: Bool = true) -> String {
     let counts = tally.counts
     var parts: [String]
     switch order.deed {
@@ -125,7 +139,7 @@ package struct BroadcastDocument: Document {
       ("refused", counts.refused), ("unreachable", counts.unreachable), ("unsure", counts.unsure),
       ("not asked", counts.notAsked), ("waiting", counts.waiting),
     ] where count > 0 { parts.append("\(word) \(count)") }
-    if let times = tally.times {
+    if withTimes, let times = tally.times {
       parts.append(" p50 \(text(times.p50))  p99 \(text(times.p99))  max \(text(times.longest))")
     }
     if case .drill = order.deed { parts.append(" nothing was changed") }
@@ -145,17 +159,20 @@ package struct BroadcastDocument: Document {
     let code: String?
   }
 
-  package func text(_ style: TextStyle) -> String {
-    var text = line + "\n"
-    let short = hosts.filter { $0.outcome != "verified" }
-    for group in Alike.fold(
-      short.map { ($0.name, Outcome(outcome: $0.outcome, code: $0.code), [$0.detail ?? ""]) }, style)
-    {
+  /// One for all hosts of which the same is to be told.
+  static func lines(of hosts: [Host], _ style: TextStyle) -> String {
+    Alike.fold(
+      hosts.map { ($0.name, Outcome(outcome: $0.outcome, code: $0.code), [$0.detail ?? ""]) }, style
+    ).map { group in
       let words = [group.key.code, group.texts[0].isEmpty ? nil : SafeText.escape(group.texts[0])].compactMap(\.self)
       let line =
         "  \(group.key.outcome.padded(to: 13))" + ([Folding.fold(group.hosts)] + words).joined(separator: ": ")
-      text += Paint.bad.on(line, style) + "\n"
-    }
+      return (group.key.outcome == "verified" ? line : Paint.bad.on(line, style)) + "\n"
+    }.joined()
+  }
+
+  package func text(_ style: TextStyle) -> String {
+    var text = line + "\n" + Self.lines(of: hosts.filter { $0.outcome != "verified" }, style)
     let warned = hosts.flatMap { host in host.warnings.map { (host.name, $0, [String]()) } }
     for group in Alike.fold(warned, style) {
       text += "  \("warning".padded(to: 13))\(Folding.fold(group.hosts)): \(group.key)\n"

@@ -171,22 +171,24 @@ package struct ArmDocument: Document {
     var text =
       "\(order.profile ?? "") (\(rank)) is staged on \(staged.count) of \(total == 1 ? "1 host" : "\(total) hosts")\n"
     for group in notStaged { text += "  not staged  \(Folding.fold(group.hosts)): \(group.why)\n" }
-    text += Self.table("WILL STOP ANSWERING", willStopAnswering, style)
-    text += Self.table("STILL ANSWERS", stillAnswers, style)
-    text += Self.table("KEPT, BUT THE RELEASE DROPS IT", keptInVain, style)
+    let tables = [
+      Self.table("WILL STOP ANSWERING", willStopAnswering, style), Self.table("STILL ANSWERS", stillAnswers, style),
+      Self.table("KEPT, BUT THE RELEASE DROPS IT", keptInVain, style),
+    ].compactMap(\.self)
+    text += tables.map { $0.text(aligned: tables.map(\.widths)) }.joined()
     if !unknown.isEmpty {
       text += "what listens is not known of \(Folding.fold(unknown)): portcullis status --refresh\n"
     }
     return text + order.standing
   }
 
-  private static func table(_ title: String, _ effects: [Effect], _ style: TextStyle) -> String {
-    guard !effects.isEmpty else { return "" }
+  private static func table(_ title: String, _ effects: [Effect], _ style: TextStyle) -> TextTable? {
+    guard !effects.isEmpty else { return nil }
     var table = TextTable([title, "TO WHOM", "HOSTS"])
     for effect in effects {
       table.add([services(effect.services), whom(effect.whom, style), Folding.fold(effect.hosts)])
     }
-    return table.text()
+    return table
   }
 
   /// `tcp 80,443; udp 53`

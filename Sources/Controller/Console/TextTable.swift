@@ -10,9 +10,15 @@ package struct TextTable {
   /// Cells are made safe for a terminal here, whatever they hold.
   package mutating func add(_ cells: [String]) { rows.append(cells.map { SafeText.escape($0) }) }
 
-  package func text() -> String {
+  /// Of each column.
+  package var widths: [Int] {
+    headers.indices.map { column in ([headers] + rows).map { $0[column].count }.max() ?? 0 }
+  }
+
+  /// - Parameter others: of tables that stand below each other, and are to be read as one.
+  package func text(aligned others: [[Int]] = []) -> String {
     let all = [headers] + rows
-    let widths = headers.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+    let widths = others.reduce(widths) { zip($0, $1).map { max($0, $1) } }
     return
       all
       .map { row in

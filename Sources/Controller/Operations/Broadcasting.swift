@@ -34,7 +34,7 @@ package struct Broadcasting: Sendable {
   /// The order and its hosts are on the disk before the first byte goes out, and so is each answer when it is shown.
   /// - Parameters:
   ///   - earlier: what may be claimed of hosts from before.
-  ///   - told: called whenever something new is known, with the hosts that it is of.
+  ///   - told: called at the beginning, and whenever something new is known, with the hosts that it is of.
   package func send(
     _ order: SealedOrder, to hosts: [InventoryHost], of inventory: HostInventory,
     earlier: [HostID: OrderClaim] = [:], store: FleetStore,
@@ -124,6 +124,7 @@ package struct Broadcasting: Sendable {
       told(tally, together.map(\.host))
       together = []
     }
+    told(tally, [])
     for await arrival in arrivals {
       switch arrival {
       case .windowEnds: await tell()

@@ -15,6 +15,14 @@ package struct LockdownStanding: Sendable {
     package let unreachable: [HostID: String]
     /// Orders that wait to be signed by others, or sent, and may still arrive.
     package let armed: [ArmedOrder]
+    /// What hosts said could not be written down.
+    package var recordingFailure: (any Error)?
+  }
+
+  /// What is expected of a host, and how it refused just that.
+  struct Ordered {
+    var expectation: LockExpectation
+    var refusal: String?
   }
 
   package struct ArmedOrder: Sendable {
@@ -34,26 +42,49 @@ package struct LockdownStanding: Sendable {
   package func look(
     _ hosts: [InventoryHost], of inventory: HostInventory, store: FleetStore?
   ) async throws -> Looked {
-    let expected = try await expectations(of: hosts, store)
     let endpoints = Endpoints(inventory: inventory, configuration: workspace.configuration)
-    var standings: [LockStanding] = []
-    var unreachable: [HostID: String] = [:]
-    var reports: [ReceivedReport] = []
-    await Sweep(connector: try workspace.connector(), limits: limits).ask(
+    return try await look(
       hosts.map { ($0.id, workspace.configuration.fleet, endpoints.endpoint(of: $0, as: .agent)) },
-      differences: .ignored
-    ) { host, result in
+      over: try workspace.connector(), ordered: try await ordered(hosts, store), armed: try await armed(store),
+      store
+    ) { try await store?.record(reports: $0) }
+  }
+
+  /// - Parameter keep: asked for once, told everywhere. Where it fails, what hosts said is shown all the same.
+  func look(
+    _ asked: [(host: HostID, fleet: FleetID, endpoint: HostEndpoint)], over connector: any HostConnector,
+    ordered: [HostID: Ordered], armed: [ArmedOrder], _ store: FleetStore?,
+    keep: ([ReceivedReport]) async throws -> Void
+  ) async throws -> Looked {
+    let desired = try await store?.desiredHosts() ?? [:]
+    var observations: [HostID: HostObservation] = [:]
+    var unreachable: [HostID: String] = [:]
+    await Sweep(connector: connector, limits: limits).ask(asked, differences: .ignored) { host, result in
       switch result {
       case .answered(let answer):
-        reports.append(ReceivedReport(answer.report, receivedAt: workspace.clock.now()))
-        standings.append(LockStanding(host, answer.report.lockdown, expected: expected[host] ?? .open))
+        observations[host] = HostObservation(
+          lastReport: ReceivedReport(answer.report, receivedAt: workspace.clock.now()))
       case .unreachable(let why): unreachable[host] = why
       }
     }
-    // Asked for once, told everywhere.
-    try await store?.record(reports: reports)
+    var failure: (any Error)?
+    var unstaged = UnstagedProfiles()
+    do {
+      if let store {
+        unstaged = try await UnstagedProfiles(
+          of: desired.filter { observations[$0.key] != nil }, observations, store)
+      }
+      try await keep(observations.values.compactMap(\.lastReport))
+    } catch { failure = error }
+    let standings = observations.map { host, observation in
+      let order = ordered[host]
+      return LockStanding(
+        host, observation.lastReport?.report.lockdown, expected: order?.expectation ?? .open, refusal: order?.refusal,
+        missing: unstaged.profiles(host))
+    }
     return Looked(
-      standings: standings.sorted { $0.host < $1.host }, unreachable: unreachable, armed: try await armed(store))
+      standings: standings.sorted { $0.host < $1.host }, unreachable: unreachable, armed: armed,
+      recordingFailure: failure)
   }
 
   private func armed(_ store: FleetStore?) async throws -> [ArmedOrder] {
@@ -64,10 +95,8 @@ package struct LockdownStanding: Sendable {
   }
 
   /// The last order that was sent and is for a host says what is expected of it.
-  private func expectations(
-    of hosts: [InventoryHost], _ store: FleetStore?
-  ) async throws -> [HostID: LockExpectation] {
-    var expected: [HostID: LockExpectation] = [:]
+  func ordered(_ hosts: [InventoryHost], _ store: FleetStore?) async throws -> [HostID: Ordered] {
+    var ordered: [HostID: Ordered] = [:]
     // Those that nobody could obey any more reach no further back than this.
     for stored in try await store?.orders(of: [.lockdown, .unlock]) ?? [] where stored.wasSent {
       let order = try SealedOrder(stored)
@@ -76,9 +105,22 @@ package struct LockdownStanding: Sendable {
         case .lift: .lifted(order.epoch)
         case .lock, .drill: .locked(order.epoch, order: order.digest)
         }
-      for host in hosts where expected[host.id] == nil && order.isMeant(for: host) { expected[host.id] = expectation }
-      if expected.count == hosts.count { break }
+      let meant = hosts.filter { ordered[$0.id] == nil && order.isMeant(for: $0) }.map(\.id)
+      guard !meant.isEmpty else { continue }
+      let refusals = try await refusals(of: order.epoch, store)
+      for host in meant { ordered[host] = Ordered(expectation: expectation, refusal: refusals[host]) }
+      if ordered.count == hosts.count { break }
     }
-    return expected
+    return ordered
+  }
+
+  private func refusals(of epoch: Epoch, _ store: FleetStore?) async throws -> [HostID: String] {
+    var refusals: [HostID: String] = [:]
+    for outcome in try await store?.outcomes(of: epoch) ?? [] {
+      if case .refused(let code, let words) = outcome.kind {
+        refusals[outcome.host] = words.isEmpty ? code : "\(code): \(words)"
+      }
+    }
+    return refusals
   }
 }

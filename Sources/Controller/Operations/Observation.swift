@@ -121,10 +121,15 @@ package struct Observation: Sendable {
     let now = workspace.clock.now()
     let awaiting = Dictionary(
       uniqueKeysWithValues: try await (store?.awaiting() ?? []).filter { $0.until > now }.map { ($0.host, $0) })
+    let since = try await OrdersSince(store)
+    let unstaged = try await unstaged(desired, observations, store)
     let judge = workspace.judge()
     return hosts.map { host in
       var status = judge.judge(
         host.id, desired: desired[host.id], observation: observations[host.id] ?? HostObservation())
+      if let words = since.words(host) { status.reasons.insert(words, at: 0) }
+      status.unstaged = unstaged.words(host.id)
+      status.reasons += status.unstaged
       if withdrawn.contains(host.id) {
         status.reasons.append("is withdrawn: has none of our rules until 'portcullis apply -l HOST --reinstate'")
       }
@@ -139,5 +144,13 @@ package struct Observation: Sendable {
       }
       return status
     }
+  }
+
+  private func unstaged(
+    _ desired: [HostID: DesiredHost], _ observations: [HostID: HostObservation], _ store: FleetStore?
+  ) async throws -> UnstagedProfiles {
+    guard let store else { return UnstagedProfiles() }
+    let enrolled = try await store.enrolments()
+    return try await UnstagedProfiles(of: desired.filter { enrolled[$0.key] != nil }, observations, store)
   }
 }

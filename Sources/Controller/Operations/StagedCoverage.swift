@@ -39,14 +39,21 @@ package struct StagedCoverage: Hashable, Sendable {
     _ host: HostID, _ observation: HostObservation?, committed: Manifest?, isEnrolled: Bool, profile: ProfileName,
     scope: LockScope
   ) {
-    hosts[host] = Self.standing(host, observation, committed, isEnrolled, profile, scope)
+    guard isEnrolled else {
+      hosts[host] = .notStaged("it is not enrolled")
+      return
+    }
+    let standing = Self.standing(observation, profile)
+    guard case .staged = standing, let committed, !scope.includes(host, labels: committed.labels) else {
+      hosts[host] = standing
+      return
+    }
+    let release = observation?.lastReport?.report.committed?.serial ?? committed.serial
+    hosts[host] = .notStaged("release \(release) knows it by other groups: the order would not be for it")
   }
 
-  private static func standing(
-    _ host: HostID, _ observation: HostObservation?, _ committed: Manifest?, _ isEnrolled: Bool, _ name: ProfileName,
-    _ scope: LockScope
-  ) -> Standing {
-    guard isEnrolled else { return .notStaged("it is not enrolled") }
+  /// By what the host said last.
+  static func standing(_ observation: HostObservation?, _ name: ProfileName) -> Standing {
     guard let report = observation?.lastReport?.report else { return .notStaged("it has not reported yet") }
     guard let lockdown = report.lockdown else {
       return .notStaged("its agent knows of no lockdowns: enroll it again")
@@ -58,9 +65,6 @@ package struct StagedCoverage: Hashable, Sendable {
           ? "release \(release) has no profiles for it" : "release \(release) has no profile \(name) for it")
     }
     if let problem = profile.problem { return .notStaged(SafeText.escape(problem)) }
-    if let committed, !scope.includes(host, labels: committed.labels) {
-      return .notStaged("release \(release) knows it by other groups: the order would not be for it")
-    }
     return .staged(profile.rank)
   }
 }

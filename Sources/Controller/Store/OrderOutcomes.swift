@@ -56,13 +56,15 @@ package struct OrderOutcome: Hashable, Sendable {
 }
 
 extension FleetStore {
-  /// A later outcome of a host takes the place of the one before.
+  /// A later outcome of a host takes the place of the one before; but silence takes no answer's place, so that it stays
+  /// known why a host refused.
   /// - Throws: for a host that `markSent` did not name.
   package func record(outcomes: [OrderOutcome], of epoch: Epoch) async throws(Failure) {
     guard !outcomes.isEmpty else { return }
     try await write("record \(outcomes.count) outcomes of order \(epoch)") { db in
       for outcome in outcomes {
         let (word, code, words) = Self.columns(outcome.kind)
+        if word == "unreachable", try Self.isRefused(epoch, outcome.host, db) { continue }
         try db.execute(
           literal: """
             UPDATE order_hosts SET at = \(outcome.at.column), outcome = \(word), code = \(code), words = \(words),
@@ -96,6 +98,12 @@ extension FleetStore {
     }
   }
 
+  private static func isRefused(_ epoch: Epoch, _ host: HostID, _ db: Database) throws -> Bool {
+    let find = try db.cachedStatement(
+      sql: "SELECT 1 FROM order_hosts WHERE epoch = ? AND host = ? AND outcome = 'refused'")
+    return try Row.fetchOne(find, arguments: [try epoch.column(), host.description]) != nil
+  }
+
   private static func columns(_ kind: OrderOutcome.Kind) -> (word: String, code: String?, words: String?) {
     switch kind {
     case .acknowledged: ("acknowledged", nil, nil)
@@ -106,7 +114,7 @@ extension FleetStore {
     }
   }
 
-  private static func outcome(_ row: Row) throws -> OrderOutcome {
+  static func outcome(_ row: Row) throws -> OrderOutcome {
     let host = try row.host()
     guard let kind = kind(row) else { throw Reason("the store has an unknown outcome for \(host)") }
     var outcome = OrderOutcome(host: host, at: row.time("at"), kind: kind, flowsCut: row["flows"])

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Console
 import Core
-import Glibc
 import Inventory
 import Operations
 import Release
@@ -56,10 +55,9 @@ struct HeadcountOptions: ParsableArguments {
     if confirmHosts != nil, reason == nil { throw ValidationError("--confirm-hosts needs a --reason") }
   }
 
-  /// - Parameters:
-  ///   - word: what is typed before the number.
-  ///   - effect: what becomes of the hosts, in a sentence.
-  func require(_ word: String, hosts: Int, _ effect: String) throws {
+  /// - Parameter word: what is typed before the number.
+  func require(_ word: String, _ effect: OrderEffect) throws {
+    let hosts = effect.hosts.count
     let counted = hosts == 1 ? "1 host" : "\(hosts) hosts"
     if let confirmHosts {
       guard confirmHosts == hosts else {
@@ -74,7 +72,7 @@ struct HeadcountOptions: ParsableArguments {
         "\(word) \(counted)", because: Reason("nobody is here to type it"),
         hint: "--confirm-hosts \(hosts) --reason TEXT", kind: .refused)
     }
-    Terminal.say("\(effect) Type: \(word) \(hosts)")
+    Terminal.say("\(effect.text)Type: \(word) \(hosts)")
     guard Terminal.ask("> ") == "\(word) \(hosts)" else {
       throw Failure("\(word) \(counted)", because: Reason("it was not typed"), kind: .refused)
     }
@@ -157,15 +155,18 @@ struct Broadcast {
   private func bring(
     _ order: SealedOrder, to hosts: [InventoryHost], earlier: [HostID: OrderClaim], _ store: FleetStore
   ) async throws -> ActionEnd {
-    let showsProgress = isatty(STDERR_FILENO) == 1 && output.output == .text
-    let sent = try await Broadcasting(workspace, limits: reach.limits, time: .seconds(time.seconds)).send(
-      order, to: hosts, of: inventory, earlier: earlier, store: store
-    ) { tally, _ in
-      if showsProgress { Terminal.progress(BroadcastDocument.line(order, tally)) }
+    let teller = BroadcastTeller(order, output.output, timeout: reach.limits.timeout)
+    let sent = try await teller.during { told in
+      try await Broadcasting(workspace, limits: reach.limits, time: .seconds(time.seconds)).send(
+        order, to: hosts, of: inventory, earlier: earlier, store: store, told: told)
     }
-    if showsProgress { Terminal.progress("") }
     try store.close()
-    try Terminal.print(BroadcastDocument(order, sent.tally, isLate: workspace.clock.now() >= order.arriveBy), output)
+    if output.output == .ndjson {
+      teller.end(sent.tally)
+    } else {
+      let isLate = workspace.clock.now() >= order.arriveBy
+      try Terminal.print(BroadcastDocument(order, sent.tally, isLate: isLate), output)
+    }
     if let failure = sent.recordingFailure {
       Terminal.complain(
         Failure(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 import Core
 import Inventory
 import Operations
@@ -45,21 +46,17 @@ struct LockdownLift: FleetVerb {
       workspace: workspace, inventory: inventory, reach: reach, time: patience.time, output: output)
     if let armed {
       let order = try await sending.armed(Epoch(armed), .unlock, store)
-      try confirm(inventory.hosts.count { order.isMeant(for: $0) })
+      let meant = inventory.hosts.filter { order.isMeant(for: $0) }.map(\.id)
+      try headcount.require("lift", OrderEffect(order, hosts: meant))
       return try await sending.carryOut("lockdown lift", order, to: inventory.hosts, store)
     }
     let pattern = limit ?? TargetOptions.all
     let hosts = try inventory.hosts(matching: pattern)
     let scope = try LockScope(pattern, of: inventory)
-    try confirm(hosts.count)
     let draft = OrderDraft(
       .unlock, scope: scope, hosts: hosts.map(\.id),
       arriveWithin: arriveWithin?.seconds ?? OrderOptions.arriveWithin, reason: headcount.reason)
+    try headcount.require("lift", OrderEffect(draft))
     return try await sending.carryOut("lockdown lift", draft, to: inventory.hosts, store)
-  }
-
-  private func confirm(_ hosts: Int) throws {
-    try headcount.require(
-      "lift", hosts: hosts, "\(hosts == 1 ? "1 host goes" : "\(hosts) hosts go") on with what they committed.")
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 import Core
 import Inventory
 import Operations
@@ -55,7 +56,7 @@ struct LockdownStart: FleetVerb {
     if let armed {
       let order = try await sending.armed(Epoch(armed), .lockdown, store)
       let hosts = inventory.hosts.filter { order.isMeant(for: $0) }
-      try headcount.require("lockdown", hosts: hosts.count, effect(order.profile, hosts.count))
+      try headcount.require("lockdown", OrderEffect(order, hosts: hosts.map(\.id)))
       return try await sending.carryOut("lockdown start", order, to: hosts, store)
     }
     let pattern = limit ?? TargetOptions.all
@@ -64,7 +65,7 @@ struct LockdownStart: FleetVerb {
       .lockdown(try named, liftsAfter: liftsAfter.map { UInt32($0.seconds) }),
       scope: try LockScope(pattern, of: inventory), hosts: hosts.map(\.id),
       arriveWithin: arriveWithin?.seconds ?? OrderOptions.arriveWithin, reason: headcount.reason)
-    try headcount.require("lockdown", hosts: hosts.count, effect(profile, hosts.count))
+    try headcount.require("lockdown", OrderEffect(draft))
     return try await sending.carryOut("lockdown start", draft, to: hosts, store)
   }
 
@@ -73,10 +74,5 @@ struct LockdownStart: FleetVerb {
       guard let profile else { throw ValidationError("say a profile, or --armed EPOCH") }
       return profile
     }
-  }
-
-  private func effect(_ profile: ProfileName?, _ hosts: Int) -> String {
-    let counted = hosts == 1 ? "1 host" : "\(hosts) hosts"
-    return "\(profile.map { "\($0) on " } ?? "")\(counted): nothing but what it keeps answers."
   }
 }

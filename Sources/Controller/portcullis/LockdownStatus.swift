@@ -4,6 +4,7 @@ import Core
 import Glibc
 import Inventory
 import Operations
+import Rollout
 import Store
 
 struct LockdownStatus: FleetVerb {
@@ -35,14 +36,22 @@ struct LockdownStatus: FleetVerb {
     let store = try workspace.existingStore()
     let standing = LockdownStanding(workspace, limits: contact.value)
     var shown = ""
+    var hasComplained = false
     while true {
-      let document = LockdownStatusDocument(try await standing.look(hosts, of: inventory, store: store))
+      let looked = try await standing.look(hosts, of: inventory, store: store)
+      let document = LockdownStatusDocument(looked)
       try Task.checkCancellation()
       let text = try DocumentPrinter.render(document, as: output.output, colour: Terminal.colour)
       if text != shown, !Terminal.data((shown.isEmpty || !watch ? "" : "\(workspace.clock.now())\n") + text) {
         return 0
       }
       shown = text
+      if let failure = looked.recordingFailure, !hasComplained {
+        hasComplained = true
+        Terminal.complain(
+          Failure("record what hosts said", because: failure, hint: "they are as shown; make room in the state folder"))
+        if !watch { return ExitCode.error.rawValue }
+      }
       guard watch else {
         try store?.close()
         return document.exitCode

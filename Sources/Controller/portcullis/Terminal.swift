@@ -14,6 +14,13 @@ enum Terminal {
     return true
   }
 
+  /// Characters in a line of standard error; nil where that is no terminal.
+  static var width: Int? {
+    var size = winsize()
+    guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 else { return nil }
+    return size.ws_col > 0 ? Int(size.ws_col) : 80
+  }
+
   /// A line of data.
   static func line(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
 

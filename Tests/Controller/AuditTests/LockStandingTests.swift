@@ -73,6 +73,21 @@ struct LockStandingTests {
     #expect(standing.state == (report.lock == nil ? .open : .locked))
   }
 
+  @Test func `what a host refused did reach it`() {
+    func finding(_ report: LockdownReport, _ expected: LockExpectation) -> String? {
+      LockStanding(host, report, expected: expected, refusal: "wouldLoosen: rank 10 is below 30\u{1b}").finding
+    }
+    let why = "wouldLoosen: rank 10 is below 30\\u{1b}"
+    for heard in [6, 7] as [UInt64] {
+      #expect(finding(report(nil, heard: heard), locked) == "open: it refused order 7: \(why)")
+    }
+    #expect(finding(report(lock(5, others), heard: 5), locked) == "locked by order 5: it refused order 7: \(why)")
+    #expect(
+      finding(report(lock(7), heard: 7), .lifted(Epoch(8))) == "still locked by order 7: it refused lift 8: \(why)")
+    // It obeyed since.
+    #expect(finding(report(lock(7), heard: 7), locked) == nil)
+  }
+
   @Test func `an agent that says nothing of lockdowns is a finding`() {
     let standing = LockStanding(host, nil, expected: .open)
     #expect(standing.state == .unknown && standing.finding?.contains("enroll web1") == true)

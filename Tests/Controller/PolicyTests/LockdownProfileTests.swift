@@ -23,7 +23,7 @@ struct LockdownProfileTests {
     #expect(profile.name.description == "isolate" && profile.rank == LockRank(30))
   }
 
-  @Test("All of isolate for IPv4, as docs/design/lockdown.md §3.1 has it")
+  @Test("All of isolate for IPv4")
   func isolateText() throws {
     let text = """
       *mangle

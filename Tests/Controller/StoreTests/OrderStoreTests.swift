@@ -161,4 +161,34 @@ struct OrderStoreTests {
         outcomes: [OrderOutcome(host: host(9), at: start, kind: .verified)], of: order.epoch)
     }
   }
+
+  @Test func `why a host refused stays known when it is silent later, until it answers`() async throws {
+    let order = try await kept()
+    try await store.markSent(order.epoch, to: [host(0), host(1)], at: start)
+    func record(_ kind: OrderOutcome.Kind, after seconds: Int64) async throws -> OrderOutcome? {
+      let outcome = OrderOutcome(host: host(0), at: start + seconds, kind: kind)
+      try await store.record(outcomes: [outcome], of: order.epoch)
+      return try await store.outcomes(of: order.epoch).first
+    }
+    let refused = OrderOutcome.Kind.refused(code: "wouldLoosen", words: "rank 10 is below 30")
+    #expect(try await record(refused, after: 1)?.kind == refused)
+    #expect(try await record(.unreachable(words: "it had to arrive before"), after: 2)?.kind == refused)
+    #expect(try await record(.verified, after: 3)?.kind == .verified)
+  }
+
+  @Test func `what a thousand hosts heard since they reported is read at once`() async throws {
+    let hosts = (0..<1000).map(host)
+    try await store.record(reports: hosts.map { received(makeReport($0), 0) })
+    let order = makeOrder(try await store.allocateEpoch())
+    try await store.keep(order, for: hosts)
+    try await store.markSent(order.epoch, to: hosts, at: start + 60)
+    try await store.record(
+      outcomes: hosts.map { OrderOutcome(host: $0, at: start + 61, kind: .verified) }, of: order.epoch)
+    let time = try await ContinuousClock().measure {
+      let since = try await store.ordersSinceReports()
+      #expect(since.map(\.outcomes.count) == [1000])
+    }
+    print("orders of 1,000 hosts since they reported: \(time)")
+    #expect(time < .seconds(1))
+  }
 }
