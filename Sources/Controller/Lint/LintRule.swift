@@ -31,6 +31,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
   case sameRank = "same-rank"
   case lockdownWithoutDNS = "lockdown-without-dns"
   case lockdownWithoutTime = "lockdown-without-time"
+  case lockdownLosesJumps = "lockdown-loses-jumps"
   case sshPortDisagrees = "ssh-port-disagrees"
   /// What the inventory's own reader has to say.
   case inventoryWarning = "inventory-warning"
@@ -47,7 +48,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .shadowedRule, .duplicateRule, .acceptAfterCatchAll, .oneFamilyOnly, .logWithoutLimit, .masqueradeEverything,
       .sourcePortAccept, .forwardingDisabled, .noDHCPClient, .closedFamily, .unusedSet, .unusedService, .unusedSchedule,
       .expiredItem, .unknownHelper, .policyWithoutHosts, .hostWithoutPolicy, .sameRank, .lockdownWithoutDNS,
-      .lockdownWithoutTime, .sshPortDisagrees, .inventoryWarning,
+      .lockdownWithoutTime, .lockdownLosesJumps, .sshPortDisagrees, .inventoryWarning,
       .notTriedHere:
       .warning
     }
@@ -80,6 +81,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .sameRank: "two lockdown profiles of one rank"
     case .lockdownWithoutDNS: "a lockdown that serves on without DNS"
     case .lockdownWithoutTime: "a lockdown without a way to the time"
+    case .lockdownLosesJumps: "a lockdown of a jump host that finds those behind it by name"
     case .sshPortDisagrees: "a port of SSH that sshd does not listen on"
     case .inventoryWarning: "something of the inventory that is not understood"
     case .doesNotLoad: "a rule that no Linux takes"
@@ -115,6 +117,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .sameRank: "While a host is locked by one of them, an order for the other replaces it."
     case .lockdownWithoutDNS: "What the host still serves may wait for names with each request."
     case .lockdownWithoutTime: "Its clock runs away, by which it judges orders and keys."
+    case .lockdownLosesJumps: "Locked, it can look nothing up, and the hosts behind it cannot be reached."
     case .sshPortDisagrees: "Rules for ssh open a port where nobody listens, and not the one that is needed."
     case .inventoryWarning: "Rules are made of what was read, and of nothing else."
     case .doesNotLoad: "Every host would refuse the whole ruleset, and keep what it has."
@@ -148,6 +151,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .sameRank: "Give the stricter one a higher rank."
     case .lockdownWithoutDNS: "Keep the way to the DNS servers."
     case .lockdownWithoutTime: "Keep the way to the time servers."
+    case .lockdownLosesJumps: "Give the hosts behind it numeric addresses."
     case .sshPortDisagrees: "Correct `portcullis_ssh_port`, or leave it out."
     case .inventoryWarning: "See the message."
     case .doesNotLoad: "Correct the rule: the message has the words of iptables or of the kernel."

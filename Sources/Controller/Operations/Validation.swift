@@ -192,6 +192,7 @@ private struct Findings {
         case .sameRank: .sameRank
         case .lockdownWithoutDNS: .lockdownWithoutDNS
         case .lockdownWithoutTime: .lockdownWithoutTime
+        case .lockdownLosesJumps: .lockdownLosesJumps
         }
       let said = remark.diagnostic
       add(LintFinding(rule, at: said.location, said.message, hint: said.hint, subject: remark.subject), nil)

@@ -5,7 +5,7 @@ package import Inventory
 package struct PolicyRemark: Hashable, Sendable {
   package enum Kind: Hashable, Sendable {
     case unusedSet, unusedService, unusedSchedule, expiredItem, unknownHelper, policyWithoutHosts
-    case sameRank, lockdownWithoutDNS, lockdownWithoutTime
+    case sameRank, lockdownWithoutDNS, lockdownWithoutTime, lockdownLosesJumps
   }
 
   package let kind: Kind

@@ -4,9 +4,10 @@ internal import Ruleset
 
 /// Makes one host's rules of a lockdown profile.
 ///
-/// Each chain has, from above: loopback and management; what the profile keeps; what the host's addresses live on; the
-/// line against TCP that does not begin a connection and belongs to none. Only below it is the connection's state asked:
-/// what begins here is judged by this side's items and default, and an answer by those of the side where it began.
+/// Each chain has, from above: loopback and management, also that of hosts behind it; what the profile keeps; what the
+/// host's addresses live on; the line against TCP that does not begin a connection and belongs to none. Only below it is
+/// the connection's state asked: what begins here is judged by this side's items and default, and an answer by those of
+/// the side where it began.
 struct ProfileCompiler {
   /// In one family.
   static let ruleLimit = 4096
@@ -20,12 +21,17 @@ struct ProfileCompiler {
 
   private let profile: ProfileFile
   private let facts: HostFacts
+  private let ways: [JumpWays.Way]
   private var compiler: MatchCompiler
   private var chains = PerFamily<[BuiltInHook: [Line]]>(ipv4: [:], ipv6: [:])
 
-  init(_ profile: ProfileFile, common: CommonFile, facts: HostFacts, fleet: FleetAddresses, pins: NamePins) {
+  init(
+    _ profile: ProfileFile, common: CommonFile, facts: HostFacts, ways: [JumpWays.Way], fleet: FleetAddresses,
+    pins: NamePins
+  ) {
     self.profile = profile
     self.facts = facts
+    self.ways = ways
     compiler = MatchCompiler(
       named: profile.name.description, Definitions(own: profile.definitions, common: common), facts: facts,
       fleet: fleet, pins: pins)
@@ -38,6 +44,7 @@ struct ProfileCompiler {
     let sources = facts.controllers.map { AddressPrefix($0).ruleText }
     let ports = facts.sshPorts.map(\.first)
     add { LockRules.door($0, sources: sources, sshPorts: ports) }
+    for way in ways { add { LockRules.way($0, to: way.prefixes.map(\.ruleText), sshPort: way.port) } }
     for hook in BuiltInHook.allCases {
       for match in profile.keep[hook] ?? [] { keep(match, hook) }
     }

@@ -26,6 +26,14 @@ package struct LockRules: Sendable {
     return LockRules(input: input, output: output)
   }
 
+  /// From a host that is jumped through to the SSH of those behind it.
+  package static func way(_ family: Family, to hosts: [String], sshPort: UInt16) -> LockRules {
+    let own = of(family, hosts)
+    return LockRules(
+      input: own.map { "-s \($0) -p tcp -m tcp --sport \(sshPort) ! --tcp-flags FIN,SYN,RST,ACK SYN -j RETURN" },
+      output: own.map { "-d \($0) -p tcp -m tcp --dport \(sshPort) -j RETURN" })
+  }
+
   /// What the host's own addresses live on, and echo for management.
   package static func ground(_ family: Family, sources: [String]) -> LockRules {
     let own = of(family, sources)
