@@ -96,7 +96,7 @@ struct ProfileCompiler {
           return
         }
         append(text, to: "RETURN", family, hook, match.location)
-        append(text.answered(), to: "RETURN", family, hook.answering, match.location)
+        append(text.answered(in: hook.answering), to: "RETURN", family, hook.answering, match.location)
       }
     }
   }
@@ -166,10 +166,6 @@ struct ProfileCompiler {
         drops ? "-m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY -j RETURN" : "\(Self.answers) -j DROP",
         family, hook, profile.place)
     }
-    // What the host serves by translation is let in like what it serves itself.
-    if hook == .forward, drops, !profile.dropped.contains(.input) {
-      append("-m conntrack --ctstate DNAT -j RETURN", family, hook, profile.place)
-    }
     if drops { append("-j DROP", family, hook, profile.place) }
   }
 
@@ -209,9 +205,11 @@ extension MatchText {
   }
 
   /// The other direction of a flow that is kept, whichever end began it.
-  fileprivate func answered() -> MatchText {
+  fileprivate func answered(in hook: BuiltInHook) -> MatchText {
     var text = exchanged()
-    guard transport == PortTransport.tcp.spelling else { return text.with("-m conntrack --ctdir REPLY") }
+    guard transport == PortTransport.tcp.spelling else {
+      return text.answersStateless(in: hook) ? text : text.with("-m conntrack --ctdir REPLY")
+    }
     let flags = "! --tcp-flags FIN,SYN,RST,ACK SYN"
     if let index = text.modules.firstIndex(where: { $0.hasPrefix("-m tcp ") }) {
       text.modules[index] += " \(flags)"
@@ -219,5 +217,12 @@ extension MatchText {
       text.modules.append("-m tcp \(flags)")
     }
     return text
+  }
+
+  /// UDP that nobody tracks has no direction. By its port alone it passes out, and in from those who are named: anybody
+  /// else could send from that port to every service of the host.
+  private func answersStateless(in hook: BuiltInHook) -> Bool {
+    transport == PortTransport.udp.spelling && modules.contains { $0.contains(" --sport") }
+      && (hook == .output || !source.isEmpty)
   }
 }
