@@ -9,9 +9,11 @@ extension HostAgent {
   /// - Returns: warnings, where some sources would still get in.
   func requireWayIn(_ layers: LockLayers, _ entry: ProfileEntry, _ sources: [String]) throws(Refusal) -> [String] {
     let ports = facts.sshPorts
-    guard !Family.allCases.contains(where: { layers.layers[$0].mayCarry(sshPorts: ports) }) else { return [] }
-    let lost = sources.compactMap { source in
-      facts.tunnel(towards: source).map { "\(SafeText.escape(source)) comes through \(SafeText.escape($0))" }
+    let lost = sources.compactMap { source -> String? in
+      guard let tunnel = facts.tunnel(towards: source),
+        !Family.allCases.contains(where: { layers.layers[$0].mayCarry(tunnel, sshPorts: ports) })
+      else { return nil }
+      return "\(SafeText.escape(source)) comes through \(SafeText.escape("\(tunnel.interface) (\(tunnel.kind))"))"
     }
     guard !lost.isEmpty else { return [] }
     let words = "\(lost.joined(separator: ", ")), whose own packets profile \(entry.name) does not keep"

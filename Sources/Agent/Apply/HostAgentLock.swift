@@ -195,7 +195,7 @@ extension HostAgent {
     else { return [] }
     let flow = FlowTuple(
       source: source, sourcePort: ends.sourcePort, destination: destination, destinationPort: ends.destinationPort)
-    guard !layers.patterns.contains(where: { $0.spares(flow) }) else { return [] }
+    guard !layers.patterns.contains(where: { $0.spares(flow, on: [destination]) }) else { return [] }
     return ["the order came from \(SafeText.escape(ends.source)), which the profile does not let in"]
   }
 

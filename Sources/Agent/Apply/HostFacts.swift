@@ -1,4 +1,5 @@
 package import Core
+package import Ruleset
 package import Wire
 
 /// What a report says of the machine itself.
@@ -26,9 +27,9 @@ package protocol HostFacts: AnyObject {
   func digest(ofFile path: String) -> Digest?
   /// Files below the host's root that change how systemd starts our units: drop-ins, and units that take their place.
   var dropIns: [String] { get }
-  /// The link by which this host answers a management source, where its packets travel inside others (a VPN's, say), in
-  /// words that are not safe to print; nil where they do not, or nobody can tell.
-  func tunnel(towards source: String) -> String?
+  /// The link by which this host answers a management source, where its packets travel inside others (a VPN's, say). Its
+  /// words are not safe to print. Nil where they do not, or nobody can tell.
+  func tunnel(towards source: String) -> TunnelLink?
   /// The TCP connections that peers have to these ports of ours now, also those that are still being opened. It is asked
   /// while new rules are in force, so it must not take long.
   func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds>

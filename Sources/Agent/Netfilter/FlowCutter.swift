@@ -23,11 +23,17 @@ package struct FlowCutter {
 
   /// - Parameters:
   ///   - patterns: of both families; flows of a family that has none are all cut.
+  ///   - own: the host's addresses, when they are not to be looked up.
   ///   - limit: for everything; what was cut until then stays so.
   /// - Returns: how many were cut. Connections that ended by themselves meanwhile do not count, and are no error.
-  package static func cut(sparing patterns: [FlowPattern], within limit: Duration) throws(FirewallProblem) -> Int {
+  package static func cut(
+    sparing patterns: [FlowPattern], on own: Set<AddressPrefix>? = nil, within limit: Duration
+  ) throws(FirewallProblem) -> Int {
     var cutter: FlowCutter
-    do throws(SystemCallError) { cutter = try FlowCutter(sparing: patterns, within: limit) } catch {
+    do throws(SystemCallError) {
+      let own = if let own { own } else { try HostStack.ownPrefixes() }
+      cutter = try FlowCutter(sparing: KeptFlows(patterns, on: own), within: limit)
+    } catch {
       throw problem(kind(error.errno), error.description)
     }
     do throws(SystemCallError) { try cutter.run() } catch {
@@ -63,8 +69,8 @@ package struct FlowCutter {
     FirewallProblem(kind, program: "ctnetlink", family: nil, words: words)
   }
 
-  init(sparing patterns: [FlowPattern], within limit: Duration) throws(SystemCallError) {
-    kept = KeptFlows(patterns)
+  init(sparing kept: KeptFlows, within limit: Duration) throws(SystemCallError) {
+    self.kept = kept
     end = monotonicMilliseconds() + Int(limit / .milliseconds(1))
     deletions = try NetlinkSocket(NetlinkSocket.netfilter)
   }

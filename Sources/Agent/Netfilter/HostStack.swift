@@ -1,5 +1,6 @@
 internal import Core
 internal import Glibc
+internal import Ruleset
 
 /// The addresses of the network namespace that the thread is in.
 struct HostStack: Hashable, Sendable {
@@ -17,7 +18,7 @@ struct HostStack: Hashable, Sendable {
   init(addresses: [Address]) { self.addresses = addresses }
 
   /// getifaddrs(3).
-  static func read() throws(SystemCallError) -> HostStack {
+  static func read(atMost limit: Int = maximumAddresses) throws(SystemCallError) -> HostStack {
     var first: UnsafeMutablePointer<ifaddrs>?
     guard getifaddrs(&first) == 0 else { throw .last("getifaddrs", "") }
     defer { freeifaddrs(first) }
@@ -25,7 +26,7 @@ struct HostStack: Hashable, Sendable {
     var next = first
     while let entry = next {
       next = entry.pointee.ifa_next
-      guard let address = address(entry.pointee.ifa_addr), addresses.count < maximumAddresses else { continue }
+      guard let address = address(entry.pointee.ifa_addr), addresses.count < limit else { continue }
       let mask = Self.address(entry.pointee.ifa_netmask, as: entry.pointee.ifa_addr.pointee.sa_family)
       let length = mask.map { $0.bytes.reduce(0) { $0 + $1.nonzeroBitCount } } ?? address.bits
       addresses.append(Address(interface: String(cString: entry.pointee.ifa_name), address: address, length: length))
@@ -34,6 +35,11 @@ struct HostStack: Hashable, Sendable {
   }
 
   var own: Set<IPAddress> { Set(addresses.map(\.address)) }
+
+  /// All of them.
+  static func ownPrefixes() throws(SystemCallError) -> Set<AddressPrefix> {
+    Set(try read(atMost: .max).own.compactMap { AddressPrefix(bytes: $0.bytes) })
+  }
 
   private static func address(
     _ pointer: UnsafeMutablePointer<sockaddr>?, as family: sa_family_t? = nil

@@ -1,6 +1,7 @@
 package import Apply
 package import Core
 internal import Glibc
+package import Ruleset
 package import Wire
 
 /// What this machine says of itself.
@@ -48,7 +49,7 @@ package final class LinuxFacts: HostFacts {
 
   package var leases: PerFamily<Bool> { Leases.found(root: root) }
 
-  package func tunnel(towards source: String) -> String? { ManagementLink.tunnel(towards: source) }
+  package func tunnel(towards source: String) -> TunnelLink? { ManagementLink.tunnel(towards: source) }
 
   package func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds> {
     try TCPConnections.read(to: ports)

@@ -1,10 +1,11 @@
 internal import Core
 internal import Glibc
+internal import Ruleset
 
 /// The link by which this host answers somebody.
 enum ManagementLink {
-  /// In words, where its packets travel inside others; nil where they do not, or nobody can tell.
-  static func tunnel(towards source: String) -> String? {
+  /// Where its packets travel inside others; nil where they do not, or nobody can tell.
+  static func tunnel(towards source: String) -> TunnelLink? {
     guard let address = IPPrefix(source)?.representative(notIn: []), let socket = try? NetlinkSocket(),
       // RTM_NEWROUTE
       let reply = try? socket.ask(RouteMessages.lookup(address, from: nil), "look up the route", wanting: 24)
@@ -16,7 +17,8 @@ enum ManagementLink {
       let kind = RouteMessages.tunnel(link)
     else { return nil }
     var name = [CChar](repeating: 0, count: Int(IFNAMSIZ))
-    guard if_indextoname(UInt32(bitPattern: index), &name) != nil else { return kind }
-    return "\(String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)) (\(kind))"
+    guard if_indextoname(UInt32(bitPattern: index), &name) != nil else { return nil }
+    return TunnelLink(
+      interface: String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self), kind: kind)
   }
 }

@@ -32,6 +32,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
   case higherRankOpens = "higher-rank-opens"
   case lockdownWithoutDNS = "lockdown-without-dns"
   case lockdownWithoutTime = "lockdown-without-time"
+  case lockdownLosesJumps = "lockdown-loses-jumps"
   case sshPortDisagrees = "ssh-port-disagrees"
   /// What the inventory's own reader has to say.
   case inventoryWarning = "inventory-warning"
@@ -47,9 +48,8 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .noSSHFromControllers, .noLoopback, .noEstablished, .icmpv6Dropped, .doesNotLoad, .invalidFile: .error
     case .shadowedRule, .duplicateRule, .acceptAfterCatchAll, .oneFamilyOnly, .logWithoutLimit, .masqueradeEverything,
       .sourcePortAccept, .forwardingDisabled, .noDHCPClient, .closedFamily, .unusedSet, .unusedService, .unusedSchedule,
-      .expiredItem, .unknownHelper, .policyWithoutHosts, .hostWithoutPolicy, .higherRankOpens,
-      .sameRank, .lockdownWithoutDNS,
-      .lockdownWithoutTime, .sshPortDisagrees, .inventoryWarning,
+      .expiredItem, .unknownHelper, .policyWithoutHosts, .hostWithoutPolicy, .sameRank, .higherRankOpens,
+      .lockdownWithoutDNS, .lockdownWithoutTime, .lockdownLosesJumps, .sshPortDisagrees, .inventoryWarning,
       .notTriedHere:
       .warning
     }
@@ -83,6 +83,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .higherRankOpens: "a lockdown profile that leaves open what one of a lower rank drops"
     case .lockdownWithoutDNS: "a lockdown that serves on without DNS"
     case .lockdownWithoutTime: "a lockdown without a way to the time"
+    case .lockdownLosesJumps: "a lockdown of a jump host that finds those behind it by name"
     case .sshPortDisagrees: "a port of SSH that sshd does not listen on"
     case .inventoryWarning: "something of the inventory that is not understood"
     case .doesNotLoad: "a rule that no Linux takes"
@@ -119,6 +120,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .higherRankOpens: "A host that is locked by the lower one refuses it: a lockdown order opens nothing."
     case .lockdownWithoutDNS: "What the host still serves may wait for names with each request."
     case .lockdownWithoutTime: "Its clock runs away, by which it judges orders and keys."
+    case .lockdownLosesJumps: "Locked, it can look nothing up, and the hosts behind it cannot be reached."
     case .sshPortDisagrees: "Rules for ssh open a port where nobody listens, and not the one that is needed."
     case .inventoryWarning: "Rules are made of what was read, and of nothing else."
     case .doesNotLoad: "Every host would refuse the whole ruleset, and keep what it has."
@@ -153,6 +155,7 @@ package enum LintRule: String, Hashable, Sendable, CaseIterable {
     case .higherRankOpens: "Lift first, or order one that drops both."
     case .lockdownWithoutDNS: "Keep the way to the DNS servers."
     case .lockdownWithoutTime: "Keep the way to the time servers."
+    case .lockdownLosesJumps: "Give the hosts behind it numeric addresses."
     case .sshPortDisagrees: "Correct `portcullis_ssh_port`, or leave it out."
     case .inventoryWarning: "See the message."
     case .doesNotLoad: "Correct the rule: the message has the words of iptables or of the kernel."

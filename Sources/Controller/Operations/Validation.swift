@@ -193,6 +193,7 @@ private struct Findings {
         case .higherRankOpens: .higherRankOpens
         case .lockdownWithoutDNS: .lockdownWithoutDNS
         case .lockdownWithoutTime: .lockdownWithoutTime
+        case .lockdownLosesJumps: .lockdownLosesJumps
         }
       let said = remark.diagnostic
       add(LintFinding(rule, at: said.location, said.message, hint: said.hint, subject: remark.subject), nil)

@@ -129,6 +129,7 @@ struct CompileKey: Hashable {
   let controllers: [NumericAddress]
   let sshPorts: [PortRange]
   let variables: [[String]?]
+  var ways: [JumpWays.Way] = []
 }
 
 /// Hosts of which the policies' questions have the same answers share one text.

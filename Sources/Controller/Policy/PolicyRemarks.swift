@@ -5,8 +5,7 @@ package import Inventory
 package struct PolicyRemark: Hashable, Sendable {
   package enum Kind: Hashable, Sendable {
     case unusedSet, unusedService, unusedSchedule, expiredItem, unknownHelper, policyWithoutHosts
-    case higherRankOpens
-    case sameRank, lockdownWithoutDNS, lockdownWithoutTime
+    case sameRank, higherRankOpens, lockdownWithoutDNS, lockdownWithoutTime, lockdownLosesJumps
   }
 
   package let kind: Kind

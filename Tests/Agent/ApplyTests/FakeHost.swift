@@ -1,6 +1,7 @@
 import AgentTestSupport
 import Apply
 import Core
+import Ruleset
 import Wire
 
 /// A host in memory: its disks, its kernel, its clock, and whatever agent process runs on it.
@@ -20,8 +21,8 @@ final class FakeHost {
     func digest(ofFile path: String) -> Digest? { files[path].map { Digest(of: $0) } }
     var dropIns: [String] { files.keys.filter { $0.contains(".d/") } }
     /// By source.
-    var tunnels: [String: String] = [:]
-    func tunnel(towards source: String) -> String? { tunnels[source] }
+    var tunnels: [String: TunnelLink] = [:]
+    func tunnel(towards source: String) -> TunnelLink? { tunnels[source] }
     /// Of peers to sshd's port.
     var connections: Result<Set<ConnectionEnds>, Reason> = .success([])
     func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds> {

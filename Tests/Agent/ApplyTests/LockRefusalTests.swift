@@ -11,7 +11,7 @@ import Wire
 @Suite struct LockRefusalTests {
   @Test func `a host whose management comes through a tunnel is not locked by a profile that ends the tunnel`() throws {
     let scene = try LockScene()
-    scene.host.facts.tunnels = ["192.0.2.7": "wg0\u{1b} (wireguard)"]
+    scene.host.facts.tunnels = ["192.0.2.7": TunnelLink(interface: "wg0\u{1b}", kind: "wireguard")]
     for isDrill in [true, false] {
       let refusal = #expect(throws: Refusal.self) { try scene.lock(7, isDrill: isDrill) }
       #expect(refusal?.code == .cannotLock)
@@ -22,7 +22,7 @@ import Wire
     scene.host.facts.tunnels = [:]
     #expect(try scene.lock(8).result == .locked)
     // Where some would still get in, that is all there is to say.
-    scene.host.facts.tunnels = ["192.0.2.7": "wg0 (wireguard)"]
+    scene.host.facts.tunnels = ["192.0.2.7": TunnelLink(interface: "wg0", kind: "wireguard")]
     let lock = try #require(try scene.host.ledger().lock)
     let warnings = try scene.agent.requireWayIn(
       try scene.agent.orderedLayers(lock), lock.profile, ["192.0.2.7", "198.51.100.9"])

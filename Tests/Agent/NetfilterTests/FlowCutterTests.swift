@@ -25,6 +25,9 @@ import Wire
     FlowPattern.patterns(try Self.layer(.ipv4, input: ipv4)) + FlowPattern.patterns(try Self.layer(.ipv6, input: ipv6))
   }
 
+  /// No interface of the namespace has them.
+  private static let own = Set(["192.0.2.1", "192.0.2.2", "2001:db8::1"].compactMap { AddressPrefix($0) })
+
   @Test func `TCP that is not kept is cut in both families, and nothing of other protocols`() throws {
     try inNamespace {
       let table = try ConntrackTable()
@@ -47,15 +50,33 @@ import Wire
       let patterns = try patterns(
         ipv4: ["-i lo -j RETURN", "-s 192.0.2.7/32 -p tcp -m tcp --dport 22 -j RETURN"],
         ipv6: ["-s 2001:db8::7/128 -p tcp -m tcp --dport 22 -j RETURN"])
-      #expect(try FlowCutter.cut(sparing: patterns, within: .seconds(5)) == 6)
+      #expect(try FlowCutter.cut(sparing: patterns, on: Self.own, within: .seconds(5)) == 6)
       #expect(
         try table.left() == [
           "127.0.0.1 40005", "192.0.2.7 40000", "192.0.2.7 40003", "2001:db8::7 40006",
         ])
       #expect(ConntrackTable.count() == "6")
-      #expect(try FlowCutter.cut(sparing: patterns, within: .seconds(5)) == 0)
+      #expect(try FlowCutter.cut(sparing: patterns, on: Self.own, within: .seconds(5)) == 0)
       #expect(try FlowCutter.cut(sparing: [], within: .seconds(5)) == 4)
       #expect(ConntrackTable.count() == "2")
+    }
+  }
+
+  @Test func `what the host itself began to a port that it keeps for others is cut`() throws {
+    try inNamespace {
+      for (address, device) in [("192.0.2.1/24", "lo"), ("2001:db8::1/64", "lo")] {
+        _ = try SignedBundles.run("/usr/sbin/ip", ["addr", "add", address, "dev", device])
+      }
+      let table = try ConntrackTable()
+      try table.fill([
+        ConntrackTable.entry("198.51.100.7", 40000, "192.0.2.1", 443),
+        ConntrackTable.entry("192.0.2.1", 40001, "198.51.100.7", 443),
+        ConntrackTable.entry("2001:db8:7::7", 40002, "2001:db8::1", 443),
+        ConntrackTable.entry("2001:db8::1", 40003, "2001:db8:7::7", 443),
+      ])
+      let keep = ["-p tcp -m tcp --dport 443 -j RETURN"]
+      #expect(try FlowCutter.cut(sparing: patterns(ipv4: keep, ipv6: keep), within: .seconds(5)) == 2)
+      #expect(try table.left() == ["198.51.100.7 40000", "2001:db8:7::7 40002"])
     }
   }
 
@@ -85,7 +106,7 @@ import Wire
       }
       try table.fill(entries)
       let keep = try patterns(ipv4: ["-p tcp -m tcp --dport 22 -j RETURN"])
-      #expect(try FlowCutter.cut(sparing: keep, within: .seconds(5)) == 1500)
+      #expect(try FlowCutter.cut(sparing: keep, on: Self.own, within: .seconds(5)) == 1500)
       #expect(try table.left().count == 500)
       let known = entries[0]
       let refused = try table.socket.tryAll(
@@ -105,7 +126,7 @@ import Wire
       let gone = ConntrackMessages.deletion(of: try #require(try table.flows().first))
       #expect(try FlowCutter.cut(sparing: [], within: .seconds(5)) == 1)
       try table.fill([ConntrackTable.entry("192.0.2.7", 40001, "192.0.2.1", 22)])
-      var cutter = try FlowCutter(sparing: [], within: .seconds(5))
+      var cutter = try FlowCutter(sparing: KeptFlows([], on: []), within: .seconds(5))
       cutter.batch = [gone]
       try cutter.run()
       #expect(cutter.cut == 1 && cutter.failure == nil)
@@ -113,7 +134,7 @@ import Wire
       try table.fill([ConntrackTable.entry("192.0.2.7", 40002, "192.0.2.1", 22)])
       var broken = gone
       broken.payload[0] = 255
-      cutter = try FlowCutter(sparing: [], within: .seconds(5))
+      cutter = try FlowCutter(sparing: KeptFlows([], on: []), within: .seconds(5))
       cutter.batch = [broken]
       try cutter.run()
       #expect(cutter.cut == 1 && cutter.failure?.kind == .refused)

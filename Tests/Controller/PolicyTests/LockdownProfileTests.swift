@@ -36,6 +36,7 @@ struct LockdownProfileTests {
       -A INPUT -p icmp -m icmp --icmp-type 3 -j RETURN
       -A INPUT -p icmp -m icmp --icmp-type 11 -j RETURN
       -A INPUT -p icmp -m icmp --icmp-type 12 -j RETURN
+      -A INPUT -d 224.0.0.0/4 -p 2 -m ttl --ttl-eq 1 -j RETURN
       -A INPUT -s 203.0.113.1/32 -p icmp -m icmp --icmp-type 8 -j RETURN
       -A INPUT \(L.nonSYN)
       -A INPUT -j DROP
@@ -44,6 +45,7 @@ struct LockdownProfileTests {
       -A OUTPUT -o lo -j RETURN
       -A OUTPUT -d 203.0.113.1/32 -p tcp -m tcp --sport 2222 ! --tcp-flags FIN,SYN,RST,ACK SYN -j RETURN
       -A OUTPUT -p udp -m udp --sport 68 --dport 67 -j RETURN
+      -A OUTPUT -d 224.0.0.0/4 -p 2 -m ttl --ttl-eq 1 -j RETURN
       -A OUTPUT -d 203.0.113.1/32 -p icmp -j RETURN
       -A OUTPUT \(L.nonSYN)
       -A OUTPUT -j DROP
@@ -66,7 +68,7 @@ struct LockdownProfileTests {
     #expect(try L.said(rest, family, "FORWARD").below == ["-j DROP"])
   }
 
-  @Test("no-egress gives answers, hears none, and lets published ports be", arguments: Family.allCases)
+  @Test("no-egress gives answers, hears none, and carries nothing", arguments: Family.allCases)
   func noEgress(family: Family) throws {
     let profile = try example("no-egress")
     func below(_ chain: String) -> [String] {
@@ -75,7 +77,7 @@ struct LockdownProfileTests {
     }
     #expect(below("INPUT") == ["\(Self.replies) -j DROP"])
     #expect(below("OUTPUT") == [Self.answers, "-j DROP"])
-    #expect(below("FORWARD") == ["-m conntrack --ctstate DNAT -j RETURN", "-j DROP"])
+    #expect(below("FORWARD") == ["-j DROP"])
     let resolver = family == .ipv4 ? "192.0.2.53/32" : "2001:db8::53/128"
     #expect(profile.lines(family, "OUTPUT").contains("-d \(resolver) -p udp -m udp --dport 53 -j RETURN"))
   }
@@ -90,7 +92,7 @@ struct LockdownProfileTests {
         input:
           - { tcp: 3260, from: storage, comment: iscsi }
           - { udp: [5404, 5405], from: 10.4.0.0/24, in: eth1 }
-        output: [{ tcp: [111, 2049], to: storage }, { proto: vrrp, to: 224.0.0.18 }, { icmp: 8, to: 10.4.0.1 }]
+        output: [{ tcp: [111, 2049], to: storage }, { udp: 123, to: 10.4.0.1 }, { udp: 53 }, { proto: vrrp, to: 224.0.0.18 }, { icmp: 8, to: 10.4.0.1 }]
         forward: [{ proto: tcp, from: 10.4.0.1, to: 10.5.0.1 }]
       """
     #expect(
@@ -98,13 +100,18 @@ struct LockdownProfileTests {
         "-s 10.4.0.0/24 -p tcp -m tcp --dport 3260 -m comment --comment iscsi -j RETURN",
         "-s 10.4.0.0/24 -i eth1 -p udp -m multiport --dports 5404,5405 -j RETURN",
         "-s 10.4.0.0/24 -p tcp -m multiport --sports 111,2049 -m tcp \(flags) -j RETURN",
+        "-s 10.4.0.1/32 -p udp -m udp --sport 123 -j RETURN",
+        // Without an address everybody's datagrams from that port would come in.
+        "-p udp -m udp --sport 53 \(Self.replies) -j RETURN",
         "-s 224.0.0.18/32 -p 112 \(Self.replies) -j RETURN", "-s 10.4.0.1/32 -p icmp \(Self.replies) -j RETURN",
       ])
     #expect(
       try L.said(rest, .ipv4, "OUTPUT").kept == [
         "-d 10.4.0.0/24 -p tcp -m tcp --sport 3260 \(flags) -m comment --comment iscsi -j RETURN",
-        "-d 10.4.0.0/24 -o eth1 -p udp -m multiport --sports 5404,5405 \(Self.replies) -j RETURN",
-        "-d 10.4.0.0/24 -p tcp -m multiport --dports 111,2049 -j RETURN", "-d 224.0.0.18/32 -p 112 -j RETURN",
+        "-d 10.4.0.0/24 -o eth1 -p udp -m multiport --sports 5404,5405 -j RETURN",
+        "-d 10.4.0.0/24 -p tcp -m multiport --dports 111,2049 -j RETURN",
+        "-d 10.4.0.1/32 -p udp -m udp --dport 123 -j RETURN", "-p udp -m udp --dport 53 -j RETURN",
+        "-d 224.0.0.18/32 -p 112 -j RETURN",
         "-d 10.4.0.1/32 -p icmp -m icmp --icmp-type 8 -j RETURN",
       ])
     #expect(
@@ -117,6 +124,7 @@ struct LockdownProfileTests {
       try L.said(rest, .ipv6, "INPUT").kept == [
         "-s 2001:db8:4::/64 -p tcp -m tcp --dport 3260 -m comment --comment iscsi -j RETURN",
         "-s 2001:db8:4::/64 -p tcp -m multiport --sports 111,2049 -m tcp \(flags) -j RETURN",
+        "-p udp -m udp --sport 53 \(Self.replies) -j RETURN",
       ])
     #expect(try L.said(rest, .ipv6, "FORWARD").kept.isEmpty)
   }

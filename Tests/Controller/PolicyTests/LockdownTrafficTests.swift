@@ -12,12 +12,13 @@ struct LockdownTrafficTests {
   private static let other = PerFamily(ipv4: "203.0.113.21", ipv6: "2001:db8:ff::21")
   private static let inner = PerFamily(ipv4: "10.8.0.5", ipv6: "2001:db8:8::5")
 
-  private func scene(_ profile: String, _ backend: String) throws -> RouterScene {
+  private func scene(
+    _ profile: String, _ backend: String, hosts: String = "all: {hosts: {h: }}"
+  ) throws -> RouterScene {
     let outside = [Self.manager, Self.client, Self.other].flatMap { [$0.ipv4, $0.ipv6] }
     let scene = try RouterScene(
       host: [Self.here.ipv4, Self.here.ipv6], outside: outside, inside: [Self.inner.ipv4, Self.inner.ipv6],
       insideNetworks: ["10.8.0.0/24", "2001:db8:8::/64"])
-    let hosts = "all: {hosts: {h: }}"
     try scene.lock(try Lockdown.compiled(["p": profile], for: hosts)[0], backend: backend)
     return scene
   }
@@ -75,5 +76,48 @@ struct LockdownTrafficTests {
       "keep: {input: [{tcp: 443, from: [203.0.113.20, \"2001:db8:ff::20\"]}], output: [{tcp: 80, to: [203.0.113.20, \"2001:db8:ff::20\"]}]}"
     let scene = try scene(Lockdown.profile("\(Self.all)\n\(keep)"), backend)
     try expect(scene, web: "silence", https: ["served", "silence"], out: true)
+  }
+
+  @Test("isolate on a jump host: SSH of those behind it, and nothing more", arguments: ["nft", "legacy"])
+  func jumpedThrough(backend: String) throws {
+    let hosts = """
+      all:
+        hosts:
+          bastion: {ansible_host: 192.0.2.1}
+          inner: {ansible_host: 10.8.0.5, portcullis_addresses: ["2001:db8:8::5"], portcullis_jump: bastion}
+
+      """
+    let scene = try scene(Lockdown.profile(Self.all), backend, hosts: hosts)
+    for family in Family.allCases {
+      let inner = Self.inner[family]
+      #expect(try scene.connect(.outside, from: Self.manager[family], to: Self.here[family], 22) != "silence")
+      #expect(try scene.connect(.host, to: inner, 22).hasPrefix(inner))
+      #expect(try scene.connect(.host, to: inner, 80) == "silence")
+      #expect(try scene.connect(.host, to: Self.client[family], 22) == "silence")
+      #expect(try scene.connect(.inside, to: Self.here[family], 22) == "silence")
+      #expect(try scene.connect(.outside, from: Self.manager[family], to: inner, 22) == "silence")
+    }
+  }
+
+  @Test("no-egress: containers begin nothing, whatever their destination becomes", arguments: ["nft", "legacy"])
+  func translated(backend: String) throws {
+    let shut = "defaults: {forward: drop, output: drop}"
+    let published = "forward: [{accept: {tcp: 80, in: eth0}}]"
+    for (items, isPublished) in [(shut, false), ("\(shut)\n\(published)", true)] {
+      let scene = try scene(Lockdown.profile(items), backend)
+      for family in Family.allCases {
+        let (program, proxy) = family == .ipv4 ? ("iptables", "198.18.0.1") : ("ip6tables", "2001:db8:18::1")
+        func to(_ address: String) -> String { family == .ipv4 ? "\(address):80" : "[\(address)]:80" }
+        let (here, inner, client) = (Self.here[family], Self.inner[family], Self.client[family])
+        try scene.shell(
+          .host,
+          "\(program)-\(backend) -t nat -A PREROUTING -d \(here) -p tcp --dport 8080 -j DNAT --to-destination \(to(inner)); "
+            + "\(program)-\(backend) -t nat -A PREROUTING -d \(proxy) -p tcp --dport 80 -j DNAT --to-destination \(to(client))"
+        )
+        #expect(try scene.connect(.inside, to: proxy, 80) == "silence", "\(family)")
+        let heard = try scene.connect(.outside, from: client, to: here, 8080)
+        #expect(isPublished ? heard.hasPrefix(inner) : heard == "silence", "\(family): \(heard)")
+      }
+    }
   }
 }

@@ -11,7 +11,7 @@ import Testing
 final class RouterScene {
   enum Place { case host, outside, inside }
 
-  private var namespaces: [Place: ScratchNamespace] = [:]
+  private(set) var namespaces: [Place: ScratchNamespace] = [:]
   private var servers: [Process] = []
   private static let ports = [22, 80, 443, 5432]
 
@@ -113,7 +113,7 @@ final class RouterScene {
     return sent.output
   }
 
-  private func shell(_ place: Place, _ script: String) throws {
+  func shell(_ place: Place, _ script: String) throws {
     let made = try namespaces[place]!.run(inside: "/bin/sh", ["-ec", script])
     try #require(made.status == 0, "\(made.errors)")
   }

@@ -3,12 +3,18 @@ import Ruleset
 import Testing
 
 @Suite struct FlowPatternTests {
+  private static let own = Set(["198.51.100.1", "10.1.2.3", "::2"].compactMap { AddressPrefix($0) })
+
   private func spares(_ rule: String, _ flow: String, _ family: Family = .ipv4) throws -> Bool {
-    let patterns = FlowPattern.patterns(try layer(profile(input: [rule]), family))
+    try isSpared(by: profile(input: [rule]), flow, family)
+  }
+
+  private func isSpared(by profile: String, _ flow: String, _ family: Family = .ipv4) throws -> Bool {
+    let patterns = FlowPattern.patterns(try layer(profile, family))
     let tuple = try tuple(flow)
-    let spares = patterns.contains { $0.spares(tuple) }
+    let spares = patterns.contains { $0.spares(tuple, on: Self.own) }
     // Sorted by port they say the same.
-    #expect(KeptFlows(patterns).spare(tuple) == spares)
+    #expect(KeptFlows(patterns, on: Self.own).spare(tuple) == spares)
     return spares
   }
 
@@ -30,7 +36,7 @@ import Testing
     ("-s 192.0.2.1/32 -p tcp -m tcp --sport 2049 -j RETURN", "192.0.2.1 2049 > 198.51.100.1 700", true),
     ("-s 192.0.2.0/24 -p tcp -m tcp --sport 2049 -j RETURN", "192.0.2.1 2049 > 198.51.100.1 700", true),
     ("-s 192.0.2.0/24 -p tcp -m tcp --dport 22 -j RETURN", "192.0.2.1 40000 > 198.51.100.1 22", true),
-    ("-d 192.0.2.1/32 -p tcp -j RETURN", "192.0.2.1 2049 > 198.51.100.1 700", true),
+    ("-d 198.51.100.1/32 -p tcp -j RETURN", "192.0.2.1 2049 > 198.51.100.1 700", true),
     // The port is on the wrong side.
     ("-s 192.0.2.1/32 -p tcp -m tcp --dport 22 -j RETURN", "192.0.2.1 22 > 198.51.100.1 80", false),
     ("-d 10.0.0.0/8 -p tcp -m tcp --dport 1000:2000 -j RETURN", "192.0.2.1 5 > 10.1.2.3 2000", true),
@@ -60,6 +66,30 @@ import Testing
     #expect(try spares(rule, flow) == isSpared, "\(rule): \(flow)")
   }
 
+  /// The host is 10.1.2.3.
+  static let sides: [(chain: String, rule: String, flow: String, isSpared: Bool)] = [
+    ("INPUT", "-p tcp -m tcp --dport 443 -j RETURN", "192.0.2.7 40000 > 10.1.2.3 443", true),
+    // The kernel saw the answer first.
+    ("INPUT", "-p tcp -m tcp --dport 443 -j RETURN", "10.1.2.3 443 > 192.0.2.7 40000", true),
+    // A shell of the host's own, to a port that it keeps for others.
+    ("INPUT", "-p tcp -m tcp --dport 443 -j RETURN", "10.1.2.3 40000 > 192.0.2.7 443", false),
+    ("INPUT", "-p tcp -m tcp --dport 443 -j RETURN", "192.0.2.7 40000 > 192.0.2.8 443", false),
+    ("OUTPUT", "-p tcp -m tcp --sport 443 -j RETURN", "192.0.2.7 40000 > 10.1.2.3 443", true),
+    ("OUTPUT", "-p tcp -m tcp --sport 443 -j RETURN", "10.1.2.3 40000 > 192.0.2.7 443", false),
+    ("OUTPUT", "-p tcp -m tcp --dport 3260 -j RETURN", "10.1.2.3 40000 > 192.0.2.7 3260", true),
+    ("OUTPUT", "-p tcp -m tcp --dport 3260 -j RETURN", "192.0.2.7 40000 > 10.1.2.3 3260", false),
+    ("FORWARD", "-p tcp -m tcp --dport 443 -j RETURN", "192.0.2.7 40000 > 10.8.0.5 443", true),
+    ("FORWARD", "-p tcp -m tcp --dport 443 -j RETURN", "10.1.2.3 40000 > 192.0.2.7 443", false),
+    ("FORWARD", "-p tcp -m tcp --dport 443 -j RETURN", "192.0.2.7 40000 > 10.1.2.3 443", false),
+  ]
+
+  @Test(arguments: sides.indices) func `a rule spares flows of its own side of the host alone`(index: Int) throws {
+    let (chain, rule, flow, isSpared) = Self.sides[index]
+    func rules(_ name: String) -> [String] { name == chain ? [rule] : [] }
+    let text = profile(input: rules("INPUT"), output: rules("OUTPUT"), forward: rules("FORWARD"))
+    #expect(try self.isSpared(by: text, flow) == isSpared, "\(chain) \(rule): \(flow)")
+  }
+
   @Test func `in IPv6 as in IPv4`() throws {
     #expect(try spares("-s 2001:db8::/32 -p tcp -m tcp --dport 22 -j RETURN", "2001:db8::7 4 > ::2 22", .ipv6))
     #expect(try !spares("-s 2001:db8::/32 -p tcp -m tcp --dport 22 -j RETURN", "2001:db9::7 4 > ::2 22", .ipv6))
@@ -67,12 +97,12 @@ import Testing
     #expect(try !spares("-p tcp -m tcp --dport 22 -j RETURN", "192.0.2.1 4 > 192.0.2.2 22", .ipv6))
   }
 
-  @Test func `rules below the line spare nothing, and each pattern is there once`() throws {
+  @Test func `rules below the line spare nothing, and each pattern of a side is there once`() throws {
     let rule = "-p tcp -m tcp --dport 22 -j RETURN"
     let below = try layer(profile(last: rule))
     #expect(FlowPattern.patterns(below).isEmpty)
     let above = try layer(profile(input: [rule, rule], output: [rule], forward: [rule]))
-    #expect(FlowPattern.patterns(above).count == 1)
+    #expect(FlowPattern.patterns(above).count == 3)
   }
 
   @Test func `an address is the same from its bytes as from its text`() {

@@ -8,6 +8,7 @@ package struct LockdownCompiler: Sendable {
   private let pins: NamePins
   /// Nil when there are no profiles.
   private let fleet: FleetAddresses?
+  private let jumps: JumpWays
   private let variables: [String]
   private let cache = CompileCache<[CompiledProfile]>()
 
@@ -17,6 +18,7 @@ package struct LockdownCompiler: Sendable {
     common = set.common
     pins = set.pins
     fleet = profiles.isEmpty ? nil : FleetAddresses(inventory, pins: set.pins)
+    jumps = JumpWays(inventory, pins: set.pins)
     let mentions = profiles.map { PolicyMentions($0) } + [PolicyMentions(set.common)]
     variables = mentions.reduce(into: Set()) { $0.formUnion($1.variables) }.sorted()
     var problems = Problems()
@@ -47,12 +49,13 @@ package struct LockdownCompiler: Sendable {
       host, controllers: try PolicyCompiler.addresses(controllers, of: host), reported: reported, lacksSets: true)
     let key = CompileKey(
       policies: applying.map(\.name.description), controllers: facts.controllers, sshPorts: facts.sshPorts,
-      variables: variables.map { facts.variable($0) })
+      variables: variables.map { facts.variable($0) }, ways: jumps[host.id])
     if let known = cache[key] { return known }
     var problems = Problems()
     var compiled: [CompiledProfile] = []
     for profile in applying {
-      var compiler = ProfileCompiler(profile, common: common, facts: facts, fleet: fleet, pins: pins)
+      var compiler = ProfileCompiler(
+        profile, common: common, facts: facts, ways: jumps[host.id], fleet: fleet, pins: pins)
       do throws(Diagnostics) { compiled.append(try compiler.compile()) } catch { problems.add(error) }
     }
     try problems.throwIfAny()

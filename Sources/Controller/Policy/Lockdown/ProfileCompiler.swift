@@ -4,9 +4,10 @@ internal import Ruleset
 
 /// Makes one host's rules of a lockdown profile.
 ///
-/// Each chain has, from above: loopback and management; what the profile keeps; what the host's addresses live on; the
-/// line against TCP that does not begin a connection and belongs to none. Only below it is the connection's state asked:
-/// what begins here is judged by this side's items and default, and an answer by those of the side where it began.
+/// Each chain has, from above: loopback and management, also that of hosts behind it; what the profile keeps; what the
+/// host's addresses live on; the line against TCP that does not begin a connection and belongs to none. Only below it is
+/// the connection's state asked: what begins here is judged by this side's items and default, and an answer by those of
+/// the side where it began.
 struct ProfileCompiler {
   /// In one family.
   static let ruleLimit = 4096
@@ -20,12 +21,17 @@ struct ProfileCompiler {
 
   private let profile: ProfileFile
   private let facts: HostFacts
+  private let ways: [JumpWays.Way]
   private var compiler: MatchCompiler
   private var chains = PerFamily<[BuiltInHook: [Line]]>(ipv4: [:], ipv6: [:])
 
-  init(_ profile: ProfileFile, common: CommonFile, facts: HostFacts, fleet: FleetAddresses, pins: NamePins) {
+  init(
+    _ profile: ProfileFile, common: CommonFile, facts: HostFacts, ways: [JumpWays.Way], fleet: FleetAddresses,
+    pins: NamePins
+  ) {
     self.profile = profile
     self.facts = facts
+    self.ways = ways
     compiler = MatchCompiler(
       named: profile.name.description, Definitions(own: profile.definitions, common: common), facts: facts,
       fleet: fleet, pins: pins)
@@ -38,6 +44,7 @@ struct ProfileCompiler {
     let sources = facts.controllers.map { AddressPrefix($0).ruleText }
     let ports = facts.sshPorts.map(\.first)
     add { LockRules.door($0, sources: sources, sshPorts: ports) }
+    for way in ways { add { LockRules.way($0, to: way.prefixes.map(\.ruleText), sshPort: way.port) } }
     for hook in BuiltInHook.allCases {
       for match in profile.keep[hook] ?? [] { keep(match, hook) }
     }
@@ -89,7 +96,7 @@ struct ProfileCompiler {
           return
         }
         append(text, to: "RETURN", family, hook, match.location)
-        append(text.answered(), to: "RETURN", family, hook.answering, match.location)
+        append(text.answered(in: hook.answering), to: "RETURN", family, hook.answering, match.location)
       }
     }
   }
@@ -159,10 +166,6 @@ struct ProfileCompiler {
         drops ? "-m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY -j RETURN" : "\(Self.answers) -j DROP",
         family, hook, profile.place)
     }
-    // What the host serves by translation is let in like what it serves itself.
-    if hook == .forward, drops, !profile.dropped.contains(.input) {
-      append("-m conntrack --ctstate DNAT -j RETURN", family, hook, profile.place)
-    }
     if drops { append("-j DROP", family, hook, profile.place) }
   }
 
@@ -202,9 +205,11 @@ extension MatchText {
   }
 
   /// The other direction of a flow that is kept, whichever end began it.
-  fileprivate func answered() -> MatchText {
+  fileprivate func answered(in hook: BuiltInHook) -> MatchText {
     var text = exchanged()
-    guard transport == PortTransport.tcp.spelling else { return text.with("-m conntrack --ctdir REPLY") }
+    guard transport == PortTransport.tcp.spelling else {
+      return text.answersStateless(in: hook) ? text : text.with("-m conntrack --ctdir REPLY")
+    }
     let flags = "! --tcp-flags FIN,SYN,RST,ACK SYN"
     if let index = text.modules.firstIndex(where: { $0.hasPrefix("-m tcp ") }) {
       text.modules[index] += " \(flags)"
@@ -212,5 +217,12 @@ extension MatchText {
       text.modules.append("-m tcp \(flags)")
     }
     return text
+  }
+
+  /// UDP that nobody tracks has no direction. By its port alone it passes out, and in from those who are named: anybody
+  /// else could send from that port to every service of the host.
+  private func answersStateless(in hook: BuiltInHook) -> Bool {
+    transport == PortTransport.udp.spelling && modules.contains { $0.contains(" --sport") }
+      && (hook == .output || !source.isEmpty)
   }
 }

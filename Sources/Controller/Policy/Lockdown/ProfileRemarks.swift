@@ -4,12 +4,18 @@ internal import Inventory
 extension PolicySet {
   /// What is likely not meant of lockdown profiles.
   func profileRemarks(_ inventory: HostInventory) -> [PolicyRemark] {
-    profiles.flatMap { profile in
+    guard !profiles.isEmpty else { return [] }
+    let jumps = JumpWays(inventory, pins: pins)
+    return profiles.flatMap { profile -> [PolicyRemark] in
       let mentions = PolicyMentions(profile)
-      return Self.unused(
+      var remarks = Self.unused(
         profile.definitions, mentions.setNames, Set(mentions.services.map(\.value)), [],
-        in: "lockdown/\(profile.name)") + withoutHosts(profile, inventory) + withoutDNS(profile)
-        + withoutTime(profile)
+        in: "lockdown/\(profile.name)")
+      remarks += withoutHosts(profile, inventory)
+      remarks += withoutDNS(profile)
+      remarks += withoutTime(profile)
+      remarks += losingJumps(profile, jumps, inventory)
+      return remarks
     } + sameRanks() + higherRanksThatOpen()
   }
 
@@ -50,6 +56,25 @@ extension PolicySet {
           hint: "such as keep: {output: [{service: ntp, to: clocks}]}"),
         subject: "lockdown/\(profile.name)")
     ]
+  }
+
+  /// Who is jumped through looks the next host up itself.
+  private func losingJumps(_ profile: ProfileFile, _ jumps: JumpWays, _ inventory: HostInventory) -> [PolicyRemark] {
+    guard profile.dropped.contains(.output) else { return [] }
+    let asksDNS = asks(53, profile)
+    return inventory.hosts.compactMap { host in
+      let lost = (jumps.lookedUp[host.id] ?? []).filter { !asksDNS || !$0.isPinned }.map(\.name)
+      let groups = Set(host.groups)
+      guard !lost.isEmpty, profile.appliesTo.contains(where: { groups.contains($0.value) }) else { return nil }
+      return PolicyRemark(
+        kind: .lockdownLosesJumps,
+        diagnostic: Diagnostic(
+          profile.place,
+          "lockdown profile \(quoted(profile.name.description)) leaves host \(quoted(host.id.description)) no way to look up \(Folding.fold(lost)) behind it",
+          hint: "give a numeric ansible_host, or pin the names (portcullis resolve) and keep the way to the DNS servers"
+        ),
+        subject: "lockdown/\(profile.name) \(host.id)")
+    }
   }
 
   /// Whether the host may begin to ask somebody at this port of UDP.

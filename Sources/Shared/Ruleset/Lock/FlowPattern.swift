@@ -32,20 +32,41 @@ package struct FlowPattern: Hashable, Sendable {
   package var destinationPorts: [ClosedRange<UInt16>]?
   /// Both ends are on the host.
   package var staysOnHost = false
+  /// Where the packet passes, which says which of its ends is the host.
+  private let place: Place
 
-  init(_ family: Family) { self.family = family }
+  private enum Place: Hashable, Sendable { case input, forward, output }
 
-  /// Whichever end began it.
-  package func spares(_ tuple: FlowTuple) -> Bool { matches(tuple) || matches(tuple.reversed) }
+  private init(_ family: Family, chain: String) {
+    self.family = family
+    place = chain.hasSuffix("INPUT") ? .input : chain.hasSuffix("OUTPUT") ? .output : .forward
+  }
 
-  private func matches(_ tuple: FlowTuple) -> Bool {
+  /// Whichever end began it: of an old flow the kernel may have seen an answer first.
+  ///
+  /// - Parameter own: the host's addresses. Without them a port that is kept on one side would spare what goes to that
+  ///   port on the other.
+  package func spares(_ tuple: FlowTuple, on own: Set<AddressPrefix>) -> Bool {
+    matches(tuple, own) || matches(tuple.reversed, own)
+  }
+
+  private func matches(_ tuple: FlowTuple, _ own: Set<AddressPrefix>) -> Bool {
     guard tuple.source.family == family else { return false }
     if staysOnHost, !tuple.staysOnHost { return false }
     if let sourcePorts, !sourcePorts.contains(where: { $0.contains(tuple.sourcePort) }) { return false }
     if let destinationPorts, !destinationPorts.contains(where: { $0.contains(tuple.destinationPort) }) { return false }
     if let source, !source.contains(tuple.source) { return false }
     if let destination, !destination.contains(tuple.destination) { return false }
-    return true
+    return staysOnHost || passes(tuple, own)
+  }
+
+  private func passes(_ tuple: FlowTuple, _ own: Set<AddressPrefix>) -> Bool {
+    func isOwn(_ address: AddressPrefix) -> Bool { address.isLoopback || own.contains(address) }
+    switch place {
+    case .input: return isOwn(tuple.destination)
+    case .output: return isOwn(tuple.source)
+    case .forward: return !isOwn(tuple.source) && !isOwn(tuple.destination)
+    }
   }
 
   // MARK: Reading rules
@@ -55,14 +76,16 @@ package struct FlowPattern: Hashable, Sendable {
   package static func patterns(_ layer: LockLayer) -> [FlowPattern] {
     var known = Set<FlowPattern>()
     return layer.chains.flatMap { chain in
-      chain.rules.prefix(LockShape.nonSYNLine(of: chain) ?? 0).compactMap { pattern($0, layer.family) }
+      chain.rules.prefix(LockShape.nonSYNLine(of: chain) ?? 0).compactMap {
+        pattern($0, in: chain.name, layer.family)
+      }
     }.filter { known.insert($0).inserted }
   }
 
   /// Nil for a rule that returns no TCP.
-  static func pattern(_ rule: Rule, _ family: Family) -> FlowPattern? {
+  static func pattern(_ rule: Rule, in chain: String, _ family: Family) -> FlowPattern? {
     guard RuleShape(rule).target == .jump("RETURN"), let parts = rule.parts() else { return nil }
-    var pattern = FlowPattern(family)
+    var pattern = FlowPattern(family, chain: chain)
     for part in parts {
       if CoreOption(part.option) == .protocolName {
         guard mayBeTCP(part.value) != part.isNegated else { return nil }

@@ -8,8 +8,11 @@ package struct KeptFlows: Sendable {
 
   private var filed: [End: [FlowPattern]] = [:]
   private var others: [FlowPattern] = []
+  private let own: Set<AddressPrefix>
 
-  package init(_ patterns: [FlowPattern]) {
+  /// - Parameter own: the host's addresses.
+  package init(_ patterns: [FlowPattern], on own: Set<AddressPrefix>) {
+    self.own = own
     for pattern in patterns {
       let address = [pattern.source, pattern.destination].compactMap { $0 }.first(where: \.isOneAddress)
       let port = Self.only(pattern.destinationPorts) ?? Self.only(pattern.sourcePorts)
@@ -24,10 +27,12 @@ package struct KeptFlows: Sendable {
   package func spare(_ tuple: FlowTuple) -> Bool {
     isSpared(tuple, by: .address(tuple.source)) || isSpared(tuple, by: .address(tuple.destination))
       || isSpared(tuple, by: .port(tuple.destinationPort)) || isSpared(tuple, by: .port(tuple.sourcePort))
-      || others.contains { $0.spares(tuple) }
+      || others.contains { $0.spares(tuple, on: own) }
   }
 
-  private func isSpared(_ tuple: FlowTuple, by end: End) -> Bool { filed[end]?.contains { $0.spares(tuple) } ?? false }
+  private func isSpared(_ tuple: FlowTuple, by end: End) -> Bool {
+    filed[end]?.contains { $0.spares(tuple, on: own) } ?? false
+  }
 
   private static func only(_ ports: [ClosedRange<UInt16>]?) -> UInt16? {
     guard let ports, ports.count == 1, ports[0].count == 1 else { return nil }

@@ -26,6 +26,14 @@ package struct LockRules: Sendable {
     return LockRules(input: input, output: output)
   }
 
+  /// From a host that is jumped through to the SSH of those behind it.
+  package static func way(_ family: Family, to hosts: [String], sshPort: UInt16) -> LockRules {
+    let own = of(family, hosts)
+    return LockRules(
+      input: own.map { "-s \($0) -p tcp -m tcp --sport \(sshPort) ! --tcp-flags FIN,SYN,RST,ACK SYN -j RETURN" },
+      output: own.map { "-d \($0) -p tcp -m tcp --dport \(sshPort) -j RETURN" })
+  }
+
   /// What the host's own addresses live on, and echo for management.
   package static func ground(_ family: Family, sources: [String]) -> LockRules {
     let own = of(family, sources)
@@ -43,13 +51,13 @@ package struct LockRules: Sendable {
     family == .ipv4 ? "-p icmp -m icmp --icmp-type 8" : "-p ipv6-icmp -m icmp6 --icmpv6-type 128"
   }
 
-  /// Leases, and errors about packets of its own; in IPv6 also neighbours and routers, who are no more than one hop
-  /// away, and multicast routers asking who listens.
+  /// Leases, ICMP errors, and multicast routers of the link asking who listens, without an answer to which multicast that
+  /// is kept ends within minutes; in IPv6 also neighbours and routers, who are no more than one hop away.
   private static func arriving(_ family: Family) -> [String] {
     switch family {
     case .ipv4:
       ["-p udp -m udp --sport 67 --dport 68 -j RETURN"]
-        + [3, 11, 12].map { "-p icmp -m icmp --icmp-type \($0) -j RETURN" }
+        + [3, 11, 12].map { "-p icmp -m icmp --icmp-type \($0) -j RETURN" } + [groups]
     case .ipv6:
       ["-s fe80::/10 -d fe80::/10 -p udp -m udp --sport 547 --dport 546 -j RETURN"]
         + [1, 2, 3, 4].map { "-p ipv6-icmp -m icmp6 --icmpv6-type \($0) -j RETURN" } + neighbours
@@ -59,12 +67,15 @@ package struct LockRules: Sendable {
 
   private static func leaving(_ family: Family) -> [String] {
     switch family {
-    case .ipv4: ["-p udp -m udp --sport 68 --dport 67 -j RETURN"]
+    case .ipv4: ["-p udp -m udp --sport 68 --dport 67 -j RETURN", groups]
     case .ipv6:
       ["-s fe80::/10 -p udp -m udp --sport 546 --dport 547 -j RETURN"] + neighbours
         + [131, 132, 143].map { "-p ipv6-icmp -m icmp6 --icmpv6-type \($0) -j RETURN" }
     }
   }
+
+  /// IGMP, within one hop.
+  private static let groups = "-d 224.0.0.0/4 -p 2 -m ttl --ttl-eq 1 -j RETURN"
 
   private static let neighbours = (133...136).map {
     "-p ipv6-icmp -m icmp6 --icmpv6-type \($0) -m hl --hl-eq 255 -j RETURN"

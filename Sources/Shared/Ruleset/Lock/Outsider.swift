@@ -8,7 +8,9 @@ extension LockLayer {
       input.rules.last?.afterChain.elementsEqual(" -j DROP".utf8) == true
     else { return false }
     return !input.rules.contains { rule in
-      guard let pattern = FlowPattern.pattern(rule, family), !rule.isForNoBeginning else { return false }
+      guard let pattern = FlowPattern.pattern(rule, in: input.name, family), !rule.isForNoBeginning else {
+        return false
+      }
       return pattern.mayBegin(from: source, at: port)
     }
   }
