@@ -30,7 +30,6 @@ import Testing
     ("wireguard", wireguard, "-o lo -j RETURN", false),
     // Only what one end begins.
     ("wireguard", wireguard, "-p udp -m udp --sport 51820 -m conntrack --ctdir REPLY -j RETURN", false),
-    ("wireguard", "-m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY -j RETURN", answers, false),
     // Names and the time are no tunnel, nor is what travels in one.
     ("wireguard", "-p udp -m udp --sport 53 -j RETURN", "-p udp -m udp --dport 53 -j RETURN", false),
     ("wireguard", "-i t0 -p udp -m udp --dport 7000 -j RETURN", "-o t0 -p udp -m udp --sport 7000 -j RETURN", false),
