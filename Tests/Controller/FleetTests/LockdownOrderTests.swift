@@ -182,11 +182,10 @@ extension FleetSuite {
         let interrupted = try await Command.run(
           "/usr/bin/timeout",
           [
-            "--preserve-status", "--signal=INT", "8", Machine.portcullis, "lockdown", "resume", "3", "--all",
-            "--timeout",
-            "3",
-          ], in: lab.lab.folder
-        )
+            // Without it timeout signals twice, and a second Ctrl-C ends the program at once.
+            "--foreground", "--preserve-status", "--signal=INT", "8", Machine.portcullis, "lockdown", "resume", "3",
+            "--all", "--timeout", "3",
+          ], in: lab.lab.folder)
         #expect(interrupted.status == 130 && interrupted.out.contains("portcullis lockdown resume 3"), "\(interrupted)")
         #expect(interrupted.out.contains("interrupted: 1 answered, 1 to go"), "\(interrupted)")
       }

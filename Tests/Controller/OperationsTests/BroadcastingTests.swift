@@ -209,7 +209,7 @@ struct BroadcastingTests {
     let busy = FakeAgents { _, _ in .refused(Refusal(code: .busy, detail: "too many connections")) }
     let heard = AsyncStream<Void>.makeStream()
     let run = Task {
-      try await broadcast.send(over: ["h1": busy], for: .seconds(20)) { _, _ in heard.continuation.yield() }
+      try await broadcast.send(over: ["h1": busy], for: patience) { _, _ in heard.continuation.yield() }
     }
     var told = heard.stream.makeAsyncIterator()
     await told.next()
