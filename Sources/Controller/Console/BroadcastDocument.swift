@@ -190,9 +190,9 @@ package struct BroadcastDocument: Document {
     let meant = late.filter { !outside.contains($0) }
     let others = late.filter(outside.contains)
     var text = words + "Order \(order.epoch) had to arrive by \(order.arriveBy)."
-    if !meant.isEmpty { text += " They need a fresh one: \(sealed.again(for: meant))" }
-    if !others.isEmpty { text += " It is not for \(Folding.fold(others)): there older orders are not void" }
-    return text + "\n"
+    if !others.isEmpty { text += " It is not for \(Folding.fold(others)), where older ones are not void." }
+    guard !meant.isEmpty else { return text + "\n" }
+    return text + " \(others.isEmpty ? "They" : "The others") need a fresh one: \(sealed.again(for: meant))\n"
   }
 
   private var resume: String { "portcullis lockdown resume \(order.epoch)" }
