@@ -93,7 +93,7 @@ package struct LockStanding: Hashable, Sendable {
       }
     }
     return "its lockdown is not as it was loaded (\(differing.joined(separator: "; "))): "
-      + "'portcullis lockdown resume --all' mends it"
+      + "'portcullis lockdown resume \(epoch) --all' mends it"
   }
 
   private static func finding(ofOpen report: LockdownReport, _ epoch: Epoch, _ refusal: String?) -> String? {

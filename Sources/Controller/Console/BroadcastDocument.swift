@@ -22,7 +22,7 @@ package struct BroadcastDocument: Document {
   package struct Host: Encodable, Sendable {
     let id: HostID
     let name: String
-    /// verified, acknowledged, refused, unreachable, unsure, not-asked, waiting
+    /// verified, acknowledged, not-meant, refused, unreachable, unsure, not-asked, waiting
     let outcome: String
     /// Of a refusal.
     @ExplicitNull var code: String?
@@ -42,7 +42,8 @@ package struct BroadcastDocument: Document {
       outcome = BroadcastDocument.word(claim)
       var words: (code: String?, detail: String?)
       switch claim {
-      case .waiting, .verified: break
+      case .waiting, .verified, .notMeant: break
+      case .overtaken(let later, _): words.detail = "order \(later) was sent since"
       case .unreachable(let why), .unsure(let why), .notAsked(let why), .acknowledged(_, let why): words.detail = why
       case .refused(let refusal, let why): words = ("\(refusal)", why)
       }
@@ -73,7 +74,12 @@ package struct BroadcastDocument: Document {
   /// From the beginning to each host's answer; nil when nobody answered.
   @ExplicitNull var times: Times?
   let interrupted: Bool
+  private let sealed: SealedOrder
   private let isLate: Bool
+  /// Those that it is not for, and that are to hear it all the same.
+  private let outside: Set<String>
+  /// A later order is for them: this one is over there.
+  private let overtaken: Set<String>
   private let line: String
 
   private enum CodingKeys: CodingKey {
@@ -87,7 +93,10 @@ package struct BroadcastDocument: Document {
     counts = Self.counts(tally.counts)
     times = tally.times.map { Times($0) }
     interrupted = tally.interrupted
+    self.sealed = sealed
     self.isLate = isLate
+    outside = Set(tally.outside.map(\.description))
+    overtaken = Set(tally.claims.filter(\.value.isOvertaken).map(\.key.description))
     line = Self.line(sealed, tally)
   }
 
@@ -101,11 +110,12 @@ package struct BroadcastDocument: Document {
     switch claim {
     case .waiting: "waiting"
     case .unreachable: "unreachable"
-    case .unsure: "unsure"
+    case .unsure, .overtaken(_, mayHaveHeard: true): "unsure"
     case .refused: "refused"
     case .acknowledged: "acknowledged"
     case .verified: "verified"
-    case .notAsked: "not-asked"
+    case .notMeant: "not-meant"
+    case .notAsked, .overtaken(_, mayHaveHeard: false): "not-asked"
     }
   }
 
@@ -113,7 +123,7 @@ package struct BroadcastDocument: Document {
     [
       "acknowledged": counts.acknowledged, "verified": counts.verified, "refused": counts.refused,
       "unreachable": counts.unreachable, "unsure": counts.unsure, "not_asked": counts.notAsked,
-      "waiting": counts.waiting,
+      "not_meant": counts.notMeant, "waiting": counts.waiting,
     ]
   }
 
@@ -137,7 +147,7 @@ package struct BroadcastDocument: Document {
     }
     for (word, count) in [
       ("refused", counts.refused), ("unreachable", counts.unreachable), ("unsure", counts.unsure),
-      ("not asked", counts.notAsked), ("waiting", counts.waiting),
+      ("not asked", counts.notAsked), ("waiting", counts.waiting), ("not meant", counts.notMeant),
     ] where count > 0 { parts.append("\(word) \(count)") }
     if withTimes, let times = tally.times {
       parts.append(" p50 \(text(times.p50))  p99 \(text(times.p99))  max \(text(times.longest))")
@@ -172,7 +182,7 @@ package struct BroadcastDocument: Document {
   }
 
   package func text(_ style: TextStyle) -> String {
-    var text = line + "\n" + Self.lines(of: hosts.filter { $0.outcome != "verified" }, style)
+    var text = line + "\n" + Self.lines(of: hosts.filter { !["verified", "not-meant"].contains($0.outcome) }, style)
     let warned = hosts.flatMap { host in host.warnings.map { (host.name, $0, [String]()) } }
     for group in Alike.fold(warned, style) {
       text += "  \("warning".padded(to: 13))\(Folding.fold(group.hosts)): \(group.key)\n"
@@ -182,19 +192,27 @@ package struct BroadcastDocument: Document {
 
   /// Who is left, and what to do about it.
   private var rest: String {
-    func of(_ outcomes: Set<String>) -> [String] { hosts.filter { outcomes.contains($0.outcome) }.map(\.name) }
+    func of(_ outcomes: Set<String>) -> [String] {
+      hosts.filter { outcomes.contains($0.outcome) && !overtaken.contains($0.name) }.map(\.name)
+    }
     let left = of(["waiting", "unreachable", "unsure", "not-asked"])
     guard !left.isEmpty, order.kind != "drill" else { return "" }
-    let words = interrupted ? "interrupted: \(hosts.count - left.count) answered, \(left.count) to go. " : ""
+    let words =
+      interrupted ? "interrupted: \(hosts.count - left.count - overtaken.count) answered, \(left.count) to go. " : ""
     guard isLate else {
-      return words + "Order \(order.epoch) may arrive until \(order.arriveBy): portcullis lockdown resume\n"
+      return words + "Order \(order.epoch) may arrive until \(order.arriveBy): \(resume)\n"
     }
     let late = of(["waiting", "unreachable", "not-asked"])
-    guard !late.isEmpty else { return words + "It may have reached them: portcullis lockdown resume\n" }
-    let fresh = order.kind == "unlock" ? "lift" : "start \(order.profile ?? "")"
-    return words + "Order \(order.epoch) had to arrive by \(order.arriveBy). "
-      + "They need a fresh one: portcullis lockdown \(fresh) -l '\(Folding.fold(late))'\n"
+    guard !late.isEmpty else { return words + "It may have reached them: \(resume)\n" }
+    let meant = late.filter { !outside.contains($0) }
+    let others = late.filter(outside.contains)
+    var text = words + "Order \(order.epoch) had to arrive by \(order.arriveBy)."
+    if !others.isEmpty { text += " It is not for \(Folding.fold(others)), where older ones are not void." }
+    guard !meant.isEmpty else { return text + "\n" }
+    return text + " \(others.isEmpty ? "They" : "The others") need a fresh one: \(sealed.again(for: meant))\n"
   }
+
+  private var resume: String { "portcullis lockdown resume \(order.epoch)" }
 }
 
 extension BroadcastDocument.Order {

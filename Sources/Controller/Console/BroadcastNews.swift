@@ -47,10 +47,10 @@ package struct BroadcastNews: Sendable {
   /// Whether it is worth a line already: a host that was not reached once may be a moment later.
   private static func isTold(_ claim: OrderClaim, _ isRoundOver: Bool) -> Bool {
     switch claim {
-    case .waiting: false
+    case .waiting, .notMeant: false
     case .verified, .acknowledged: true
     case .refused(let code, _): code != .busy || isRoundOver
-    case .unreachable, .unsure, .notAsked: isRoundOver
+    case .unreachable, .unsure, .notAsked, .overtaken: isRoundOver
     }
   }
 }

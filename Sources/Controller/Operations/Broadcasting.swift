@@ -27,7 +27,7 @@ package struct Broadcasting: Sendable {
   /// What came of a broadcast.
   package struct Sent: Sendable {
     package let tally: OrderTally
-    /// What hosts did could not be written down.
+    /// What hosts did could not be written down, or whether a later order was sent meanwhile not be read.
     package let recordingFailure: (any Error)?
   }
 
@@ -56,6 +56,7 @@ package struct Broadcasting: Sendable {
     let gate = Gate(limits.parallel)
     let begun = ContinuousClock.now
     let late = Duration.seconds(order.arriveBy - workspace.clock.now())
+    let later = LaterOrders(than: order.epoch, in: store)
     let carriers = hosts.map { host, endpoint in
       OrderCarrier(
         connector: connector, endpoint: endpoint,
@@ -63,7 +64,7 @@ package struct Broadcasting: Sendable {
           host: host.id, fleet: workspace.configuration.fleet, epoch: order.epoch, order: order.digest,
           deed: order.deed, arriveBy: order.arriveBy, isMeant: order.isMeant(for: host)),
         earlier: earlier[host.id] ?? .waiting, order: order, timeout: limits.timeout, gate: gate, begun: begun,
-        end: time, late: late)
+        end: time, late: late, overtaken: { await later.overtaking(host) })
     }
     let (arrivals, sink) = AsyncStream.makeStream(of: Arrival.self)
     let carrying = Task {
@@ -78,13 +79,17 @@ package struct Broadcasting: Sendable {
       }
       sink.finish()
     }
-    let tally = OrderTally(
+    var begunWith = OrderTally(
       Dictionary(uniqueKeysWithValues: carriers.map { ($0.target.host, $0.earlier) }))
+    if case .lift = order.deed {
+      begunWith.outside = Set(carriers.filter { !$0.target.isMeant }.map(\.target.host))
+    }
     // A task of its own: what hosts did is written down also when the run is interrupted.
-    let keeping = Task { await keep(arrivals, sink, tally, of: order.epoch, store, told) }
+    let keeping = Task { [begunWith] in await keep(arrivals, sink, begunWith, of: order.epoch, store, told) }
     return await withTaskCancellationHandler {
       await carrying.value
       var sent = await keeping.value
+      if sent.recordingFailure == nil, let failure = await later.failure { sent = sent.failing(failure) }
       if Task.isCancelled { sent = sent.interrupted }
       return sent
     } onCancel: {
@@ -148,6 +153,12 @@ package struct Broadcasting: Sendable {
 }
 
 extension Broadcasting.Sent {
+  fileprivate func failing(_ failure: any Error) -> Broadcasting.Sent {
+    var tally = tally
+    tally.errors += 1
+    return Broadcasting.Sent(tally: tally, recordingFailure: failure)
+  }
+
   fileprivate var interrupted: Broadcasting.Sent {
     var tally = tally
     tally.interrupted = true

@@ -16,6 +16,8 @@ struct OrderCarrier: Sendable {
   let begun: ContinuousClock.Instant
   let end: Duration
   let late: Duration
+  /// A later order that is for this host and was sent meanwhile.
+  let overtaken: @Sendable () async -> Epoch?
 
   /// An order's answer is short.
   private static let receivedBytes = 256 << 10
@@ -50,8 +52,14 @@ struct OrderCarrier: Sendable {
   /// Only as many hosts are connected to at a time as there is room for; those that wait to be tried again take none.
   private func attempt() async -> OrderMachine.Event {
     await gate.enter()
-    let event: OrderMachine.Event =
-      Task.isCancelled ? .failed("the run was interrupted before its turn", mayHaveHeard: false) : await converse()
+    let event: OrderMachine.Event
+    if Task.isCancelled {
+      event = .failed("the run was interrupted before its turn", mayHaveHeard: false)
+    } else if let later = await overtaken() {
+      event = .overtaken(by: later)
+    } else {
+      event = await converse()
+    }
     await gate.leave()
     return event
   }
@@ -61,6 +69,11 @@ struct OrderCarrier: Sendable {
     do {
       var link = try await AgentLink.open(
         endpoint, over: connector, deadline: .now.advanced(by: timeout), receivedBytes: Self.receivedBytes)
+      // Connecting may have taken long.
+      if let later = await overtaken() {
+        await link.close()
+        return .overtaken(by: later)
+      }
       do {
         try await link.give(order.message())
         isSent = true

@@ -15,7 +15,11 @@ extension OrderOutcome {
     case .unsure(let words): kind = .unsure(words: words)
     case .refused(let code, let words): kind = .refused(code: "\(code)", words: words)
     case .acknowledged: kind = .acknowledged
-    case .verified: kind = .verified
+    // That it was not for the host, the result says.
+    case .verified, .notMeant: kind = .verified
+    case .overtaken(let later, let mayHaveHeard):
+      let words = "order \(later) was sent since"
+      kind = mayHaveHeard ? .unsure(words: words) : .unreachable(words: words)
     }
     self.init(host: host, at: time, kind: kind)
     guard let obeyed = claim.obeyed else { return }

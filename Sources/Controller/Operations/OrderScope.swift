@@ -19,7 +19,25 @@ extension LockScope {
     } catch {
       throw Failure(operation, because: error, kind: .usage)
     }
+    try check(meant: Set(try inventory.hosts(matching: pattern).map(\.id)), of: inventory, doing: operation)
   }
+
+  /// A word is a group where people write it, and any label where a host reads it.
+  private func check(meant: Set<HostID>, of inventory: HostInventory, doing operation: String) throws(Failure) {
+    guard !meant.isEmpty else { throw Failure(operation, because: Reason("it means no host"), kind: .usage) }
+    let others = inventory.hosts.filter { includes($0) != meant.contains($0.id) }.map(\.id.description)
+    guard others.isEmpty else {
+      throw Failure(
+        operation,
+        because: Reason(
+          "by their portcullis_labels \(Folding.fold(others)) would read it otherwise than the pattern, which knows groups"
+        ),
+        hint: "give the label or the group another name, or name hosts: -l 'web[01-20]'", kind: .refused)
+    }
+  }
+
+  /// By the inventory: a host goes by what its release says of it.
+  package func includes(_ host: InventoryHost) -> Bool { includes(host.id, labels: host.groups + host.labels) }
 
   private static func word(_ word: PatternScope.Word) -> String {
     switch word {
@@ -29,7 +47,13 @@ extension LockScope {
     }
   }
 
-  /// As a pattern reads.
+  /// A pattern that means the same.
+  package var pattern: String {
+    func name(_ word: String) -> String { word.hasPrefix("host:") ? String(word.dropFirst("host:".count)) : word }
+    return (any.map(name) + all.map { "&\(name($0))" } + none.map { "!\(name($0))" }).joined(separator: ",")
+  }
+
+  /// For people to read.
   package var words: String {
     ((any.isEmpty ? ["nobody"] : any) + all.map { "&\($0)" } + none.map { "!\($0)" }).joined(separator: ",")
   }

@@ -101,7 +101,10 @@ package struct OrderSigning: Sendable {
         operation, because: Reason("order \(later) was sent since, and hosts obey no earlier one"),
         hint: "arm a fresh order", kind: .refused)
     case .sent(let time):
-      throw Failure(operation, because: Reason("it was sent at \(time)"), kind: .refused)
+      throw Failure(
+        operation, because: Reason("it was sent at \(time)"),
+        hint: "make a fresh order, and sign that one: "
+          + (try SealedOrder(order).again(approvals: order.signatures.count + 1)), kind: .refused)
     }
     try seen(order)
     let signature = try await sign(epoch, order.kind.signed, order.statement, key, try signers())

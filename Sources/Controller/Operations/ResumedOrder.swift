@@ -1,5 +1,6 @@
 package import Core
 package import Inventory
+internal import Release
 package import Rollout
 package import Store
 
@@ -9,31 +10,91 @@ package struct ResumedOrder: Sendable {
   /// Those that did not obey, as far as is known.
   package let hosts: [InventoryHost]
   package let earlier: [HostID: OrderClaim]
-  /// It was brought to them, and the inventory has them no more.
+  /// It was brought to them, they are not known to have obeyed, and the inventory has them no more.
   package let gone: [HostID]
+  /// Those for which a later order was sent, by that order: it alone counts there.
+  package let overtaken: [Epoch: [HostID]]
+  /// How many did not obey, as far as is known, and are still to.
+  private let unfinished: Int
 
   /// - Parameters:
-  ///   - epoch: nil for the last one that was sent and is no drill.
+  ///   - epoch: nil for the one that is not finished, or else the last that was sent; drills aside.
   ///   - all: those that obeyed too.
   /// - Returns: nil when there is none.
+  /// - Throws: `.refused` when nobody is left to bring it to, and when `epoch` is nil and several are not finished.
   package static func find(
-    _ epoch: Epoch?, all: Bool, _ inventory: HostInventory, _ store: FleetStore
+    _ epoch: Epoch?, all: Bool, _ inventory: HostInventory, _ store: FleetStore, now: UTCTime
   ) async throws -> ResumedOrder? {
-    guard let stored = try await stored(epoch, store) else { return nil }
-    let outcomes = Dictionary(
-      uniqueKeysWithValues: try await store.outcomes(of: stored.epoch).map { ($0.host, $0) })
-    let names = try await store.hosts(of: stored.epoch)
-    let left = names.filter { all || outcomes[$0]?.kind != .verified }
-    let hosts = left.compactMap { inventory.host(named: $0.description) }
-    return ResumedOrder(
-      order: try SealedOrder(stored), hosts: hosts, earlier: outcomes.mapValues(\.asClaim),
-      gone: left.filter { inventory.host(named: $0.description) == nil })
+    guard let epoch else { return try await onlyOne(all: all, inventory, store, now: now) }
+    let later = try await store.sentOrders(after: epoch)
+    return try await of(try await stored(epoch, store), all: all, inventory, store, later: later).usable()
   }
 
-  private static func stored(_ epoch: Epoch?, _ store: FleetStore) async throws -> StoredOrder? {
-    guard let epoch else {
-      return try await store.orders(of: [.lockdown, .unlock]).first { $0.wasSent }
+  private static func onlyOne(
+    all: Bool, _ inventory: HostInventory, _ store: FleetStore, now: UTCTime
+  ) async throws -> ResumedOrder? {
+    let sent = try await store.sentOrders()
+    guard let last = sent.first else { return nil }
+    var unfinished: [ResumedOrder] = []
+    for (index, stored) in sent.enumerated() where now < stored.made + OrderTerms.longestWay {
+      let found = try await of(stored, all: all, inventory, store, later: Array(sent[..<index]))
+      if found.unfinished > 0, now < found.order.arriveBy { unfinished.append(found) }
     }
+    guard unfinished.count < 2 else {
+      let named = unfinished.map {
+        "order \($0.order.epoch) (\($0.unfinished) \($0.unfinished == 1 ? "host" : "hosts"))"
+      }
+      throw Failure(
+        "resume an order", because: Reason("\(unfinished.count) are not finished: \(named.joined(separator: ", "))"),
+        hint: "say which: " + unfinished.map { "portcullis lockdown resume \($0.order.epoch)" }.joined(separator: ", "),
+        kind: .refused)
+    }
+    if let only = unfinished.first { return only }
+    return try await of(last, all: all, inventory, store, later: []).usable()
+  }
+
+  /// - Parameter later: those that were sent after it, the newest first.
+  private static func of(
+    _ stored: StoredOrder, all: Bool, _ inventory: HostInventory, _ store: FleetStore, later: [StoredOrder]
+  ) async throws -> ResumedOrder {
+    let later = try later.map { try SealedOrder($0) }
+    let outcomes = Dictionary(
+      uniqueKeysWithValues: try await store.outcomes(of: stored.epoch).map { ($0.host, $0) })
+    func hasObeyed(_ host: HostID) -> Bool { outcomes[host]?.kind == .verified }
+    var hosts: [InventoryHost] = []
+    var gone: [HostID] = []
+    var overtaken: [Epoch: [HostID]] = [:]
+    for name in try await store.hosts(of: stored.epoch) {
+      if let host = inventory.host(named: name.description) {
+        if let newest = later.first(where: { $0.isMeant(for: host) }) {
+          overtaken[newest.epoch, default: []].append(name)
+        } else if all || !hasObeyed(name) {
+          hosts.append(host)
+        }
+      } else if all || !hasObeyed(name) {
+        gone.append(name)
+      }
+    }
+    return ResumedOrder(
+      order: try SealedOrder(stored), hosts: hosts, earlier: outcomes.mapValues(\.asClaim), gone: gone,
+      overtaken: overtaken, unfinished: hosts.count { !hasObeyed($0.id) })
+  }
+
+  /// Who is left out, and why.
+  package var notices: [String] {
+    func names(_ hosts: [HostID]) -> String { Folding.fold(hosts.map(\.description)) }
+    let overtaken = overtaken.sorted { $0.key < $1.key }.map { "order \($0) was sent since, and is for \(names($1))" }
+    return overtaken + (gone.isEmpty ? [] : ["not in the inventory any more: \(names(gone))"])
+  }
+
+  private func usable() throws(Failure) -> ResumedOrder {
+    guard hosts.isEmpty, !notices.isEmpty else { return self }
+    throw Failure(
+      "resume order \(order.epoch)", because: Reason(notices.joined(separator: "; ")),
+      hint: "'portcullis lockdown status' tells how hosts stand; a fresh order: \(order.again())", kind: .refused)
+  }
+
+  private static func stored(_ epoch: Epoch, _ store: FleetStore) async throws -> StoredOrder {
     func refuse(_ why: String, hint: String) -> Failure {
       Failure("resume order \(epoch)", because: Reason(why), hint: hint, kind: .usage)
     }

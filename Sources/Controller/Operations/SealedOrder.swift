@@ -61,7 +61,18 @@ package struct SealedOrder: Sendable {
 
   /// By the inventory: a host goes by what its release says of it.
   package func isMeant(for host: InventoryHost) -> Bool {
-    terms.scope.includes(host.id, labels: host.groups + host.labels)
+    terms.scope.includes(host)
+  }
+
+  /// - Throws: `.usage` when it is for nobody: nothing is spent on that.
+  package func hosts(of inventory: HostInventory) throws(Failure) -> [InventoryHost] {
+    let hosts = inventory.hosts.filter(isMeant)
+    guard !hosts.isEmpty else {
+      throw Failure(
+        "bring order \(epoch)", because: Reason("no host of the inventory is one of \(terms.scope.words)"),
+        hint: "look who is there: portcullis hosts", kind: .usage)
+    }
+    return hosts
   }
 
   func message() -> OrderDelivery {

@@ -16,6 +16,8 @@ package enum ClaimedFloor {
   /// - Parameter last: the highest we gave out; 0 when we have no memory.
   /// - Parameter claims: of every host that reported, in any order.
   package static func floor(last: UInt64, claims: [UInt64]) -> UInt64 {
+    let furthest = furthest(after: last)
+    let claims = claims.filter { $0 <= furthest }
     let voices = (claims + (last == 0 ? [] : [last])).sorted()
     guard !voices.isEmpty else { return 0 }
     // The lower one of two in the middle: of two that disagree, the liar is the one that claims too much.
@@ -24,9 +26,17 @@ package enum ClaimedFloor {
     return voices.last { $0 <= highest } ?? base
   }
 
+  /// Half of what hosts take at once: above that, a liar who is alone would leave no number, or not enough of them, for
+  /// hosts that heard nothing yet.
+  package static func furthest(after last: UInt64) -> UInt64 {
+    sum(last, min(Serial.maximumStep, Epoch.maximumStep) / 2)
+  }
+
   /// The highest number that is near to that one.
-  package static func reach(_ number: UInt64) -> UInt64 {
-    let (sum, overflow) = number.addingReportingOverflow(slack)
+  package static func reach(_ number: UInt64) -> UInt64 { sum(number, slack) }
+
+  private static func sum(_ a: UInt64, _ b: UInt64) -> UInt64 {
+    let (sum, overflow) = a.addingReportingOverflow(b)
     return overflow ? .max : sum
   }
 }

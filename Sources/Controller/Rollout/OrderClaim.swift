@@ -15,21 +15,30 @@ package enum OrderClaim: Hashable, Sendable {
   case acknowledged(Obeyed, String)
   /// As ordered, by what the host read back. For a drill: it would be.
   case verified(Obeyed)
+  /// A lift that is not for it has been heard there, and changes nothing: older orders are void for it now.
+  case notMeant(Obeyed)
   /// Too late to ask it: the order's time was over.
   case notAsked(String)
+  /// Not asked any more: a later order was sent that is for it.
+  case overtaken(by: Epoch, mayHaveHeard: Bool)
 
   /// Whether the host may have the order in its memory: then the same bytes can be sent however late it is.
   package var mayHaveHeard: Bool {
     switch self {
-    case .unsure, .acknowledged, .verified: true
+    case .unsure, .acknowledged, .verified, .notMeant: true
     case .waiting, .unreachable, .refused, .notAsked: false
+    case .overtaken(_, let mayHaveHeard): mayHaveHeard
     }
+  }
+
+  package var isOvertaken: Bool {
+    if case .overtaken = self { true } else { false }
   }
 
   package var obeyed: Obeyed? {
     switch self {
-    case .acknowledged(let obeyed, _), .verified(let obeyed): obeyed
-    case .waiting, .unreachable, .unsure, .refused, .notAsked: nil
+    case .acknowledged(let obeyed, _), .verified(let obeyed), .notMeant(let obeyed): obeyed
+    case .waiting, .unreachable, .unsure, .refused, .notAsked, .overtaken: nil
     }
   }
 }
@@ -40,6 +49,10 @@ package struct OrderTarget: Hashable, Sendable {
     case lock(ProfileName)
     case drill(ProfileName)
     case lift
+
+    package var isLock: Bool {
+      if case .lock = self { true } else { false }
+    }
   }
 
   package let host: HostID
@@ -79,7 +92,7 @@ package struct OrderTarget: Hashable, Sendable {
     case (.lift, .lifted), (.lift, .nothingToLift):
       guard let lock = obeyed.lock else { return (.verified(obeyed), true) }
       return short("it says that it is still locked by order \(lock.epoch)", isFinal: false)
-    case (.lift, .outOfScope) where !isMeant: return (.verified(obeyed), true)
+    case (.lift, .outOfScope) where !isMeant: return (.notMeant(obeyed), true)
     case (_, .outOfScope): return short("by the labels of the release it committed, the order is not for it")
     case (.lock, _), (.drill, _), (.lift, _): return short("it answered what was not asked: \(obeyed.result)")
     }

@@ -1,4 +1,4 @@
-internal import Core
+package import Core
 package import Wire
 
 /// Brings one order to one host, again and again until it obeys, refuses, or time is over, and knows what may be claimed.
@@ -20,6 +20,8 @@ package struct OrderMachine: Sendable {
     case answered(AgentHello, Answer)
     /// Without an answer. In words for an operator.
     case failed(String, mayHaveHeard: Bool)
+    /// A later order that is for the host was sent, by whomever: this one is not brought there any more.
+    case overtaken(by: Epoch)
     /// The pause is over.
     case tick
     /// The run ends now.
@@ -85,6 +87,7 @@ package struct OrderMachine: Sendable {
     case (_, .interrupted):
       state = .finished
       return .finish
+    case (_, .overtaken(let later)): return overtaken(by: later)
     case (.asking, .answered(let hello, let answer)): return answered(hello, answer, at: now)
     case (.asking, .failed(let why, let mayHaveHeard)): return failed(why, mayHaveHeard, at: now)
     case (.pausing(let until), .tick):
@@ -126,11 +129,21 @@ package struct OrderMachine: Sendable {
     self.mayHaveHeard = self.mayHaveHeard || mayHaveHeard
     switch claim {
     // What it said stands.
-    case .acknowledged, .verified: break
-    case .waiting, .unreachable, .unsure, .refused, .notAsked:
+    case .acknowledged, .verified, .notMeant: break
+    case .waiting, .unreachable, .unsure, .refused, .notAsked, .overtaken:
       claim = self.mayHaveHeard ? .unsure(why) : .unreachable(why)
     }
     return again(at: now)
+  }
+
+  private mutating func overtaken(by later: Epoch) -> Action {
+    state = .finished
+    switch claim {
+    case .acknowledged, .verified, .notMeant: break
+    case .waiting, .unreachable, .unsure, .refused, .notAsked, .overtaken:
+      claim = .overtaken(by: later, mayHaveHeard: mayHaveHeard)
+    }
+    return .finish
   }
 
   // MARK: - Time
@@ -161,8 +174,8 @@ package struct OrderMachine: Sendable {
     state = .finished
     if !mayHaveHeard, late <= end, isUntold {
       claim = .notAsked(
-        "order \(target.epoch) had to arrive by \(target.arriveBy): it needs a fresh order"
-          + (lastWords.map { "; \($0)" } ?? ""))
+        "order \(target.epoch) had to arrive by \(target.arriveBy)"
+          + (target.isMeant ? ": it needs a fresh order" : ", and is not for it") + (lastWords.map { "; \($0)" } ?? ""))
     }
     return .finish
   }
@@ -171,7 +184,7 @@ package struct OrderMachine: Sendable {
   private var isUntold: Bool {
     switch claim {
     case .waiting, .unreachable, .notAsked: true
-    case .unsure, .refused, .acknowledged, .verified: false
+    case .unsure, .refused, .acknowledged, .verified, .notMeant, .overtaken: false
     }
   }
 

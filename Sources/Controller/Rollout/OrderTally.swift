@@ -10,11 +10,12 @@ package struct OrderTally: Sendable {
     package var unreachable = 0
     package var unsure = 0
     package var notAsked = 0
+    package var notMeant = 0
     package var waiting = 0
     package init() {}
   }
 
-  /// Of those that acknowledged, from the beginning of the broadcast to the answer.
+  /// Of those that answered for it, from the beginning of the broadcast to the answer.
   package struct Times: Hashable, Sendable {
     package let p50: Duration
     package let p99: Duration
@@ -23,6 +24,8 @@ package struct OrderTally: Sendable {
 
   package private(set) var claims: [HostID: OrderClaim]
   package private(set) var counts = Counts()
+  /// They are to hear it, and it is not for them: a lift of others.
+  package var outside: Set<HostID> = []
   private var answered: [HostID: Duration] = [:]
   /// Something of ours went wrong, whatever the hosts did.
   package var errors = 0
@@ -62,13 +65,14 @@ package struct OrderTally: Sendable {
     switch claim {
     case .waiting: counts.waiting += change
     case .unreachable: counts.unreachable += change
-    case .unsure: counts.unsure += change
+    case .unsure, .overtaken(_, mayHaveHeard: true): counts.unsure += change
     case .refused: counts.refused += change
     case .acknowledged: counts.acknowledged += change
     case .verified:
       counts.acknowledged += change
       counts.verified += change
-    case .notAsked: counts.notAsked += change
+    case .notMeant: counts.notMeant += change
+    case .notAsked, .overtaken(_, mayHaveHeard: false): counts.notAsked += change
     }
   }
 }

@@ -30,7 +30,7 @@ package struct StoredOrder: Hashable, Sendable {
   package enum State: Hashable, Sendable {
     /// It waits for signatures, or to be sent.
     case armed
-    /// It was never sent, and a later order was: hosts that heard that one refuse this one.
+    /// It was never sent, and a later order was to one of its hosts: who heard that one refuses this one.
     case stale(later: Epoch)
     case sent(UTCTime)
   }
@@ -137,6 +137,18 @@ extension FleetStore {
     }
   }
 
+  /// Those that were sent and are no drills, the newest first.
+  package func sentOrders(after epoch: Epoch = .none) async throws(Failure) -> [StoredOrder] {
+    try await read("read which orders were sent after \(epoch)") { db in
+      try SQLRequest<Row>(
+        literal: """
+          SELECT * FROM orders WHERE epoch > \(epoch.clampedColumn) AND sent IS NOT NULL AND kind <> 'drill'
+          ORDER BY epoch DESC
+          """
+      ).fetchAll(db).map { try Self.order($0, db) }
+    }
+  }
+
   private static func insert(_ signature: OrderSignature, _ epoch: Epoch, _ db: Database) throws {
     try db.execute(
       literal: """
@@ -182,8 +194,12 @@ extension FleetStore {
       order.state = .sent(UTCTime(column: sent))
     } else if let later = try Int64.fetchOne(
       db,
-      sql: "SELECT epoch FROM orders WHERE epoch > ? AND sent IS NOT NULL AND kind <> 'drill' ORDER BY epoch LIMIT 1",
-      arguments: [column])
+      sql: """
+        SELECT epoch FROM orders AS later WHERE epoch > ?1 AND sent IS NOT NULL AND kind <> 'drill' AND EXISTS (
+          SELECT 1 FROM order_hosts AS own JOIN order_hosts AS its USING (host)
+          WHERE own.epoch = ?1 AND its.epoch = later.epoch)
+        ORDER BY epoch LIMIT 1
+        """, arguments: [column])
     {
       order.state = .stale(later: Epoch(column: later))
     }

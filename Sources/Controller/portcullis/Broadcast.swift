@@ -29,6 +29,23 @@ struct PatienceOptions: ParsableArguments {
   var time = TimeSpan(argument: "30m")!
 }
 
+/// Who signs an order that is made now.
+struct SigningOptions: ParsableArguments {
+  @Option(help: "How many people must sign it, if more than keys.thresholds says")
+  var approvals: Int?
+
+  @Option(help: "Sign with this key instead of the configured one; a .pub file for a key of ssh-agent or a token")
+  var key: String?
+
+  var isEmpty: Bool { approvals == nil && key == nil }
+
+  func validate() throws {
+    guard approvals.map((1...UnverifiedOrder.maximumSignatures).contains) ?? true else {
+      throw ValidationError("--approvals takes 1 to \(UnverifiedOrder.maximumSignatures)")
+    }
+  }
+}
+
 extension OrderOptions {
   /// In seconds: how long an order may arrive when nothing is said.
   static let arriveWithin: Int64 = 3600
@@ -98,16 +115,20 @@ struct Broadcast {
     guard stored.kind == kind else {
       throw refuse("it is no \(kind.rawValue) order", "it is a \(stored.kind.rawValue) order", .usage)
     }
+    let order = try SealedOrder(stored)
+    let fresh = "make a fresh order: \(order.again())"
     switch stored.state {
-    case .sent(let time): throw refuse("it was sent at \(time)", "portcullis lockdown resume \(epoch)")
+    case .sent(let time):
+      let later = try await store.sentOrders(after: epoch)
+      throw refuse(
+        "it was sent at \(time)", later.isEmpty && !order.isDrill ? "portcullis lockdown resume \(epoch)" : fresh)
     case .stale(let later):
-      throw refuse("order \(later) was sent since, and hosts obey no earlier one", "make a fresh order")
+      throw refuse("order \(later) was sent since, and hosts obey no earlier one", fresh)
     case .armed: break
     }
     guard stored.signaturesMissing == 0 else { throw unsigned(stored) }
-    let order = try SealedOrder(stored)
     guard workspace.clock.now() < order.arriveBy else {
-      throw refuse("it had to arrive by \(order.arriveBy)", "make a fresh order")
+      throw refuse("it had to arrive by \(order.arriveBy)", fresh)
     }
     return order
   }
@@ -128,10 +149,10 @@ struct Broadcast {
 
   /// Signs an order, and brings it if nobody else has to sign.
   func carryOut(
-    _ verb: String, _ draft: OrderDraft, to hosts: [InventoryHost], _ store: FleetStore
+    _ verb: String, _ draft: OrderDraft, key: String?, to hosts: [InventoryHost], _ store: FleetStore
   ) async throws -> Int32 {
     try await workspace.audited(verb, hosts: draft.hosts, reason: draft.reason) {
-      let stored = try await OrderSigning(workspace, store).make(draft)
+      let stored = try await OrderSigning(workspace, store).make(draft, key: key)
       guard stored.signaturesMissing == 0 else {
         Terminal.complain(unsigned(stored))
         return ActionEnd(exitCode: ExitCode.refused.rawValue, order: stored.epoch)
@@ -171,7 +192,7 @@ struct Broadcast {
       Terminal.complain(
         Failure(
           "record what hosts did", because: failure,
-          hint: "they are as shown; make room and run 'portcullis lockdown resume --all'"))
+          hint: "they are as shown; make room and run 'portcullis lockdown resume \(order.epoch) --all'"))
     }
     return ActionEnd(exitCode: sent.tally.exitCode(isDrill: order.isDrill).rawValue, order: order.epoch)
   }

@@ -19,21 +19,16 @@ struct LockdownArm: FleetVerb {
 
   @OptionGroup var target: TargetOptions
 
-  @Option(help: "How many people must sign it, if more than keys.thresholds says")
-  var approvals: Int?
-
   @Option(help: "Each host opens again by itself after so long, of its running time: 2h (1m to 30d; default: never)")
   var liftsAfter: TimeSpan?
 
   @Option(help: "How long hosts may obey it: 12h (1m to 24h)")
   var validFor = TimeSpan(argument: "24h")!
 
-  @Option(help: "Sign with this key instead of keys.lockdown_key")
-  var key: String?
-
   @Option(help: "Why, for the record and in the order: printable ASCII, at most 512 characters")
   var reason: String
 
+  @OptionGroup var signing: SigningOptions
   @OptionGroup var fleet: FleetOptions
   @OptionGroup var output: OutputOptions
 
@@ -41,7 +36,6 @@ struct LockdownArm: FleetVerb {
 
   func validate() throws {
     try OrderOptions.check(reason: reason)
-    try OrderOptions.check(approvals: approvals)
     try OrderOptions.check(liftsAfter: liftsAfter)
     guard (60...OrderTerms.longestWay).contains(validFor.seconds) else {
       throw ValidationError("--valid-for takes 1m to 24h")
@@ -55,10 +49,10 @@ struct LockdownArm: FleetVerb {
     let arming = Arming(workspace, store)
     let outlook = try await arming.look(
       .init(
-        profile: profile, pattern: target.limit, approvals: approvals,
+        profile: profile, pattern: target.limit, approvals: signing.approvals,
         liftsAfter: liftsAfter.map { UInt32($0.seconds) }, validFor: validFor.seconds, reason: reason), inventory)
     return try await workspace.audited("lockdown arm", hosts: outlook.hosts, reason: reason) {
-      let order = try await arming.arm(outlook, key: key)
+      let order = try await arming.arm(outlook, key: signing.key)
       try store.close()
       let document = try ArmDocument(order, outlook)
       try Terminal.print(document, output)
@@ -72,12 +66,6 @@ enum OrderOptions {
   static func check(reason: String) throws {
     guard !reason.isEmpty, reason.utf8.count <= 512, reason.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) else {
       throw ValidationError("--reason takes printable ASCII, at most 512 characters")
-    }
-  }
-
-  static func check(approvals: Int?) throws {
-    guard approvals.map((1...UnverifiedOrder.maximumSignatures).contains) ?? true else {
-      throw ValidationError("--approvals takes 1 to \(UnverifiedOrder.maximumSignatures)")
     }
   }
 

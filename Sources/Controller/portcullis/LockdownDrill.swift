@@ -27,6 +27,7 @@ struct LockdownDrill: FleetVerb {
   @Option(name: .customLong("for"), help: "Try hosts that do not answer again for so long: 10s or 5m")
   var time = TimeSpan(argument: "10s")!
 
+  @OptionGroup var signing: SigningOptions
   @OptionGroup var target: TargetOptions
   @OptionGroup var fleet: FleetOptions
   @OptionGroup var reach: ReachOptions
@@ -34,6 +35,9 @@ struct LockdownDrill: FleetVerb {
 
   func validate() throws {
     guard (profile == nil) != (armed == nil) else { throw ValidationError("say a profile, or --armed EPOCH") }
+    if armed != nil, !signing.isEmpty {
+      throw ValidationError("an armed drill says who signs; no flag can say otherwise")
+    }
     if let reason { try OrderOptions.check(reason: reason) }
   }
 
@@ -44,13 +48,12 @@ struct LockdownDrill: FleetVerb {
     let sending = Broadcast(workspace: workspace, inventory: inventory, reach: reach, time: time, output: output)
     guard let profile else {
       let order = try await sending.armed(Epoch(armed ?? 0), .drill, store)
-      return try await sending.carryOut(
-        "lockdown drill", order, to: inventory.hosts.filter { order.isMeant(for: $0) }, store)
+      return try await sending.carryOut("lockdown drill", order, to: try order.hosts(of: inventory), store)
     }
     let hosts = try inventory.hosts(matching: target.limit)
     let draft = OrderDraft(
       .drill(profile), scope: try LockScope(target.limit, of: inventory), hosts: hosts.map(\.id),
-      arriveWithin: OrderOptions.arriveWithin, reason: reason)
-    return try await sending.carryOut("lockdown drill", draft, to: hosts, store)
+      arriveWithin: OrderOptions.arriveWithin, reason: reason, approvals: signing.approvals)
+    return try await sending.carryOut("lockdown drill", draft, key: signing.key, to: hosts, store)
   }
 }

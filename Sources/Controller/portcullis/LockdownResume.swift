@@ -9,11 +9,11 @@ struct LockdownResume: FleetVerb {
     commandName: "resume", abstract: "Go on with an order that did not reach all its hosts.",
     discussion: """
       Brings the same bytes, so that a host which obeyed before only says so. Who did not hear it in time needs a fresh \
-      order.
-      Example: portcullis lockdown resume
+      order. Not to hosts that a later order is for.
+      Example: portcullis lockdown resume 7
       """)
 
-  @Argument(help: "The order (default: the last one that was sent, drills aside)")
+  @Argument(help: "The order (default: the one that is not finished; drills aside)")
   var epoch: UInt64?
 
   @Flag(help: "Ask those again that obeyed: they read back what they hold, and mend it")
@@ -28,16 +28,15 @@ struct LockdownResume: FleetVerb {
     let workspace = try open()
     let inventory = try readInventory(of: workspace)
     guard let store = try workspace.existingStore(),
-      let resumed = try await ResumedOrder.find(epoch.map { Epoch($0) }, all: all, inventory, store)
+      let resumed = try await ResumedOrder.find(
+        epoch.map { Epoch($0) }, all: all, inventory, store, now: workspace.clock.now())
     else {
       throw Failure(
         "resume an order", because: Reason("none was sent"), hint: "portcullis lockdown start PROFILE", kind: .usage)
     }
-    if !resumed.gone.isEmpty {
-      Terminal.say("not in the inventory any more: \(Folding.fold(resumed.gone.map(\.description)))")
-    }
+    for notice in resumed.notices { Terminal.say(notice) }
     guard !resumed.hosts.isEmpty else {
-      Terminal.say("order \(resumed.order.epoch): every host obeyed; --all asks them again")
+      Terminal.say("order \(resumed.order.epoch): every host obeyed when asked; --all asks them again")
       return 0
     }
     return try await Broadcast(

@@ -31,6 +31,7 @@ struct LockdownStart: FleetVerb {
   var arriveWithin: TimeSpan?
 
   @OptionGroup var headcount: HeadcountOptions
+  @OptionGroup var signing: SigningOptions
   @OptionGroup var fleet: FleetOptions
   @OptionGroup var patience: PatienceOptions
   @OptionGroup var reach: ReachOptions
@@ -39,8 +40,8 @@ struct LockdownStart: FleetVerb {
   func validate() throws {
     if armed == nil { _ = try named }
     if armed != nil, profile != nil { throw ValidationError("an armed order names its profile itself") }
-    if armed != nil, limit != nil || liftsAfter != nil || arriveWithin != nil {
-      throw ValidationError("an armed order says for whom and how long; no flag can say otherwise")
+    if armed != nil, limit != nil || liftsAfter != nil || arriveWithin != nil || !signing.isEmpty {
+      throw ValidationError("an armed order says for whom, how long and who signs; no flag can say otherwise")
     }
     try OrderOptions.check(liftsAfter: liftsAfter)
     try OrderOptions.check(arriveWithin: arriveWithin)
@@ -55,7 +56,7 @@ struct LockdownStart: FleetVerb {
       workspace: workspace, inventory: inventory, reach: reach, time: patience.time, output: output)
     if let armed {
       let order = try await sending.armed(Epoch(armed), .lockdown, store)
-      let hosts = inventory.hosts.filter { order.isMeant(for: $0) }
+      let hosts = try order.hosts(of: inventory)
       try headcount.require("lockdown", OrderEffect(order, hosts: hosts.map(\.id)))
       return try await sending.carryOut("lockdown start", order, to: hosts, store)
     }
@@ -64,9 +65,10 @@ struct LockdownStart: FleetVerb {
     let draft = OrderDraft(
       .lockdown(try named, liftsAfter: liftsAfter.map { UInt32($0.seconds) }),
       scope: try LockScope(pattern, of: inventory), hosts: hosts.map(\.id),
-      arriveWithin: arriveWithin?.seconds ?? OrderOptions.arriveWithin, reason: headcount.reason)
+      arriveWithin: arriveWithin?.seconds ?? OrderOptions.arriveWithin, reason: headcount.reason,
+      approvals: signing.approvals)
     try headcount.require("lockdown", OrderEffect(draft))
-    return try await sending.carryOut("lockdown start", draft, to: hosts, store)
+    return try await sending.carryOut("lockdown start", draft, key: signing.key, to: hosts, store)
   }
 
   private var named: ProfileName {

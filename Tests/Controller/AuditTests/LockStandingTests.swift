@@ -42,7 +42,7 @@ struct LockStandingTests {
     ),
     (
       report(lock(7, differing: "a rule is gone"), heard: 7), locked,
-      "its lockdown is not as it was loaded (ipv4: a rule is gone): 'portcullis lockdown resume --all' mends it"
+      "its lockdown is not as it was loaded (ipv4: a rule is gone): 'portcullis lockdown resume 7 --all' mends it"
     ),
     (
       report(lock(7, uncut: "no conntrack"), heard: 7), locked,

@@ -82,6 +82,26 @@ struct BroadcastDocumentTests {
       "lockdown-lift", [.text])
   }
 
+  /// `db1` and `db2` are to stay shut, `web018` has been given another order since.
+  @Test func `a partial lift that came too late tells how to open those that it is for, and nobody else`() throws {
+    let lift = try Self.sealed(.unlock, 8, "INC-991 closed")
+    let late = "order 8 had to arrive by \(lift.arriveBy)"
+    var tally = Self.tally(
+      .lifted,
+      [
+        (17, .notAsked("\(late): it needs a fresh order; no route to host")),
+        (18, .overtaken(by: Epoch(9), mayHaveHeard: false)),
+      ], to: 1...20)
+    let (shut, silent) = (HostID("db1")!, HostID("db2")!)
+    tally.outside = [shut, silent]
+    tally.note(.notMeant(Obeyed(epoch: Epoch(8), result: .outOfScope, lock: nil)), of: shut, after: .milliseconds(50))
+    tally.note(.notAsked("\(late), and is not for it; no route to host"), of: silent, after: .milliseconds(50))
+    let document = BroadcastDocument(lift, tally, isLate: true)
+    #expect(document.counts["verified"] == 18 && document.counts["not_meant"] == 1)
+    #expect(document.hosts.first { $0.name == "db1" }?.outcome == "not-meant")
+    try Golden.compare(document, "lockdown-lift-late", [.text])
+  }
+
   @Test func `how hosts stand reads as it is written down`() throws {
     let order = Digest(of: Array("order 7".utf8))
     func report(_ number: Int) -> LockdownReport? {

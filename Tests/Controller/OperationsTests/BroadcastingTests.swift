@@ -16,8 +16,10 @@ private let isolate = ProfileName("isolate")!
 /// Hosts by name; nobody is where a name has none.
 private struct Hosts: HostConnector {
   let agents: [String: FakeAgents]
+  let connecting: @Sendable () async -> Void
 
   func connect(to endpoint: HostEndpoint, limits: ConnectionLimits) async throws(TransportError) -> any HostConnection {
+    await connecting()
     guard let host = agents[endpoint.name] else {
       throw TransportError(.unreachable, host: endpoint.name, "no route to host")
     }
@@ -75,13 +77,14 @@ private struct Broadcast {
 
   func send(
     over agents: [String: FakeAgents], for time: Duration = .milliseconds(1200), timeout: Duration = patience,
-    earlier: [HostID: OrderClaim] = [:], told: @escaping @Sendable (OrderTally, [HostID]) -> Void = { _, _ in }
+    earlier: [HostID: OrderClaim] = [:], told: @escaping @Sendable (OrderTally, [HostID]) -> Void = { _, _ in },
+    connecting: @escaping @Sendable () async -> Void = {}
   ) async throws -> Broadcasting.Sent {
     try await Broadcasting(fleet.workspace, limits: ContactLimits(parallel: 256, timeout: timeout), time: time).send(
       order,
       to: try fleet.workspace.inventory().hosts.map {
         ($0, HostEndpoint(name: $0.id.description, addresses: [], user: "portcullis"))
-      }, over: Hosts(agents: agents), earlier: earlier, store: fleet.store, told: told)
+      }, over: Hosts(agents: agents, connecting: connecting), earlier: earlier, store: fleet.store, told: told)
   }
 
   func outcomes() async throws -> [HostID: OrderOutcome] {
@@ -189,6 +192,42 @@ struct BroadcastingTests {
       over: Dictionary(uniqueKeysWithValues: agents), earlier: [HostID("h2")!: .unsure("it hung up")])
     #expect(agents[0].1.connections == 0 && agents[1].1.connections == 1)
     #expect(sent.tally.counts.notAsked == 1 && sent.tally.counts.verified == 1)
+  }
+
+  @Test func `whom a later order is for is not brought this one any more`() async throws {
+    let broadcast = try await Broadcast(["h1", "h2"])
+    try await SentOrders(folder: broadcast.fleet).make(.lift, "h1")
+    let agents = ["h1", "h2"].map { name in (name, host(name) { _, order in locked(by: order) }) }
+    let sent = try await broadcast.send(over: Dictionary(uniqueKeysWithValues: agents))
+    #expect(sent.tally.claims[HostID("h1")!] == .overtaken(by: Epoch(2), mayHaveHeard: false))
+    #expect(agents[0].1.connections == 0 && sent.tally.counts.verified == 1)
+    #expect(try await broadcast.outcomes()[HostID("h1")!]?.kind == .unreachable(words: "order 2 was sent since"))
+  }
+
+  @Test func `a later order that is sent while a host is tried again ends that`() async throws {
+    let broadcast = try await Broadcast(["h1"])
+    let busy = FakeAgents { _, _ in .refused(Refusal(code: .busy, detail: "too many connections")) }
+    let heard = AsyncStream<Void>.makeStream()
+    let run = Task {
+      try await broadcast.send(over: ["h1": busy], for: patience) { _, _ in heard.continuation.yield() }
+    }
+    var told = heard.stream.makeAsyncIterator()
+    await told.next()
+    try await SentOrders(folder: broadcast.fleet).make(.lift)
+    #expect(try await run.value.tally.claims[HostID("h1")!] == .overtaken(by: Epoch(2), mayHaveHeard: false))
+  }
+
+  @Test func `a later order that is sent while it is being connected to a host keeps this one from it`() async throws {
+    let broadcast = try await Broadcast(["h1"])
+    let agent = host("h1") { _, order in locked(by: order) }
+    let sent = try await broadcast.send(
+      over: ["h1": agent],
+      connecting: {
+        _ = try? await SentOrders(folder: broadcast.fleet).make(.lift)
+        try? await Task.sleep(for: .milliseconds(1100))
+      })
+    #expect(agent.state.withLock { $0.writes } == 0)
+    #expect(sent.tally.claims[HostID("h1")!] == .overtaken(by: Epoch(2), mayHaveHeard: false))
   }
 
   @Test func `what is stored must be what it is called`() async throws {

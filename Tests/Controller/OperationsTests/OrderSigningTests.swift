@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import Inventory
 import Release
 import Store
 import Testing
@@ -134,7 +135,10 @@ struct OrderSigningTests {
     let unlock = try await scene.signing.make(try SigningScene.draft(.unlock))
     try await scene.store.markSent(unlock.epoch, to: [HostID("h1")!], at: SigningScene.now)
     #expect(await refused(armed.epoch)?.contains("order 2 was sent since") == true)
-    #expect(await refused(unlock.epoch)?.contains("it was sent at") == true)
+    let sent = await refused(unlock.epoch)
+    #expect(sent?.contains("it was sent at") == true)
+    #expect(
+      sent?.contains("make a fresh order, and sign that one: portcullis lockdown lift -l 'all' --approvals 2") == true)
   }
 
   @Test func `an order names at most 64, and says what to do about more`() async throws {
@@ -146,5 +150,33 @@ struct OrderSigningTests {
     #expect(error?.kind == .usage)
     #expect(error.map { ErrorChain($0).line }?.contains("it is 65 names") == true)
     #expect(error?.hint?.contains("name groups") == true)
+  }
+
+  /// Hosts know no groups, only labels.
+  @Test func `a pattern whose words hosts would read otherwise makes no order`() throws {
+    let orders = try SentOrders(
+      "hosts: {h2: {portcullis_labels: [web]}, h3: {portcullis_labels: [db]}}, children: {web: {hosts: {h1: {}}}}")
+    let inventory = try orders.inventory()
+    for pattern in ["web", "all,!web", "all,&web", "web,h3"] {
+      let error = #expect(throws: Failure.self, "\(pattern)") { try LockScope(pattern, of: inventory) }
+      #expect(error?.kind == .refused)
+      #expect(error.map { ErrorChain($0).message }?.contains("h2 would read it otherwise") == true)
+    }
+    for pattern in ["all", "h1", "web,h2", "h[1-3],!h1"] {
+      #expect(throws: Never.self, "\(pattern)") { try LockScope(pattern, of: inventory) }
+    }
+  }
+
+  @Test func `an order for nobody is neither made nor brought`() async throws {
+    let orders = try SentOrders(["h1", "h2"])
+    let inventory = try orders.inventory()
+    let error = #expect(throws: Failure.self) { try LockScope("h1,!h1", of: inventory) }
+    #expect(error?.kind == .usage)
+    let order = try await orders.make(.lock, "h1", isSent: false)
+    #expect(try order.hosts(of: inventory).map(\.id.description) == ["h1"])
+    try orders.rewrite("hosts: {h2: {}}")
+    let gone = try orders.inventory()
+    let nobody = #expect(throws: Failure.self) { try order.hosts(of: gone) }
+    #expect(nobody?.kind == .usage)
   }
 }

@@ -17,6 +17,10 @@ struct SerialFloorTests {
     (41, [.max], 41, "and it is the only one that reported"),
     (41, [41, 40, 41 + (1 << 20)], 41, "a host would bring the others out of reach"),
     (0, [41, 40, 1 << 62], 41, "the same while our memory is lost"),
+    (0, [.max], 0, "a host claims what leaves no serial for others, and ours is the first one"),
+    (0, [1 << 20], 0, "or what puts the second one out of reach of hosts that heard nothing"),
+    (0, [1 << 19], 1 << 19, "our memory is lost, and there were many releases"),
+    (41, [.max, .max], 41, "two hosts claim what leaves no serial for others"),
     (0, [41, 1 << 62], 41, "of two that disagree, the one that claims less"),
     (.max, [.max], .max, "the end of all serials is no trap"),
   ]

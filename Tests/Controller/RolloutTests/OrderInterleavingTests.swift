@@ -128,6 +128,7 @@ struct OrderInterleavingTests {
       if code != .olderEpoch, world.hasHeard { return "refused, and it took the order" }
     case .unsure: break
     case .waiting: return "it was never tried"
+    case .notMeant, .overtaken: return "\(machine.claim), and nobody said so"
     }
     let settledBy = max(world.healsAt, world.loadsAt) + .seconds(80)
     let obeys = world.refusal == nil && world.overtakenAt == nil

@@ -66,12 +66,39 @@ struct OrderMachineTests {
     if isAskedAgain { #expect(action == .pause(until: .milliseconds(500))) }
   }
 
-  @Test func `a host that a lift is not for has heard it, and that is enough`() {
+  @Test func `a host that a lift is not for has heard it, and that is enough, and is no host that is open`() {
     var host = machine(Sample.target(.lift, isMeant: false))
     _ = host.start(at: .zero)
     let heard = Sample.obeyed(.outOfScope, Sample.lock(epoch: 6))
     #expect(host.handle(answer(heard), at: .zero) == .finish)
-    #expect(host.claim == .verified(heard))
+    #expect(host.claim == .notMeant(heard))
+  }
+
+  @Test func `a host that a lift is not for needs no fresh one`() {
+    var host = machine(Sample.target(.lift, isMeant: false), late: .seconds(-1))
+    #expect(host.start(at: .zero) == .finish)
+    #expect(host.claim == .notAsked("order 7 had to arrive by 2026-11-22T03:11:09Z, and is not for it"))
+  }
+
+  @Test(arguments: [true, false])
+  func `once a later order was sent the host is not asked any more`(mayHaveHeard: Bool) {
+    var host = machine()
+    _ = host.start(at: .zero)
+    _ = host.handle(.failed("it hung up", mayHaveHeard: mayHaveHeard), at: .zero)
+    _ = host.handle(.tick, at: .seconds(1))
+    #expect(host.handle(.overtaken(by: Epoch(8)), at: .seconds(1)) == .finish)
+    #expect(host.claim == .overtaken(by: Epoch(8), mayHaveHeard: mayHaveHeard))
+    #expect(host.claim.mayHaveHeard == mayHaveHeard)
+  }
+
+  @Test func `what it said stands also when a later order was sent`() {
+    var host = machine()
+    _ = host.start(at: .zero)
+    let locking = Sample.obeyed(.locking, Sample.lock(phase: .locking))
+    _ = host.handle(answer(locking), at: .zero)
+    _ = host.handle(.tick, at: .seconds(1))
+    #expect(host.handle(.overtaken(by: Epoch(8)), at: .seconds(1)) == .finish)
+    #expect(host.claim.obeyed == locking)
   }
 
   @Test(arguments: Refusal.Code.allCases) func `a refusal is final, but for a host that is busy`(code: Refusal.Code) {
@@ -212,6 +239,11 @@ struct OrderTallyTests {
     #expect(tally.exitCode(isDrill: false) == .someUnreachable)
   }
 
+  @Test func `a host that a lift is not for is counted as nothing else`() {
+    let tally = OrderTally([Self.names[0]: .notMeant(locked), Self.names[1]: .verified(locked)])
+    #expect(tally.counts.notMeant == 1 && tally.counts.verified == 1 && tally.counts.acknowledged == 1)
+  }
+
   static let codes: [(claims: [OrderClaim], real: ExitCode, drill: ExitCode)] = [
     ([.verified(locked)], .done, .done),
     ([.verified(locked), .acknowledged(locked, "-")], .someFailed, .finding),
@@ -219,6 +251,9 @@ struct OrderTallyTests {
     ([.refused(.unknownProfile, "-"), .unreachable("-")], .someFailed, .someUnreachable),
     ([.verified(locked), .unsure("-")], .someUnreachable, .someUnreachable),
     ([.verified(locked), .notAsked("-")], .someUnreachable, .someUnreachable),
+    ([.verified(locked), .notMeant(locked)], .done, .done),
+    ([.verified(locked), .overtaken(by: Epoch(8), mayHaveHeard: false)], .someUnreachable, .someUnreachable),
+    ([.verified(locked), .overtaken(by: Epoch(8), mayHaveHeard: true)], .someUnreachable, .someUnreachable),
     ([.verified(locked), .waiting], .someUnreachable, .someUnreachable),
   ]
 

@@ -118,10 +118,13 @@ struct OrderStoreTests {
     #expect(try await store.hosts(of: order.epoch) == [host(4), host(5), host(6)])
   }
 
-  @Test func `an armed order is stale once a later one was sent, but for drills`() async throws {
+  @Test func `an armed order is stale once a later one was sent to a host of it, but for drills`() async throws {
     let armed = try await kept()
     let drill = try await kept(.drill)
     try await store.markSent(drill.epoch, to: [host(0)], at: start)
+    #expect(try await store.order(armed.epoch)?.state == .armed)
+    let elsewhere = try await kept(.unlock)
+    try await store.markSent(elsewhere.epoch, to: [host(7)], at: start)
     #expect(try await store.order(armed.epoch)?.state == .armed)
     let unlock = try await kept(.unlock)
     try await store.markSent(unlock.epoch, to: [host(0)], at: start)
