@@ -21,7 +21,7 @@ struct LockdownLift: FleetVerb {
   @Option(name: .shortAndLong, help: "Hosts and groups, as Ansible's patterns: 'web:&prod:!web7', 'web[01-20]'")
   var limit: String?
 
-  @Option(help: "How long hosts may obey it: 1h (1m to 24h)")
+  @Option(help: "How long hosts may obey it: 2h (1m to 24h; default: 1h)")
   var arriveWithin: TimeSpan?
 
   @OptionGroup var headcount: HeadcountOptions

@@ -27,7 +27,7 @@ struct LockdownStart: FleetVerb {
   @Option(help: "Each host opens again by itself after so long, of its running time: 2h (1m to 30d; default: never)")
   var liftsAfter: TimeSpan?
 
-  @Option(help: "How long hosts may obey it: 1h (1m to 24h)")
+  @Option(help: "How long hosts may obey it: 2h (1m to 24h; default: 1h)")
   var arriveWithin: TimeSpan?
 
   @OptionGroup var headcount: HeadcountOptions
