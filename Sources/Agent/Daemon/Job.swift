@@ -83,12 +83,19 @@ enum Answer: Sendable {
   var mayMoveRules: Bool {
     switch self {
     case .applied, .confirmed, .cancelled, .obeyed, .ordered(.failure): true
-    case .ordered(.success), .checked, .reported, .text, .observed: false
+    case .ordered(.success(let obeyed)): obeyed.result == .locking
+    case .checked, .reported, .text, .observed: false
     }
   }
 
   /// They may be, and what they are was read before this was answered.
-  var hasReadBack: Bool { if case .ordered(.success) = self { true } else { false } }
+  var hasReadBack: Bool {
+    guard case .ordered(.success(let obeyed)) = self else { return false }
+    return switch obeyed.result {
+    case .locked, .repeated, .lifted: true
+    case .locking, .drilled, .nothingToLift, .outOfScope, .ended: false
+    }
+  }
 }
 
 struct JobResult: Sendable {

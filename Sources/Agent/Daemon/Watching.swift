@@ -59,10 +59,12 @@ struct Watching {
   /// The agent may have changed the rules itself, which is not announced everywhere.
   mutating func acted(at now: BootTime) { timer.changed(at: now) }
 
-  /// The agent changed the rules and read them back: what was announced meanwhile can wait with being looked at. What is
-  /// announced from here on is looked at as soon as ever.
+  /// The agent changed the rules and read them back: what was announced meanwhile can wait with being looked at, unless
+  /// others were at it too. What is announced from here on is looked at as soon as ever.
   mutating func readBack(at now: BootTime) {
-    _ = take()
+    let known = actors.count
+    // Programs of our own are no actors.
+    if take(), actors.count > known { timer.changed(at: now) }
     unannounced = watcher?.unannounced()
     pollAt = [pollAt, now + limits.afterReadBack].compactMap { $0 }.min()
   }

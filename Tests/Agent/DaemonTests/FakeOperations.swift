@@ -35,6 +35,7 @@ final class FakeOperations: AgentOperations, Sendable {
     var keeps = 0
     var isDiskFull = false
     var orderRefusal: Refusal?
+    var orderResult = Obeyed.Result.locked
     /// Done while an order is obeyed.
     var duringOrder: (@Sendable () -> Void)?
     var lockDue: BootTime?
@@ -175,7 +176,7 @@ final class FakeOperations: AgentOperations, Sendable {
       if let refusal = state.orderRefusal { throw refusal }
       if state.pending != nil { state.pending = nil }
       state.lockDue = .now
-      return Obeyed(epoch: Epoch(7), result: .locked, lock: nil)
+      return Obeyed(epoch: Epoch(7), result: state.orderResult, lock: nil)
     }
   }
 

@@ -206,21 +206,32 @@ import Wire
   @Test func `what an order changes and reads back is looked at once, after the other hosts had their time`() throws {
     operations.state.withLock { [watcher] in
       $0.duringOrder = {
-        watcher.announce(Self.writer)
+        watcher.announce()
         usleep(300_000)
-        watcher.announce(Self.writer)
+        watcher.announce()
       }
     }
-    let daemon = try daemon { $0.afterReadBack = .milliseconds(900) }
+    let daemon = try daemon { $0.afterReadBack = .seconds(2) }
     defer { daemon.stop() }
     let peer = try TestPeer.greeted(daemon)
     peer.say(.order(OrderTests.order))
     #expect(try peer.hear()?.type == .obeyed)
-    usleep(500_000)
+    usleep(400_000)
     #expect(looks == 1)
     #expect(eventually { looks == 2 })
     usleep(500_000)
     #expect(looks == 2)
+  }
+
+  @Test func `what others change while an order is obeyed is looked at soon`() throws {
+    operations.state.withLock { [watcher] in $0.duringOrder = { watcher.announce(Self.writer) } }
+    let daemon = try daemon { $0.afterReadBack = .seconds(60) }
+    defer { daemon.stop() }
+    let peer = try TestPeer.greeted(daemon)
+    peer.say(.order(OrderTests.order))
+    #expect(try peer.hear()?.type == .obeyed)
+    #expect(eventually { looks == 2 })
+    #expect(operations.state.withLock { $0.looks.last?.actors } == [Self.writer])
   }
 
   @Test(arguments: [nil, Refusal(code: .cannotLock, detail: "no table mangle")])
@@ -234,6 +245,20 @@ import Wire
     peer.say(.order(OrderTests.order))
     #expect(try peer.hear()?.type == (refusal == nil ? .obeyed : .refused))
     if refusal == nil { watcher.announce(Self.writer) }
+    #expect(eventually { looks == 2 })
+  }
+
+  @Test(arguments: [Obeyed.Result.outOfScope, .ended, .nothingToLift, .drilled])
+  func `an order that changes nothing puts off no look at what others changed meanwhile`(result: Obeyed.Result) throws {
+    operations.state.withLock { [watcher] in
+      $0.orderResult = result
+      $0.duringOrder = { watcher.announce(Self.writer) }
+    }
+    let daemon = try daemon { $0.afterReadBack = .seconds(60) }
+    defer { daemon.stop() }
+    let peer = try TestPeer.greeted(daemon)
+    peer.say(.order(OrderTests.order))
+    #expect(try peer.hear()?.type == .obeyed)
     #expect(eventually { looks == 2 })
   }
 
