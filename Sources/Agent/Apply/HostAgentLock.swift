@@ -123,8 +123,9 @@ extension HostAgent {
     let ledger = journal?.ledger ?? Ledger()
     let manifest = ledger.committed.flatMap(store.manifest(of:))
     // Without it nobody knows whether the order is for this host: that is no reason to stay locked for ever, but one not to
-    // lock by an order for others.
-    if case .lockdown = order.content, ledger.committed != nil, manifest == nil {
+    // lock by an order for others. The one that it is locked by was for it.
+    let isInForce = ledger.lock?.order.order == order.digest
+    if case .lockdown = order.content, ledger.committed != nil, manifest == nil, !isInForce {
       throw Refusal(
         code: .profileMissing,
         detail: "the committed release's manifest is not the signed one, or cannot be read: apply the release again")
