@@ -157,7 +157,7 @@ import Wire
         return try #require(Double(said.dropLast()), "\(log)")
       }
       let before = Self.now()
-      for log in logs { #expect(try heard(log.name) > before - 0.5, "\(log.name) before") }
+      for log in logs { #expect(try heard(log.name) > before - 1.5, "\(log.name) before") }
 
       let layers = try PerFamily { try Self.layer($0) }
       for family in Family.allCases {

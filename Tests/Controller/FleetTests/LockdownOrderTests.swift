@@ -55,12 +55,14 @@ extension FleetSuite {
         // The layer is judged by itself, and the same order mends it. The agent does so too, at once the first time and ever
         // more seldom: somebody takes it out until that is seen.
         var differs = try await lab.lab.portcullis("lockdown", "status")
-        for _ in 0..<4 where differs.status != 2 {
+        var drift = differs
+        for _ in 0..<6 where differs.status != 2 || drift.status != 2 {
           try await lab.lab.shell("h001", "iptables -t mangle -F PCLLOCK-INPUT")
           differs = try await lab.lab.portcullis("lockdown", "status")
+          drift = try await lab.lab.portcullis("drift", "-l", "h001")
         }
         #expect(differs.status == 2 && differs.out.contains("resume 2 --all"), "\(differs)")
-        #expect(try await lab.lab.portcullis("drift", "-l", "h001").status == 2)
+        #expect(drift.status == 2, "\(drift)")
         let mended = try await lab.order("resume", ["--all"])
         #expect(mended.status == 0, "\(mended)")
         try await lab.lab.succeed("drift", "-l", "h001")
@@ -84,7 +86,7 @@ extension FleetSuite {
         let typed = try await lab.typed("lockdown 3", "start", ["isolate", "-l", lab.pattern])
         #expect(typed.status == 0 && typed.out.contains("acknowledged 3  verified 3"), "\(typed)")
         #expect(try await lab.isLocked("h001"))
-        async let watching = lab.watched(for: 16)
+        async let watching = lab.watched(for: 24)
         try await Task.sleep(for: .seconds(5))
         let liftedAgain = try await lab.lift()
         #expect(liftedAgain.status == 0, "\(liftedAgain)")
@@ -138,7 +140,7 @@ extension FleetSuite {
         #expect(try await lab.lab.bring(unlock, to: host).obeyed.first?.result == .lifted)
         // After a lift the old order is only an old order.
         #expect(try await code(first) == .olderEpoch)
-        #expect(try await lab.lab.bring(drill, to: host).obeyed.isEmpty)
+        #expect(try await code(drill) == .olderEpoch)
         #expect(try await lab.isLocked(host) == false)
 
         // Shown per host: h001's profile is damaged, the others obey.
@@ -174,7 +176,8 @@ extension FleetSuite {
         async let killed = Command.run("/bin/sh", ["-c", command], in: lab.lab.folder, timeout: 60)
         var waited = 0
         while waited < 40 {
-          if try await lab.isLocked("h001"), try await lab.isLocked("h002") { break }
+          // One family is locked a moment before the other.
+          if try await lab.jumps("h001") == [1, 1], try await lab.jumps("h002") == [1, 1] { break }
           waited += 1
           try await Task.sleep(for: .milliseconds(500))
         }
@@ -293,8 +296,9 @@ extension FleetSuite {
 
         // What was lifted is not gone on with.
         let again = try await lab.order("start", counted)
-        #expect(again.status == 5 && again.err.contains("make a fresh order: portcullis lockdown start isolate"))
-        #expect(try await lab.order("resume", ["\(epoch)"]).status == 5)
+        #expect(again.status == 5 && again.err.contains("portcullis lockdown resume \(epoch)"), "\(again)")
+        let resumed = try await lab.order("resume", ["\(epoch)"])
+        #expect(resumed.status == 5 && resumed.err.contains("portcullis lockdown start isolate"), "\(resumed)")
         #expect(try await lab.isLocked("h001") == false)
       }
     }
