@@ -28,11 +28,12 @@ package struct LockStanding: Hashable, Sendable {
   package let finding: String?
 
   /// - Parameters:
+  ///   - sent: orders that this controller sent.
   ///   - refusal: with which word and sentence the host refused the very order that is expected of it.
   ///   - missing: profiles that it is to have and does not speak of.
   package init(
-    _ host: HostID, _ report: LockdownReport?, expected: LockExpectation, refusal: String? = nil,
-    missing: [LockdownReport.Profile] = []
+    _ host: HostID, _ report: LockdownReport?, expected: LockExpectation, sent: Set<Epoch> = [],
+    refusal: String? = nil, missing: [LockdownReport.Profile] = []
   ) {
     self.host = host
     lock = report?.lock
@@ -45,25 +46,31 @@ package struct LockStanding: Hashable, Sendable {
       return
     }
     state = report.lock == nil ? .open : .locked
-    finding = Self.finding(report, expected, refusal.map { SafeText.escape($0) })
+    finding = Self.finding(report, expected, sent, refusal.map { SafeText.escape($0) })
   }
 
   /// Those of its release that an order could not lock with.
   package var unstaged: [LockdownReport.Profile] { profiles.filter { $0.problem != nil } }
 
   private static func finding(
-    _ report: LockdownReport, _ expected: LockExpectation, _ refusal: String?
+    _ report: LockdownReport, _ expected: LockExpectation, _ sent: Set<Epoch>, _ refusal: String?
   ) -> String? {
     switch (expected, report.lock) {
     case (.open, nil), (.lifted, nil): nil
-    case (.open, let lock?): "locked by order \(lock.epoch), which this controller did not send"
+    case (.open, let lock?): "locked by \(unexpected(lock.epoch, sent))"
     case (.lifted(let epoch), let lock?):
       lock.epoch > epoch
-        ? "locked by order \(lock.epoch), which this controller did not send"
+        ? "locked by \(unexpected(lock.epoch, sent))"
         : "still locked by order \(lock.epoch): \(unheard("lift \(epoch)", refusal))"
-    case (.locked(let epoch, let order), let lock?): finding(lock, epoch, order, refusal)
-    case (.locked(let epoch, _), nil): finding(ofOpen: report, epoch, refusal)
+    case (.locked(let epoch, let order), let lock?): finding(lock, epoch, order, sent, refusal)
+    case (.locked(let epoch, _), nil): finding(ofOpen: report, epoch, sent, refusal)
     }
+  }
+
+  /// A host goes by the labels of the release it committed, which may be others than the inventory's.
+  private static func unexpected(_ epoch: Epoch, _ sent: Set<Epoch>) -> String {
+    sent.contains(epoch)
+      ? "order \(epoch), which by the inventory is not for it" : "order \(epoch), which this controller did not send"
   }
 
   private static func unheard(_ order: String, _ refusal: String?) -> String {
@@ -71,11 +78,11 @@ package struct LockStanding: Hashable, Sendable {
   }
 
   private static func finding(
-    _ lock: LockReport, _ epoch: Epoch, _ order: Digest, _ refusal: String?
+    _ lock: LockReport, _ epoch: Epoch, _ order: Digest, _ sent: Set<Epoch>, _ refusal: String?
   ) -> String? {
     guard lock.order == order else {
       return lock.epoch > epoch
-        ? "locked by order \(lock.epoch), which this controller did not send"
+        ? "locked by \(unexpected(lock.epoch, sent))"
         : "locked by order \(lock.epoch): \(unheard("order \(epoch)", refusal))"
     }
     switch lock.phase {
@@ -89,14 +96,16 @@ package struct LockStanding: Hashable, Sendable {
     guard !differing.isEmpty else {
       return lock.uncut.map {
         "connections from before may live on there (\(SafeText.escape($0))): "
-          + "'portcullis lockdown resume --all' cuts again"
+          + "'portcullis lockdown resume \(epoch) --all' cuts again"
       }
     }
     return "its lockdown is not as it was loaded (\(differing.joined(separator: "; "))): "
       + "'portcullis lockdown resume \(epoch) --all' mends it"
   }
 
-  private static func finding(ofOpen report: LockdownReport, _ epoch: Epoch, _ refusal: String?) -> String? {
+  private static func finding(
+    ofOpen report: LockdownReport, _ epoch: Epoch, _ sent: Set<Epoch>, _ refusal: String?
+  ) -> String? {
     guard let lift = report.lastLift, lift.epoch == epoch else {
       return report.heard >= epoch && refusal == nil
         ? "open, although it heard order \(report.heard)" : "open: \(unheard("order \(epoch)", refusal))"
@@ -104,7 +113,7 @@ package struct LockStanding: Hashable, Sendable {
     switch lift.cause {
     case .itself: return nil
     case .console(let reason): return "root lifted order \(epoch) at the console: \(SafeText.escape(reason))"
-    case .order(let by): return "order \(by) lifted it, which this controller did not send"
+    case .order(let by): return "open by \(unexpected(by, sent)); it lifted order \(epoch)"
     }
   }
 }

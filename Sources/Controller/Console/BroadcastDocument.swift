@@ -204,12 +204,15 @@ package struct BroadcastDocument: Document {
     }
     let late = of(["waiting", "unreachable", "not-asked"])
     guard !late.isEmpty else { return words + "It may have reached them: \(resume)\n" }
+    let unsure = of(["unsure"])
     let meant = late.filter { !outside.contains($0) }
     let others = late.filter(outside.contains)
     var text = words + "Order \(order.epoch) had to arrive by \(order.arriveBy)."
     if !others.isEmpty { text += " It is not for \(Folding.fold(others)), where older ones are not void." }
+    if !unsure.isEmpty { text += " It may have reached \(Folding.fold(unsure)): \(resume)." }
     guard !meant.isEmpty else { return text + "\n" }
-    return text + " \(others.isEmpty ? "They" : "The others") need a fresh one: \(sealed.again(for: meant))\n"
+    return text
+      + " \(others.isEmpty && unsure.isEmpty ? "They" : "The others") need a fresh one: \(sealed.again(for: meant))\n"
   }
 
   private var resume: String { "portcullis lockdown resume \(order.epoch)" }

@@ -25,6 +25,12 @@ package struct LockdownStanding: Sendable {
     var refusal: String?
   }
 
+  /// What this controller sent.
+  struct Orders {
+    var byHost: [HostID: Ordered] = [:]
+    var sent: Set<Epoch> = []
+  }
+
   package struct ArmedOrder: Sendable {
     package let order: SealedOrder
     package let signatures: Int
@@ -53,7 +59,7 @@ package struct LockdownStanding: Sendable {
   /// - Parameter keep: asked for once, told everywhere. Where it fails, what hosts said is shown all the same.
   func look(
     _ asked: [(host: HostID, fleet: FleetID, endpoint: HostEndpoint)], over connector: any HostConnector,
-    ordered: [HostID: Ordered], armed: [ArmedOrder], _ store: FleetStore?,
+    ordered: Orders, armed: [ArmedOrder], _ store: FleetStore?,
     keep: ([ReceivedReport]) async throws -> Void
   ) async throws -> Looked {
     let desired = try await store?.desiredHosts() ?? [:]
@@ -77,10 +83,10 @@ package struct LockdownStanding: Sendable {
       try await keep(observations.values.compactMap(\.lastReport))
     } catch { failure = error }
     let standings = observations.map { host, observation in
-      let order = ordered[host]
+      let order = ordered.byHost[host]
       return LockStanding(
-        host, observation.lastReport?.report.lockdown, expected: order?.expectation ?? .open, refusal: order?.refusal,
-        missing: unstaged.profiles(host))
+        host, observation.lastReport?.report.lockdown, expected: order?.expectation ?? .open, sent: ordered.sent,
+        refusal: order?.refusal, missing: unstaged.profiles(host))
     }
     return Looked(
       standings: standings.sorted { $0.host < $1.host }, unreachable: unreachable, armed: armed,
@@ -95,10 +101,10 @@ package struct LockdownStanding: Sendable {
   }
 
   /// The last order that was sent and is for a host says what is expected of it.
-  func ordered(_ hosts: [InventoryHost], _ store: FleetStore?) async throws -> [HostID: Ordered] {
+  func ordered(_ hosts: [InventoryHost], _ store: FleetStore?) async throws -> Orders {
+    let sent = try await store?.sentOrders() ?? []
     var ordered: [HostID: Ordered] = [:]
-    // Those that nobody could obey any more reach no further back than this.
-    for stored in try await store?.orders(of: [.lockdown, .unlock]) ?? [] where stored.wasSent {
+    for stored in sent where ordered.count < hosts.count {
       let order = try SealedOrder(stored)
       let expectation: LockExpectation =
         switch order.deed {
@@ -109,9 +115,8 @@ package struct LockdownStanding: Sendable {
       guard !meant.isEmpty else { continue }
       let refusals = try await refusals(of: order.epoch, store)
       for host in meant { ordered[host] = Ordered(expectation: expectation, refusal: refusals[host]) }
-      if ordered.count == hosts.count { break }
     }
-    return ordered
+    return Orders(byHost: ordered, sent: Set(sent.map(\.epoch)))
   }
 
   private func refusals(of epoch: Epoch, _ store: FleetStore?) async throws -> [HostID: String] {

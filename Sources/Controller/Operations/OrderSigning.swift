@@ -99,7 +99,8 @@ package struct OrderSigning: Sendable {
     case .stale(let later):
       throw Failure(
         operation, because: Reason("order \(later) was sent since, and hosts obey no earlier one"),
-        hint: "arm a fresh order", kind: .refused)
+        hint: "make a fresh order, and sign that one: "
+          + (try SealedOrder(order).again(approvals: order.signatures.count + 1)), kind: .refused)
     case .sent(let time):
       throw Failure(
         operation, because: Reason("it was sent at \(time)"),

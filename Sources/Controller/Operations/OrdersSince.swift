@@ -29,7 +29,7 @@ struct OrdersSince {
     case .verified: "verified"
     case .refused(let code, _): "refused: \(SafeText.escape(code))"
     case .unreachable: "did not reach it"
-    case .unsure: "its answer was lost"
+    case .unsure: "its answer is not known"
     }
   }
 }

@@ -62,9 +62,14 @@ package struct ResumedOrder: Sendable {
       uniqueKeysWithValues: try await store.outcomes(of: stored.epoch).map { ($0.host, $0) })
     func hasObeyed(_ host: HostID) -> Bool { outcomes[host]?.kind == .verified }
     var hosts: [InventoryHost] = []
+    var earlier = outcomes.mapValues(\.asClaim)
     var gone: [HostID] = []
     var overtaken: [Epoch: [HostID]] = [:]
     for name in try await store.hosts(of: stored.epoch) {
+      // Who ends a run by itself writes down what became of every host.
+      if outcomes[name] == nil {
+        earlier[name] = .unsure("what brought it there was ended before it could say what came of it")
+      }
       if let host = inventory.host(named: name.description) {
         if let newest = later.first(where: { $0.isMeant(for: host) }) {
           overtaken[newest.epoch, default: []].append(name)
@@ -76,7 +81,7 @@ package struct ResumedOrder: Sendable {
       }
     }
     return ResumedOrder(
-      order: try SealedOrder(stored), hosts: hosts, earlier: outcomes.mapValues(\.asClaim), gone: gone,
+      order: try SealedOrder(stored), hosts: hosts, earlier: earlier, gone: gone,
       overtaken: overtaken, unfinished: hosts.count { !hasObeyed($0.id) })
   }
 

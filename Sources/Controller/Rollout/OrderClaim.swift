@@ -89,6 +89,9 @@ package struct OrderTarget: Hashable, Sendable {
     case (.lock, .locking): return short("recorded there, and nothing loads yet", isFinal: false)
     case (.lock, .ended): return short("it heard this order before, and is not locked by it any more")
     case (.drill, .drilled): return (.verified(obeyed), true)
+    case (.lift, .lifted) where !isMeant && obeyed.lock == nil:
+      return short(
+        "the lift is not for it by the inventory, and opened it: by the labels of the release it committed it is")
     case (.lift, .lifted), (.lift, .nothingToLift):
       guard let lock = obeyed.lock else { return (.verified(obeyed), true) }
       return short("it says that it is still locked by order \(lock.epoch)", isFinal: false)

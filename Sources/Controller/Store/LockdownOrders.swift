@@ -1,6 +1,7 @@
 package import Core
 internal import Foundation
 internal import GRDB
+internal import Wire
 
 /// A signature under an order, and who brought it.
 package struct OrderSignature: Hashable, Sendable {
@@ -146,6 +147,22 @@ extension FleetStore {
           ORDER BY epoch DESC
           """
       ).fetchAll(db).map { try Self.order($0, db) }
+    }
+  }
+
+  /// By host, the last order that it is known to have heard, or may have, as one for it; drills aside.
+  package func newestHeard() async throws(Failure) -> [HostID: Epoch] {
+    try await read("read which orders hosts heard last") { db in
+      let rows = try SQLRequest<Row>(
+        literal: """
+          SELECT host, max(epoch) AS epoch FROM order_hosts JOIN orders USING (epoch)
+          WHERE sent IS NOT NULL AND kind <> 'drill' AND outcome IN ('acknowledged', 'verified', 'unsure')
+            AND ifnull(result, -1) <> \(Obeyed.Result.outOfScope.rawValue)
+          GROUP BY host
+          """
+      ).fetchAll(db)
+      return Dictionary(
+        try rows.map { (try $0.host(), Epoch(column: $0["epoch"])) }, uniquingKeysWith: { max($0, $1) })
     }
   }
 

@@ -57,14 +57,14 @@ package struct OrderOutcome: Hashable, Sendable {
 
 extension FleetStore {
   /// A later outcome of a host takes the place of the one before; but silence takes no answer's place, so that it stays
-  /// known why a host refused.
+  /// known why a host refused, or that another run has its answer.
   /// - Throws: for a host that `markSent` did not name.
   package func record(outcomes: [OrderOutcome], of epoch: Epoch) async throws(Failure) {
     guard !outcomes.isEmpty else { return }
     try await write("record \(outcomes.count) outcomes of order \(epoch)") { db in
       for outcome in outcomes {
         let (word, code, words) = Self.columns(outcome.kind)
-        if word == "unreachable", try Self.isRefused(epoch, outcome.host, db) { continue }
+        if word == "unreachable", try Self.isAnswered(epoch, outcome.host, db) { continue }
         try db.execute(
           literal: """
             UPDATE order_hosts SET at = \(outcome.at.column), outcome = \(word), code = \(code), words = \(words),
@@ -98,9 +98,10 @@ extension FleetStore {
     }
   }
 
-  private static func isRefused(_ epoch: Epoch, _ host: HostID, _ db: Database) throws -> Bool {
+  /// Or may be.
+  private static func isAnswered(_ epoch: Epoch, _ host: HostID, _ db: Database) throws -> Bool {
     let find = try db.cachedStatement(
-      sql: "SELECT 1 FROM order_hosts WHERE epoch = ? AND host = ? AND outcome = 'refused'")
+      sql: "SELECT 1 FROM order_hosts WHERE epoch = ? AND host = ? AND outcome <> 'unreachable'")
     return try Row.fetchOne(find, arguments: [try epoch.column(), host.description]) != nil
   }
 

@@ -6,7 +6,7 @@ extension FleetStore {
   private static let rememberedOrders = 16
 
   /// The last orders that were sent, drills aside, the newest first; each with what came of it on the hosts that have not
-  /// reported since.
+  /// reported since, which is unsure where nobody wrote it down (yet).
   package func ordersSinceReports() async throws(Failure) -> [(
     order: StoredOrder, outcomes: [HostID: OrderOutcome.Kind]
   )] {
@@ -18,13 +18,17 @@ extension FleetStore {
           SELECT order_hosts.* FROM order_hosts
           LEFT JOIN latest_reports ON latest_reports.host = order_hosts.host
           LEFT JOIN reports ON reports.id = latest_reports.report
-          WHERE order_hosts.epoch = ?1 AND outcome IS NOT NULL
-            AND (last_seen IS NULL OR at >= last_seen AND ifnull(heard, 0) < ?1)
+          JOIN orders ON orders.epoch = order_hosts.epoch
+          WHERE order_hosts.epoch = ?1
+            AND (last_seen IS NULL OR ifnull(at, sent) >= last_seen AND ifnull(heard, 0) < ?1)
           """)
       return try orders.filter { if case .sent = $0.state { true } else { false } }.map { order in
         var outcomes: [HostID: OrderOutcome.Kind] = [:]
         let rows = try Row.fetchCursor(find, arguments: [try order.epoch.column()])
-        while let row = try rows.next() { outcomes[try row.host()] = try Self.outcome(row).kind }
+        while let row = try rows.next() {
+          let isKnown = row["outcome"] as String? != nil
+          outcomes[try row.host()] = isKnown ? try Self.outcome(row).kind : .unsure(words: "")
+        }
         return (order, outcomes)
       }
     }

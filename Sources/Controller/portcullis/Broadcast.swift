@@ -119,9 +119,8 @@ struct Broadcast {
     let fresh = "make a fresh order: \(order.again())"
     switch stored.state {
     case .sent(let time):
-      let later = try await store.sentOrders(after: epoch)
-      throw refuse(
-        "it was sent at \(time)", later.isEmpty && !order.isDrill ? "portcullis lockdown resume \(epoch)" : fresh)
+      // Which leaves out whom a later one is for, and says so.
+      throw refuse("it was sent at \(time)", order.isDrill ? fresh : "portcullis lockdown resume \(epoch)")
     case .stale(let later):
       throw refuse("order \(later) was sent since, and hosts obey no earlier one", fresh)
     case .armed: break
@@ -148,8 +147,11 @@ struct Broadcast {
   }
 
   /// Signs an order, and brings it if nobody else has to sign.
+  ///
+  /// - Parameter hosts: whom it is brought to, asked when it is signed.
   func carryOut(
-    _ verb: String, _ draft: OrderDraft, key: String?, to hosts: [InventoryHost], _ store: FleetStore
+    _ verb: String, _ draft: OrderDraft, key: String?, _ store: FleetStore,
+    to hosts: (Epoch) async throws -> [InventoryHost]
   ) async throws -> Int32 {
     try await workspace.audited(verb, hosts: draft.hosts, reason: draft.reason) {
       let stored = try await OrderSigning(workspace, store).make(draft, key: key)
@@ -157,7 +159,7 @@ struct Broadcast {
         Terminal.complain(unsigned(stored))
         return ActionEnd(exitCode: ExitCode.refused.rawValue, order: stored.epoch)
       }
-      return try await bring(try SealedOrder(stored), to: hosts, earlier: [:], store)
+      return try await bring(try SealedOrder(stored), to: try await hosts(stored.epoch), earlier: [:], store)
     }
   }
 

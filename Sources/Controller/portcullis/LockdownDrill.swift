@@ -54,6 +54,6 @@ struct LockdownDrill: FleetVerb {
     let draft = OrderDraft(
       .drill(profile), scope: try LockScope(target.limit, of: inventory), hosts: hosts.map(\.id),
       arriveWithin: OrderOptions.arriveWithin, reason: reason, approvals: signing.approvals)
-    return try await sending.carryOut("lockdown drill", draft, key: signing.key, to: hosts, store)
+    return try await sending.carryOut("lockdown drill", draft, key: signing.key, store) { _ in hosts }
   }
 }

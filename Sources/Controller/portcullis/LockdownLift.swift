@@ -48,25 +48,38 @@ struct LockdownLift: FleetVerb {
     if let armed {
       let order = try await sending.armed(Epoch(armed), .unlock, store)
       let hosts = try order.hosts(of: inventory)
-      let whole = try await LiftReach.find(
-        order.terms.scope, epoch: order.epoch, of: inventory, store, now: workspace.clock.now())
-      try confirm(OrderEffect(order, hosts: hosts.map(\.id)), whole)
-      return try await sending.carryOut("lockdown lift", order, to: whole.hosts, store)
+      let whole = try await lifted(order.terms.scope, order.epoch, inventory, workspace, store)
+      try headcount.require("lift", OrderEffect(order, hosts: hosts.map(\.id)))
+      let now = try await lifted(order.terms.scope, order.epoch, inventory, workspace, store, told: whole)
+      return try await sending.carryOut("lockdown lift", order, to: now.hosts, store)
     }
     let pattern = limit ?? TargetOptions.all
     let hosts = try inventory.hosts(matching: pattern)
     let scope = try LockScope(pattern, of: inventory)
-    let whole = try await LiftReach.find(scope, of: inventory, store, now: workspace.clock.now())
+    let whole = try await lifted(scope, nil, inventory, workspace, store)
     let draft = OrderDraft(
       .unlock, scope: scope, hosts: hosts.map(\.id),
       arriveWithin: arriveWithin?.seconds ?? OrderOptions.arriveWithin, reason: headcount.reason,
       approvals: signing.approvals)
-    try confirm(OrderEffect(draft), whole)
-    return try await sending.carryOut("lockdown lift", draft, key: signing.key, to: whole.hosts, store)
+    try headcount.require("lift", OrderEffect(draft))
+    return try await sending.carryOut("lockdown lift", draft, key: signing.key, store) { epoch in
+      try await lifted(scope, epoch, inventory, workspace, store, told: whole).hosts
+    }
   }
 
-  private func confirm(_ effect: OrderEffect, _ whole: LiftReach) throws {
-    for notice in whole.notices { Terminal.say(notice) }
-    try headcount.require("lift", effect)
+  /// Says who is left out and what is void, as far as that was not told: while a line is typed or a key touched another
+  /// lockdown may have been sent.
+  private func lifted(
+    _ scope: LockScope, _ epoch: Epoch?, _ inventory: HostInventory, _ workspace: Workspace, _ store: FleetStore,
+    told: LiftReach? = nil
+  ) async throws -> LiftReach {
+    let now = workspace.clock.now()
+    let whole = try await LiftReach.find(scope, epoch: epoch, of: inventory, store, now: now)
+    for notice in whole.notices where told?.notices.contains(notice) != true { Terminal.say(notice) }
+    if told == nil {
+      try await VoidedOrders.notices(store, by: epoch, broughtTo: whole.hosts.map(\.id), now: now)
+        .forEach(Terminal.say)
+    }
+    return whole
   }
 }

@@ -57,6 +57,9 @@ struct LockdownStart: FleetVerb {
     if let armed {
       let order = try await sending.armed(Epoch(armed), .lockdown, store)
       let hosts = try order.hosts(of: inventory)
+      try await VoidedOrders.notices(
+        store, by: order.epoch, broughtTo: hosts.map(\.id), now: workspace.clock.now()
+      ).forEach(Terminal.say)
       try headcount.require("lockdown", OrderEffect(order, hosts: hosts.map(\.id)))
       return try await sending.carryOut("lockdown start", order, to: hosts, store)
     }
@@ -67,8 +70,10 @@ struct LockdownStart: FleetVerb {
       scope: try LockScope(pattern, of: inventory), hosts: hosts.map(\.id),
       arriveWithin: arriveWithin?.seconds ?? OrderOptions.arriveWithin, reason: headcount.reason,
       approvals: signing.approvals)
+    try await VoidedOrders.notices(store, broughtTo: hosts.map(\.id), now: workspace.clock.now())
+      .forEach(Terminal.say)
     try headcount.require("lockdown", OrderEffect(draft))
-    return try await sending.carryOut("lockdown start", draft, key: signing.key, to: hosts, store)
+    return try await sending.carryOut("lockdown start", draft, key: signing.key, store) { _ in hosts }
   }
 
   private var named: ProfileName {

@@ -46,7 +46,7 @@ struct LockStandingTests {
     ),
     (
       report(lock(7, uncut: "no conntrack"), heard: 7), locked,
-      "connections from before may live on there (no conntrack): 'portcullis lockdown resume --all' cuts again"
+      "connections from before may live on there (no conntrack): 'portcullis lockdown resume 7 --all' cuts again"
     ),
     (report(nil, heard: 6), locked, "open: order 7 has not reached it"),
     (report(nil, heard: 7), locked, "open, although it heard order 7"),
@@ -57,7 +57,7 @@ struct LockStandingTests {
     ),
     (
       report(nil, heard: 8, lift: LiftReport(epoch: Epoch(7), cause: .order(Epoch(8)), at: time)), locked,
-      "order 8 lifted it, which this controller did not send"
+      "open by order 8, which this controller did not send; it lifted order 7"
     ),
     (
       report(nil, heard: 7, lift: LiftReport(epoch: Epoch(6), cause: .itself, at: time)), locked,
@@ -71,6 +71,21 @@ struct LockStandingTests {
     let standing = LockStanding(host, report, expected: expected)
     #expect(standing.finding == finding)
     #expect(standing.state == (report.lock == nil ? .open : .locked))
+  }
+
+  @Test func `an order that was sent and is not for the host by the inventory is no stranger's`() {
+    func finding(_ report: LockdownReport, _ expected: LockExpectation) -> String? {
+      LockStanding(host, report, expected: expected, sent: [Epoch(7), Epoch(8), Epoch(9)]).finding
+    }
+    #expect(finding(report(lock(7), heard: 7), .open) == "locked by order 7, which by the inventory is not for it")
+    #expect(
+      finding(report(lock(9), heard: 9), .lifted(Epoch(8))) == "locked by order 9, which by the inventory is not for it"
+    )
+    #expect(
+      finding(report(lock(9, others), heard: 9), locked) == "locked by order 9, which by the inventory is not for it")
+    #expect(
+      finding(report(nil, heard: 8, lift: LiftReport(epoch: Epoch(7), cause: .order(Epoch(8)), at: time)), locked)
+        == "open by order 8, which by the inventory is not for it; it lifted order 7")
   }
 
   @Test func `what a host refused did reach it`() {

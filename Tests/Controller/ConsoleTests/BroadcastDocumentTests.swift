@@ -52,7 +52,7 @@ struct BroadcastDocumentTests {
     (17, .unreachable("connect to web017 (192.0.2.17:22): no route to host")),
     (18, .unreachable("connect to web018 (192.0.2.18:22): no route to host")),
     (44, .unsure("read from web044: the connection was closed")),
-    (93, .refused(.profileMissing, "release 11 has no profile isolate")),
+    (93, .refused(.unknownProfile, "release 11 has no lockdown profile isolate for this host")),
   ]
 
   @Test func `what came of orders reads as it is written down`() throws {

@@ -13,7 +13,8 @@ struct BroadcastNewsTests {
   private static let hosts = (1...4).map { HostID("web\($0)")! }
   private static let obeyed = Obeyed(epoch: Epoch(7), result: .locked, lock: nil)
   private static let silent = OrderClaim.unreachable("connect to web2: no route to host")
-  private static let refused = OrderClaim.refused(.profileMissing, "release 11 has no profile isolate")
+  private static let refused = OrderClaim.refused(
+    .unknownProfile, "release 11 has no lockdown profile isolate for this host")
 
   private var news = BroadcastNews(patience: .seconds(20))
   private var tally = OrderTally(Dictionary(uniqueKeysWithValues: Self.hosts.map { ($0, .waiting) }))
@@ -29,13 +30,13 @@ struct BroadcastNewsTests {
     scene.hear([1: Self.refused, 2: Self.silent, 3: .verified(Self.obeyed)])
     #expect(
       scene.news.lines(scene.tally, after: .seconds(2))
-        == "  refused      web1: profileMissing: release 11 has no profile isolate\n")
+        == "  refused      web1: unknownProfile: release 11 has no lockdown profile isolate for this host\n")
     scene.hear([4: Self.refused])
     let rest = scene.news.lines(scene.tally, after: .seconds(3))
     #expect(
       rest == """
           unreachable  web2: connect to web2: no route to host
-          refused      web4: profileMissing: release 11 has no profile isolate
+          refused      web4: unknownProfile: release 11 has no lockdown profile isolate for this host
 
         """)
     scene.hear([2: .unreachable("connect to web2: timed out")])

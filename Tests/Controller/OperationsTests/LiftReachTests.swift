@@ -42,6 +42,20 @@ struct LiftReachTests {
   @Test func `one that was armed before makes nothing void that was sent since`() async throws {
     try await orders.make(.lift, "web1", isSent: false)
     try await orders.make(.lock, "db1", verified: ["db1"])
-    #expect(try await names(reach("web1", epoch: 1)) == ["web1", "web2"])
+    let partial = try await reach("web1", epoch: 1)
+    #expect(names(partial) == ["web1", "web2"])
+    #expect(partial.notices == ["not for db1, and not brought there: order 2 was sent since, and counts there"])
+  }
+
+  @Test func `who was locked and left the inventory is named, since nobody lifts there`() async throws {
+    try await orders.make(.lock, verified: ["db1", "web1"])
+    try orders.rewrite("hosts: {web1: {}}")
+    let all = try await reach("all")
+    #expect(all.notices == ["not lifted: db1, which order 1 may hold, and the inventory has no more"])
+    #expect(names(all) == ["web1"])
+    try orders.rewrite("hosts: {db1: {}, web1: {}}")
+    try await orders.make(.lift, verified: ["db1", "web1"])
+    try orders.rewrite("hosts: {web1: {}}")
+    #expect(try await reach("all").notices == [])
   }
 }

@@ -51,11 +51,12 @@ struct LockdownStandingTests {
     let lift = try await order(.unlock, for: ["host:h2"], refusal: .verified)
     let standing = LockdownStanding(fleet.workspace, limits: ContactLimits())
     let ordered = try await standing.ordered(try fleet.workspace.inventory().hosts, fleet.store)
-    let one = try #require(ordered[HostID("h1")!])
+    let one = try #require(ordered.byHost[HostID("h1")!])
     guard case .locked(first, _) = one.expectation else { return #expect(Bool(false), "\(one)") }
     #expect(one.refusal == "profileMissing: release 11 has no profile isolate")
-    let two = try #require(ordered[HostID("h2")!])
+    let two = try #require(ordered.byHost[HostID("h2")!])
     #expect(two.expectation == .lifted(lift) && two.refusal == nil)
+    #expect(ordered.sent == [first, lift])
   }
 
   @Test func `what hosts said is shown also when it cannot be recorded`() async throws {
@@ -74,7 +75,7 @@ struct LockdownStandingTests {
     let looked = try await LockdownStanding(
       fleet.workspace, limits: ContactLimits(parallel: 1, timeout: patience)
     ).look(
-      [(HostID("h1")!, FleetID("lab")!, endpoint)], over: agents, ordered: [:], armed: [], fleet.store
+      [(HostID("h1")!, FleetID("lab")!, endpoint)], over: agents, ordered: .init(), armed: [], fleet.store
     ) { reports in
       #expect(reports.count == 1)
       throw Reason("the disk is full")

@@ -1,5 +1,6 @@
 import Core
 import Inventory
+import Rollout
 import Testing
 
 @testable import Operations
@@ -32,6 +33,13 @@ struct ResumedOrderTests {
     #expect(try await names(resume(1, all: true)) == ["h1", "h2", "h3"])
     try await orders.make(.drill, verified: [])
     #expect(try await resume()?.order.epoch == Epoch(1))
+  }
+
+  @Test func `a run that died may have reached whom it says nothing of`() async throws {
+    try await orders.make(.lock, verified: ["h1"])
+    let resumed = try #require(try await resume())
+    let claim = try #require(resumed.earlier[HostID("h2")!])
+    #expect(claim.mayHaveHeard, "\(claim)")
   }
 
   @Test func `where every host obeyed nobody is left, and that is no error`() async throws {

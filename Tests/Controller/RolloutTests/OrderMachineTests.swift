@@ -74,6 +74,20 @@ struct OrderMachineTests {
     #expect(host.claim == .notMeant(heard))
   }
 
+  @Test func `a host that a lift is not for and that opened is told`() {
+    var host = machine(Sample.target(.lift, isMeant: false))
+    _ = host.start(at: .zero)
+    let opened = Sample.obeyed(.lifted)
+    #expect(host.handle(answer(opened), at: .zero) == .finish)
+    guard case .acknowledged(opened, let words) = host.claim else { return #expect(Bool(false), "\(host.claim)") }
+    #expect(words.contains("not for it by the inventory, and opened it"))
+    // That it has nothing to open is no news.
+    var other = machine(Sample.target(.lift, isMeant: false))
+    _ = other.start(at: .zero)
+    #expect(other.handle(answer(Sample.obeyed(.nothingToLift)), at: .zero) == .finish)
+    #expect(other.claim == .verified(Sample.obeyed(.nothingToLift)))
+  }
+
   @Test func `a host that a lift is not for needs no fresh one`() {
     var host = machine(Sample.target(.lift, isMeant: false), late: .seconds(-1))
     #expect(host.start(at: .zero) == .finish)

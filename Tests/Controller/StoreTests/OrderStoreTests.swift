@@ -179,6 +179,40 @@ struct OrderStoreTests {
     #expect(try await record(.verified, after: 3)?.kind == .verified)
   }
 
+  @Test(arguments: [OrderOutcome.Kind.verified, .acknowledged, .unsure(words: "the connection was lost")])
+  func `silence of one run takes no answer's place that another had`(kind: OrderOutcome.Kind) async throws {
+    let order = try await kept()
+    try await store.markSent(order.epoch, to: [host(0), host(1)], at: start)
+    let silence = OrderOutcome.Kind.unreachable(words: "interrupted")
+    for (said, known) in [(silence, silence), (kind, kind), (silence, kind)] {
+      try await store.record(outcomes: [OrderOutcome(host: host(0), at: start + 1, kind: said)], of: order.epoch)
+      #expect(try await store.outcomes(of: order.epoch).first?.kind == known)
+    }
+  }
+
+  @Test func `a run that died says nothing of its hosts, and they may have heard it`() async throws {
+    try await store.record(reports: [received(makeReport(host(0)), 0), received(makeReport(host(1)), 90)])
+    let order = makeOrder(try await store.allocateEpoch())
+    try await store.keep(order, for: [host(0), host(1)])
+    try await store.markSent(order.epoch, to: [host(0), host(1)], at: start + 60)
+    // The other reported since.
+    #expect(try await store.ordersSinceReports().map(\.outcomes) == [[host(0): .unsure(words: "")]])
+  }
+
+  @Test func `the last order that a host heard as one for it is known`() async throws {
+    for result in [Obeyed.Result.locked, .outOfScope] {
+      let order = makeOrder(try await store.allocateEpoch())
+      try await store.keep(order, for: [host(0), host(1)])
+      try await store.markSent(order.epoch, to: [host(0), host(1)], at: start)
+      let outcomes = [
+        OrderOutcome(host: host(0), at: start, kind: .verified, result: result),
+        OrderOutcome(host: host(1), at: start, kind: .unreachable(words: "no route to host")),
+      ]
+      try await store.record(outcomes: outcomes, of: order.epoch)
+    }
+    #expect(try await store.newestHeard() == [host(0): Epoch(1)])
+  }
+
   @Test func `what a thousand hosts heard since they reported is read at once`() async throws {
     let hosts = (0..<1000).map(host)
     try await store.record(reports: hosts.map { received(makeReport($0), 0) })
