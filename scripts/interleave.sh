@@ -1,6 +1,7 @@
 #!/bin/bash
 # Orders, lifts, applies, crashes, power cuts and tampering in any order, RUNS times (10,000): after each step the host has to be
-# as the orders that it accepted explain. Prints how many there were and the seed; PORTCULLIS_SEED repeats a run.
+# as the orders that it accepted explain. Prints how many there were and the seed; PORTCULLIS_SEED repeats a run. And a crash or
+# a fault at every single call while a host is locked, tightened, lifted, or changed beneath.
 set -euo pipefail
 swift=${1:-swift}
 # The test has eight by itself.
@@ -8,5 +9,5 @@ export PORTCULLIS_FUZZ=$(((${RUNS:-10000} + 7) / 8))
 # Optimised; tests reach into modules, which needs the flag.
 build=(-c release -Xswiftc -enable-testing)
 "$swift" build --build-tests "${build[@]}"
-"$swift" test --skip-build --disable-xctest "${build[@]}" --filter 'LockInterleavingTests' 2>&1 |
+"$swift" test --skip-build --disable-xctest "${build[@]}" --filter 'LockInterleavingTests|LockCrashTests' 2>&1 |
   grep -E 'interleavings|seed|✘|Test run'

@@ -2,13 +2,21 @@ import AgentTestSupport
 import Core
 import Glibc
 import Release
+import TestSupport
 import Testing
 import Wire
 
 @testable import Apply
 
-/// Puts a crash or a fault at every call of every seam while a host is locked, tightened, lifted, or changed beneath.
+/// Puts a crash or a fault at every call of every seam while a host is locked, tightened, lifted, or changed beneath: at each
+/// one where runs are multiplied (`make interleave`), otherwise at every third, beginning at another one each time.
 @Suite struct LockCrashTests {
+  static func points() -> some Sequence<Int> {
+    let step = Fuzzing.count(1) > 1 ? 1 : 3
+    var random = Random.fresh()
+    return stride(from: 1 + random.below(step), through: .max, by: step)
+  }
+
   struct Scenario: Sendable, CustomStringConvertible {
     let description: String
     let prepare: @Sendable (LockScene) throws -> Void
@@ -96,10 +104,10 @@ import Wire
   ) throws {
     let backend = recovery == .restart ? Backend.nft : .legacy
     let beneath = try Self.beneath(backend)
-    var number = 0
+    var calls = 0
     var ends: Set<UInt64> = []
-    while true {
-      number += 1
+    for number in Self.points() {
+      calls = number
       let scene = try Self.scene(scenario, backend)
       let floor = try scene.host.ledger().epochFloor?.epoch ?? .none
       scene.host.faults.arm(.die(number))
@@ -120,7 +128,7 @@ import Wire
       #expect(scene.host.firewall.kernel == once.0, place)
       #expect(try scene.host.ledger().lock?.epoch == once.1.lock?.epoch, place)
     }
-    #expect(number > 6, "\(scenario)")
+    #expect(calls > 6, "\(scenario)")
     #expect(ends.isSubset(of: Set(scenario.ends.map { $0 ?? 0 })), "\(scenario)")
   }
 
@@ -129,9 +137,9 @@ import Wire
     scenario: Scenario, errno: Int32
   ) throws {
     let beneath = try Self.beneath(.legacy)
-    var number = 0
-    while true {
-      number += 1
+    var calls = 0
+    for number in Self.points() {
+      calls = number
       let scene = try Self.scene(scenario, .legacy)
       let before = try scene.host.ledger()
       scene.host.faults.arm(.fail(number), errno: errno)
@@ -150,7 +158,7 @@ import Wire
       try scene.restart()
       try Self.check(scene, scenario, beneath, floor: before.epochFloor?.epoch ?? .none, place)
     }
-    #expect(number > 6)
+    #expect(calls > 6)
   }
 
   @Test(arguments: scenarios) func `a process that dies in any call of its recovery recovers the next time`(
@@ -160,9 +168,9 @@ import Wire
     let probe = try Self.scene(scenario, .nft)
     try? scenario.perform(probe)
     guard let loading = probe.host.faults.log.firstIndex(of: "load ipv4").map({ $0 + 1 }) else { return }
-    var number = 0
-    while true {
-      number += 1
+    var calls = 0
+    for number in Self.points() {
+      calls = number
       let scene = try Self.scene(scenario, .nft)
       let floor = try scene.host.ledger().epochFloor?.epoch ?? .none
       scene.host.faults.arm(.die(loading))
@@ -177,6 +185,6 @@ import Wire
       if scenario.description.hasPrefix("its time") { scene.agent.lockTick() }
       try Self.check(scene, scenario, beneath, floor: floor, place)
     }
-    #expect(number > 6)
+    #expect(calls > 6)
   }
 }

@@ -194,6 +194,15 @@ import Wire
     #expect(scene.holdsBuiltIn)
   }
 
+  @Test func `the order that a host is locked by is repeated where the manifest went bad, and no other one`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    let profile = try scene.profilePath()
+    scene.host.disk.tamper("\(profile.prefix(upTo: profile.lastIndex(of: "/")!))/manifest", [1])
+    #expect(try scene.lock(7).result == .repeated)
+    #expect(#expect(throws: Refusal.self) { try scene.lock(8) }?.code == .profileMissing)
+  }
+
   @Test(arguments: Backend.allCases)
   func `a layer that does not load keeps nothing from being loaded beneath`(backend: Backend) throws {
     let scene = try LockScene(backend, applying: [LockScene.mangling])

@@ -214,7 +214,8 @@ extension FleetSuite {
 
     @Test func anotherProtocolVersionIsRefusedByName() async throws {
       try await expectCutOff(
-        ControllerMessage.hello(version: 1).encode(), .otherVersion, saying: "speaks protocol 1, this one 4")
+        ControllerMessage.hello(version: 1).encode(), .otherVersion,
+        saying: "speaks protocol 1, this one \(ProtocolVersion.current)")
     }
 
     /// The agent gives a frame 30 s from its first byte to its last.
