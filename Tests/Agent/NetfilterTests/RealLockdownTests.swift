@@ -152,6 +152,9 @@ import Wire
       let manager = ManagementConnection.console(opened: LinuxBootClock().now())
       try Self.apply(1, Self.plain, mode, on: host, agent)
       let table = try ConntrackTable()
+      // Which end is the host is told by its addresses.
+      _ = try SignedBundles.run(
+        "/bin/sh", ["-c", "ip address add 192.0.2.1/32 dev lo && ip -6 address add 2001:db8::1/128 dev lo"])
       try table.fill([
         ConntrackTable.entry("192.0.2.7", 40000, "192.0.2.1", 22),
         ConntrackTable.entry("198.51.100.7", 40000, "192.0.2.1", 22),
