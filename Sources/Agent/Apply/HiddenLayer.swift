@@ -30,8 +30,11 @@ extension HostAgent {
         + "find them with 'nft list ruleset', and move them to a table of another name")
   }
 
-  /// That the lock cannot be read is no reason to load something else in the place of what was ordered.
-  func requireReadable() throws {
+  /// That the lock cannot be read in one family is no reason to load something else in the place of what was ordered and
+  /// is there in the other.
+  func requireReplaceable(_ ordered: LockLayers, _ family: Family) throws {
+    let layer = LockLayer.split(try layeredRuleset(family)).layer
+    guard ordered.layers[family].difference(layer) == nil else { return }
     for family in Family.allCases { _ = try layeredRuleset(family) }
   }
 

@@ -46,7 +46,7 @@ extension HostAgent {
   private func liftUnknown() throws(Refusal) -> String {
     let isFound = try takeOutStray()
     if (try? ledger()) == nil {
-      do { try unlockPlainFiles() } catch { throw Refusal("take the lockdown out of the plain files", error) }
+      do { try relockPlainFiles(nil) } catch { throw Refusal("take the lockdown out of the plain files", error) }
     }
     return isFound
       ? "chains of a lockdown that the journal does not know are taken out"

@@ -10,6 +10,8 @@ struct LockRun {
   var times = Obeyed.Times()
   /// Something was loaded, or taken out, or tried to be.
   var hasChanged = false
+  /// What is loaded by now.
+  var loaded = PerFamily<LockdownMachine.Side?>(ipv4: nil, ipv6: nil)
 }
 
 extension HostAgent {
@@ -31,7 +33,14 @@ extension HostAgent {
     case .lock(let entry):
       let (lock, layers) = try lock(with: entry, by: order, judged)
       let carried = try requireWayIn(layers, entry, judged.manifest?.sources ?? [])
-      var answer = try begun(.lock(lock, voids: waiting?.drive.plan.id))
+      let before = lockMemory.layers
+      lockMemory.layers = (order.digest, layers)
+      var answer: LockAnswer
+      do { answer = try begun(.lock(lock, voids: waiting?.drive.plan.id)) } catch {
+        // Nothing of it is durable.
+        lockMemory.layers = before
+        throw error
+      }
       answer.warnings += carried + stranded(connection, by: layers)
       return obeyed(order, answer, run)
     case .drill(let entry):
@@ -167,7 +176,6 @@ extension HostAgent {
       time: lockdown.liftsAfter.map {
         LockTime(secondsLeft: $0, at: bootClock.running(), bootID: facts.bootID)
       })
-    if !lockdown.isDrill { lockMemory.layers = (order.digest, layers) }
     return (lock, layers)
   }
 
@@ -246,8 +254,10 @@ extension HostAgent {
       case .outOfScope: .outOfScope
       case .ended, .kept: .ended
       }
+    let isReadBack = result == .locked || result == .repeated
+    let lock = isReadBack ? lockReport(hiddenDifferences()) : lockReport()
     return Obeyed(
-      epoch: order.terms.epoch, result: result, lock: lockReport(), flowsCut: UInt32(clamping: answer.flowsCut),
+      epoch: order.terms.epoch, result: result, lock: lock, flowsCut: UInt32(clamping: answer.flowsCut),
       times: run.times, warnings: answer.warnings.map { cut(SafeText.escape($0)) })
   }
 }

@@ -25,8 +25,11 @@ extension HostAgent {
         run.hasChanged = true
         if family == .ipv6 { pause(before: attempt - 1) }
         next = self.attempt(
-          &machine, "load the \(family) rules of the lockdown", { try loadLayer(side, manner, family) },
-          { $0.loaded() })
+          &machine, "load the \(family) rules of the lockdown",
+          {
+            try loadLayer(side, manner, family)
+            run.loaded[family] = side
+          }, { $0.loaded() })
       case .cutFlows(let side):
         time = \.cut
         do {
@@ -40,7 +43,8 @@ extension HostAgent {
       case .reread(let side):
         time = \.reread
         do {
-          next = machine.matched(try rereadLayer(side))
+          let isFresh = run.loaded == PerFamily(ipv4: side, ipv6: side)
+          next = machine.matched(try rereadLayer(side, isFresh: isFresh))
           noteRead(before: next)
         } catch {
           next = machine.failed(Refusal("read the lockdown back", error))
@@ -87,12 +91,13 @@ extension HostAgent {
   private func loadLayer(_ side: LockdownMachine.Side, _ manner: LockdownMachine.Manner, _ family: Family) throws {
     beginToChange()
     let layer = try requireLayers(side).layers[family]
-    if side == .builtIn, let lock, (try? orderedLayers(lock)) != nil { try requireReadable() }
+    if side == .builtIn, let lock, let ordered = try? orderedLayers(lock) { try requireReplaceable(ordered, family) }
     switch manner {
     case .first: try loadOfLayer(layer.first, family)
     case .refill: try loadOfLayer(layer.refill, family)
     case .mend: try mend(layer)
     }
+    if side == .builtIn { lockMemory.builtIn[family] = layer }
   }
 
   private func removeLayer(_ family: Family) throws {
@@ -101,16 +106,26 @@ extension HostAgent {
   }
 
   /// What was printed of it, if that is what this side should be.
-  private func rereadLayer(_ side: LockdownMachine.Side) throws -> Expectation {
+  ///
+  /// - Parameter isFresh: both families were just loaded.
+  private func rereadLayer(_ side: LockdownMachine.Side, isFresh: Bool) throws -> Expectation {
     let wanted = try requireLayers(side)
     let programs = try firewall.programs().description
-    let held = lock?.held.flatMap { $0.isBuiltIn == (side == .builtIn) ? $0.expectation : nil }
-    // Other programs may print the same in other words.
-    let known = [held, wanted.expected].compactMap(\.self).first { $0.programs == programs }
+    let isBuiltIn = side == .builtIn
+    var known = [lockMemory.unrecorded, lock?.held].compactMap(\.self).filter { $0.isBuiltIn == isBuiltIn }
+      .map(\.expectation)
+    // What was held of the built-in profile may have been another text than the one just loaded.
+    if isBuiltIn, isFresh { known = [] }
+    if let expected = wanted.expected { known.append(expected) }
+    // Other programs may print the same in other words, and nobody knows which: it is loaded again.
+    let expected = known.first { $0.programs == programs }
+    guard expected != nil || isFresh else { throw Reason("it was loaded by other programs than \(programs)") }
     let digests = try PerFamily { family in
       let layer = LockLayer.split(try layeredRuleset(family)).layer
-      if let words = wanted.layers[family].difference(layer) { throw Reason("\(family): \(words)") }
-      guard let expected = known?.digests[family], expected != layer.digest else { return layer.digest }
+      if let words = wanted.layers[family].difference(layer) ?? outdated(side, wanted, family) {
+        throw Reason("\(family): \(words)")
+      }
+      guard let expected = expected?.digests[family], expected != layer.digest else { return layer.digest }
       throw Reason("\(family): its rules are as many as were loaded, but not the same")
     }
     return Expectation(digests: digests, programs: programs)
@@ -133,12 +148,14 @@ extension HostAgent {
   private func beginToChange() {
     lockMemory.retryAt = bootClock.now() + LockMemory.pause
     lockMemory.isUnread = true
+    lockMemory.unrecorded = nil
   }
 
   private func noteRead(before next: LockdownMachine.Action) {
     lockMemory.isUnread = false
     // What cannot be recorded is tried again.
-    if case .journal = next {
+    if case .journal(let record) = next {
+      if case .locked(_, let held) = record { lockMemory.unrecorded = held }
       lockMemory.retryAt = bootClock.now() + LockMemory.pause
     } else {
       lockMemory.retryAt = nil
@@ -151,9 +168,10 @@ extension HostAgent {
       lockMemory.isPlainBehind = true
       lockMemory.unrecordedLift = nil
     }
-    if case .locked(_, let held) = record, lock?.held == held { lockMemory.retryAt = nil }
-    if case .lifted = record, lock == nil {
-      lockMemory = LockMemory(isPlainBehind: true, profilesTried: lockMemory.profilesTried)
+    if case .locked(_, let held) = record, lock?.held == held {
+      lockMemory.retryAt = nil
+      lockMemory.unrecorded = nil
     }
+    if case .lifted = record, lock == nil { lockMemory = lockMemory.afterLift }
   }
 }

@@ -64,7 +64,9 @@ extension HostAgent {
     let known = lastKnown.kernel.take(read, at: bootClock.now())
     var problem: (any Error)?
     switch read {
-    case .success: lastKnown.isKernelPart = false
+    case .success(let state):
+      lastKnown.isKernelPart = false
+      noteKernel(state)
     case .failure(let error): problem = error
     }
     return KernelReading(

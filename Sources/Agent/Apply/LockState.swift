@@ -8,10 +8,14 @@ internal import Wire
 struct LockMemory {
   /// Of the order with this digest.
   var layers: (order: Digest, layers: LockLayers)?
+  /// As they were loaded of the built-in profile, which follows the release and sshd.
+  var builtIn = PerFamily<LockLayer?>(ipv4: nil, ipv6: nil)
   /// The kernel may not hold the layer as it should: it is tried again at that time.
   var retryAt: BootTime?
   /// It was loaded, or taken out, since it was last read back as it should be.
   var isUnread = false
+  /// It was read back, and that is not in the journal yet.
+  var unrecorded: HeldLayer?
   /// Somebody changed it: it is mended then.
   var mendAt: BootTime?
   /// So many times in a row, with less than `calm` between two, and when last.
@@ -23,6 +27,8 @@ struct LockMemory {
   var plain: PerFamily<LockLayer>?
   /// The plain files do not yet say what the journal does of the lock.
   var isPlainBehind = false
+  /// They could not be written, and are tried again then.
+  var plainRetryAt: BootTime?
   /// When it was last looked at by itself.
   var checkedAt: BootTime?
   /// In words, what only nf_tables itself tells of the layer.
@@ -35,9 +41,13 @@ struct LockMemory {
   static let profilePause = Duration.seconds(3600)
   private static let calm = Duration.seconds(600)
 
-  init(isPlainBehind: Bool = false, profilesTried: BootTime? = nil) {
-    self.isPlainBehind = isPlainBehind
-    self.profilesTried = profilesTried
+  /// Of the host, not of the lock.
+  var afterLift: LockMemory {
+    var memory = LockMemory()
+    memory.isPlainBehind = true
+    memory.profilesTried = profilesTried
+    memory.kernel = kernel
+    return memory
   }
 
   /// At once the first time, and ever more seldom for who takes it out again and again: the agent must not spend its host's
@@ -116,7 +126,10 @@ extension HostAgent {
   /// What a look at the rules found of it.
   func noteLook(_ differences: PerFamily<String?>) {
     guard lock != nil, lockMemory.retryAt == nil, lockMemory.unrecordedLift == nil else { return }
-    guard differences.ipv4 != nil || differences.ipv6 != nil else { return }
+    // What other programs loaded nobody can tell from what somebody changed.
+    let programs = try? firewall.programs().description
+    let isOfOthers = programs != nil && lock?.held.map { $0.expectation.programs != programs } == true
+    guard differences.ipv4 != nil || differences.ipv6 != nil || isOfOthers else { return }
     lockMemory.beginToMend(at: bootClock.now())
   }
 
@@ -124,9 +137,10 @@ extension HostAgent {
   package var lockDue: BootTime? {
     guard journal != nil else { return nil }
     if lockMemory.isPlainBehind { return bootClock.now() }
-    guard let lock else { return nil }
+    guard let lock else { return lockMemory.plainRetryAt }
     // What failed is no reason to try it more often.
-    return [lockMemory.retryAt ?? lock.time.map(due), lockMemory.mendAt, checkDue].compactMap(\.self).min()
+    let times = [lockMemory.retryAt ?? lock.time.map(due), lockMemory.mendAt, lockMemory.plainRetryAt, checkDue]
+    return times.compactMap(\.self).min()
   }
 
   private func due(_ time: LockTime) -> BootTime {
@@ -167,7 +181,7 @@ extension HostAgent {
       lockMemory.mendAt = nil
       if checkLock() { mayMoveRules = true }
     }
-    if lockMemory.isPlainBehind { writePlainFiles() }
+    if lockMemory.isPlainBehind || lockMemory.plainRetryAt.map({ $0 <= now }) == true { writePlainFiles() }
     return mayMoveRules
   }
 
@@ -199,13 +213,20 @@ extension HostAgent {
         let layer = LockLayer.split(try layeredRuleset(family)).layer
         let wanted = try layers(of: side, lock)
         differences[family] =
-          wanted.layers[family].difference(layer) ?? difference(of: layer, family, from: lock.held)
+          wanted.layers[family].difference(layer) ?? outdated(side, wanted, family)
+          ?? difference(of: layer, family, from: lock.held)
           ?? lockMemory.kernel[family]
       } catch {
         differences[family] = cut(SafeText.escape("it cannot be read: \(ErrorChain(error).message)"))
       }
     }
     return differences
+  }
+
+  /// In words, where the built-in profile is another one by now than the one that was loaded.
+  func outdated(_ side: LockdownMachine.Side, _ wanted: LockLayers, _ family: Family) -> String? {
+    guard side == .builtIn, let loaded = lockMemory.builtIn[family], loaded != wanted.layers[family] else { return nil }
+    return "it was loaded for other sources of management, or other ports of sshd"
   }
 
   /// Of a layer that has the right shape. Another version of the programs may print it in other words.
@@ -217,12 +238,25 @@ extension HostAgent {
     return "its rules are as many as were loaded, but not the same"
   }
 
-  /// What is not the lockdown's of what nf_tables holds; and what it alone tells of the layer is remembered.
+  /// The same for the answer to an order, which is read back as the save program prints it: a table that is switched off is
+  /// printed like any other. Where the last look found such a thing it is read again.
+  func hiddenDifferences() -> PerFamily<String?> {
+    guard lockMemory.kernel.ipv4 != nil || lockMemory.kernel.ipv6 != nil else { return lockMemory.kernel }
+    let read = Result { () throws(FirewallProblem) in try firewall.nftables(sets: lastKnown.scope) }
+    if case .success(let state) = read { noteKernel(state) }
+    return lockMemory.kernel
+  }
+
+  /// Remembers what nf_tables alone tells of the layer, as it was read now.
+  func noteKernel(_ state: NftablesState?) {
+    lockMemory.kernel = PerFamily { family in
+      state?.tables.first { $0.iptablesFamily == family && $0.name == LockLayer.table }?.lockProblem
+    }
+  }
+
+  /// What is not the lockdown's of what nf_tables holds.
   func beneathLock(_ state: NftablesState) -> NftablesState {
     guard lock != nil else { return state }
-    lockMemory.kernel = PerFamily { family in
-      state.tables.first { $0.iptablesFamily == family && $0.name == LockLayer.table }?.lockProblem
-    }
     var beneath = state
     for index in beneath.tables.indices where beneath.tables[index].isUnderLock {
       beneath.tables[index].chains.removeAll { LockLayer.isOfLayer($0.name) || LockLayer.hooked.contains($0.name) }

@@ -64,7 +64,14 @@ extension HostAgent {
   /// between leaves older ones, which the next start renews. What cannot be written does not undo a commit.
   func writePlainFiles() {
     lockMemory.isPlainBehind = false
-    guard let committed = journal?.ledger.committed, let known = try? committedRules(committed) else { return }
+    lockMemory.plainRetryAt = nil
+    guard let committed = journal?.ledger.committed else { return }
+    guard let known = try? committedRules(committed) else {
+      do { try relockPlainFiles(layersInForce()) } catch {
+        lockMemory.plainRetryAt = bootClock.now() + LockMemory.pause
+      }
+      return
+    }
     var texts = plainTexts(committed, known)
     texts.merge(safeTexts(sources: known.sources, beside: known)) { first, _ in first }
     write(texts)
@@ -125,35 +132,41 @@ extension HostAgent {
     return text.flatMap { text in LockLayer.start(in: text).map { text[$0...] } }
   }
 
-  /// Where they cannot be made anew.
-  func unlockPlainFiles() throws {
+  /// Where they cannot be made anew: what lies beneath stays as it is.
+  ///
+  /// - Parameter layers: nil for none.
+  func relockPlainFiles(_ layers: PerFamily<LockLayer>?) throws {
     for directory in [PlainFile.committed, PlainFile.safe] {
       for family in Family.allCases {
         let name = "\(directory)/\(family).rules"
-        guard let text = try state.read(name, atMost: Self.maximumPlainSize), let start = LockLayer.start(in: text)
-        else {
-          continue
-        }
-        try state.replace(name, in: directory, with: Array(text[..<start]))
+        guard let text = try state.read(name, atMost: Self.maximumPlainSize) else { continue }
+        let beneath = LockLayer.start(in: text).map { text[..<$0] } ?? text[...]
+        let wanted = Array(beneath) + (layers?[family].first ?? [])
+        if wanted != text { try state.replace(name, in: directory, with: wanted) }
+        if plainDigests != nil { plainDigests?[name] = .some(Digest(of: wanted)) }
       }
     }
   }
 
+  /// They lock, or say that nothing is locked: what a full disk does not take now is tried again.
   private func write(_ texts: [String: [UInt8]?]) {
     for (name, text) in texts.sorted(by: { $0.key < $1.key }) {
       guard let text else {
         try? state.remove(name)
         continue
       }
-      replaceIfOther(name, in: String(name.prefix { $0 != "/" }), with: text)
+      do { try replaceIfOther(name, in: String(name.prefix { $0 != "/" }), with: text) } catch {
+        lockMemory.plainRetryAt = bootClock.now() + LockMemory.pause
+      }
     }
   }
 
-  private func replaceIfOther(_ name: String, in directory: String, with text: [UInt8]) {
+  private func replaceIfOther(_ name: String, in directory: String, with text: [UInt8]) throws {
     if (try? state.read(name, atMost: max(text.count, 1 << 20) * 4)) == text { return }
+    // It is there but for the first time.
     try? state.makeDirectory(directory)
-    try? state.sync(".")
-    try? state.replace(name, in: directory, with: text)
+    try state.sync(".")
+    try state.replace(name, in: directory, with: text)
   }
 
   /// The safe policy in the words of this host's programs, once it took whole tables: who replaces it rule by rule has to

@@ -27,6 +27,8 @@ package final class Daemon {
   private let listen: (() throws -> any ChangeWatcher)?
   /// Nil before the host is in a known state.
   private var watching: Watching?
+  /// Since then there was an order to obey at every turn.
+  private var orderedSince: BootTime?
   /// Where the change that waits came from, for the record.
   private var changedFrom = ""
   /// Turns of the loop so far: one that sleeps makes few.
@@ -80,6 +82,7 @@ package final class Daemon {
 
   private func turn(_ stop: Int32) throws {
     turns += 1
+    orderedSince = worker.hasOrder ? orderedSince ?? .now : nil
     try clock.set(to: nextDeadline())
     var sources: [Source] = [.worker, .clock]
     var polled = [worker.descriptor, clock.descriptor].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
@@ -180,13 +183,21 @@ package final class Daemon {
     }
   }
 
-  /// A change that is loaded, or about to be, comes before looking at others.
-  private var isHeldUp: Bool { timer.isBusy || worker.hasApply || worker.hasOrder }
+  /// A change that is loaded, or about to be, comes before looking at others; orders do, and what waits behind them, but not for ever.
+  private var isHeldUp: Bool {
+    timer.isBusy || worker.isApplying || (worker.hasApply || worker.hasOrder) && !mustLook
+  }
+
+  private var mustLook: Bool {
+    let isLong = orderedSince.map { .now - $0 >= configuration.limits.overdueLook } ?? false
+    return isLong || watching?.isOverdue(at: .now) == true
+  }
 
   /// Looks for changes where it is time to, and answers who waits for them.
   private func watch() {
     let isWatched = connections.contains { $0.watch != nil }
-    watching?.jobs(at: .now, isHeldUp: isHeldUp, isWatched: isWatched).forEach(worker.submit)
+    let (isHeldUp, isUrgent) = (isHeldUp, mustLook)
+    watching?.jobs(at: .now, isHeldUp: isHeldUp, isWatched: isWatched, isUrgent: isUrgent).forEach(worker.submit)
     guard isWatched else { return }
     for connection in connections {
       guard let watch = connection.watch, let changes = watching?.answer(watch, at: .now) else { continue }

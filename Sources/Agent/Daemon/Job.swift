@@ -14,7 +14,7 @@ enum Job: Sendable {
   /// Of the daemon itself: what a lockdown needs as time passes.
   case tendLock
   /// Read the rules again, since these changed them; and make what is new durable at once, if somebody waits for it.
-  case look(for: [HostChange.Actor], isWatched: Bool)
+  case look(for: [HostChange.Actor], isWatched: Bool, isUrgent: Bool = false)
   /// Make the changes that were seen durable.
   case keepChanges
 
@@ -36,7 +36,8 @@ enum Job: Sendable {
     case .expire: 2
     case .work(let work, _): work.decides ? 1 : 0
     case .tendLock: 1
-    case .look, .keepChanges: -1
+    case .look(_, _, let isUrgent): isUrgent ? 1 : -1
+    case .keepChanges: -1
     }
   }
 }

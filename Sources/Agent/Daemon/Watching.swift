@@ -51,6 +51,11 @@ struct Watching {
     return (looks + [isKeeping ? nil : keepAt]).compactMap { $0 }.min()
   }
 
+  /// It is time to look, and has been for long.
+  func isOverdue(at now: BootTime) -> Bool {
+    deadline(isHeldUp: false).map { now - $0 >= limits.overdueLook } ?? false
+  }
+
   /// The watcher's descriptor can be read.
   mutating func announced(at now: BootTime) {
     if take() { timer.changed(at: now) }
@@ -70,7 +75,7 @@ struct Watching {
   }
 
   /// What the worker is to do now.
-  mutating func jobs(at now: BootTime, isHeldUp: Bool, isWatched: Bool) -> [Job] {
+  mutating func jobs(at now: BootTime, isHeldUp: Bool, isWatched: Bool, isUrgent: Bool) -> [Job] {
     var jobs: [Job] = []
     if !isHeldUp {
       if let pollAt, pollAt <= now {
@@ -86,7 +91,7 @@ struct Watching {
         _ = take()
         // Before the look: what comes during it may not be in what is seen.
         unannounced = watcher?.unannounced()
-        jobs.append(.look(for: actors, isWatched: isWatched))
+        jobs.append(.look(for: actors, isWatched: isWatched, isUrgent: isUrgent))
         actors = []
       }
     }

@@ -58,6 +58,8 @@ final class Worker: Sendable {
   /// An apply is running or waiting.
   var hasApply: Bool { has(\.isApply) }
 
+  var isApplying: Bool { state.withLock { $0.running?.isApply == true } }
+
   /// An order is being obeyed, or about to be.
   var hasOrder: Bool { has(\.isOrder) }
 
@@ -131,7 +133,7 @@ final class Worker: Sendable {
       }
       return .expired(because: order.why, operations.expire(because: order.why))
     case .tendLock: return .tendedLock(mayMoveRules: operations.lockTick())
-    case .look(let actors, let isWatched): return .looked(look(for: actors, isWatched, operations))
+    case .look(let actors, let isWatched, _): return .looked(look(for: actors, isWatched, operations))
     case .keepChanges:
       try? operations.keepChanges()
       return .keptChanges(operations.changes)

@@ -73,16 +73,12 @@ extension Workspace {
     }
   }
 
-  /// How far above the store's last release one of the log may lie. A single line must not spend the serials that hosts
-  /// would still take; of a store that knows of none they take no first one that is higher.
-  private static func highest(after known: Serial) -> UInt64 {
-    known == .none ? Serial.maximumStep : ClaimedFloor.reach(known.value)
-  }
-
   /// - Returns: also, in words for an operator, which entry is not believed.
   private func gap(in store: FleetStore) throws -> (gap: Gap?, doubt: String?) {
     let known = try store.newestSerial()
-    guard let last = try? audit.lastRelease(upTo: Self.highest(after: known)) else { return (nil, nil) }
+    guard let last = try? audit.lastRelease(upTo: ClaimedFloor.believable(after: known.value)) else {
+      return (nil, nil)
+    }
     let gap = last.number.flatMap { Serial($0) > known ? Gap(known: known, made: Serial($0)) : nil }
     return (gap, last.unbelievable.map { Self.doubt($0, known: known) })
   }

@@ -8,9 +8,8 @@ extension Workspace {
     let last = try await store.lastEpoch()
     let claims = try await store.heardEpochs()
     let heard = ClaimedFloor.floor(last: last.value, claims: claims.map(\.value))
-    // A single line must not spend the epochs that hosts would still take. A log that cannot be read says nothing.
-    let highest = heard == 0 ? Epoch.maximumStep : ClaimedFloor.reach(heard)
-    let logged = (try? audit.lastOrder(upTo: highest))?.number ?? 0
+    // A log that cannot be read says nothing.
+    let logged = (try? audit.lastOrder(upTo: ClaimedFloor.believable(after: heard)))?.number ?? 0
     return Epoch(max(heard, logged))
   }
 }

@@ -94,18 +94,20 @@ package struct OrderSigning: Sendable {
         hint: "'portcullis lockdown status' tells which are armed",
         kind: .usage)
     }
+    let sealed = try SealedOrder(order)
+    func useless(_ why: String) -> Failure {
+      Failure(
+        operation, because: Reason(why),
+        hint: "make a fresh order, and sign that one: \(sealed.again(approvals: order.signatures.count + 1))",
+        kind: .refused)
+    }
     switch order.state {
     case .armed: break
-    case .stale(let later):
-      throw Failure(
-        operation, because: Reason("order \(later) was sent since, and hosts obey no earlier one"),
-        hint: "make a fresh order, and sign that one: "
-          + (try SealedOrder(order).again(approvals: order.signatures.count + 1)), kind: .refused)
-    case .sent(let time):
-      throw Failure(
-        operation, because: Reason("it was sent at \(time)"),
-        hint: "make a fresh order, and sign that one: "
-          + (try SealedOrder(order).again(approvals: order.signatures.count + 1)), kind: .refused)
+    case .stale(let later): throw useless("order \(later) was sent since, and hosts obey no earlier one")
+    case .sent(let time): throw useless("it was sent at \(time)")
+    }
+    guard workspace.clock.now() < sealed.arriveBy else {
+      throw useless("it had to arrive by \(sealed.arriveBy), and no host obeys it any more")
     }
     try seen(order)
     let signature = try await sign(epoch, order.kind.signed, order.statement, key, try signers())
@@ -171,7 +173,7 @@ package struct OrderSigning: Sendable {
 
   private func hint(_ problem: OrderProblem, _ kind: OrderKind, _ key: String?) -> String {
     switch problem.kind {
-    case .orderExpired, .clockOff: "it is too late for this one: arm a fresh order"
+    case .orderExpired, .clockOff: "this machine's clock was set meanwhile: make the order again"
     default:
       "hosts would refuse it: does \(keys.allowedSignersPath) name the key \(key ?? keys.path(for: kind)) with "
         + "namespaces=\"\(kind.namespace.rawValue)\"?"

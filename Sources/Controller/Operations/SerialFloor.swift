@@ -32,6 +32,10 @@ package enum ClaimedFloor {
     sum(last, min(Serial.maximumStep, Epoch.maximumStep) / 2)
   }
 
+  /// How far above the last number we know of one of the audit log may lie. A single line must not spend the numbers that
+  /// hosts would still take.
+  package static func believable(after last: UInt64) -> UInt64 { reach(last == 0 ? furthest(after: 0) : last) }
+
   /// The highest number that is near to that one.
   package static func reach(_ number: UInt64) -> UInt64 { sum(number, slack) }
 

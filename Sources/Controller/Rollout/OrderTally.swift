@@ -57,8 +57,14 @@ package struct OrderTally: Sendable {
     if errors > 0 { return .error }
     let short = counts.refused + counts.acknowledged - counts.verified
     if short > 0, !isDrill { return .someFailed }
-    if counts.unreachable + counts.unsure + counts.notAsked + counts.waiting > 0 { return .someUnreachable }
+    let unasked = counts.unreachable + counts.unsure + counts.notAsked + counts.waiting - passed
+    if unasked > 0 { return .someUnreachable }
     return short > 0 ? .finding : .done
+  }
+
+  /// A lift is not for them, and they were left to the later order that is.
+  private var passed: Int {
+    outside.count { if case .overtaken(_, mayHaveHeard: false) = claims[$0] { true } else { false } }
   }
 
   private mutating func count(_ claim: OrderClaim, _ change: Int) {

@@ -46,17 +46,6 @@ struct SigningOptions: ParsableArguments {
   }
 }
 
-extension OrderOptions {
-  /// In seconds: how long an order may arrive when nothing is said.
-  static let arriveWithin: Int64 = 3600
-
-  static func check(arriveWithin: TimeSpan?) throws {
-    guard arriveWithin.map({ (60...OrderTerms.longestWay).contains($0.seconds) }) ?? true else {
-      throw ValidationError("--arrive-within takes 1m to 24h")
-    }
-  }
-}
-
 /// Who says yes to so many hosts: a person by typing their number, a script by naming it.
 struct HeadcountOptions: ParsableArguments {
   @Option(help: "In place of typing it: exactly so many hosts are meant; wants --reason")
@@ -93,6 +82,35 @@ struct HeadcountOptions: ParsableArguments {
     guard Terminal.ask("> ") == "\(word) \(hosts)" else {
       throw Failure("\(word) \(counted)", because: Reason("it was not typed"), kind: .refused)
     }
+  }
+}
+
+/// Which order: one that is made now, or one that was armed. And who says yes to it.
+struct OrderedOptions: ParsableArguments {
+  @Option(help: "Bring this armed order instead")
+  var armed: UInt64?
+
+  @Option(name: .shortAndLong, help: "Hosts and groups, as Ansible's patterns: 'web:&prod:!web7', 'web[01-20]'")
+  var limit: String?
+
+  @Option(help: "How long hosts may obey it: 2h (1m to 24h; default: 1h)")
+  var arriveWithin: TimeSpan?
+
+  @OptionGroup var headcount: HeadcountOptions
+  @OptionGroup var signing: SigningOptions
+
+  var pattern: String { limit ?? TargetOptions.all }
+  var arrivesWithin: Int64 { arriveWithin?.seconds ?? OrderOptions.arriveWithin }
+
+  static let saysItself = ValidationError(
+    "an armed order says for whom, how long and who signs; no flag can say otherwise")
+
+  func validate() throws {
+    if armed != nil, limit != nil || arriveWithin != nil || !signing.isEmpty { throw Self.saysItself }
+    guard arriveWithin.map({ (60...OrderTerms.longestWay).contains($0.seconds) }) ?? true else {
+      throw ValidationError("--arrive-within takes 1m to 24h")
+    }
+    if let reason = headcount.reason { try OrderOptions.check(reason: reason) }
   }
 }
 

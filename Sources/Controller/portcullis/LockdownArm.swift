@@ -63,6 +63,9 @@ struct LockdownArm: FleetVerb {
 
 /// What flags about orders may say.
 enum OrderOptions {
+  /// In seconds: how long an order may arrive when nothing is said.
+  static let arriveWithin: Int64 = 3600
+
   static func check(reason: String) throws {
     guard !reason.isEmpty, reason.utf8.count <= 512, reason.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) else {
       throw ValidationError("--reason takes printable ASCII, at most 512 characters")

@@ -15,29 +15,11 @@ struct LockdownLift: FleetVerb {
       Example: portcullis lockdown lift --reason "INC-991 closed"
       """)
 
-  @Option(help: "Bring this armed order instead")
-  var armed: UInt64?
-
-  @Option(name: .shortAndLong, help: "Hosts and groups, as Ansible's patterns: 'web:&prod:!web7', 'web[01-20]'")
-  var limit: String?
-
-  @Option(help: "How long hosts may obey it: 2h (1m to 24h; default: 1h)")
-  var arriveWithin: TimeSpan?
-
-  @OptionGroup var headcount: HeadcountOptions
-  @OptionGroup var signing: SigningOptions
+  @OptionGroup var order: OrderedOptions
   @OptionGroup var fleet: FleetOptions
   @OptionGroup var patience: PatienceOptions
   @OptionGroup var reach: ReachOptions
   @OptionGroup var output: OutputOptions
-
-  func validate() throws {
-    if armed != nil, limit != nil || arriveWithin != nil || !signing.isEmpty {
-      throw ValidationError("an armed order says for whom, how long and who signs; no flag can say otherwise")
-    }
-    try OrderOptions.check(arriveWithin: arriveWithin)
-    if let reason = headcount.reason { try OrderOptions.check(reason: reason) }
-  }
 
   func perform() async throws -> Int32 {
     let workspace = try open()
@@ -45,24 +27,24 @@ struct LockdownLift: FleetVerb {
     let store = try workspace.store()
     let sending = Broadcast(
       workspace: workspace, inventory: inventory, reach: reach, time: patience.time, output: output)
-    if let armed {
-      let order = try await sending.armed(Epoch(armed), .unlock, store)
-      let hosts = try order.hosts(of: inventory)
-      let whole = try await lifted(order.terms.scope, order.epoch, inventory, workspace, store)
-      try headcount.require("lift", OrderEffect(order, hosts: hosts.map(\.id)))
-      let now = try await lifted(order.terms.scope, order.epoch, inventory, workspace, store, told: whole)
-      return try await sending.carryOut("lockdown lift", order, to: now.hosts, store)
+    if let armed = order.armed {
+      let signed = try await sending.armed(Epoch(armed), .unlock, store)
+      let hosts = try signed.hosts(of: inventory)
+      let whole = try await lifted(signed.terms.scope, signed.epoch, inventory, workspace, store)
+      try order.headcount.require("lift", OrderEffect(signed, hosts: hosts.map(\.id)))
+      let now = try await lifted(signed.terms.scope, signed.epoch, inventory, workspace, store, told: whole)
+      return try await sending.carryOut("lockdown lift", signed, to: now.hosts, store)
     }
-    let pattern = limit ?? TargetOptions.all
+    let pattern = order.pattern
     let hosts = try inventory.hosts(matching: pattern)
     let scope = try LockScope(pattern, of: inventory)
     let whole = try await lifted(scope, nil, inventory, workspace, store)
     let draft = OrderDraft(
       .unlock, scope: scope, hosts: hosts.map(\.id),
-      arriveWithin: arriveWithin?.seconds ?? OrderOptions.arriveWithin, reason: headcount.reason,
-      approvals: signing.approvals)
-    try headcount.require("lift", OrderEffect(draft))
-    return try await sending.carryOut("lockdown lift", draft, key: signing.key, store) { epoch in
+      arriveWithin: order.arrivesWithin, reason: order.headcount.reason,
+      approvals: order.signing.approvals)
+    try order.headcount.require("lift", OrderEffect(draft))
+    return try await sending.carryOut("lockdown lift", draft, key: order.signing.key, store) { epoch in
       try await lifted(scope, epoch, inventory, workspace, store, told: whole).hosts
     }
   }

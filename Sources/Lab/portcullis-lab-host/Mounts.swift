@@ -32,6 +32,7 @@ struct Mounts {
     try mount("tmpfs", on: "/var/tmp", type: "tmpfs", data: "mode=1777")
     try terminals(in: "")
     try processes(in: "")
+    try bootID(in: "")
     // The other hosts' disks and the lab's keys are none of this host's business.
     if Files.exists(spec.lab) { try mount("tmpfs", on: spec.lab, type: "tmpfs", flags: MS_RDONLY, data: "size=4k") }
   }
@@ -55,6 +56,7 @@ struct Mounts {
     try scratch(in: root)
     try terminals(in: root)
     try processes(in: root)
+    try bootID(in: root)
     // pivot_root(2): new_root and put_old may be the same folder; the old root is then on top, and goes with umount.
     guard chdir(root) == 0 else { throw HostError(call: "chdir", root) }
     guard clinux_pivot_root(".", ".") == 0 else { throw HostError(call: "pivot_root", root) }
@@ -81,6 +83,15 @@ struct Mounts {
     // Shows the host's interfaces; a machine that forbids it can do without.
     _ = try? mount(
       "sysfs", on: root + "/sys", type: "sysfs", flags: MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+  }
+
+  /// Of this boot of the host. Whoever counts running time, or remembers what the kernel holds, goes by it.
+  private func bootID(in root: String) throws {
+    let random = "/proc/sys/kernel/random"
+    guard let id = Files.read("\(random)/uuid") else { throw HostError(call: "read", "\(random)/uuid") }
+    let file = root + "/run/boot_id"
+    try Files.replace(file, with: id)
+    try mount(file, on: "\(root)\(random)/boot_id", flags: MS_BIND)
   }
 
   /// The host's own layer over a folder of the machine.

@@ -3,6 +3,7 @@ import Apply
 import Core
 import Release
 import Ruleset
+import TestSupport
 import Testing
 import Wire
 

@@ -2,6 +2,7 @@ import AgentTestSupport
 import Apply
 import Core
 import Ruleset
+import TestSupport
 import Wire
 
 /// A host in memory: its disks, its kernel, its clock, and whatever agent process runs on it.
@@ -28,12 +29,6 @@ final class FakeHost {
     func connections(to ports: Set<UInt16>) throws -> Set<ConnectionEnds> {
       try connections.get().filter { ports.contains($0.destinationPort) }
     }
-  }
-
-  final class Clock: WallClock, @unchecked Sendable {
-    // Only ever used from the one thread of its test.
-    var time = SignedBundles.now
-    func now() -> UTCTime { time }
   }
 
   final class Boot: BootClock {
@@ -73,7 +68,7 @@ final class FakeHost {
   let trust: MemoryDisk
   let firewall: FakeFirewall
   let settings: FakeSettings
-  let clock = Clock()
+  let clock = SettableClock(SignedBundles.now)
 
   init() throws {
     promise = Promise(faults: faults)
@@ -107,7 +102,7 @@ final class FakeHost {
   }
 
   /// The next connection comes from another one; at random it would once in a while be the same.
-  private var nextPort: UInt16 = 40000
+  fileprivate var nextPort: UInt16 = 40000
 
   static func ends(_ port: UInt16) -> ConnectionEnds {
     ConnectionEnds(source: "192.0.2.7", sourcePort: port, destination: "192.0.2.1", destinationPort: 22)
@@ -151,6 +146,41 @@ final class FakeHost {
   var canonical: PerFamily<String> { PerFamily { firewall.canonical($0) } }
 
   func ledger() throws -> Ledger { try Journal.read(from: disk) }
+}
+
+/// A host as it is between two calls of its agent, to begin many tests with.
+struct HostImage: Sendable {
+  fileprivate let disk: MemoryDisk.Image
+  fileprivate let trust: MemoryDisk.Image
+  fileprivate let backend: Backend
+  fileprivate let kernel: FakeFirewall.Kernel
+  fileprivate let sets: FakeSets
+  fileprivate let settings: [String: Int]
+  fileprivate let ownSettings: Set<String>
+  fileprivate let time: BootTime
+  fileprivate let nextPort: UInt16
+}
+
+extension FakeHost {
+  func image() -> HostImage {
+    HostImage(
+      disk: disk.image(), trust: trust.image(), backend: firewall.backend, kernel: firewall.kernel,
+      sets: firewall.sets, settings: settings.values, ownSettings: settings.own, time: boot.time,
+      nextPort: nextPort)
+  }
+
+  convenience init(_ image: HostImage) throws {
+    try self.init()
+    disk.load(image.disk)
+    trust.load(image.trust)
+    firewall.backend = image.backend
+    firewall.kernel = image.kernel
+    firewall.sets = image.sets
+    settings.values = image.settings
+    settings.own = image.ownSettings
+    boot.time = image.time
+    nextPort = image.nextPort
+  }
 }
 
 /// Two bundles that differ in both families and in their tables, signed once for all tests.

@@ -12,10 +12,10 @@ final class FakeSettings: KernelSettings {
   ]
 
   private let faults: Faults
-  private(set) var values = FakeSettings.atBoot
+  var values = FakeSettings.atBoot
   var readOnly: Set<String> = []
   /// Interfaces' own that were written: what is for all of them by default leaves those alone.
-  private var own: Set<String> = []
+  var own: Set<String> = []
 
   init(faults: Faults) { self.faults = faults }
 

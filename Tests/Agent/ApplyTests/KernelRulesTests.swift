@@ -1,6 +1,7 @@
 import Core
 import Release
 import Ruleset
+import TestSupport
 import Testing
 import Wire
 

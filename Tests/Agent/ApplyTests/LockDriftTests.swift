@@ -90,6 +90,59 @@ import Wire
     #expect(try scene.unlock(8).result == .lifted)
   }
 
+  @Test func `what somebody changed before the programs were upgraded is not taken for what they print`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    scene.replace("-A PCLLOCK-INPUT -i lo -j RETURN", by: "-A PCLLOCK-INPUT -i eth0 -j RETURN", .ipv4)
+    scene.host.firewall.version = "1.9.0"
+    try scene.restart()
+    #expect(try scene.holds("isolate"))
+    #expect(try scene.host.ledger().lock?.held?.expectation.programs == "1.9.0 nft")
+  }
+
+  @Test func `the layer is loaded again once a look finds other programs, and is recorded once there is room`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    scene.agent.lockTick()
+    scene.host.firewall.version = "1.9.0"
+    scene.replace("-A PCLLOCK-INPUT -i lo -j RETURN", by: "-A PCLLOCK-INPUT -i eth0 -j RETURN", .ipv4)
+    _ = try scene.agent.look(for: [])
+    scene.host.faults.breaks = "append journal"
+    scene.agent.lockTick()
+    #expect(try scene.holds("isolate"))
+    let loads = scene.host.firewall.loads
+    for _ in 0..<3 {
+      scene.host.pass(.seconds(10))
+      scene.agent.lockTick()
+    }
+    // What only could not be recorded is not loaded again and again.
+    #expect(scene.host.firewall.loads == loads)
+    scene.host.faults.breaks = nil
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    #expect(try scene.host.ledger().lock?.held?.expectation.programs == "1.9.0 nft")
+    #expect(scene.agent.lockDue == nil)
+  }
+
+  @Test(arguments: [true, false])
+  func `what is there after loads that failed is not taken for what was loaded`(isUpgraded: Bool) throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    if isUpgraded { scene.host.firewall.version = "1.9.0" }
+    scene.replace("-A PCLLOCK-INPUT -i lo -j RETURN", by: "-A PCLLOCK-INPUT -i eth0 -j RETURN", .ipv4)
+    scene.host.firewall.poison = (.ipv6, "PCLLOCK-")
+    scene.host.firewall.poisonIsEmpty = true
+    scene.host.firewall.beforeLoad = { firewall, family in if family == .ipv4 { firewall.refusals = 1 } }
+    scene.agent.checkLock()
+    #expect(try !scene.holds("isolate"))
+    scene.host.firewall.poison = nil
+    scene.host.firewall.beforeLoad = nil
+    scene.host.firewall.refusals = 0
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    #expect(try scene.holds("isolate"))
+  }
+
   @Test func `the plain files lock a host on which the agent is gone`() throws {
     let scene = try LockScene(applying: [LockScene.mangling])
     func plain(_ name: String) throws -> String {

@@ -66,6 +66,17 @@ import Wire
     #expect(try scene.host.ledger().lock?.held?.isBuiltIn == false)
   }
 
+  @Test func `the other family is shut by the built-in profile where the ordered one does not load`() throws {
+    let scene = try Self.scene(locked: false)
+    scene.host.firewall.poison = (.ipv6, "--dport 3260")
+    scene.host.firewall.poisonIsEmpty = true
+    #expect(try scene.lock(7, "storage").result == .locking)
+    let rules = BuiltInIsolate.ruleset(.ipv6, sources: ["192.0.2.7"], sshPorts: [22])
+    #expect(try LockLayer(rules, .ipv6).difference(LockLayer.split(scene.kernel(.ipv6)).layer) == nil)
+    // What was ordered is not replaced where it is.
+    #expect(scene.layer.ipv4.contains("--dport 3260"))
+  }
+
   @Test func `chains that went are there again although nobody can read them`() throws {
     let scene = try Self.scene(locked: true)
     scene.strip(.ipv4)
@@ -79,6 +90,23 @@ import Wire
     let lock = try scene.agent.report(.random(), managementSource: "").lockdown?.lock
     #expect(lock?.differences.ipv4?.contains("only nft can show") == true)
     #expect(lock?.differences.ipv6 == nil)
+  }
+
+  @Test func `an order, and one repeated, is not answered as in force where table mangle is switched off`() throws {
+    let scene = try LockScene()
+    scene.host.firewall.append("-A INPUT -p tcp -j MARK --set-xmark 0x1/0xffffffff", to: "mangle", .ipv4)
+    scene.host.firewall.distort = { $0.isDormant = $0.family == .ipv4 && $0.name == "mangle" }
+    _ = try scene.agent.look(for: [])
+    func words(_ obeyed: Obeyed) -> PerFamily<String?>? { obeyed.lock?.differences }
+    #expect(words(try scene.lock(7))?.ipv4?.contains("dormant") == true)
+    let repeated = words(try scene.lock(7))
+    #expect(repeated?.ipv4?.contains("dormant") == true && repeated?.ipv6 == nil)
+    // Before anybody looks again, too.
+    #expect(try scene.unlock(8).result == .lifted)
+    #expect(words(try scene.lock(9))?.ipv4?.contains("dormant") == true)
+    // How it is now, not how the last look found it.
+    scene.host.firewall.distort = nil
+    #expect(words(try scene.lock(9))?.ipv4 == nil)
   }
 
   @Test func `every table that only nft can show is found`() {

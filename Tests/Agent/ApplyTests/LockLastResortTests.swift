@@ -142,6 +142,63 @@ import Wire
     #expect(try Self.plain(scene).allSatisfy { !$0.contains("PCLLOCK") })
   }
 
+  @Test func `plain files that a full disk did not take lock, and open, once there is room`() throws {
+    let scene = try LockScene()
+    scene.host.faults.breaks = "create safe/ipv4.rules.new"
+    try scene.lock(7)
+    scene.agent.lockTick()
+    #expect(try Self.plain(scene).count { $0.contains("PCLLOCK") } == 3)
+    #expect(scene.agent.lockDue == scene.host.boot.now() + .seconds(10))
+    scene.host.faults.breaks = nil
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    #expect(try Self.plain(scene).allSatisfy { $0.contains("PCLLOCK") })
+    #expect(scene.agent.lockDue == nil)
+    scene.host.faults.breaks = "create safe/ipv4.rules.new"
+    #expect(try scene.unlock(8).result == .lifted)
+    scene.agent.lockTick()
+    #expect(scene.agent.lockDue == scene.host.boot.now() + .seconds(10))
+    scene.host.faults.breaks = nil
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    #expect(try Self.plain(scene).allSatisfy { !$0.contains("PCLLOCK") })
+    #expect(scene.agent.lockDue == nil)
+  }
+
+  @Test func `plain files lock, and open, as they are where the committed rules can no longer be read`() throws {
+    let scene = try LockScene()
+    let open = try Self.plain(scene)
+    let bundle = try #require(try scene.host.ledger().committed?.name)
+    scene.host.disk.tamper("bundles/\(bundle)/ipv4.rules", [1])
+    try scene.lock(7)
+    scene.agent.lockTick()
+    for (before, now) in zip(open, try Self.plain(scene)) {
+      #expect(now.hasPrefix(before) && now.contains("PCLLOCK"))
+    }
+    // What the agent wrote itself is no drift.
+    let disk = try scene.agent.report(.random(), managementSource: "").families.ipv4.chains.filter {
+      $0.table == "disk"
+    }
+    #expect(disk.allSatisfy { !$0.chain.contains("safe/") && !$0.chain.hasPrefix("rules/") }, "\(disk)")
+    #expect(try scene.unlock(8).result == .lifted)
+    scene.agent.lockTick()
+    #expect(try Self.plain(scene) == open)
+  }
+
+  @Test func `what a lock was made of is kept in memory through orders that are refused`() throws {
+    let scene = try LockScene()
+    try scene.lock(7, "no-ingress")
+    scene.host.disk.tamper(try scene.profilePath(2), [1])
+    scene.host.faults.breaks = "append journal"
+    #expect(throws: Refusal.self) { try scene.lock(8) }
+    scene.host.faults.breaks = nil
+    scene.host.facts.tunnels = ["192.0.2.7": TunnelLink(interface: "wg0", kind: "wireguard")]
+    #expect(throws: Refusal.self) { try scene.lock(9) }
+    scene.strip(.ipv4)
+    #expect(scene.agent.checkLock())
+    #expect(try scene.holds("no-ingress"))
+  }
+
   @Test func `what could not be recorded of a lock is, once there is room`() throws {
     let scene = try LockScene()
     scene.host.firewall.beforeSave = { firewall, _ in firewall.faults.breaks = "append journal" }
@@ -192,6 +249,30 @@ import Wire
     scene.host.disk.tamper("\(profile.prefix(upTo: profile.lastIndex(of: "/")!))/manifest", [1])
     try scene.reboot()
     #expect(scene.holdsBuiltIn)
+  }
+
+  @Test(arguments: Backend.allCases)
+  func `the built-in profile follows sshd to another port, and settles`(backend: Backend) throws {
+    let scene = try LockScene(backend)
+    scene.host.firewall.poison = (.ipv4, "--dport 3260")
+    scene.host.firewall.poisonIsEmpty = true
+    #expect(try scene.lock(7, "storage").result == .locked)
+    #expect(scene.holdsBuiltIn)
+    scene.host.facts.sshPorts = [2222]
+    #expect(try scene.agent.report(.random(), managementSource: "").lockdown?.lock?.differences.ipv4 != nil)
+    #expect(scene.agent.checkLock())
+    #expect(!scene.holdsBuiltIn)
+    #expect(scene.layer.ipv4.contains("--dport 2222 "))
+    let lock = try scene.agent.report(.random(), managementSource: "").lockdown?.lock
+    #expect(lock?.phase == .fallback && lock?.differences.ipv4 == nil && lock?.differences.ipv6 == nil)
+    // From here on nothing is left to do.
+    let loads = scene.host.firewall.loads
+    #expect(!scene.agent.checkLock())
+    #expect(scene.host.firewall.loads == loads)
+    // Someone else's rule in the place of one is still found.
+    scene.replace("-A PCLLOCK-INPUT -i lo -j RETURN", by: "-A PCLLOCK-INPUT -i eth0 -j RETURN", .ipv4)
+    #expect(scene.agent.checkLock())
+    #expect(!scene.layer.ipv4.contains("eth0"))
   }
 
   @Test func `the order that a host is locked by is repeated where the manifest went bad, and no other one`() throws {

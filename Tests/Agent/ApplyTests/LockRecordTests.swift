@@ -16,8 +16,9 @@ import Wire
     let files = PerFamily(
       ipv4: Manifest.File(size: 812, digest: Digest(of: Array(name.utf8))),
       ipv6: Manifest.File(size: 1020, digest: Digest(of: Array(name.utf8) + [6])))
-    let entry = try? ProfileEntry(name: ProfileName(name)!, rank: LockRank(rank)!, files: files)
-    return entry!
+    do { return try ProfileEntry(name: ProfileName(name)!, rank: LockRank(rank)!, files: files) } catch {
+      preconditionFailure("profile \(name): \(error)")
+    }
   }
 
   static func lock(_ epoch: UInt64 = 7, profile: String = "isolate", rank: UInt16 = 30, seconds: UInt32? = 7200) -> Lock

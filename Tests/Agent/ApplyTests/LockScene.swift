@@ -70,7 +70,7 @@ final class LockScene {
   let host: FakeHost
   var agent: HostAgent
 
-  init(_ backend: Backend = .nft, applying bundles: [Bundle] = [first]) throws {
+  init(_ backend: Backend = .nft, applying bundles: [Bundle]) throws {
     host = try FakeHost()
     host.firewall.backend = backend
     try Self.trust(host)
@@ -78,6 +78,17 @@ final class LockScene {
     for bundle in bundles { try apply(bundle) }
     host.faults.restart()
   }
+
+  /// With the first bundle, rehearsed once for all tests, and an agent that has just started.
+  init(_ backend: Backend = .nft) throws {
+    let images = backend == .nft ? Self.nft : Self.legacy
+    host = try FakeHost(try images.get())
+    agent = try host.recoveredAgent()
+    host.faults.restart()
+  }
+
+  private static let nft = Result { try LockScene(.nft, applying: [first]).host.image() }
+  private static let legacy = Result { try LockScene(.legacy, applying: [first]).host.image() }
 
   static func trust(_ host: FakeHost) throws {
     host.trust.tamper("allowed_signers", try SignedBundles.allowedSigners + SignedOrders.allowedSigners)

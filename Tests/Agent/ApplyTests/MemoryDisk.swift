@@ -4,8 +4,8 @@ import Glibc
 
 /// A directory in memory that behaves like a disk: what was not synced is lost in a power cut, both content and names.
 final class MemoryDisk: Disk {
-  private final class Node {
-    enum Kind { case file, directory, link(String) }
+  fileprivate final class Node {
+    enum Kind: Sendable { case file, directory, link(String) }
     let kind: Kind
     var content: [UInt8] = []
     var durable: [UInt8] = []
@@ -29,6 +29,47 @@ final class MemoryDisk: Disk {
       for entry in node.entries.values { cut(entry) }
     }
     cut(root)
+  }
+
+  /// All there is, with what of it is not durable yet.
+  struct Image: Sendable {
+    fileprivate struct Item: Sendable {
+      let kind: Node.Kind
+      let content: [UInt8]
+      let durable: [UInt8]
+      var entries: [String: Int] = [:]
+      var durableEntries: [String: Int] = [:]
+    }
+
+    /// The root is the first.
+    fileprivate var items: [Item] = []
+  }
+
+  func image() -> Image {
+    var image = Image()
+    var places: [ObjectIdentifier: Int] = [:]
+    func take(_ node: Node) -> Int {
+      if let place = places[ObjectIdentifier(node)] { return place }
+      let place = image.items.count
+      places[ObjectIdentifier(node)] = place
+      image.items.append(Image.Item(kind: node.kind, content: node.content, durable: node.durable))
+      image.items[place].entries = node.entries.mapValues(take)
+      image.items[place].durableEntries = node.durableEntries.mapValues(take)
+      return place
+    }
+    _ = take(root)
+    return image
+  }
+
+  /// In the place of all there was.
+  func load(_ image: Image) {
+    let nodes = [root] + image.items.dropFirst().map { Node($0.kind) }
+    for (node, item) in zip(nodes, image.items) {
+      node.content = item.content
+      node.durable = item.durable
+      node.entries = item.entries.mapValues { nodes[$0] }
+      node.durableEntries = item.durableEntries.mapValues { nodes[$0] }
+    }
   }
 
   /// A change behind the agent's back, durable at once.

@@ -2,6 +2,7 @@ import AgentTestSupport
 import Core
 import Release
 import Ruleset
+import TestSupport
 import Testing
 import Wire
 

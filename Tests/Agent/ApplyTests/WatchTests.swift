@@ -1,5 +1,6 @@
 import Core
 import Release
+import TestSupport
 import Testing
 import Wire
 

@@ -262,6 +262,26 @@ import Wire
     #expect(eventually { looks == 2 })
   }
 
+  @Test func `orders without end keep no look off for long`() throws {
+    operations.state.withLock { $0.duringOrder = { usleep(100_000) } }
+    let daemon = try daemon { limits in
+      limits.afterReadBack = .seconds(60)
+      limits.overdueLook = .seconds(1)
+    }
+    defer { daemon.stop() }
+    // There is always one more order waiting than is being obeyed.
+    let peers = try (0..<3).map { try TestPeer.greeted(daemon, port: UInt16(51600 + $0)) }
+    for peer in peers { peer.say(.order(OrderTests.order)) }
+    watcher.announce(Self.writer)
+    for round in 0..<40 where looks < 2 {
+      let peer = peers[round % peers.count]
+      #expect(try peer.hear()?.type == .obeyed)
+      peer.say(.order(OrderTests.order))
+    }
+    #expect(looks == 2)
+    #expect(operations.state.withLock { $0.looks.last?.actors } == [Self.writer])
+  }
+
   @Test func `a report that saw more than the last look is followed by one`() throws {
     let daemon = try daemon()
     defer { daemon.stop() }

@@ -43,7 +43,9 @@ extension FleetSuite {
         let order = try JSON(started)["order"]
         let (issued, arriveBy) = try (#require(Self.time(order["issued"])), #require(Self.time(order["arrive_by"])))
         #expect(arriveBy.timeIntervalSince(issued) == 3600)
+        let before = try await lab.lab.shell("h001", "cat /proc/sys/kernel/random/boot_id")
         try await lab.boot("h001")
+        #expect(try await lab.lab.shell("h001", "cat /proc/sys/kernel/random/boot_id") != before)
         #expect(try await lab.isLocked("h001"))
         try await lab.lab.listen("h001", port: LockdownLab.port)
         #expect(try await answers(lab, "h001") == [false, false])
@@ -158,6 +160,31 @@ extension FleetSuite {
             lab.outsider, "/usr/bin/perl", "-MIO::Socket::IP", "-e", call, address, "\(LockdownLab.port)")
           #expect(called.status == 0, "\(address): \(called)")
         }
+      }
+    }
+
+    /// The power fails, or the agent is killed, about when the time of a lock is over.
+    @Test func whateverDiesAsALockEndsByItselfItIsThereOrGoneInBothFamiliesAndThenGone() async throws {
+      let seed = Safety.count("PORTCULLIS_SEED", Int.random(in: 1...1_000_000))
+      print("seed: PORTCULLIS_SEED=\(seed)")
+      var random = Random(seed: UInt64(seed))
+      try await LockdownLab.with("ending", insiders: 2) { lab in
+        // Booted, its first process keeps the agent going.
+        for host in lab.insiders { try await lab.boot(host) }
+        let started = try await lab.start("isolate", ["--lifts-after", "1m"])
+        #expect(started.status == 0, "\(started)")
+        let obeyed = Date()
+        let (fails, dies) = (Int(random.next() % 1500), Int(random.next() % 1500))
+        try await Task.sleep(for: .seconds(59.2 - Date().timeIntervalSince(obeyed)))
+        async let power: Void = lab.boot("h001", after: fails)
+        async let death: Void = lab.killAgent("h002", after: dies)
+        try await power
+        try await death
+        for host in lab.insiders { _ = try await lab.settled(host) }
+        // At the most what ran since the last record, 10 s, is waited for again.
+        let opened = try await opened(lab, within: 30)
+        #expect(Set(opened.keys) == Set(lab.insiders), "\(opened)")
+        for host in lab.insiders { #expect(try await lab.settled(host) == false) }
       }
     }
 

@@ -143,10 +143,21 @@ extension FleetSuite {
         #expect(try await code(drill) == .olderEpoch)
         #expect(try await lab.isLocked(host) == false)
 
+        // One for others is heard, and locks nobody here.
+        let others = try await CraftedOrder.lockdown(lab.lab, epoch: 5, any: ["nobody"])
+        #expect(try await lab.lab.bring(others, to: host).obeyed.first?.result == .outOfScope)
+        #expect(try await code(unlock) == .olderEpoch)
+        #expect(try await lab.isLocked(host) == false)
+
         // Shown per host: h001's profile is damaged, the others obey.
         try await lab.lab.shell(host, "echo '# x' >> /var/lib/portcullis/committed/lockdown.0.ipv4.rules")
         // Their reports tell which orders they heard, so that ours are later.
         _ = try await lab.lab.portcullis("status", "--refresh")
+        // A drill says so before.
+        let rehearsed = try await lab.order("drill", ["isolate", "-l", lab.pattern])
+        #expect(rehearsed.status == 2, "\(rehearsed)")
+        #expect(try JSON(rehearsed).hosts[host]?["code"].text == "profileAltered", "\(rehearsed)")
+        #expect(try lab.hosts("verified", in: rehearsed) == ["h002", "h003"], "\(rehearsed)")
         let mixed = try await lab.start("isolate")
         #expect(mixed.status == 3, "\(mixed)")
         #expect(try JSON(mixed).hosts[host]?["code"].text == "profileAltered", "\(mixed)")

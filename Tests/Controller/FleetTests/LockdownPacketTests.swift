@@ -13,8 +13,8 @@ extension FleetSuite {
         let hosts = lab.insiders
         for profile in LockdownLab.profiles {
           let streams = LockdownStreams(fleet: lab)
-          // They are opened one after the other.
-          let seconds = 20 + hosts.count
+          // They are opened, and asked at the end, one host after the other.
+          let seconds = 20 + 4 * hosts.count
           let opened = Date().timeIntervalSince1970
           try await streams.open(hosts, seconds: seconds)
           // The controller's own connection lives through it.
@@ -89,6 +89,60 @@ extension FleetSuite {
           try await group.waitForAll()
         }
         try Safety.record("lockdown.scanned", Double(hosts.count))
+      }
+    }
+
+    /// Of raw packets that the outsider sends to a locked host, by the counters of the lockdown's own rules: errors of the
+    /// network pass it, whoever tells of them, and what only asks does not.
+    @Test func errorsOfTheNetworkPassALockedHostsLockdownAndQuestionsDoNot() async throws {
+      try await LockdownLab.with("errors", insiders: 1) { lab in
+        let host = "h001"
+        #expect(try await lab.start("isolate").status == 0)
+        // Type, code, and an error's four bytes before the packet that it is about; the kernel sums up ICMPv6 itself.
+        let send = """
+          use Socket qw(:DEFAULT inet_pton AF_INET6 pack_sockaddr_in6 pack_sockaddr_in);
+          my ($address, $types) = @ARGV;
+          my $six = $address =~ /:/;
+          socket(my $s, $six ? AF_INET6 : AF_INET, SOCK_RAW, $six ? 58 : 1) or die "socket: $!";
+          my $to = $six ? pack_sockaddr_in6(0, inet_pton(AF_INET6, $address))
+            : pack_sockaddr_in(0, inet_pton(AF_INET, $address));
+          for my $type (split / /, $types) {
+            my $packet = pack("CCnN", $type, 0, 0, 1400) . ("x" x 40);
+            unless ($six) {
+              my $sum = 0;
+              $sum += $_ for unpack("n*", $packet);
+              $sum = ($sum & 0xffff) + ($sum >> 16) while $sum >> 16;
+              substr($packet, 2, 2) = pack("n", ~$sum & 0xffff);
+            }
+            defined send($s, $packet, 0, $to) or die "send: $!";
+          }
+          """
+        let families: [(save: String, option: String, errors: [Int], questions: [Int])] = [
+          ("iptables-save", "--icmp-type", [3, 11, 12], [8, 13, 5]),
+          ("ip6tables-save", "--icmpv6-type", [1, 2, 3, 4], [128, 139]),
+        ]
+        for (address, family) in zip(LabAddress.both(1), families) {
+          func counted() async throws -> [String: Int] {
+            let saved = try await lab.lab.shell(host, "\(family.save) -c -t mangle | grep -e '-A PCLLOCK-INPUT '")
+            return saved.split(separator: "\n").reduce(into: [:]) { counts, line in
+              let parts = line.split(separator: " ", maxSplits: 1)
+              counts[String(parts[1])] = Int(parts[0].dropFirst().prefix { $0 != ":" })
+            }
+          }
+          let before = try await counted()
+          let types = (family.errors + family.questions).map(String.init).joined(separator: " ")
+          let sent = try await lab.lab.exec(lab.outsider, "/usr/bin/perl", "-e", send, address, types)
+          #expect(sent.status == 0, "\(sent)")
+          let after = try await counted()
+          for error in family.errors {
+            let rules = after.filter { rule, count in
+              rule.hasSuffix("\(family.option) \(error) -j RETURN") && count > before[rule] ?? 0
+            }
+            #expect(rules.count == 1, "\(address), type \(error): \(after)")
+          }
+          let dropped = "-A PCLLOCK-INPUT -j DROP"
+          #expect(try #require(after[dropped]) >= #require(before[dropped]) + family.questions.count, "\(after)")
+        }
       }
     }
 

@@ -27,6 +27,15 @@ struct OrderEpochTests {
     #expect(try await folder.workspace.epochFloor(in: store) == epoch)
   }
 
+  @Test func `a line of the audit log leaves an empty store epochs that hosts would still take`() async throws {
+    for order in [Epoch.maximumStep / 2 + ClaimedFloor.slack + 1, Epoch.maximumStep] {
+      _ = try await folder.workspace.audited("lockdown start", hosts: [], reason: nil) {
+        ActionEnd(exitCode: 0, order: Epoch(order))
+      }
+      #expect(try await folder.workspace.epochFloor(in: folder.store) == .none, "after a line that names \(order)")
+    }
+  }
+
   @Test func `a store that is an old backup begins above what the audit log tells`() async throws {
     let store = folder.store
     for order: UInt64 in [12, 1 << 40] {

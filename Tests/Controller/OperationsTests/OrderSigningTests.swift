@@ -3,6 +3,7 @@ import Foundation
 import Inventory
 import Release
 import Store
+import TestSupport
 import Testing
 
 @testable import Operations
@@ -10,13 +11,9 @@ import Testing
 /// A fleet of one host with real keys of two people, and a clock of its own.
 final class SigningScene {
   static let now = UTCTime("2026-11-22T02:00:00Z")!
-  final class Clock: WallClock, @unchecked Sendable {
-    var time = SigningScene.now
-    func now() -> UTCTime { time }
-  }
 
   let folder: FleetFolder
-  let clock = Clock()
+  let clock = SettableClock(now)
   private(set) var workspace: Workspace
   var store: FleetStore { folder.store }
   var signing: OrderSigning { OrderSigning(workspace, store) }
@@ -130,7 +127,9 @@ struct OrderSigningTests {
     }
     #expect(await refused(Epoch(9))?.contains("there is no such order") == true)
     scene.clock.time = SigningScene.now + 3600
-    #expect(await refused(armed.epoch)?.contains("it is too late for this one") == true)
+    let late = await refused(armed.epoch)
+    #expect(late?.contains("no host obeys it any more") == true)
+    #expect(late?.contains("make a fresh order, and sign that one: portcullis lockdown start ") == true)
     scene.clock.time = SigningScene.now
     let unlock = try await scene.signing.make(try SigningScene.draft(.unlock))
     try await scene.store.markSent(unlock.epoch, to: [HostID("h1")!], at: SigningScene.now)

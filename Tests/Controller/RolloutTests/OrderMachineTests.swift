@@ -258,6 +258,16 @@ struct OrderTallyTests {
     #expect(tally.counts.notMeant == 1 && tally.counts.verified == 1 && tally.counts.acknowledged == 1)
   }
 
+  @Test(arguments: [true, false])
+  func `that a later order is for a host which a lift is not for is no lack of the lift`(mayHaveHeard: Bool) {
+    let overtaken = OrderClaim.overtaken(by: Epoch(8), mayHaveHeard: mayHaveHeard)
+    var tally = OrderTally([Self.names[0]: overtaken, Self.names[1]: .verified(locked)])
+    tally.outside = [Self.names[0]]
+    #expect(tally.exitCode(isDrill: false) == (mayHaveHeard ? .someUnreachable : .done))
+    tally.outside = []
+    #expect(tally.exitCode(isDrill: false) == .someUnreachable)
+  }
+
   static let codes: [(claims: [OrderClaim], real: ExitCode, drill: ExitCode)] = [
     ([.verified(locked)], .done, .done),
     ([.verified(locked), .acknowledged(locked, "-")], .someFailed, .finding),

@@ -213,8 +213,8 @@ struct OrderStoreTests {
     #expect(try await store.newestHeard() == [host(0): Epoch(1)])
   }
 
-  @Test func `what a thousand hosts heard since they reported is read at once`() async throws {
-    let hosts = (0..<1000).map(host)
+  @Test func `what ten thousand hosts heard since they reported is read in time that grows with them`() async throws {
+    let hosts = (0..<10_000).map(host)
     try await store.record(reports: hosts.map { received(makeReport($0), 0) })
     let order = makeOrder(try await store.allocateEpoch())
     try await store.keep(order, for: hosts)
@@ -223,9 +223,10 @@ struct OrderStoreTests {
       outcomes: hosts.map { OrderOutcome(host: $0, at: start + 61, kind: .verified) }, of: order.epoch)
     let time = try await ContinuousClock().measure {
       let since = try await store.ordersSinceReports()
-      #expect(since.map(\.outcomes.count) == [1000])
+      #expect(since.map(\.outcomes.count) == [10_000])
     }
-    print("orders of 1,000 hosts since they reported: \(time)")
-    #expect(time < .seconds(1))
+    print("orders of 10,000 hosts since they reported: \(time)")
+    // A second on a quiet machine; a look at all reports for each host would take many minutes.
+    #expect(time < .seconds(60))
   }
 }
