@@ -132,23 +132,30 @@ extension HostAgent {
     return text.flatMap { text in LockLayer.start(in: text).map { text[$0...] } }
   }
 
-  /// Where they cannot be made anew: what lies beneath stays as it is.
+  /// Where they cannot be made anew: what lies beneath stays as it is. One that cannot be written keeps no other back.
   ///
   /// - Parameter layers: nil for none.
   func relockPlainFiles(_ layers: PerFamily<LockLayer>?) throws {
+    var failure: (any Error)?
     for directory in [PlainFile.committed, PlainFile.safe] {
       for family in Family.allCases {
-        let name = "\(directory)/\(family).rules"
-        guard let text = try state.read(name, atMost: Self.maximumPlainSize) else { continue }
-        let beneath = LockLayer.start(in: text).map { text[..<$0] } ?? text[...]
-        let wanted = Array(beneath) + (layers?[family].first ?? [])
-        if wanted != text { try state.replace(name, in: directory, with: wanted) }
-        if plainDigests != nil { plainDigests?[name] = .some(Digest(of: wanted)) }
+        do { try relock("\(directory)/\(family).rules", in: directory, layers?[family].first ?? []) } catch {
+          failure = failure ?? error
+        }
       }
     }
+    if let failure { throw failure }
   }
 
-  /// They lock, or say that nothing is locked: what a full disk does not take now is tried again.
+  private func relock(_ name: String, in directory: String, _ layer: [UInt8]) throws {
+    guard let text = try state.read(name, atMost: Self.maximumPlainSize) else { return }
+    let beneath = LockLayer.start(in: text).map { text[..<$0] } ?? text[...]
+    let wanted = Array(beneath) + layer
+    if wanted != text { try state.replace(name, in: directory, with: wanted) }
+    if plainDigests != nil { plainDigests?[name] = .some(Digest(of: wanted)) }
+  }
+
+  /// What a full disk does not take now is tried again: a host whose agent is gone would boot open, or locked, by the old ones.
   private func write(_ texts: [String: [UInt8]?]) {
     for (name, text) in texts.sorted(by: { $0.key < $1.key }) {
       guard let text else {

@@ -183,6 +183,15 @@ import Wire
     #expect(try scene.unlock(8).result == .lifted)
     scene.agent.lockTick()
     #expect(try Self.plain(scene) == open)
+    // One that the disk does not take keeps no other back.
+    scene.host.faults.breaks = "create rules/ipv4.rules.new"
+    try scene.lock(9)
+    scene.agent.lockTick()
+    #expect(try Self.plain(scene).count { $0.contains("PCLLOCK") } == 3)
+    scene.host.faults.breaks = nil
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    #expect(try Self.plain(scene).allSatisfy { $0.contains("PCLLOCK") })
   }
 
   @Test func `what a lock was made of is kept in memory through orders that are refused`() throws {

@@ -262,7 +262,10 @@ import Wire
     #expect(eventually { looks == 2 })
   }
 
-  @Test func `orders without end keep no look off for long`() throws {
+  @Test(arguments: [false, true])
+  func `orders without end keep no look off for long, nor does an apply that waits for them`(
+    hasApply: Bool
+  ) throws {
     operations.state.withLock { $0.duringOrder = { usleep(100_000) } }
     let daemon = try daemon { limits in
       limits.afterReadBack = .seconds(60)
@@ -271,7 +274,11 @@ import Wire
     defer { daemon.stop() }
     // There is always one more order waiting than is being obeyed.
     let peers = try (0..<3).map { try TestPeer.greeted(daemon, port: UInt16(51600 + $0)) }
+    let applying = try TestPeer.greeted(daemon, port: 51610)
+    applying.send(Sample.staging())
+    #expect(try applying.hear()?.type == .staged)
     for peer in peers { peer.say(.order(OrderTests.order)) }
+    if hasApply { applying.say(.apply(Sample.transaction, manifest: Sample.manifest, .standard)) }
     watcher.announce(Self.writer)
     for round in 0..<40 where looks < 2 {
       let peer = peers[round % peers.count]
@@ -280,6 +287,7 @@ import Wire
     }
     #expect(looks == 2)
     #expect(operations.state.withLock { $0.looks.last?.actors } == [Self.writer])
+    #expect(!operations.log.contains("apply begins"))
   }
 
   @Test func `a report that saw more than the last look is followed by one`() throws {

@@ -83,13 +83,14 @@ extension FleetSuite {
     @Test(arguments: ["nft", "legacy"])
     func anApplyCostsLittleMoreThanItsPrograms(backend: String) async throws {
       let trials = Safety.count("PORTCULLIS_OVERHEAD_TRIALS", 1)
+      let rules = Safety.count("PORTCULLIS_OVERHEAD_RULES", 1000)
       try await SafetyLab.with("overhead-\(backend)", hosts: 1, backend: backend) { fleet in
-        try fleet.set(SafetyPolicy(port: 4001, fillers: 10_000))
+        try fleet.set(SafetyPolicy(port: 4001, fillers: rules))
         _ = try await fleet.apply(timeout: 240)
         try await wrap("h001", of: fleet.lab)
         var ratios: [Double] = []
         for trial in 1...trials {
-          try fleet.set(SafetyPolicy(port: 5000 + trial, fillers: 10_000))
+          try fleet.set(SafetyPolicy(port: 5000 + trial, fillers: rules))
           let results = try await fleet.apply(timeout: 240)
           try #require(results["h001"]?["result"].text == "committed")
           let begun = try #require(
