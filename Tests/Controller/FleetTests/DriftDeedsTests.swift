@@ -202,8 +202,12 @@ extension FleetSuite {
         for host in ["h001", "h002"] {
           try await lab.shell(host, "iptables -w -I PCL-INPUT -p tcp --dport 8081 -j ACCEPT")
         }
-        // The agent looks when things have settled.
-        try await Task.sleep(for: .seconds(2))
+        // The agent looks when things have settled, and the later the more it had to look at, then writes it down.
+        for host in ["h001", "h002"] {
+          try await lab.shell(
+            host,
+            "for i in $(seq 60); do ! grep -aqs iptables /var/lib/portcullis/changes || exit 0; sleep 0.5; done; exit 1")
+        }
         try await lab.succeed("status", "--refresh")
         let drift = try await lab.portcullis("drift")
         #expect(drift.out.contains("2 hosts   +1 −0"), "\(drift)")
