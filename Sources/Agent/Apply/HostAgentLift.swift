@@ -83,7 +83,8 @@ extension HostAgent {
     throw Failure(
       "remove the agent",
       because: Reason("the host is locked down by order \(lock.epoch) (\(SafeText.escape(lock.reason)))"),
-      hint: "lift it first: portcullis lockdown lift on the controller, or portcullis-agent lift --local --reason TEXT",
+      hint: "lift it first: portcullis lockdown lift on the controller, or \(EnrolledFiles.agentCommand) lift --local "
+        + "--reason TEXT",
       kind: .refused)
   }
 

@@ -28,7 +28,7 @@ struct Safe: AgentCommand {
       .safe, root,
       next: """
         this host shows as degraded until a release is applied, on the controller: portcullis apply --refresh -l HOST. \
-        portcullis-agent rollback --local --reason TEXT goes to the release before the one that ran
+        \(EnrolledFiles.agentCommand) rollback --local --reason TEXT goes to the release before the one that ran
         """)
     return 0
   }
@@ -55,7 +55,7 @@ struct Rollback: AgentCommand {
       .rollback, root,
       next: """
         mend the policy before the next release, which ends this (on the controller: portcullis apply --refresh -l HOST); \
-        if even the earlier rules are wrong: portcullis-agent safe --local --reason TEXT
+        if even the earlier rules are wrong: \(EnrolledFiles.agentCommand) safe --local --reason TEXT
         """)
     return 0
   }
@@ -83,7 +83,7 @@ struct Lift: AgentCommand {
       .lift, root,
       next: """
         the lockdown order this host was under does not lock it again; a new one does. What it runs now: \
-        portcullis-agent report
+        \(EnrolledFiles.agentCommand) report
         """)
     return 0
   }

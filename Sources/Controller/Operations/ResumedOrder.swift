@@ -38,7 +38,7 @@ package struct ResumedOrder: Sendable {
     var unfinished: [ResumedOrder] = []
     for (index, stored) in sent.enumerated() where now < stored.made + OrderTerms.longestWay {
       let found = try await of(stored, all: all, inventory, store, later: Array(sent[..<index]))
-      if found.unfinished > 0, now < found.order.arriveBy { unfinished.append(found) }
+      if found.unfinished > 0, now < found.order.arriveBy || found.isUnsure { unfinished.append(found) }
     }
     guard unfinished.count < 2 else {
       let named = unfinished.map {
@@ -83,6 +83,11 @@ package struct ResumedOrder: Sendable {
     return ResumedOrder(
       order: try SealedOrder(stored), hosts: hosts, earlier: earlier, gone: gone,
       overtaken: overtaken, unfinished: hosts.count { !hasObeyed($0.id) })
+  }
+
+  /// Some may have obeyed without anybody knowing: they can be asked however late it is.
+  private var isUnsure: Bool {
+    hosts.contains { if case .unsure = earlier[$0.id] { true } else { false } }
   }
 
   /// Who is left out, and why.

@@ -21,6 +21,8 @@ package struct EnrolledFiles: Hashable, Sendable {
   package static let unseenFileName = "enrolled-unseen"
   /// What every enrolment puts on a host.
   package static let agentPath = "usr/local/lib/portcullis/portcullis-agent"
+  /// As root types it: it is on nobody's search path.
+  package static let agentCommand = "/" + agentPath
   /// In bytes.
   package static let maximumSize = 16 << 10
   /// Of every service; more are told as they are.

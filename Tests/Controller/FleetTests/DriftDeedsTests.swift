@@ -206,7 +206,8 @@ extension FleetSuite {
         for host in ["h001", "h002"] {
           try await lab.shell(
             host,
-            "for i in $(seq 60); do ! grep -aqs iptables /var/lib/portcullis/changes || exit 0; sleep 0.5; done; exit 1")
+            "for i in $(seq 60); do ! grep -aqs iptables /var/lib/portcullis/changes || exit 0; sleep 0.5; done; exit 1"
+          )
         }
         try await lab.succeed("status", "--refresh")
         let drift = try await lab.portcullis("drift")

@@ -29,7 +29,7 @@ extension FleetSuite {
           let finished = try await typed(command)
           #expect(finished.status == 0, "\(command): \(finished)")
         }
-        let opened = try await typed(commands[1], hosts: lab.fleet.hosts.count)
+        let opened = try await typed(commands[1], hosts: lab.insiders.count)
         #expect(opened.status == 0, "\(opened)")
         for host in lab.insiders { #expect(try await lab.isLocked(host) == false) }
       }

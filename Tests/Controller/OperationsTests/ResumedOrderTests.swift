@@ -86,9 +86,16 @@ struct ResumedOrderTests {
   }
 
   @Test func `the one that is not finished is meant, also when it is not the last`() async throws {
-    try await orders.make(.lock, "h1", arrivesWithin: -1)
+    try await orders.make(.lock, "h1", arrivesWithin: -1, unreachable: ["h1"])
     try await orders.make(.lock, "h2")
     try await orders.make(.lock, "h3", verified: ["h3"])
     #expect(try await resume()?.order.epoch == Epoch(2))
+  }
+
+  @Test func `hosts that may have obeyed are asked also when the order's time is over`() async throws {
+    try await orders.make(.lock, "h1,h2", arrivesWithin: -1, verified: ["h2"])
+    try await orders.make(.lock, "h3", verified: ["h3"])
+    let resumed = try #require(try await resume())
+    #expect(resumed.order.epoch == Epoch(1) && names(resumed) == ["h1"])
   }
 }

@@ -15,6 +15,8 @@ struct RunbookTests {
     for kind in OrderProblem.Kind.allCases {
       #expect(page.contains("`\(kind)`") || page.contains(" \(kind)`"), "\(kind)")
     }
-    for code in [Refusal.Code.cannotLock, .diskFull, .busy] { #expect(page.contains(" \(code)`"), "\(code)") }
+    for code in [Refusal.Code.cannotLock, .diskFull, .busy, .internalError, .unsupported] {
+      #expect(page.contains(" \(code)`"), "\(code)")
+    }
   }
 }

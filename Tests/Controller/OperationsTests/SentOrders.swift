@@ -29,7 +29,8 @@ struct SentOrders {
   ///   - hosts: whom it was armed for and is brought to; nil for all that it is for.
   @discardableResult func make(
     _ content: Content, _ pattern: String = "all", arrivesWithin seconds: Int64 = 3600, liftsAfter: UInt32? = nil,
-    to hosts: [String]? = nil, isSent: Bool = true, verified: [String] = []
+    to hosts: [String]? = nil, isSent: Bool = true, verified: [String] = [],
+    unreachable: [String] = []
   ) async throws -> SealedOrder {
     let epoch = try await store.allocateEpoch()
     let terms = try OrderTerms(
@@ -58,7 +59,9 @@ struct SentOrders {
     guard isSent else { return order }
     try await store.markSent(epoch, to: names, at: now)
     try await store.record(
-      outcomes: verified.map { OrderOutcome(host: HostID($0)!, at: now, kind: .verified) }, of: epoch)
+      outcomes: verified.map { OrderOutcome(host: HostID($0)!, at: now, kind: .verified) }
+        + unreachable.map { OrderOutcome(host: HostID($0)!, at: now, kind: .unreachable(words: "no route")) }, of: epoch
+    )
     return order
   }
 }
