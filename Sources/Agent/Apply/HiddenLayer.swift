@@ -31,10 +31,11 @@ extension HostAgent {
   }
 
   /// That the lock cannot be read in one family is no reason to load something else in the place of what was ordered and
-  /// is there in the other.
-  func requireReplaceable(_ ordered: LockLayers, _ family: Family) throws {
-    let layer = LockLayer.split(try layeredRuleset(family)).layer
-    guard ordered.layers[family].difference(layer) == nil else { return }
+  /// has just been loaded. Where that did not load, the built-in profile is, read or not.
+  ///
+  /// - Parameter loaded: by this run.
+  func requireReplaceable(_ family: Family, _ loaded: PerFamily<LockdownMachine.Side?>) throws {
+    guard loaded[family] == .ordered else { return }
     for family in Family.allCases { _ = try layeredRuleset(family) }
   }
 
@@ -50,6 +51,11 @@ extension HostAgent {
 
   /// False when there was nothing of it.
   @discardableResult func takeOut(_ family: Family) throws -> Bool {
+    let own = try takeOutOfOwnBackend(family)
+    return try takeOutOfOtherBackend(family) || own
+  }
+
+  private func takeOutOfOwnBackend(_ family: Family) throws -> Bool {
     if let saved = try printedRuleset(family) {
       guard let text = LockLayer.removal(saved) else { return false }
       try loadOfLayer(text, family)
@@ -69,7 +75,25 @@ extension HostAgent {
     return found
   }
 
+  /// A host whose programs are the other backend's by now holds what the earlier ones loaded, too.
+  private func takeOutOfOtherBackend(_ family: Family) throws -> Bool {
+    guard let text = otherRuleset(family).flatMap(LockLayer.removal) else { return false }
+    try firewall.loadOtherBackend(RestoreText(text, keepsOthers: true), into: family, within: Self.loadLimit)
+    return true
+  }
+
+  /// Nil where there is none, and where it cannot be read: that programs which the host does not use fail keeps nobody locked.
+  private func otherRuleset(_ family: Family) -> Ruleset? {
+    guard let saved = try? firewall.saveOtherBackend(family), !saved.isEmpty,
+      !Self.unspeakableTables(saved).contains(LockLayer.table)
+    else { return nil }
+    return try? parse(saved: saved, family)
+  }
+
   func requireGone(_ family: Family) throws {
+    if let other = otherRuleset(family), !LockLayer.isGone(from: other) {
+      throw Reason("\(family) still holds some of it, which programs of the other backend loaded")
+    }
     let isGone: Bool
     if let saved = try printedRuleset(family) {
       isGone = LockLayer.isGone(from: saved)

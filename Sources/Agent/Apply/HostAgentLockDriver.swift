@@ -7,7 +7,7 @@ internal import Wire
 
 extension HostAgent {
   func perform(_ request: LockdownMachine.Request, _ run: inout LockRun) throws(Refusal) -> LockAnswer {
-    var machine = LockdownMachine(lock)
+    var machine = LockdownMachine(lockAsKnown)
     var action = machine.begin(request)
     while true {
       let start = bootClock.now()
@@ -27,7 +27,7 @@ extension HostAgent {
         next = self.attempt(
           &machine, "load the \(family) rules of the lockdown",
           {
-            try loadLayer(side, manner, family)
+            try loadLayer(side, manner, family, loaded: run.loaded)
             run.loaded[family] = side
           }, { $0.loaded() })
       case .cutFlows(let side):
@@ -71,6 +71,13 @@ extension HostAgent {
     }
   }
 
+  /// That old connections may live on is so also while it is not in the journal.
+  private var lockAsKnown: Lock? {
+    guard var known = lock else { return nil }
+    if let uncut = lockMemory.unrecorded?.uncut { known.held?.uncut = uncut }
+    return known
+  }
+
   private func attempt(
     _ machine: inout LockdownMachine, _ operation: String, _ effect: () throws -> Void,
     _ done: (inout LockdownMachine) -> LockdownMachine.Action
@@ -88,10 +95,13 @@ extension HostAgent {
     (try? requireLayers(side))?.endsOldFlows ?? false
   }
 
-  private func loadLayer(_ side: LockdownMachine.Side, _ manner: LockdownMachine.Manner, _ family: Family) throws {
+  private func loadLayer(
+    _ side: LockdownMachine.Side, _ manner: LockdownMachine.Manner, _ family: Family,
+    loaded: PerFamily<LockdownMachine.Side?>
+  ) throws {
     beginToChange()
     let layer = try requireLayers(side).layers[family]
-    if side == .builtIn, let lock, let ordered = try? orderedLayers(lock) { try requireReplaceable(ordered, family) }
+    if side == .builtIn { try requireReplaceable(family, loaded) }
     switch manner {
     case .first: try loadOfLayer(layer.first, family)
     case .refill: try loadOfLayer(layer.refill, family)
@@ -171,6 +181,8 @@ extension HostAgent {
     if case .locked(_, let held) = record, lock?.held == held {
       lockMemory.retryAt = nil
       lockMemory.unrecorded = nil
+      // They say what the order said until then.
+      if held.isBuiltIn { lockMemory.isPlainBehind = true }
     }
     if case .lifted = record, lock == nil { lockMemory = lockMemory.afterLift }
   }

@@ -48,8 +48,8 @@ extension HostAgent {
       ledger = try self.ledger()
     } catch {
       // Without the journal nobody knows what was committed last, nor what locked.
-      let isLocked = bringPlainLock()
-      let why = ErrorChain(error).message + (isLocked ? "; the lockdown in the plain files is loaded above it" : "")
+      let locked = bringPlainLock()
+      let why = ErrorChain(error).message + (locked.map { "; \($0)" } ?? "")
       try loadSafePolicy(why: why, known: nil)
       return .safePolicy(why: why)
     }

@@ -11,6 +11,8 @@ struct WatchMemory {
   var log: ChangeLog?
   /// The last look of this process.
   var seen: Sighting?
+  /// This process looked, and there was nothing committed yet: what it hears of from then on is of its own time.
+  var sawNothingCommitted = false
   /// The agent wrote to its journal since, so that it may have changed the rules itself.
   var hasActed = false
   /// A report saw something else than that look did.
@@ -51,11 +53,13 @@ extension HostAgent {
         // committed.
         let earlier = watch.seen ?? log.entries.last.map(Sighting.init(after:)) ?? sighting.asCommitted
         // What this process finds first may have come before it, in another boot even.
-        let heard = watch.seen == nil ? nil : actors
+        let heard = watch.seen == nil && !watch.sawNothingCommitted ? nil : actors
         let changes = sighting.changes(
           since: earlier, hasActed: watch.hasActed, isEnrolledAnew: isEnrolledAnew, actors: heard)
         for change in changes { log.append(change) }
         watch = WatchMemory(log: log, seen: sighting)
+      } else {
+        watch.sawNothingCommitted = true
       }
       if isEnrolledAnew { try state.remove(EnrolledFiles.unseenFileName) }
       // Legacy tables announce nothing, whichever backend the host's own programs speak.

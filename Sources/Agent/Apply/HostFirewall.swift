@@ -35,6 +35,9 @@ package protocol HostFirewall: AnyObject {
   /// What only the other backend's programs print; nil when the host has none of them.
   func saveOtherBackend(_ family: Family) throws(FirewallProblem) -> [UInt8]?
 
+  /// As `load`, by the other backend's programs. Throws where the host has none of them.
+  func loadOtherBackend(_ text: RestoreText, into family: Family, within limit: Duration) throws(FirewallProblem)
+
   /// Tables that the kernel has and that no program here prints, because it is the other backend's.
   func unprintedTables(_ family: Family) throws(FirewallProblem) -> [String]
 

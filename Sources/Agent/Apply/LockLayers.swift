@@ -86,14 +86,24 @@ extension HostAgent {
     return layers
   }
 
-  /// Of this host as it is known now, or else as it was when it was locked.
+  /// Of this host as it is known now, or else as it was last known, or when it was locked.
   func builtInLayers() throws -> LockLayers {
     let ledger = try? ledger()
-    let sources = ledger?.committed.flatMap(store.manifest(of:))?.sources ?? ledger?.lock?.sources ?? []
+    if let manifest = ledger?.committed.flatMap(store.manifest(of:)) { lockMemory.sources = manifest.sources }
+    let sources = lockMemory.sources ?? ledger?.lock?.sources ?? []
+    let doors = doors().sorted()
     return LockLayers(
       layers: try PerFamily { family in
-        try LockLayer(BuiltInIsolate.ruleset(family, sources: sources, sshPorts: facts.sshPorts), family)
+        try LockLayer(BuiltInIsolate.ruleset(family, sources: sources, sshPorts: doors), family)
       })
+  }
+
+  /// Where sshd listens and where it is told to: between an edit of its configuration and its restart these differ, and
+  /// nobody whom that shuts out could come back. Where the kernel does not tell, what was a door stays one.
+  private func doors() -> Set<UInt16> {
+    let listening = Set(facts.listeningSSHPorts)
+    lockMemory.doors = (listening.isEmpty ? lockMemory.doors : listening).union(facts.sshPorts)
+    return lockMemory.doors
   }
 
   func layers(of side: LockdownMachine.Side, _ lock: Lock) throws -> LockLayers {

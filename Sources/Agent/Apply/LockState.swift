@@ -10,6 +10,9 @@ struct LockMemory {
   var layers: (order: Digest, layers: LockLayers)?
   /// As they were loaded of the built-in profile, which follows the release and sshd.
   var builtIn = PerFamily<LockLayer?>(ipv4: nil, ipv6: nil)
+  /// What it was last made of.
+  var sources: [String]?
+  var doors: Set<UInt16> = []
   /// The kernel may not hold the layer as it should: it is tried again at that time.
   var retryAt: BootTime?
   /// It was loaded, or taken out, since it was last read back as it should be.
@@ -99,17 +102,28 @@ extension HostAgent {
 
   /// Without the journal, by the plain files, which `portcullis-safe.service` would load if we could not.
   ///
-  /// - Returns: whether there was one.
-  func bringPlainLock() -> Bool {
-    guard let layers = plainLayers() else { return false }
+  /// - Returns: in words, which families are locked by now; nil where there was none.
+  func bringPlainLock() -> String? {
+    guard let layers = plainLayers() else { return nil }
     lockMemory.plain = layers
-    for family in [Family.ipv6, .ipv4] {
-      for attempt in 1...LockdownMachine.maximumTries {
-        pause(before: attempt - 1)
-        if (try? mend(layers[family])) != nil { break }
-      }
+    let locked = [Family.ipv6, .ipv4].filter { family in
+      if isMended(layers[family]) { return true }
+      guard let builtIn = try? builtInLayers().layers[family], isMended(builtIn) else { return false }
+      lockMemory.plain?[family] = builtIn
+      return true
     }
-    return true
+    return switch locked.count {
+    case 0: "the lockdown in the plain files does not load"
+    case 1: "of the lockdown in the plain files \(locked[0]) alone is loaded above it"
+    default: "the lockdown in the plain files is loaded above it"
+    }
+  }
+
+  private func isMended(_ layer: LockLayer) -> Bool {
+    (1...LockdownMachine.maximumTries).contains { attempt in
+      pause(before: attempt - 1)
+      return (try? mend(layer)) != nil
+    }
   }
 
   /// After something was loaded beneath. Nothing of ours displaces the layer; whoever else did is put right at once.
@@ -152,9 +166,9 @@ extension HostAgent {
   }
 
   /// While a change waits nobody looks at all the rules, since whoever confirms it comes first; the layer is looked at all
-  /// the same.
+  /// the same. And the built-in profile follows sshd, and who manages this host, before somebody is shut out.
   private var checkDue: BootTime? {
-    guard waiting != nil, lockMemory.unrecordedLift == nil else { return nil }
+    guard waiting != nil || lock?.held?.isBuiltIn == true, lockMemory.unrecordedLift == nil else { return nil }
     return lockMemory.checkedAt.map { $0 + LockTime.step } ?? bootClock.now()
   }
 
@@ -176,7 +190,10 @@ extension HostAgent {
         if let time = lock.time, pass(time, of: lock) { mayMoveRules = true }
       }
     }
-    if let checkDue, checkDue <= now, checkLock() { mayMoveRules = true }
+    if let checkDue, checkDue <= now {
+      lockMemory.checkedAt = now
+      if waiting != nil || isOutdated, checkLock() { mayMoveRules = true }
+    }
     if let mendAt = lockMemory.mendAt, mendAt <= now {
       lockMemory.mendAt = nil
       if checkLock() { mayMoveRules = true }
@@ -221,6 +238,11 @@ extension HostAgent {
       }
     }
     return differences
+  }
+
+  private var isOutdated: Bool {
+    guard let wanted = try? builtInLayers() else { return false }
+    return Family.allCases.contains { outdated(.builtIn, wanted, $0) != nil }
   }
 
   /// In words, where the built-in profile is another one by now than the one that was loaded.

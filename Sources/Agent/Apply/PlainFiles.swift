@@ -63,6 +63,8 @@ extension HostAgent {
   /// What is committed and the safe policy, for whoever has to do without us. Written after every commit; a crash in
   /// between leaves older ones, which the next start renews. What cannot be written does not undo a commit.
   func writePlainFiles() {
+    // What was written then is perhaps not on the disk.
+    let isRetry = lockMemory.plainRetryAt != nil
     lockMemory.isPlainBehind = false
     lockMemory.plainRetryAt = nil
     guard let committed = journal?.ledger.committed else { return }
@@ -74,12 +76,12 @@ extension HostAgent {
     }
     var texts = plainTexts(committed, known)
     texts.merge(safeTexts(sources: known.sources, beside: known)) { first, _ in first }
-    write(texts)
+    write(texts, isRetry: isRetry)
     plainDigests = texts.mapValues { $0.map { Digest(of: $0) } }
   }
 
   func writeSafeFiles(sources: [String], beside known: KnownRules?) {
-    write(safeTexts(sources: sources, beside: known))
+    write(safeTexts(sources: sources, beside: known), isRetry: lockMemory.plainRetryAt != nil)
   }
 
   /// By name below our state; nil for a file that is not to be there.
@@ -156,13 +158,17 @@ extension HostAgent {
   }
 
   /// What a full disk does not take now is tried again: a host whose agent is gone would boot open, or locked, by the old ones.
-  private func write(_ texts: [String: [UInt8]?]) {
+  private func write(_ texts: [String: [UInt8]?], isRetry: Bool) {
     for (name, text) in texts.sorted(by: { $0.key < $1.key }) {
       guard let text else {
         try? state.remove(name)
         continue
       }
-      do { try replaceIfOther(name, in: String(name.prefix { $0 != "/" }), with: text) } catch {
+      let directory = String(name.prefix { $0 != "/" })
+      do {
+        try replaceIfOther(name, in: directory, with: text)
+        if isRetry { try state.sync(directory) }
+      } catch {
         lockMemory.plainRetryAt = bootClock.now() + LockMemory.pause
       }
     }

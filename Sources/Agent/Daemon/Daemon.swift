@@ -47,7 +47,7 @@ package final class Daemon {
       version: ProtocolVersion.current, agentVersion: configuration.version, host: operations.host,
       fleet: operations.fleet)
     lock = try InstanceLock(in: configuration.directory)
-    worker = try Worker()
+    worker = try Worker(overdue: configuration.limits.overdueLook)
     clock = try BootTimer()
   }
 
@@ -183,7 +183,8 @@ package final class Daemon {
     }
   }
 
-  /// A change that is loaded, or about to be, comes before looking at others; orders do, and what waits behind them, but not for ever.
+  /// A change that is loaded, or about to be, comes before looking at others; orders do, and what waits behind them, but not
+  /// for ever.
   private var isHeldUp: Bool {
     timer.isBusy || worker.isApplying || (worker.hasApply || worker.hasOrder) && !mustLook
   }

@@ -24,7 +24,7 @@ package struct DaemonLimits: Sendable {
   /// Before the look at rules that an order changed and read back. Orders come to all hosts at once, and the hosts of one
   /// machine share its processors: the others' obeying comes first.
   package var afterReadBack: Duration = .seconds(10)
-  /// So late a look comes before the orders that held it up: whoever may connect could send orders without end.
+  /// So late a look comes before the orders and questions that held it up: whoever may connect could send them without end.
   package var overdueLook: Duration = .seconds(10)
   /// Before changes that nobody asked for are written to disk, and between two tries.
   package var keep: Duration = .seconds(5)

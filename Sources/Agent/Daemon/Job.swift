@@ -25,6 +25,9 @@ enum Job: Sendable {
     }
   }
 
+  /// Nobody asked for it, so anybody's questions come first.
+  var isOwn: Bool { urgency < 0 }
+
   var isApply: Bool { if case .work(.apply, _) = self { true } else { false } }
   var isOrder: Bool { if case .work(.order, _) = self { true } else { false } }
 

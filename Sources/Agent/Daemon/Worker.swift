@@ -6,16 +6,18 @@ internal import Synchronization
 internal import Wire
 
 /// The one thread that touches the host. It takes jobs one at a time, the urgent ones first and otherwise in the order they
-/// came; results come back through a pipe that the event loop polls.
+/// came, but for the agent's own that nobody may keep waiting; results come back through a pipe that the event loop polls.
 final class Worker: Sendable {
   private struct State {
-    var queue: [Job] = []
+    var queue: [(job: Job, since: BootTime)] = []
     var results: [JobResult] = []
     var running: Job?
     var isStopping = false
   }
 
   private let state = Mutex(State())
+  /// What waited for so long comes before whatever keeps coming.
+  private let overdue: Duration
   /// A byte for each thing the thread should look at.
   private let wakeThread: (reading: Descriptor, writing: Descriptor)
   /// A byte for each result.
@@ -24,7 +26,8 @@ final class Worker: Sendable {
   /// Readable when there are results.
   var descriptor: Int32 { wakeLoop.reading.number }
 
-  init() throws(SystemCallError) {
+  init(overdue: Duration) throws(SystemCallError) {
+    self.overdue = overdue
     wakeThread = try Self.pipe()
     wakeLoop = try Self.pipe()
   }
@@ -49,8 +52,8 @@ final class Worker: Sendable {
 
   func submit(_ job: Job) {
     state.withLock { state in
-      let place = state.queue.firstIndex { $0.urgency < job.urgency } ?? state.queue.endIndex
-      state.queue.insert(job, at: place)
+      let place = state.queue.firstIndex { $0.job.urgency < job.urgency } ?? state.queue.endIndex
+      state.queue.insert((job, .now), at: place)
     }
     Self.wake(wakeThread.writing)
   }
@@ -64,7 +67,7 @@ final class Worker: Sendable {
   var hasOrder: Bool { has(\.isOrder) }
 
   private func has(_ kind: (Job) -> Bool) -> Bool {
-    state.withLock { state in state.running.map(kind) == true || state.queue.contains(where: kind) }
+    state.withLock { state in state.running.map(kind) == true || state.queue.contains { kind($0.job) } }
   }
 
   var isIdle: Bool { state.withLock { $0.running == nil && $0.queue.isEmpty && $0.results.isEmpty } }
@@ -82,7 +85,7 @@ final class Worker: Sendable {
   func cancelWaiting(of connection: ConnectionID) -> Bool {
     state.withLock { state in
       let before = state.queue.count
-      state.queue.removeAll { $0.connection == connection }
+      state.queue.removeAll { $0.job.connection == connection }
       return state.queue.count < before
     }
   }
@@ -119,9 +122,16 @@ final class Worker: Sendable {
 
   private func next() -> Job? {
     state.withLock { state in
-      state.running = state.queue.isEmpty ? nil : state.queue.removeFirst()
+      state.running = state.queue.isEmpty ? nil : state.queue.remove(at: nextIndex(state.queue)).job
       return state.running
     }
+  }
+
+  private func nextIndex(_ queue: [(job: Job, since: BootTime)]) -> Int {
+    // A change whose time is over is taken back before anything else.
+    if case .expire = queue[0].job { return 0 }
+    let now = BootTime.now
+    return queue.firstIndex { $0.job.isOwn && now - $0.since >= overdue } ?? 0
   }
 
   private static func perform(_ job: Job, _ operations: any AgentOperations) -> JobResult.End {

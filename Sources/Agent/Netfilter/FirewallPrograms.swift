@@ -9,8 +9,9 @@ struct FamilyPrograms: Hashable, Sendable {
   var restore: String
   var save: String
   var version: ProgramVersion
-  /// The save program of the other backend, where the host has one.
+  /// The programs of the other backend, where the host has them.
   var otherSave: String?
+  var otherRestore: String?
 
   /// The legacy programs take a lock; the others ignore the option. Restore knows it since 1.6.2.
   var restoreArguments: [String] {
@@ -29,7 +30,7 @@ struct FamilyPrograms: Hashable, Sendable {
 /// parentheses: they are legacy.
 struct ProgramVersion: Hashable, Sendable {
   let number: String
-  let backend: Backend
+  var backend: Backend
 
   init?(printed: [UInt8]) {
     let words = String(decoding: printed, as: UTF8.self).split { $0 == " " || $0 == "\n" }
@@ -106,14 +107,10 @@ struct ProgramFinder {
         .unavailable, program: prefix, family: family,
         words: "its version cannot be told from '\(SafeText.escape(result.output.prefix(80)))'")
     }
-    let other =
-      switch version.backend {
-      case .nft: path(of: "\(prefix)-legacy-save")
-      case .legacy: path(of: "\(prefix)-nft-save")
-      }
+    let other = "\(prefix)-\(version.backend.other.name)"
     return FamilyPrograms(
       family: family, restore: try required("\(prefix)-restore"), save: try required("\(prefix)-save"),
-      version: version, otherSave: other)
+      version: version, otherSave: path(of: "\(other)-save"), otherRestore: path(of: "\(other)-restore"))
   }
 
   private static func identities(of programs: PerFamily<FamilyPrograms>) -> [FileIdentity] {

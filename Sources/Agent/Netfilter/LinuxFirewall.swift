@@ -112,6 +112,19 @@ package final class LinuxFirewall: HostFirewall {
     return Self.otherBackendHolds(programs) ? try reading.run(ProgramRequest(save, []), family) : []
   }
 
+  package func loadOtherBackend(
+    _ text: RestoreText, into family: Family, within limit: Duration
+  ) throws(FirewallProblem) {
+    var programs = try finder.programs()[family]
+    programs.version.backend = programs.version.backend.other
+    guard let restore = programs.otherRestore else {
+      let name = "\(FamilyPrograms.prefix(family))-\(programs.version.backend.name)-restore"
+      throw FirewallProblem(.unavailable, program: name, family: family, words: "the host has no such program")
+    }
+    programs.restore = restore
+    try changing.restore(text, by: programs, within: limit)
+  }
+
   package func unprintedTables(_ family: Family) throws(FirewallProblem) -> [String] {
     let programs = try finder.programs()[family]
     guard programs.version.backend == .nft, programs.otherSave == nil else { return [] }

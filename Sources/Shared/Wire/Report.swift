@@ -109,6 +109,13 @@ package enum Backend: UInt8, Hashable, Sendable, CaseIterable {
     case .legacy: "legacy"
     }
   }
+
+  package var other: Backend {
+    switch self {
+    case .nft: .legacy
+    case .legacy: .nft
+    }
+  }
 }
 
 package struct Committed: Hashable, Sendable {

@@ -164,6 +164,7 @@ final class FakeFirewall: HostFirewall {
   /// What the other backend's programs print.
   var otherBackend = PerFamily<[UInt8]?>(ipv4: nil, ipv6: nil)
   var otherBackendProblem: FirewallProblem?
+  var otherLoadProblem: FirewallProblem?
   var otherBackendIsAsked: () -> Void = {}
   var unprinted: [String] = []
   /// What nf_tables holds besides the tables of the programs.
@@ -179,6 +180,16 @@ final class FakeFirewall: HostFirewall {
     otherBackendIsAsked()
     if let otherBackendProblem { throw otherBackendProblem }
     return otherBackend[family]
+  }
+
+  func loadOtherBackend(
+    _ text: RestoreText, into family: Family, within limit: Duration
+  ) throws(FirewallProblem) {
+    if let otherLoadProblem { throw otherLoadProblem }
+    var other: [String: RuleTable] = [:]
+    for table in try tables(in: otherBackend[family] ?? [], family) { other[table.name] = table }
+    try RestoreInterpreter.run(text, on: &other, family, backend.other)
+    otherBackend[family] = printed(other)
   }
 
   func unprintedTables(_ family: Family) -> [String] { family == .ipv4 ? unprinted : [] }

@@ -14,7 +14,7 @@ final class FakeHost {
     let kernel = "6.1.0"
     let conflicts: [String] = []
     var sshPorts: [UInt16] = [22]
-    let listeningSSHPorts: [UInt16] = [22]
+    var listeningSSHPorts: [UInt16] = [22]
     let leases = PerFamily(ipv4: true, ipv6: false)
     var listening: ListeningReport? = ListeningReport([.init(.tcp, [0, 0, 0, 0], port: 22)!])
     /// Below the root.

@@ -45,6 +45,50 @@ import Wire
     #expect(scene.agent.lockDue == nil)
   }
 
+  @Test func `old connections that were not cut are cut again also when that could not be recorded`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    for family in Family.allCases { scene.strip(family) }
+    scene.host.firewall.cutProblem = FirewallProblem(.timedOut, program: "ctnetlink", family: nil, words: "too many")
+    scene.host.faults.breaks = "append journal"
+    scene.agent.checkLock()
+    #expect(try scene.holds("isolate"))
+    #expect(try scene.host.ledger().lock?.held?.uncut == nil)
+    let tries = scene.host.firewall.spared.count
+    scene.host.firewall.cutProblem = nil
+    scene.host.faults.breaks = nil
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    #expect(scene.host.firewall.spared.count == tries + 1)
+  }
+
+  @Test func `a lift takes out what programs of the other backend loaded before, or is refused`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    // The host's programs are others from now on; what those before loaded stays.
+    for family in Family.allCases {
+      scene.host.firewall.otherBackend[family] = try scene.host.firewall.save(family)
+      scene.host.firewall.kernel[family] = [:]
+    }
+    scene.host.firewall.backend = .legacy
+    scene.agent.checkLock()
+    #expect(try scene.holds("isolate"))
+    func left() -> [Bool] {
+      Family.allCases.map { family in
+        String(decoding: scene.host.firewall.otherBackend[family] ?? [], as: UTF8.self).contains("PCLLOCK")
+      }
+    }
+    #expect(left() == [true, true])
+    scene.host.firewall.otherLoadProblem = FirewallProblem(
+      .unavailable, program: "iptables-nft-restore", family: .ipv4, words: "the host has no such program")
+    let refusal = #expect(throws: Refusal.self) { try scene.unlock(8) }
+    #expect(refusal?.detail.contains("iptables-nft-restore") == true, "\(String(describing: refusal))")
+    #expect(try scene.host.ledger().lock != nil && scene.holds("isolate"))
+    scene.host.firewall.otherLoadProblem = nil
+    #expect(try scene.unlock(9).result == .lifted)
+    #expect(scene.isOpen && left() == [false, false])
+  }
+
   @Test func `where IPv6 does not load, IPv4 is shut all the same`() throws {
     let scene = try LockScene()
     scene.host.firewall.poison = (.ipv6, "PCLLOCK-")

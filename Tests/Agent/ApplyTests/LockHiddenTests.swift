@@ -77,6 +77,25 @@ import Wire
     #expect(scene.layer.ipv4.contains("--dport 3260"))
   }
 
+  @Test func `the built-in profile is loaded where the ordered one does not load, read or not`() throws {
+    for isHiddenFirst in [true, false] {
+      let scene = try isHiddenFirst ? Self.scene(locked: false) : LockScene()
+      scene.host.firewall.poison = (.ipv4, "--dport 3260")
+      scene.host.firewall.poisonIsEmpty = true
+      #expect(try scene.lock(7, "storage").result == (isHiddenFirst ? .locking : .locked))
+      if !isHiddenFirst {
+        // It went, and what came in its place hides the table.
+        scene.strip(.ipv4)
+        scene.host.firewall.append("-A INPUT -p tcp -j MARK --set-xmark 0x1/0xffffffff", to: "mangle", .ipv4)
+        scene.host.firewall.unspeakable = ["mangle"]
+        scene.agent.checkLock()
+      }
+      let rules = BuiltInIsolate.ruleset(.ipv4, sources: ["192.0.2.7"], sshPorts: [22])
+      #expect(try LockLayer(rules, .ipv4).difference(LockLayer.split(scene.kernel(.ipv4)).layer) == nil)
+      #expect(Self.calls(scene) == [1, 1, 1])
+    }
+  }
+
   @Test func `chains that went are there again although nobody can read them`() throws {
     let scene = try Self.scene(locked: true)
     scene.strip(.ipv4)

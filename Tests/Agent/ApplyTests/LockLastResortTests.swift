@@ -55,6 +55,56 @@ import Wire
     #expect(ordered.difference(LockLayer.split(scene.kernel(.ipv6)).layer) == nil)
   }
 
+  @Test func `what the plain files hold and does not load the built-in profile stands in for, or it is said`() throws {
+    for (poison, words) in [
+      ("--dport 3260", "the lockdown in the plain files is loaded above it"),
+      ("PCLLOCK-", "of the lockdown in the plain files ipv6 alone is loaded above it"),
+    ] {
+      let scene = try LockScene()
+      try scene.lock(7, "storage")
+      scene.agent.lockTick()
+      try Self.damageJournal(scene)
+      scene.host.cutPower()
+      scene.host.firewall.poison = (.ipv4, poison)
+      scene.host.firewall.poisonIsEmpty = true
+      guard case .safePolicy(let why) = try scene.host.agent().restore() else {
+        Issue.record("the journal was read")
+        return
+      }
+      #expect(why.contains(words), "\(why)")
+      #expect(scene.layer.ipv4.contains("-j DROP") == (poison == "--dport 3260"), "\(scene.layer.ipv4)")
+      #expect(scene.layer.ipv6.contains("--dport 3260"))
+    }
+  }
+
+  @Test func `the plain files follow the profile that stands in`() throws {
+    let scene = try LockScene()
+    scene.host.firewall.refusals = 8
+    #expect(try scene.lock(7, "storage").result == .locking)
+    scene.agent.lockTick()
+    #expect(try Self.plain(scene).allSatisfy { $0.contains("--dport 3260") })
+    scene.host.firewall.poison = (.ipv4, "--dport 3260")
+    scene.host.firewall.poisonIsEmpty = true
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    scene.agent.lockTick()
+    #expect(scene.holdsBuiltIn)
+    #expect(try Self.plain(scene).allSatisfy { $0.contains("PCLLOCK") && !$0.contains("--dport 3260") })
+  }
+
+  @Test func `an unlock of a host whose journal is new takes the lock out of the plain files, too`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    scene.agent.lockTick()
+    #expect(try Self.plain(scene).allSatisfy { $0.contains("PCLLOCK") })
+    try scene.host.disk.remove(Journal.fileName)
+    try scene.host.disk.sync(".")
+    try scene.restart()
+    #expect(try scene.unlock(8).result == .lifted)
+    #expect(scene.isOpen)
+    #expect(try Self.plain(scene).allSatisfy { !$0.contains("PCLLOCK") })
+  }
+
   @Test func `a boot without the journal of a host that was not locked locks nothing`() throws {
     let scene = try LockScene()
     try Self.damageJournal(scene)
@@ -165,6 +215,18 @@ import Wire
     #expect(scene.agent.lockDue == nil)
   }
 
+  @Test func `plain files that are perhaps not on the disk are brought there`() throws {
+    let scene = try LockScene()
+    scene.host.faults.breaks = "sync safe"
+    try scene.lock(7)
+    scene.agent.lockTick()
+    scene.host.faults.breaks = nil
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    scene.host.cutPower()
+    #expect(try Self.plain(scene).allSatisfy { $0.contains("PCLLOCK") })
+  }
+
   @Test func `plain files lock, and open, as they are where the committed rules can no longer be read`() throws {
     let scene = try LockScene()
     let open = try Self.plain(scene)
@@ -250,6 +312,27 @@ import Wire
     #expect(try scene.lock(8, LockScene.ranks[index].name).result == .locked)
   }
 
+  @Test func `the built-in profile keeps to those who manage the host now when the manifest goes`() throws {
+    let scene = try LockScene()
+    try scene.lock(7)
+    let other = "203.0.113.9"
+    try scene.apply(
+      Result {
+        try SignedBundles.bundle(
+          serial: 8, ipv4: Samples.new4, ipv6: Samples.new6, sources: ["192.0.2.7", other], labels: ["prod", "web"],
+          profiles: [])
+      })
+    scene.host.firewall.poison = (.ipv4, "no such words")
+    scene.host.disk.tamper(try scene.lockedProfilePath(), [1])
+    try scene.restart()
+    #expect(scene.layer.ipv4.contains(other), "\(scene.layer.ipv4)")
+    scene.host.disk.tamper("bundles/\(try #require(try scene.host.ledger().committed?.name))/manifest", [1])
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    scene.agent.checkLock()
+    #expect(scene.layer.ipv4.contains(other), "\(scene.layer.ipv4)")
+  }
+
   @Test func `the built-in profile keeps management's addresses where the manifest is gone too`() throws {
     let scene = try LockScene()
     try scene.lock(7)
@@ -267,11 +350,22 @@ import Wire
     scene.host.firewall.poisonIsEmpty = true
     #expect(try scene.lock(7, "storage").result == .locked)
     #expect(scene.holdsBuiltIn)
+    // Its configuration is edited: it listens where it did, and nobody may be shut out.
     scene.host.facts.sshPorts = [2222]
     #expect(try scene.agent.report(.random(), managementSource: "").lockdown?.lock?.differences.ipv4 != nil)
     #expect(scene.agent.checkLock())
-    #expect(!scene.holdsBuiltIn)
-    #expect(scene.layer.ipv4.contains("--dport 2222 "))
+    for port in [22, 2222] { #expect(scene.layer.ipv4.contains("--dport \(port) "), "\(port)") }
+    // It is started anew, and nobody tells.
+    scene.host.facts.listeningSSHPorts = [2222]
+    scene.host.pass(.seconds(10))
+    #expect(try #require(scene.agent.lockDue) <= scene.host.boot.now())
+    #expect(scene.agent.lockTick())
+    #expect(scene.layer.ipv4.contains("--dport 2222 ") && !scene.layer.ipv4.contains("--dport 22 "))
+    // Where the kernel does not tell, what was a door stays one.
+    scene.host.facts.sshPorts = [22]
+    scene.host.facts.listeningSSHPorts = []
+    #expect(scene.agent.checkLock())
+    for port in [22, 2222] { #expect(scene.layer.ipv4.contains("--dport \(port) "), "\(port)") }
     let lock = try scene.agent.report(.random(), managementSource: "").lockdown?.lock
     #expect(lock?.phase == .fallback && lock?.differences.ipv4 == nil && lock?.differences.ipv6 == nil)
     // From here on nothing is left to do.

@@ -102,6 +102,12 @@ final class LockScene {
     return "bundles/\(name)/lockdown.\(index).\(family).rules"
   }
 
+  /// Of the bundle that the lock in force is from.
+  func lockedProfilePath() throws -> String {
+    let lock = try #require(try host.ledger().lock)
+    return BundleStore.profilePath(lock.index, .ipv4, of: lock.bundle)
+  }
+
   // MARK: Orders
 
   @discardableResult

@@ -50,6 +50,14 @@ import Wire
     #expect(try self.news(of: agent, Self.writer).isEmpty)
   }
 
+  @Test func `who changes rules right after the first commit of a host is named`() throws {
+    _ = try agent.look(for: [])
+    try host.apply(agent, Samples.old)
+    tamper()
+    let news = try news(of: agent, Self.writer)
+    #expect(news.last?.cause == .others && news.last?.actors == [Self.writer], "\(news)")
+  }
+
   @Test func `what the agent does itself is ours, with the release`() throws {
     try host.apply(agent, Samples.old)
     _ = try agent.look(for: [])

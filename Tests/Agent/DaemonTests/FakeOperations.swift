@@ -38,6 +38,8 @@ final class FakeOperations: AgentOperations, Sendable {
     var orderResult = Obeyed.Result.locked
     /// Done while an order is obeyed.
     var duringOrder: (@Sendable () -> Void)?
+    /// Done while a report is made.
+    var duringReport: (@Sendable () -> Void)?
     var lockDue: BootTime?
     /// After the next turn.
     var nextLockDue: BootTime?
@@ -192,6 +194,7 @@ final class FakeOperations: AgentOperations, Sendable {
 
   func report(_ nonce: Nonce, managementSource: String) throws(Refusal) -> Report {
     note("report for \(managementSource)")
+    state.withLock { $0.duringReport }?()
     let isHeld = holdsReport.withLock { held in
       defer { held = false }
       return held

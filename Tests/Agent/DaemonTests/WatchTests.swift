@@ -290,6 +290,27 @@ import Wire
     #expect(!operations.log.contains("apply begins"))
   }
 
+  @Test func `questions without end keep no look waiting for long, nor what is to be written down`() throws {
+    operations.state.withLock { $0.duringReport = { usleep(100_000) } }
+    let daemon = try daemon { limits in
+      limits.overdueLook = .seconds(1)
+      limits.keep = .milliseconds(200)
+    }
+    defer { daemon.stop() }
+    // There is always one more question waiting than is being answered.
+    let peers = try (0..<3).map { try TestPeer.greeted(daemon, port: UInt16(51600 + $0)) }
+    for peer in peers { peer.say(.report(Sample.nonce)) }
+    willFind(Self.change())
+    watcher.announce(Self.writer)
+    for round in 0..<80 where looks < 2 || !operations.changes.isKept {
+      let peer = peers[round % peers.count]
+      #expect(try peer.hear()?.type == .report)
+      peer.say(.report(Sample.nonce))
+    }
+    #expect(looks == 2)
+    #expect(operations.changes.last == 1 && operations.changes.isKept)
+  }
+
   @Test func `a report that saw more than the last look is followed by one`() throws {
     let daemon = try daemon()
     defer { daemon.stop() }

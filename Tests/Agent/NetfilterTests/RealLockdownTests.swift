@@ -204,6 +204,24 @@ import Wire
   }
 
   /// PORTCULLIS_JUDGE_TIMES=1 judges; other work on the machine, and a build for debugging, make it more.
+  @Test(arguments: Backend.allCases)
+  func `a host whose programs became the other backend's while it was locked is opened whole`(backend: Backend) throws {
+    try onRealHost(backend) { host in
+      let agent = try Self.trusting(host)
+      let manager = ManagementConnection.console(opened: LinuxBootClock().now())
+      try Self.apply(1, Self.plain, .owned, on: host, agent)
+      _ = try agent.obey(try SignedOrders.lockdown(SignedOrders.terms(7)), from: manager)
+      try host.switchBackend()
+      _ = try agent.look(for: [])
+      agent.lockTick()
+      #expect(try Self.hooked(host) == [true, true])
+      let both = ["", "-\(backend.name)"].flatMap { ["iptables\($0)-save", "ip6tables\($0)-save"] }
+      for program in both { #expect(try host.run(program, "-t", "mangle").contains("PCLLOCK"), "\(program)") }
+      #expect(try agent.obey(try SignedOrders.unlock(SignedOrders.terms(8)), from: manager).result == .lifted)
+      for program in both { #expect(try !host.run(program, "-t", "mangle").contains("PCLLOCK"), "\(program)") }
+    }
+  }
+
   @Test(arguments: Backend.allCases) func `an order takes little more than the programs that it runs`(
     backend: Backend
   ) throws {

@@ -54,7 +54,7 @@ func rehearseInThread(_ request: RehearsalRequest) throws(FirewallProblem) -> Re
 /// A host whose disk is a temporary directory and whose kernel is the namespace that the test runs in.
 final class RealHost {
   let root: String
-  let backend: Backend
+  private(set) var backend: Backend
   let programs: String
 
   init(_ root: String, _ backend: Backend) throws {
@@ -68,6 +68,12 @@ final class RealHost {
     try trust.create("allowed_signers", SignedBundles.allowedSigners)
   }
 
+  /// From now on its own programs are those of the other backend, and those it had have its names.
+  func switchBackend() throws {
+    backend = backend.other
+    try use(programsIn: "/usr/sbin")
+  }
+
   /// From now on these are the host's, as after an upgrade.
   func use(programsIn directory: String) throws {
     let links = try LinuxDisk(programs)
@@ -77,7 +83,9 @@ final class RealHost {
         for suffix in ["", "-restore", "-save"] {
           try links.link(family + suffix, to: "\(directory)/xtables-\(own)-multi")
         }
-        try links.link("\(family)-\(other)-save", to: "\(directory)/xtables-\(other)-multi")
+        for suffix in ["-restore", "-save"] {
+          try links.link("\(family)-\(other)\(suffix)", to: "\(directory)/xtables-\(other)-multi")
+        }
       }
     }
     try links.link("ipset", to: "\(directory)/ipset")
@@ -157,6 +165,12 @@ final class TamperedFirewall: HostFirewall {
   func rehearse(_ rehearsal: Rehearsal) throws(FirewallProblem) -> Rehearsed { try real.rehearse(rehearsal) }
   func save(_ family: Family, table: String?) throws(FirewallProblem) -> [UInt8] { try real.save(family, table: table) }
   func saveOtherBackend(_ family: Family) throws(FirewallProblem) -> [UInt8]? { try real.saveOtherBackend(family) }
+  func loadOtherBackend(
+    _ text: RestoreText, into family: Family, within limit: Duration
+  ) throws(FirewallProblem) {
+    try real.loadOtherBackend(text, into: family, within: limit)
+  }
+
   func unprintedTables(_ family: Family) throws(FirewallProblem) -> [String] { try real.unprintedTables(family) }
   func nftables(sets scope: SetScope) throws(FirewallProblem) -> NftablesState? { try real.nftables(sets: scope) }
   func setNames(within limit: Duration) throws(FirewallProblem) -> [String] { try real.setNames(within: limit) }
