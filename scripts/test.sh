@@ -72,8 +72,8 @@ lanes() {
 
 real='ApplyTests|DaemonTests|FleetTests|InventoryTests|LabTests|NetfilterTests|ReleaseTests|StoreTests|TransportTests'
 # About as long as each other, and as what is left.
-locking='Lockdown[A-Za-z]*|LockedJumps|Runbook'
-own='Boot|BusyHost|DriftWatch|Killing'
+locking='Lockdown[A-Za-z]*|LockedJumps|Runbook|OwnedMode|Schedules'
+dying='Boot|BusyHost|DockerHosts|DriftWatch|ExclusiveMode|Killing|Lockout|LostLines'
 printf '\n== pure tests, and rules against the real programs\n'
 run --skip "^($real)\."
 group 'inventories, against Ansible, and damaged ones' '^InventoryTests\.'
@@ -84,7 +84,7 @@ group 'the daemon' '^DaemonTests\.'
 group 'iptables programs in namespaces, both backends' '^NetfilterTests\.'
 group 'SSH, against sshd and against servers that misbehave' '^TransportTests\.'
 group 'the lab' '^LabTests\.'
-lanes 'the whole loop on lab hosts' "$locking" "$own"
+lanes 'the whole loop on lab hosts' "$locking" "$dying"
 if [ "$(id -u)" -eq 0 ]; then
   printf '\n== the demo, as the README shows it\n'
   scripts/demo.sh .build/debug/portcullis
