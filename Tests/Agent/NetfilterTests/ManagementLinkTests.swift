@@ -8,9 +8,7 @@ import Testing
 /// Which way managers' packets come, on real links: a lockdown that keeps SSH and not the tunnel around it keeps nothing.
 @Suite(.enabled(if: isRoot, "needs root, for network namespaces")) struct ManagementLinkTests {
   private static func ip(_ commands: String) throws {
-    for command in commands.split(separator: "\n") {
-      _ = try SignedBundles.run("/bin/sh", ["-c", "exec ip \(command)"])
-    }
+    _ = try SignedBundles.run("/usr/sbin/ip", ["-batch", "-"], input: Array(commands.utf8))
   }
 
   @Test func `managers behind a tunnel are found by the way to them, those beside the host or nowhere are not`() throws
@@ -21,12 +19,12 @@ import Testing
         link set lo up
         link add under type veth peer name peer
         address add 192.0.2.1/24 dev under
-        -6 address add 2001:db8::1/64 dev under nodad
+        address add 2001:db8::1/64 dev under nodad
         link set under up
         link set peer up
         link add vx0 type vxlan id 5 dstport 4789 remote 192.0.2.2 dev under
         address add 10.9.0.1/24 dev vx0
-        -6 address add fd09::1/64 dev vx0 nodad
+        address add fd09::1/64 dev vx0 nodad
         link set vx0 up
         tuntap add tun0 mode tun
         link set tun0 up

@@ -107,7 +107,8 @@ struct FileTests {
         #expect(!message(error).isEmpty)
       }
     }
-    #expect(errors > 30)
+    // About six files of ten are damaged where something is read. Were it next to none, nothing would have been tried.
+    #expect(errors > 10)
   }
 
   @Test func `a full disk is named, and what was there stays`() async throws {
