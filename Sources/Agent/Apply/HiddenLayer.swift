@@ -55,7 +55,8 @@ extension HostAgent {
     return try takeOutOfOtherBackend(family) || own
   }
 
-  private func takeOutOfOwnBackend(_ family: Family) throws -> Bool {
+  /// Of what the host's own programs print.
+  @discardableResult func takeOutOfOwnBackend(_ family: Family) throws -> Bool {
     if let saved = try printedRuleset(family) {
       guard let text = LockLayer.removal(saved) else { return false }
       try loadOfLayer(text, family)
@@ -78,7 +79,12 @@ extension HostAgent {
   /// A host whose programs are the other backend's by now holds what the earlier ones loaded, too.
   private func takeOutOfOtherBackend(_ family: Family) throws -> Bool {
     guard let text = otherRuleset(family).flatMap(LockLayer.removal) else { return false }
-    try firewall.loadOtherBackend(RestoreText(text, keepsOthers: true), into: family, within: Self.loadLimit)
+    do {
+      try firewall.loadOtherBackend(RestoreText(text, keepsOthers: true), into: family, within: Self.loadLimit)
+      guard otherRuleset(family).map(LockLayer.isGone) == true else { throw Reason("it is still there") }
+    } catch {
+      throw Reason("what the other backend's programs loaded of it before cannot be taken out: \(error)")
+    }
     return true
   }
 
@@ -91,9 +97,6 @@ extension HostAgent {
   }
 
   func requireGone(_ family: Family) throws {
-    if let other = otherRuleset(family), !LockLayer.isGone(from: other) {
-      throw Reason("\(family) still holds some of it, which programs of the other backend loaded")
-    }
     let isGone: Bool
     if let saved = try printedRuleset(family) {
       isGone = LockLayer.isGone(from: saved)

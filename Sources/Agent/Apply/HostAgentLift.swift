@@ -29,7 +29,7 @@ extension HostAgent {
     do throws(Refusal) {
       _ = try perform(.lift(cause, nil), &run)
     } catch {
-      guard (try? takeOutAll()) != nil else {
+      guard (try? takeOutOwn()) != nil else {
         checkLock()
         throw error
       }
@@ -45,10 +45,11 @@ extension HostAgent {
 
   private func liftUnknown() throws(Refusal) -> String {
     let isFound = try takeOutStray()
-    if (try? ledger()) == nil {
-      do { try relockPlainFiles(nil) } catch { throw Refusal("take the lockdown out of the plain files", error) }
+    let isPlain: Bool
+    do { isPlain = try relockPlainFiles(nil) } catch {
+      throw Refusal("take the lockdown out of the plain files", error)
     }
-    return isFound
+    return isFound || isPlain
       ? "chains of a lockdown that the journal does not know are taken out"
       : "this host is not locked down: there is nothing to lift"
   }
@@ -57,7 +58,7 @@ extension HostAgent {
   func recordLift(_ cause: LiftCause) {
     var run = LockRun()
     guard (try? perform(.lift(cause, nil), &run)) == nil else { return }
-    _ = try? takeOutAll()
+    _ = try? takeOutOwn()
     lockMemory.retryAt = bootClock.now() + LockMemory.pause
   }
 
@@ -66,6 +67,14 @@ extension HostAgent {
   /// - Returns: whether there were any.
   func takeOutStray() throws(Refusal) -> Bool {
     do { return try takeOutAll() } catch { throw Refusal("take out the chains of a lockdown", error) }
+  }
+
+  /// Where not everything can be taken out: root gets what the host's own programs can open.
+  private func takeOutOwn() throws {
+    for family in [Family.ipv6, .ipv4] {
+      try takeOutOfOwnBackend(family)
+      try requireGone(family)
+    }
   }
 
   private func takeOutAll() throws -> Bool {
@@ -110,7 +119,7 @@ extension HostAgent {
 
   /// Why old connections may live on; nil where it does not matter that they were not cut.
   private func uncut(_ lock: Lock) -> String? {
-    guard let held = lock.held, let why = held.uncut else { return nil }
+    guard let held = lock.held, let why = lockMemory.unrecorded?.uncut ?? held.uncut else { return nil }
     let layers = try? layers(of: held.isBuiltIn ? .builtIn : .ordered, lock)
     return layers?.endsOldFlows == true ? nil : cut(SafeText.escape(why))
   }

@@ -65,13 +65,13 @@ extension HostAgent {
       case .success(true):
         answer.result = .lifted
         answer.warnings.append("chains of a lockdown that this host's journal does not know were taken out")
-        do { try relockPlainFiles(nil) } catch {
-          answer.warnings.append(
-            cut("the plain files, which load without the agent, still lock: \(ErrorChain(error).message)"))
-        }
       case .failure(let refusal):
         answer.warnings.append(
           "whether a lockdown is left that the journal does not know is unknown: \(refusal.detail)")
+      }
+      do { try relockPlainFiles(nil) } catch {
+        answer.warnings.append(
+          cut("the plain files, which load without the agent, still lock: \(ErrorChain(error).message)"))
       }
       return obeyed(order, answer, run)
     case .lift:

@@ -71,10 +71,10 @@ extension HostAgent {
     }
   }
 
-  /// That old connections may live on is so also while it is not in the journal.
+  /// That old connections may live on is so also while it is not in the journal, to which any words for it are new.
   private var lockAsKnown: Lock? {
     guard var known = lock else { return nil }
-    if let uncut = lockMemory.unrecorded?.uncut { known.held?.uncut = uncut }
+    if lockMemory.unrecorded?.uncut != nil, known.held?.uncut == nil { known.held?.uncut = "" }
     return known
   }
 

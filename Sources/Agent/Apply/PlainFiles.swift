@@ -69,11 +69,13 @@ extension HostAgent {
     lockMemory.plainRetryAt = nil
     guard let committed = journal?.ledger.committed else { return }
     guard let known = try? committedRules(committed) else {
-      do { try relockPlainFiles(layersInForce()) } catch {
+      do { try relockPlainFiles(layersInForce(), isRetry: isRetry) } catch {
         lockMemory.plainRetryAt = bootClock.now() + LockMemory.pause
       }
       return
     }
+    // Should the manifest become unreadable while the host is locked, the built-in profile goes by them.
+    lockMemory.sources = known.sources
     var texts = plainTexts(committed, known)
     texts.merge(safeTexts(sources: known.sources, beside: known)) { first, _ in first }
     write(texts, isRetry: isRetry)
@@ -136,25 +138,34 @@ extension HostAgent {
 
   /// Where they cannot be made anew: what lies beneath stays as it is. One that cannot be written keeps no other back.
   ///
-  /// - Parameter layers: nil for none.
-  func relockPlainFiles(_ layers: PerFamily<LockLayer>?) throws {
+  /// - Parameters:
+  ///   - layers: nil for none.
+  ///   - isRetry: what is there already is perhaps not on the disk.
+  /// - Returns: whether any was another.
+  @discardableResult
+  func relockPlainFiles(_ layers: PerFamily<LockLayer>?, isRetry: Bool = false) throws -> Bool {
+    var hasChanged = false
     var failure: (any Error)?
     for directory in [PlainFile.committed, PlainFile.safe] {
       for family in Family.allCases {
-        do { try relock("\(directory)/\(family).rules", in: directory, layers?[family].first ?? []) } catch {
-          failure = failure ?? error
-        }
+        do {
+          let name = "\(directory)/\(family).rules"
+          if try relock(name, in: directory, layers?[family].first ?? [], isRetry: isRetry) { hasChanged = true }
+        } catch { failure = failure ?? error }
       }
     }
     if let failure { throw failure }
+    return hasChanged
   }
 
-  private func relock(_ name: String, in directory: String, _ layer: [UInt8]) throws {
-    guard let text = try state.read(name, atMost: Self.maximumPlainSize) else { return }
+  private func relock(_ name: String, in directory: String, _ layer: [UInt8], isRetry: Bool) throws -> Bool {
+    guard let text = try state.read(name, atMost: Self.maximumPlainSize) else { return false }
     let beneath = LockLayer.start(in: text).map { text[..<$0] } ?? text[...]
     let wanted = Array(beneath) + layer
     if wanted != text { try state.replace(name, in: directory, with: wanted) }
+    if isRetry { try state.sync(directory) }
     if plainDigests != nil { plainDigests?[name] = .some(Digest(of: wanted)) }
+    return wanted != text
   }
 
   /// What a full disk does not take now is tried again: a host whose agent is gone would boot open, or locked, by the old ones.

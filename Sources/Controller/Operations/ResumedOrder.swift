@@ -18,7 +18,8 @@ package struct ResumedOrder: Sendable {
   private let unfinished: Int
 
   /// - Parameters:
-  ///   - epoch: nil for the one that is not finished, or else the last that was sent; drills aside.
+  ///   - epoch: nil for the one that is not finished, which is one that may still arrive, if there is any; or else for the
+  ///     last that was sent; drills aside.
   ///   - all: those that obeyed too.
   /// - Returns: nil when there is none.
   /// - Throws: `.refused` when nobody is left to bring it to, and when `epoch` is nil and several are not finished.
@@ -36,10 +37,16 @@ package struct ResumedOrder: Sendable {
     let sent = try await store.sentOrders()
     guard let last = sent.first else { return nil }
     var unfinished: [ResumedOrder] = []
+    var late: [ResumedOrder] = []
     for (index, stored) in sent.enumerated() where now < stored.made + OrderTerms.longestWay {
       let found = try await of(stored, all: all, inventory, store, later: Array(sent[..<index]))
-      if found.unfinished > 0, now < found.order.arriveBy || found.isUnsure { unfinished.append(found) }
+      if found.unfinished > 0, now < found.order.arriveBy {
+        unfinished.append(found)
+      } else if found.isUnsure {
+        late.append(found)
+      }
     }
+    if unfinished.isEmpty { unfinished = late }
     guard unfinished.count < 2 else {
       let named = unfinished.map {
         "order \($0.order.epoch) (\($0.unfinished) \($0.unfinished == 1 ? "host" : "hosts"))"

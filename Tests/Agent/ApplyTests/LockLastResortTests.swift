@@ -92,15 +92,22 @@ import Wire
     #expect(try Self.plain(scene).allSatisfy { $0.contains("PCLLOCK") && !$0.contains("--dport 3260") })
   }
 
-  @Test func `an unlock of a host whose journal is new takes the lock out of the plain files, too`() throws {
+  @Test(arguments: [false, true], [false, true])
+  func `a host whose journal is new is opened with its plain files, by an unlock and by root`(
+    isBooted: Bool, isRoot: Bool
+  ) throws {
     let scene = try LockScene()
     try scene.lock(7)
     scene.agent.lockTick()
     #expect(try Self.plain(scene).allSatisfy { $0.contains("PCLLOCK") })
     try scene.host.disk.remove(Journal.fileName)
     try scene.host.disk.sync(".")
-    try scene.restart()
-    #expect(try scene.unlock(8).result == .lifted)
+    if isBooted { try scene.reboot() } else { try scene.restart() }
+    if isRoot {
+      #expect(try scene.agent.obey(LocalOrder(deed: .lift, reason: "x")).contains("are taken out"))
+    } else {
+      #expect(try scene.unlock(8).result == (isBooted ? .nothingToLift : .lifted))
+    }
     #expect(scene.isOpen)
     #expect(try Self.plain(scene).allSatisfy { !$0.contains("PCLLOCK") })
   }
@@ -227,6 +234,20 @@ import Wire
     #expect(try Self.plain(scene).allSatisfy { $0.contains("PCLLOCK") })
   }
 
+  @Test func `plain files that were locked as they were, and are perhaps not on the disk, are brought there`() throws {
+    let scene = try LockScene()
+    let bundle = try #require(try scene.host.ledger().committed?.name)
+    scene.host.disk.tamper("bundles/\(bundle)/ipv4.rules", [1])
+    scene.host.faults.breaks = "sync safe"
+    try scene.lock(7)
+    scene.agent.lockTick()
+    scene.host.faults.breaks = nil
+    scene.host.pass(.seconds(10))
+    scene.agent.lockTick()
+    scene.host.cutPower()
+    #expect(try Self.plain(scene).allSatisfy { $0.contains("PCLLOCK") })
+  }
+
   @Test func `plain files lock, and open, as they are where the committed rules can no longer be read`() throws {
     let scene = try LockScene()
     let open = try Self.plain(scene)
@@ -329,6 +350,23 @@ import Wire
     scene.host.disk.tamper("bundles/\(try #require(try scene.host.ledger().committed?.name))/manifest", [1])
     scene.host.pass(.seconds(10))
     scene.agent.lockTick()
+    scene.agent.checkLock()
+    #expect(scene.layer.ipv4.contains(other), "\(scene.layer.ipv4)")
+  }
+
+  @Test func `the built-in profile goes by those who managed the host last when it is needed first`() throws {
+    let scene = try LockScene()
+    try scene.lock(7, "storage")
+    let other = "203.0.113.9"
+    try scene.apply(
+      Result {
+        try SignedBundles.bundle(
+          serial: 8, ipv4: Samples.new4, ipv6: Samples.new6, sources: ["192.0.2.7", other], labels: ["prod", "web"])
+      })
+    scene.host.disk.tamper("bundles/\(try #require(try scene.host.ledger().committed?.name))/manifest", [1])
+    scene.host.firewall.poison = (.ipv4, "--dport 3260")
+    scene.host.firewall.poisonIsEmpty = true
+    scene.strip(.ipv4)
     scene.agent.checkLock()
     #expect(scene.layer.ipv4.contains(other), "\(scene.layer.ipv4)")
   }

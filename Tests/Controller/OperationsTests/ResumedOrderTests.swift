@@ -97,5 +97,8 @@ struct ResumedOrderTests {
     try await orders.make(.lock, "h3", verified: ["h3"])
     let resumed = try #require(try await resume())
     #expect(resumed.order.epoch == Epoch(1) && names(resumed) == ["h1"])
+    // What may still arrive comes first.
+    try await orders.make(.lock, "h2")
+    #expect(try await resume()?.order.epoch == Epoch(3))
   }
 }
