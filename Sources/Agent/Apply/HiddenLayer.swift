@@ -81,7 +81,7 @@ extension HostAgent {
     guard let text = otherRuleset(family).flatMap(LockLayer.removal) else { return false }
     do {
       try firewall.loadOtherBackend(RestoreText(text, keepsOthers: true), into: family, within: Self.loadLimit)
-      guard otherRuleset(family).map(LockLayer.isGone) == true else { throw Reason("it is still there") }
+      guard otherRuleset(family).map(LockLayer.isGone) ?? true else { throw Reason("it is still there") }
     } catch {
       throw Reason("what the other backend's programs loaded of it before cannot be taken out: \(error)")
     }
