@@ -317,7 +317,8 @@ extension Servers {
       #expect(bytes < 150 << 10)
 
       let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count
-      #expect(threads < 40)
+      // Not one for each connection; how many else there are is up to what runs beside it.
+      #expect(threads < count / 2, "\(threads)")
       let sweep = ContinuousClock.now
       try await withThrowingTaskGroup(of: Void.self) { group in
         for connection in open {
