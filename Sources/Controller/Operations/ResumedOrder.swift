@@ -14,8 +14,8 @@ package struct ResumedOrder: Sendable {
   package let gone: [HostID]
   /// Those for which a later order was sent, by that order: it alone counts there.
   package let overtaken: [Epoch: [HostID]]
-  /// How many did not obey, as far as is known, and are still to.
-  private let unfinished: Int
+  /// Those that did not obey, as far as is known, and are still to.
+  private let unfinished: [HostID]
 
   /// - Parameters:
   ///   - epoch: nil for the one that is not finished, which is one that may still arrive, if there is any; or else for the
@@ -40,7 +40,7 @@ package struct ResumedOrder: Sendable {
     var late: [ResumedOrder] = []
     for (index, stored) in sent.enumerated() where now < stored.made + OrderTerms.longestWay {
       let found = try await of(stored, all: all, inventory, store, later: Array(sent[..<index]))
-      if found.unfinished > 0, now < found.order.arriveBy {
+      if !found.unfinished.isEmpty, now < found.order.arriveBy {
         unfinished.append(found)
       } else if found.isUnsure {
         late.append(found)
@@ -49,7 +49,7 @@ package struct ResumedOrder: Sendable {
     if unfinished.isEmpty { unfinished = late }
     guard unfinished.count < 2 else {
       let named = unfinished.map {
-        "order \($0.order.epoch) (\($0.unfinished) \($0.unfinished == 1 ? "host" : "hosts"))"
+        "order \($0.order.epoch) (\($0.unfinished.count) \($0.unfinished.count == 1 ? "host" : "hosts"))"
       }
       throw Failure(
         "resume an order", because: Reason("\(unfinished.count) are not finished: \(named.joined(separator: ", "))"),
@@ -89,12 +89,12 @@ package struct ResumedOrder: Sendable {
     }
     return ResumedOrder(
       order: try SealedOrder(stored), hosts: hosts, earlier: earlier, gone: gone,
-      overtaken: overtaken, unfinished: hosts.count { !hasObeyed($0.id) })
+      overtaken: overtaken, unfinished: hosts.map(\.id).filter { !hasObeyed($0) })
   }
 
   /// Some may have obeyed without anybody knowing: they can be asked however late it is.
   private var isUnsure: Bool {
-    hosts.contains { if case .unsure = earlier[$0.id] { true } else { false } }
+    unfinished.contains { if case .unsure = earlier[$0] { true } else { false } }
   }
 
   /// Who is left out, and why.

@@ -46,6 +46,10 @@ struct ResumedOrderTests {
     try await orders.make(.lock, verified: ["h1", "h2", "h3"])
     let resumed = try #require(try await resume())
     #expect(resumed.hosts.isEmpty && resumed.notices.isEmpty)
+    // Nor is an earlier one unfinished that others obeyed.
+    try await orders.make(.lock, "h1", verified: ["h1"])
+    let again = try #require(try await resume(all: true))
+    #expect(again.order.epoch == Epoch(2) && names(again) == ["h1"])
   }
 
   @Test(arguments: [false, true])
